@@ -1,0 +1,1 @@
+"""The Discord side: commands, queue, dispatcher, telling. Knows nothing of torch."""

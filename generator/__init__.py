@@ -1,0 +1,1 @@
+"""The worker: an OpenAI-compatible completions server. Knows nothing of Discord."""

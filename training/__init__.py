@@ -1,0 +1,1 @@
+"""From a synopsis file to a model folder."""
