@@ -1,0 +1,1 @@
+"""The one truth: stories (the queue is their own rows), ratings, servers, audit."""
