@@ -78,7 +78,7 @@ class LSTMForCausalLM(PreTrainedModel, GenerationMixin):
     config_class = LSTMConfig
     config: LSTMConfig
     base_model_prefix = ""
-    _tied_weights_keys: ClassVar[dict[str, str]] = {"head.weight": "embedding.weight"}
+    _tied_weights_keys = {"head.weight": "embedding.weight"}  # noqa: RUF012  # transformers' form
 
     def __init__(self, config: LSTMConfig) -> None:
         super().__init__(config)
@@ -91,7 +91,7 @@ class LSTMForCausalLM(PreTrainedModel, GenerationMixin):
         if head_size != config.hidden_size:
             self.projection = nn.Linear(config.hidden_size, head_size)
         self.head = nn.Linear(head_size, config.vocab_size, bias=False)
-        self.post_init()
+        self.post_init()  # type: ignore[no-untyped-call]  # transformers leaves it untyped
 
     def forward(
         self,
@@ -123,7 +123,8 @@ class LSTMForCausalLM(PreTrainedModel, GenerationMixin):
     def _layers(self, embedded: Tensor, state: State | None) -> tuple[Tensor, State]:
         """The LSTM itself; layer by layer in training, where noise goes between and inside."""
         if not self.training:
-            return self.lstm(embedded, state)
+            told: tuple[Tensor, State] = self.lstm(embedded, state)
+            return told
         config = self.config
         if state is None:
             zeros = embedded.new_zeros(config.num_layers, len(embedded), config.hidden_size)
@@ -134,11 +135,11 @@ class LSTMForCausalLM(PreTrainedModel, GenerationMixin):
             if layer:
                 output = self._drop(output, config.layer_dropout)
             input_weight, hidden_weight, *biases = weights
-            hidden_weight = functional.dropout(hidden_weight, config.weight_drop)
+            kept_weight = functional.dropout(hidden_weight, config.weight_drop)
             output, last_hidden, last_cell = torch.lstm(
                 output,
                 (state[0][layer : layer + 1], state[1][layer : layer + 1]),
-                [input_weight, hidden_weight, *biases],
+                [input_weight, kept_weight, *biases],
                 has_biases=True,
                 num_layers=1,
                 dropout=0.0,
@@ -168,6 +169,10 @@ class LSTMForCausalLM(PreTrainedModel, GenerationMixin):
         a reference for tests and for beam search. The engine tells from the state instead.
         """
         return {"input_ids": input_ids}
+
+    @classmethod
+    def _supports_default_dynamic_cache(cls) -> bool:
+        return False
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
