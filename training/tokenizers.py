@@ -1,0 +1,100 @@
+"""Two ways to cut a text into tokens: a byte-level BPE of its own, and the article's words.
+
+Both come as a `PreTrainedTokenizerFast` with one special token, `<|endoftext|>`, which stands
+before every text (the tokenizer puts it there), after every whole one, and in padding.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokenizers import (
+    AddedToken,
+    Regex,
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
+from transformers import PreTrainedTokenizerFast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+END = "<|endoftext|>"
+UNKNOWN = "<unk>"
+
+
+def train_bpe(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:
+    """Byte-level BPE as GPT-2's (Radford et al. 2019): every text comes back byte for byte."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=[END],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return _finish(tokenizer)
+
+
+def train_words(
+    texts: Iterable[str], vocab_size: int, min_frequency: int = 2
+) -> PreTrainedTokenizerFast:
+    """Lower-cased words and punctuation, the article's units, with `<unk>` for what is not known.
+
+    Its decoder sets spaces and sentence capitals again, so that a story reads like prose; names
+    stay lower-cased, for that knowledge is gone.
+    """
+    tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.WhitespaceSplit(),
+            pre_tokenizers.Split(Regex(r"[\w]+(?:['’][\w]+)*|\.{3}|[^\w\s]"), "isolated"),  # noqa: RUF001
+        ]
+    )
+    capitals = [
+        decoders.Replace(Regex(rf"(?<=[.!?] ){letter}|\A{letter}"), letter.upper())
+        for letter in "abcdefghijklmnopqrstuvwxyz"
+    ]
+    tokenizer.decoder = decoders.Sequence(
+        [
+            decoders.WordPiece(prefix="##", cleanup=False),
+            decoders.Fuse(),
+            decoders.Replace(Regex(r" (?=[.,!?;:)\]…])"), ""),
+            decoders.Replace(Regex(r"(?<=[(\[]) | (?=—)|(?<=—) | (?=-)|(?<=-) "), ""),
+            decoders.Replace(Regex(r"\bi\b"), "I"),
+            *capitals,
+        ]
+    )
+    trainer = trainers.WordLevelTrainer(
+        vocab_size=vocab_size,
+        min_frequency=min_frequency,
+        special_tokens=[END, UNKNOWN],
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return _finish(tokenizer, unk_token=UNKNOWN)
+
+
+def _finish(tokenizer: Tokenizer, **special: str) -> PreTrainedTokenizerFast:
+    """Marks where a text begins, and dresses it for transformers."""
+    end = tokenizer.token_to_id(END)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{END} $A", special_tokens=[(END, end)]
+    )
+    tokenizer.add_special_tokens([AddedToken(END, special=True)])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token=END,
+        eos_token=END,
+        pad_token=END,
+        clean_up_tokenization_spaces=False,
+        **special,
+    )
