@@ -1,0 +1,181 @@
+"""From a folder or a hub name to a model that the engine can tell from."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+
+import torch
+from safetensors import SafetensorError
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GPT2Config,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
+
+from generator.models.gpt2 import GPT2Decoder
+from generator.models.lstm import LSTMConfig, LSTMForCausalLM
+from generator.models.lstm_decoding import LSTMDecoder
+from generator.sampling import Rules, TorchSampler
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from transformers import GPT2LMHeadModel
+
+    from generator.models.decoder import Decoder
+
+log = logging.getLogger(__name__)
+
+Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["auto", "float32", "bfloat16", "int8"]
+
+_FLOATS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+_KINDS = (GPT2Config.model_type, LSTMConfig.model_type)
+
+
+class ModelFolderError(Exception):
+    """The model cannot be loaded; its text is one sentence that says why."""
+
+
+class Sampler(Protocol):
+    """Draws the next token of many stories; see `generator.sampling.TorchSampler`."""
+
+    def draw(
+        self, logits: torch.Tensor, slots: NDArray[np.int32], lengths: NDArray[np.int32]
+    ) -> NDArray[np.int32]:
+        """One token for each row of (n, vocabulary) logits."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedModel:
+    """A model in memory, and what belongs to it."""
+
+    name: str
+    """The folder's name, or the hub's."""
+    model: PreTrainedModel
+    """Transformers' own, in evaluation mode; its `generate` is the reference, and for beams."""
+    tokenizer: PreTrainedTokenizerFast
+    device: torch.device
+    precision: Precision
+    """Never "auto": what was chosen."""
+
+    @property
+    def config(self) -> PreTrainedConfig:
+        """The model's own configuration."""
+        return self.model.config
+
+    @property
+    def context(self) -> int:
+        """Tokens of prompt and story together, at most."""
+        return int(self.config.max_position_embeddings)
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """Token ids that end a story; may be none."""
+        eos = self.model.generation_config.eos_token_id
+        if eos is None:
+            return ()
+        return tuple(eos) if isinstance(eos, list) else (int(eos),)
+
+    @property
+    def eos_id(self) -> int | None:
+        """The first of `ends`."""
+        return self.ends[0] if self.ends else None
+
+    def prepare(
+        self, slots: int, threads: int, rules: Rules, history: NDArray[np.int32]
+    ) -> tuple[Decoder, Sampler]:
+        """State for an engine's slots, and a sampler over its columns."""
+        if threads and self.device.type == "cpu":
+            torch.set_num_threads(threads)
+        sampler = TorchSampler(rules, history, self.ends)
+        if isinstance(self.model, LSTMForCausalLM):
+            return LSTMDecoder(self.model, slots), sampler
+        return GPT2Decoder(cast("GPT2LMHeadModel", self.model), slots), sampler
+
+
+def load_model(
+    name: str | Path, *, device: Device = "auto", precision: Precision = "auto"
+) -> LoadedModel:
+    """Loads a model folder, or a model of the Hugging Face hub.
+
+    Args:
+        name: a folder with config.json, model.safetensors and tokenizer.json, or a hub name.
+        device: "auto" is CUDA where there is one.
+        precision: "auto" is bfloat16 on CUDA, and on a CPU what is fastest there.
+
+    Raises:
+        ModelFolderError: it is missing, damaged, or of a kind that is not told here.
+    """
+    where = str(name)
+    folder = Path(name)
+    local = folder.is_dir()
+    if local:
+        _check_files(folder)
+    elif folder.is_absolute() or where.startswith(".") or where.count("/") > 1:
+        raise ModelFolderError(f"there is no model folder {where}")
+    chosen_device = _choose_device(device)
+    chosen = _choose_precision(precision, chosen_device)
+    try:
+        config = AutoConfig.from_pretrained(where)
+        if config.model_type not in _KINDS:
+            raise ModelFolderError(
+                f"{where} holds a {config.model_type} model; only GPT-2 and LSTM models tell stories"
+            )
+        tokenizer = AutoTokenizer.from_pretrained(where)
+        model, report = _load_weights(where, _FLOATS.get(chosen, torch.float32))
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise ModelFolderError(f"the model {where} cannot be loaded: {reason}") from error
+    if lacking := sorted(report["missing_keys"]):
+        raise ModelFolderError(f"the weights of {where} lack {lacking[0]} (of {len(lacking)})")
+    if not isinstance(tokenizer, PreTrainedTokenizerFast):
+        raise ModelFolderError(f"{where} has no fast tokenizer (tokenizer.json)")
+    if len(tokenizer) > config.vocab_size:
+        raise ModelFolderError(
+            f"the tokenizer of {where} has {len(tokenizer)} tokens, its model {config.vocab_size}"
+        )
+    model.eval().requires_grad_(requires_grad=False).to(chosen_device)
+    return LoadedModel(
+        name=folder.resolve().name if local else where,
+        model=model,
+        tokenizer=tokenizer,
+        device=chosen_device,
+        precision=chosen,
+    )
+
+
+def _load_weights(where: str, dtype: torch.dtype) -> tuple[PreTrainedModel, dict[str, Any]]:
+    loaded: Any = AutoModelForCausalLM.from_pretrained(
+        where, dtype=dtype, use_safetensors=True, output_loading_info=True
+    )
+    model, report = loaded
+    return model, report
+
+
+def _check_files(folder: Path) -> None:
+    for needed in ("config.json", "model.safetensors", "tokenizer.json"):
+        if not (folder / needed).is_file() and not (folder / f"{needed}.index.json").is_file():
+            raise ModelFolderError(f"the model folder {folder} has no {needed}")
+
+
+def _choose_device(device: Device) -> torch.device:
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ModelFolderError("device is cuda, but torch sees no NVIDIA GPU; use auto or cpu")
+    return torch.device(device)
+
+
+def _choose_precision(precision: Precision, device: torch.device) -> Precision:
+    if precision == "auto":
+        return "bfloat16" if device.type == "cuda" else "float32"
+    return precision
