@@ -18,6 +18,7 @@ from sqlalchemy import (
     String,
     Text,
     TypeDecorator,
+    text,
 )
 from sqlalchemy.ext.asyncio import AsyncAttrs
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -73,7 +74,19 @@ class Story(Base):
     """One story, from the wish to the shelf; while it waits, this row is its place in the queue."""
 
     __tablename__ = "stories"
-    __table_args__ = (Index("ix_stories_state_id", "state", "id"),)
+    __table_args__ = (
+        # What the queue looks at is only what has not ended in the channel yet: it stays small
+        # however many stories were ever told.
+        Index(
+            "ix_stories_unshown",
+            "state",
+            "id",
+            sqlite_where=text("shown_at IS NULL"),
+            postgresql_where=text("shown_at IS NULL"),
+        ),
+        # Buttons name a story by its id, so the id of a removed story is never given again.
+        {"sqlite_autoincrement": True},
+    )
 
     id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
     interaction_id: Mapped[int] = mapped_column(BigInteger, unique=True)
@@ -83,7 +96,9 @@ class Story(Base):
     message_id: Mapped[int | None] = mapped_column(BigInteger)
     """The message that shows it; None until Discord has acknowledged the answer."""
     member_id: Mapped[int] = mapped_column(BigInteger, index=True)
-    parent_id: Mapped[int | None] = mapped_column(ForeignKey("stories.id", ondelete="SET NULL"))
+    parent_id: Mapped[int | None] = mapped_column(
+        ForeignKey("stories.id", ondelete="SET NULL"), index=True
+    )
     """The story that this one continues."""
 
     prompt: Mapped[str] = mapped_column(Text)
@@ -104,7 +119,7 @@ class Story(Base):
     """Times a bot began to tell it."""
     lease_owner: Mapped[str | None] = mapped_column(String(64))
     lease_until: Mapped[dt.datetime | None] = mapped_column(Moment)
-    """While telling: after this moment another bot may claim it."""
+    """Until then nobody but the owner takes it; without an owner: it rests after a failure."""
     error: Mapped[str | None] = mapped_column(Text)
     """The last failure, in words for the host."""
     asked_at: Mapped[dt.datetime] = mapped_column(Moment)

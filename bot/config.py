@@ -1,0 +1,317 @@
+"""Every setting as a typed object: `config.toml` first, then the environment over it.
+
+`[section] name` is `KATARIBE_SECTION__NAME` in the environment. The token is a secret and comes
+only from `DISCORD_TOKEN`. What is wrong is said in one line for each wrong setting, and nothing
+is silently ignored: a misspelt name would otherwise look as if it worked.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+PREFIX = "KATARIBE_"
+FOREIGN_SECTIONS = frozenset({"engine"})
+"""Sections of config.toml that belong to the generator, which reads and checks them itself."""
+
+
+class SettingsError(Exception):
+    """Settings that cannot be used; the message has one line for each wrong one."""
+
+
+def _whole(default: int, *, low: int, high: int) -> Any:
+    return Field(default, ge=low, le=high, description=f"a whole number from {low} to {high}")
+
+
+def _number(default: float, *, low: float, high: float) -> Any:
+    return Field(
+        default,
+        ge=low,
+        le=high,
+        allow_inf_nan=False,
+        description=f"a number from {low:g} to {high:g}",
+    )
+
+
+def _seconds(default: float, *, low: float, high: float) -> Any:
+    return Field(
+        default,
+        ge=low,
+        le=high,
+        allow_inf_nan=False,
+        description=f"seconds, a number from {low:g} to {high:g}",
+    )
+
+
+def _without_slash(url: str) -> str:
+    return url.rstrip("/")
+
+
+def _database(url: str) -> str:
+    try:
+        driver = make_url(url).drivername
+    except ArgumentError as error:
+        raise ValueError("not a database URL") from error
+    if driver not in {"sqlite+aiosqlite", "postgresql+asyncpg"}:
+        raise ValueError("not a database that Kataribe speaks to")
+    return url
+
+
+def _loopback(host: str) -> str:
+    if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
+        raise ValueError("not a loopback address")
+    return host
+
+
+def _upper(level: object) -> object:
+    return level.upper() if isinstance(level, str) else level
+
+
+class Section(BaseModel):
+    """One table of config.toml; a name that it does not know is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Discord(Section):
+    """Which Discord to speak to."""
+
+    api_url: Annotated[str, AfterValidator(_without_slash)] = Field(
+        "https://discord.com/api/v10",
+        pattern=r"^https?://[^/\s]+",
+        description="an address such as https://discord.com/api/v10",
+    )
+    gateway_url: str = Field(
+        "",
+        pattern=r"^(wss?://[^/\s]+\S*)?$",
+        description="an address such as wss://gateway.discord.gg/, or nothing to ask the API",
+    )
+
+
+class Database(Section):
+    """Where everything is kept."""
+
+    url: Annotated[str, AfterValidator(_database)] = Field(
+        "sqlite+aiosqlite:///kataribe.db",
+        description="sqlite+aiosqlite:///FILE or postgresql+asyncpg://USER:PASSWORD@HOST/NAME",
+    )
+
+
+class Generator(Section):
+    """The completions server that tells."""
+
+    url: Annotated[str, AfterValidator(_without_slash)] = Field(
+        "",
+        pattern=r"^(https?://[^/\s]+\S*)?$",
+        description="an address such as http://127.0.0.1:8000, or nothing to start our own",
+    )
+    start_timeout: float = _seconds(120, low=1, high=3600)
+    request_timeout: float = _seconds(60, low=0.1, high=3600)
+
+
+class RemoteModel(Section):
+    """A further OpenAI-compatible server, offered to members under a name of its own."""
+
+    url: Annotated[str, AfterValidator(_without_slash)] = Field(
+        pattern=r"^https?://[^/\s]+\S*$",
+        description="the server's address, such as http://127.0.0.1:8000",
+    )
+    model: str = Field("", description="the model's name at that server, or nothing for the same")
+
+
+class Stories(Section):
+    """How stories are told and shown."""
+
+    model: str = Field("gpt2-starter", min_length=1, max_length=100, description="a model's name")
+    max_tokens: int = _whole(220, low=1, high=2000)
+    min_tokens: int = _whole(40, low=0, high=2000)
+    temperature: float = _number(0.8, low=0, high=5)
+    top_k: int = _whole(0, low=0, high=1_000_000)
+    top_p: float = Field(
+        0.95, gt=0, le=1, allow_inf_nan=False, description="a number above 0, up to 1"
+    )
+    repetition_penalty: float = _number(1.1, low=0.5, high=5)
+    no_repeat_ngram_size: int = _whole(4, low=0, high=100)
+    memory: int = _whole(600, low=0, high=20_000)
+    edit_interval: float = _seconds(1.2, low=0, high=60)
+    prompt_limit: int = _whole(400, low=1, high=1500)
+
+
+class Queue(Section):
+    """How many stories wait, for how long, and how often one is tried."""
+
+    tellers: int = _whole(8, low=1, high=1000)
+    per_member: int = _whole(3, low=1, high=1000)
+    per_server: int = _whole(50, low=1, high=100_000)
+    waiting: int = _whole(1000, low=1, high=1_000_000)
+    lease: float = _seconds(30, low=1, high=3600)
+    attempts: int = _whole(5, low=1, high=100)
+    expire_after: float = _seconds(86_400, low=1, high=31_536_000)
+
+
+class Playground(Section):
+    """The local stand-in for Discord; loopback only, since everyone who opens it is let in."""
+
+    host: Annotated[str, AfterValidator(_loopback)] = Field(
+        "127.0.0.1", description="a loopback address: 127.0.0.1, ::1 or localhost"
+    )
+    port: int = _whole(8888, low=0, high=65_535)
+
+
+class Log(Section):
+    """What is written to standard error."""
+
+    level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = Field(
+        "INFO", description="debug, info, warning or error"
+    )
+
+
+class Settings(BaseSettings):
+    """All settings of the bot, read once at the start and never changed."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    discord: Discord = Discord()
+    database: Database = Database()
+    generator: Generator = Generator()
+    models: dict[str, RemoteModel] = {}
+    stories: Stories = Stories()
+    queue: Queue = Queue()
+    playground: Playground = Playground()
+    log: Log = Log()
+    token: SecretStr | None = Field(None, validation_alias="DISCORD_TOKEN")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over the file, which `load` gives as initial values."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return env_settings, init_settings
+
+    @classmethod
+    def load(cls, path: Path | str = "config.toml", *, required: bool = False) -> Self:
+        """Read the file and the environment.
+
+        Args:
+            path: The TOML file; without it every default holds.
+            required: A missing file is an error: somebody named it.
+
+        Raises:
+            SettingsError: A setting is unknown or wrong, or the file cannot be read.
+        """
+        path = Path(path)
+        tables = _read(path, required=required)
+        _refuse_token(tables, path)
+        _refuse_unknown_variables(cls)
+        try:
+            settings = cls(**{k: v for k, v in tables.items() if k not in FOREIGN_SECTIONS})
+        except ValidationError as error:
+            lines = [_sentence(cls, details, path) for details in error.errors()]
+            raise SettingsError("\n".join(lines)) from error
+        if settings.stories.min_tokens > settings.stories.max_tokens:
+            raise SettingsError(
+                f"[stories] min_tokens takes at most max_tokens ({settings.stories.max_tokens}), "
+                f"not {settings.stories.min_tokens}"
+            )
+        if settings.token is not None and not settings.token.get_secret_value().strip():
+            return settings.model_copy(update={"token": None})
+        return settings
+
+
+def _read(path: Path, *, required: bool) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if required:
+            raise SettingsError(f"{path}: there is no such file") from None
+        return {}
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path} is not UTF-8 text (byte {error.start})") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}") from error
+
+
+def _refuse_token(tables: dict[str, Any], path: Path) -> None:
+    """A token in a file ends up in a repository sooner or later."""
+    held = {name.lower() for name in tables} | {
+        name.lower() for table in tables.values() if isinstance(table, dict) for name in table
+    }
+    if held & {"token", "discord_token"}:
+        raise SettingsError(
+            f"{path} must not hold the bot's token: it is a secret. "
+            "Remove it there and give it in the environment as DISCORD_TOKEN"
+        )
+
+
+def _refuse_unknown_variables(settings: type[BaseSettings]) -> None:
+    sections = settings.model_fields.keys() - {"token"}
+    for variable in sorted(os.environ):
+        if not variable.upper().startswith(PREFIX):
+            continue
+        section, _, name = variable[len(PREFIX) :].lower().partition("__")
+        if "token" in {section, name}:
+            raise SettingsError(f"{variable} is not read: the token is given as DISCORD_TOKEN")
+        if section not in sections | FOREIGN_SECTIONS or not name:
+            raise SettingsError(
+                f"{variable} is no setting: variables are {PREFIX}SECTION__NAME, "
+                f"with a section of {', '.join(sorted(sections))}"
+            )
+
+
+def _sentence(settings: type[BaseSettings], details: ErrorDetails, path: Path) -> str:
+    """One line that names the setting where it was given, and says what it takes."""
+    section, *names = (str(part) for part in details["loc"])
+    where = f"{path}: {section}"
+    if names:
+        variable = PREFIX + "__".join([section, *names]).upper()
+        given = {name.upper() for name in os.environ}
+        where = variable if variable in given else f"{path}: [{section}] {'.'.join(names)}"
+    known = _fields(settings, [section, *names[:-1]]) if names else settings.model_fields
+    name = names[-1] if names else section
+    if details["type"] == "extra_forbidden":
+        return f"{where} is no setting; there are: {', '.join(sorted(known.keys() - {'token'}))}"
+    takes = known[name].description if name in known else None
+    if takes is None:
+        return f"{where} takes a table of settings"
+    if details["type"] == "missing":
+        return f"{where} is missing: it takes {takes}"
+    # A database URL may hold a password, and this line goes to a log.
+    got = "" if section == "database" else f", not {details['input']!r}"
+    return f"{where} takes {takes}{got}"
+
+
+def _fields(settings: type[BaseSettings], path: list[str]) -> dict[str, Any]:
+    section = path[0]
+    if section == "models":
+        return dict(RemoteModel.model_fields)
+    annotation = settings.model_fields[section].annotation
+    return dict(annotation.model_fields) if isinstance(annotation, type(Section)) else {}

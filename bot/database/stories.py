@@ -1,0 +1,51 @@
+"""Reading stories."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import literal, select
+from sqlalchemy.orm import aliased
+
+from bot.database.tables import Story
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+
+class Stories:
+    """Stories as they stand; the queue changes them."""
+
+    def __init__(self, sessions: async_sessionmaker[AsyncSession]) -> None:
+        self._sessions = sessions
+
+    async def get(self, story_id: int) -> Story | None:
+        """Give one story; None when there is none (any more)."""
+        async with self._sessions() as session:
+            return await session.get(Story, story_id)
+
+    async def thread(self, story: Story, *, depth: int = 8) -> list[Story]:
+        """Give what a continued story follows, oldest first and itself last.
+
+        Args:
+            story: The last one.
+            depth: How many earlier parts at most.
+        """
+        if story.parent_id is None:
+            return [story]
+        parts = (
+            select(Story.id, Story.parent_id, literal(1).label("back"))
+            .where(Story.id == story.parent_id)
+            .cte(recursive=True)
+        )
+        earlier = aliased(Story)
+        parts = parts.union_all(
+            select(earlier.id, earlier.parent_id, parts.c.back + 1)
+            .join(parts, earlier.id == parts.c.parent_id)
+            .where(parts.c.back < depth)
+        )
+        async with self._sessions() as session:
+            found = await session.scalars(
+                select(Story).join(parts, parts.c.id == Story.id).order_by(parts.c.back.desc())
+            )
+            return [*found, story]
