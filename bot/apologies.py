@@ -1,0 +1,92 @@
+"""From an exception to one sentence for the member who met it."""
+
+from __future__ import annotations
+
+import logging
+import textwrap
+from typing import Any
+
+import discord
+from discord import app_commands
+
+from bot.catalogue import UnknownModelError
+from bot.completions import GeneratorDownError
+from bot.database.ratings import NotToldError, OwnStoryError
+from bot.locales import say
+from bot.moderation import PromptRefusedError, shown
+from bot.queue import QueueFullError
+
+_log = logging.getLogger(__name__)
+
+NAMED = 60
+"""Characters of a wrong name that are said back."""
+
+
+class StoryGoneError(Exception):
+    """The story of a button is no longer in the database."""
+
+
+class NotYoursError(Exception):
+    """A member who is no moderator would call off somebody else's story."""
+
+
+class AlreadyOverError(Exception):
+    """The story to be called off has ended."""
+
+
+class NotModeratorError(Exception):
+    """The act needs the Manage Server permission."""
+
+
+def sentence(error: BaseException) -> str | None:
+    """What the member hears; None where nobody foresaw the error."""
+    match error:
+        case PromptRefusedError():
+            return say(f"sorry.{error.refusal}", length=error.length, limit=error.limit)
+        case UnknownModelError():
+            models = ", ".join(shown(model) for model in error.models)
+            return say(
+                "sorry.unknown_model",
+                model=shown(textwrap.shorten(error.model, NAMED, placeholder="…")),
+                models=models,
+            )
+        case QueueFullError():
+            return say(f"sorry.queue_{error.scope}", limit=error.limit)
+        case app_commands.NoPrivateMessage():
+            return say("sorry.server_only")
+        case _:
+            key = _KEYS.get(type(error))
+            return key and say(key)
+
+
+async def apologise(interaction: discord.Interaction[Any], error: BaseException) -> None:
+    """Answer only the member with what went wrong; what nobody foresaw goes to the log too."""
+    if isinstance(error, app_commands.CommandInvokeError | app_commands.TransformerError):
+        error = error.__cause__ or error
+    said = sentence(error)
+    if said is None:
+        _log.error(
+            "Interaction %d of member %d failed",
+            interaction.id,
+            interaction.user.id,
+            exc_info=error,
+        )
+        said = say("sorry.unexpected")
+    try:
+        if interaction.response.is_done():
+            await interaction.followup.send(said, ephemeral=True)
+        else:
+            await interaction.response.send_message(said, ephemeral=True)
+    except discord.HTTPException as unheard:
+        _log.warning("Interaction %d could not be answered: %s", interaction.id, unheard)
+
+
+_KEYS: dict[type[BaseException], str] = {
+    OwnStoryError: "sorry.own_story",
+    NotToldError: "sorry.not_told",
+    StoryGoneError: "sorry.story_gone",
+    NotYoursError: "sorry.not_yours",
+    AlreadyOverError: "sorry.already_over",
+    NotModeratorError: "sorry.not_moderator",
+    GeneratorDownError: "sorry.generator_down",
+}

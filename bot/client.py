@@ -1,0 +1,122 @@
+"""The Discord client: what it may see, its commands, and what members hear when something fails."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import discord
+import yarl
+from discord import app_commands
+from discord.gateway import DiscordWebSocket
+
+from bot import commands
+from bot.apologies import apologise
+from bot.buttons import BUTTONS
+from bot.catalogue import Catalogue
+from bot.pacing import EditLimits
+from bot.telling import DiscordStage
+
+if TYPE_CHECKING:
+    from bot.config import Settings
+    from bot.services import Services
+
+_log = logging.getLogger(__name__)
+
+_COMPARED = frozenset({
+    "name", "description", "name_localizations", "description_localizations", "options", "choices",
+    "required", "autocomplete", "value", "min_value", "max_value", "min_length", "max_length",
+    "default_member_permissions", "contexts", "integration_types", "nsfw",
+})  # fmt: skip
+"""Fields of a command that we decide; Discord adds its own, and leaves defaults out."""
+
+
+def point_at(api_url: str, gateway_url: str) -> None:
+    """Let discord.py talk to another Discord; an empty gateway address keeps Discord's own."""
+    discord.http.Route.BASE = api_url.rstrip("/")
+    if gateway_url:
+        DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway_url)
+
+
+class Tree(app_commands.CommandTree["Kataribe"]):
+    """The commands, and the one place where their failures become a sentence."""
+
+    async def on_error(
+        self, interaction: discord.Interaction[Kataribe], error: app_commands.AppCommandError, /
+    ) -> None:
+        """Answer the member, whatever went wrong."""
+        await apologise(interaction, error)
+
+
+class Kataribe(discord.AutoShardedClient):
+    """The bot as Discord knows it: no privileged intent, no mention that pings, slash commands."""
+
+    def __init__(self, settings: Settings, services: Services, **options: Any) -> None:
+        """Build the client and its stage; nothing connects before `start`."""
+        limits = EditLimits()
+        super().__init__(
+            intents=discord.Intents(guilds=True),
+            allowed_mentions=discord.AllowedMentions.none(),
+            # One presence and no chunking: a storyteller needs no member list.
+            chunk_guilds_at_startup=False,
+            max_messages=None,
+            http_trace=limits.trace(),
+            # A gateway of the host's choice is one shard; otherwise Discord says how many.
+            shard_count=1 if settings.discord.gateway_url else None,
+            **options,
+        )
+        self.settings = settings
+        self.services = services
+        self.catalogue = Catalogue(services.completions)
+        self.stage = DiscordStage(self, limits)
+        self.tree = Tree(
+            self,
+            allowed_contexts=app_commands.AppCommandContext(
+                guild=True, dm_channel=True, private_channel=True
+            ),
+            allowed_installs=app_commands.AppInstallationType(guild=True, user=True),
+        )
+        for command in commands.EVERY:
+            self.tree.add_command(command)
+        self.add_dynamic_items(*BUTTONS)
+
+    async def setup_hook(self) -> None:
+        """Tell Discord about the commands, only when they changed: it allows few such calls."""
+        assert self.application_id is not None  # noqa: S101  # login has set it
+        known = await self.http.get_global_commands(self.application_id)
+        ours = [command.to_dict(self.tree) for command in self.tree.get_commands()]
+        if _essence(known) == _essence(ours):
+            _log.info("Discord already knows the commands")
+        else:
+            await self.tree.sync()
+            _log.info("Told Discord about %d commands", len(ours))
+
+    async def teller(self, guild_id: int | None) -> str:
+        """The model that tells in a server, or anywhere else, when a member chooses none."""
+        chosen = guild_id and await self.services.guilds.model(guild_id)
+        return chosen or self.settings.stories.model
+
+    async def on_ready(self) -> None:
+        """Say where the bot is; may happen more than once."""
+        _log.info("Connected as %s, in %d servers", self.user, len(self.guilds))
+
+    async def close(self) -> None:
+        """Stop writing, then leave Discord."""
+        await self.stage.close()
+        await super().close()
+
+
+def _essence(value: Any) -> Any:
+    """What we decide of commands as Discord or discord.py writes them, in comparable form."""
+    if isinstance(value, dict):
+        kept = {key: _essence(value[key]) for key in _COMPARED & value.keys()}
+        if permissions := value.get("default_member_permissions"):
+            kept["default_member_permissions"] = str(permissions)
+        # 1 is what an absent type means, for a command as for a subcommand.
+        kept["type"] = value.get("type", 1)
+        return {key: item for key, item in kept.items() if item or item == 0 != item}
+    if isinstance(value, list):
+        if all(isinstance(item, dict) for item in value):
+            return [_essence(item) for item in value]
+        return sorted(value)
+    return value

@@ -1,0 +1,19 @@
+"""What members can ask the bot for; one file for each family of commands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bot.commands.help import help_command
+from bot.commands.model import Model, models
+from bot.commands.story import story
+
+if TYPE_CHECKING:
+    from discord import app_commands
+
+EVERY: tuple[app_commands.Command[Any, ..., Any] | app_commands.Group, ...] = (
+    story,
+    Model(),
+    models,
+    help_command,
+)

@@ -1,0 +1,39 @@
+"""/story: hear a story."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import discord
+from discord import app_commands
+
+from bot.asking import ask
+from bot.commands.model import suggest
+from bot.locales import say
+from bot.moderation import checked_prompt
+from bot.openings import opening
+
+if TYPE_CHECKING:
+    from bot.client import Kataribe
+
+
+@app_commands.command(name="story", description=say("command.story.description"))
+@app_commands.describe(prompt=say("command.story.prompt"), model=say("command.story.model"))
+@app_commands.autocomplete(model=suggest)
+async def story(
+    interaction: discord.Interaction[Kataribe], prompt: str = "", model: str | None = None
+) -> None:
+    """Check what was given, choose what was not, and ask."""
+    client = interaction.client
+    beginning = checked_prompt(prompt, client.settings.stories.prompt_limit)
+    client.catalogue.refresh()
+    if model is None:
+        model = await client.teller(interaction.guild_id)
+    else:
+        await client.catalogue.check(model)
+    await ask(
+        interaction,
+        prompt=beginning or opening(),
+        house_opening=not beginning,
+        model=model,
+    )

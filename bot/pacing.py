@@ -1,0 +1,99 @@
+"""How often the messages of a channel may be edited, learnt from Discord's own headers."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+
+if TYPE_CHECKING:
+    from types import SimpleNamespace
+
+_EDIT = re.compile(r"/channels/(\d+)/messages/\d+$")
+RESERVE = 1
+"""Edits left unused in each window: discord.py sleeps through the rest of it after the last."""
+
+
+@dataclass(slots=True)
+class EditBudget:
+    """One channel's edits in Discord's current window; times are the event loop's, in seconds.
+
+    Until Discord has named its limit, the documented habit of five edits in five seconds is
+    taken for granted.
+    """
+
+    limit: int = 5
+    window: float = 5.0
+    left: int = 5
+    resets_at: float = 0.0
+
+    @property
+    def spacing(self) -> float:
+        """Seconds between two edits that use the window up evenly."""
+        return self.window / max(1, self.limit - RESERVE)
+
+    def wait(self, now: float) -> float:
+        """Seconds until one more edit may go out."""
+        if now >= self.resets_at or self.left > RESERVE:
+            return 0.0
+        return self.resets_at - now
+
+    def spend(self, now: float) -> None:
+        """Count an edit that goes out."""
+        if now >= self.resets_at:
+            self.left = self.limit
+            self.resets_at = now + self.window
+        self.left -= 1
+
+    def learn(self, *, limit: int, left: int, reset_after: float, now: float) -> None:
+        """Take over what Discord said with its last answer."""
+        self.limit = max(limit, RESERVE + 1)
+        self.left = left
+        self.resets_at = now + reset_after
+
+
+class EditLimits:
+    """Every channel's budget, kept up to date from the headers of discord.py's own requests."""
+
+    def __init__(self) -> None:
+        self._budgets: dict[int, EditBudget] = {}
+
+    def of(self, channel_id: int) -> EditBudget:
+        """The channel's budget."""
+        return self._budgets.setdefault(channel_id, EditBudget())
+
+    def forget(self, channel_id: int) -> None:
+        """Drop a channel in which nothing is written any more."""
+        self._budgets.pop(channel_id, None)
+
+    def trace(self) -> aiohttp.TraceConfig:
+        """What discord.py needs to let us read along."""
+        trace = aiohttp.TraceConfig()
+        trace.on_request_end.append(self._read)
+        return trace
+
+    async def _read(
+        self,
+        session: aiohttp.ClientSession,
+        context: SimpleNamespace,
+        params: aiohttp.TraceRequestEndParams,
+    ) -> None:
+        del context
+        headers: Any = params.response.headers
+        edited = _EDIT.search(params.url.path)
+        if params.method != "PATCH" or edited is None:
+            return
+        budget = self._budgets.get(int(edited[1]))
+        if budget is None:
+            return
+        try:
+            budget.learn(
+                limit=int(headers["X-RateLimit-Limit"]),
+                left=int(headers["X-RateLimit-Remaining"]),
+                reset_after=float(headers["X-RateLimit-Reset-After"]),
+                now=session.loop.time(),
+            )
+        except (KeyError, ValueError):
+            return  # Another Discord may not say; the habit is kept.

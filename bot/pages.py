@@ -1,0 +1,201 @@
+"""Messages that are being written, and whose turn it is in a channel.
+
+A channel takes few edits (see `bot.pacing`), so its pages share them: at most one edit is in
+flight, the newest content wins, and who matters more goes first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+import discord
+
+from bot.stage import StageGoneError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from bot.database.tables import Story
+    from bot.pacing import EditBudget
+
+_log = logging.getLogger(__name__)
+
+AMBIENT_INTERVAL = 5.0
+"""Seconds between two edits of a message that nobody watches closely: a place, an average."""
+
+
+class Clock(Protocol):
+    """What of an event loop is needed to wait; the loop itself is one."""
+
+    def time(self) -> float:
+        """Seconds from some moment on."""
+
+    def call_later(self, delay: float, callback: Callable[[], object]) -> asyncio.TimerHandle:
+        """Call back after `delay` seconds."""
+
+
+class Urgency(IntEnum):
+    """What an edit is for; the lowest goes first."""
+
+    LAST = 0
+    """How the story ended: as soon as the channel allows."""
+    FIRST = 1
+    """The first words: likewise."""
+    NEXT = 2
+    """More words: paced."""
+    AMBIENT = 3
+    """A place in the queue, an average of stars: when there is nothing better to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """What a message shows."""
+
+    embed: discord.Embed
+    view: discord.ui.View
+
+
+Draw: TypeAlias = "Callable[[], Awaitable[Drawing]]"
+"""Makes a page's content at the moment it is written, not for each word before."""
+
+
+@dataclass(slots=True, eq=False)
+class Page:
+    """A story's message: what stands in it, and what shall stand there next."""
+
+    story: Story
+    message_id: int | None
+    interaction: discord.Interaction[discord.Client] | None = None
+    """The one that was answered with the message; edits it where the bot itself may not."""
+    draw: Draw | None = None
+    """Makes the newest content when its turn comes; None when all of it is shown."""
+    urgency: Urgency = Urgency.AMBIENT
+    not_before: float = -math.inf
+    """The message is being posted: until then, nobody looks for it."""
+    edited_at: float = -math.inf
+    place: int | None = None
+    """The place in the queue that it last showed."""
+    telling: bool = False
+    closed: bool = False
+    """The story ended or its message is gone: no further words are taken."""
+    gone: bool = False
+    shown: list[asyncio.Future[None]] = field(default_factory=list)
+    """Who waits for the last edit."""
+
+    def want(self, draw: Draw, urgency: Urgency) -> None:
+        """Replace what shall be shown; a more urgent wish keeps its turn."""
+        self.urgency = urgency if self.draw is None else min(self.urgency, urgency)
+        self.draw = draw
+
+    def settle(self, error: Exception | None = None) -> None:
+        """Let go of those who wait for the last edit."""
+        for future in self.shown:
+            if not future.done():
+                future.set_result(None) if error is None else future.set_exception(error)
+        self.shown.clear()
+
+
+class Channel:
+    """The pages of one channel that want to be written."""
+
+    def __init__(
+        self,
+        *,
+        write: Callable[[Page, Drawing], Awaitable[None]],
+        budget: EditBudget,
+        interval: float,
+        clock: Clock,
+    ) -> None:
+        self._write = write
+        self._budget = budget
+        self._interval = interval
+        self._clock = clock
+        self._pages: list[Page] = []
+        self._edited_at = -math.inf
+        self._writing: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, page: Page) -> None:
+        """Give a page with something to draw its turn when it comes."""
+        if page not in self._pages:
+            self._pages.append(page)
+        self._go_on()
+
+    async def close(self) -> None:
+        """Stop writing; whoever waits for a last edit is cancelled."""
+        if self._timer is not None:
+            self._timer.cancel()
+        pages, self._pages = self._pages, []
+        if self._writing is not None:
+            self._writing.cancel()
+            await asyncio.wait([self._writing])
+        for page in pages:
+            for future in page.shown:
+                future.cancel()
+
+    def due(self, page: Page, now: float) -> float:
+        """When the page may be edited, as far as pace and limit are known now."""
+        spacing = self._budget.spacing
+        match page.urgency:
+            case Urgency.LAST | Urgency.FIRST:
+                at = now
+            case Urgency.NEXT:
+                at = max(page.edited_at + self._interval, self._edited_at + spacing)
+            case Urgency.AMBIENT:
+                at = max(page.edited_at + AMBIENT_INTERVAL, self._edited_at + 2 * spacing)
+        return max(at, page.not_before, now + self._budget.wait(now))
+
+    def _go_on(self) -> None:
+        """Write the page whose turn it is, or come back when it is somebody's turn."""
+        if self._writing is not None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not self._pages:
+            return
+        now = self._clock.time()
+        due = {page: self.due(page, now) for page in self._pages}
+        ready = [page for page in self._pages if due[page] <= now]
+        if not ready:
+            self._timer = self._clock.call_later(min(due.values()) - now, self._go_on)
+            return
+        page = min(ready, key=lambda page: (page.urgency, page.edited_at))
+        self._writing = asyncio.create_task(self._edit(page), name=f"edit {page.story.id}")
+        self._writing.add_done_callback(self._edited)
+
+    def _edited(self, task: asyncio.Task[None]) -> None:
+        self._writing = None
+        if not task.cancelled():
+            self._go_on()
+
+    async def _edit(self, page: Page) -> None:
+        """Bring one message up to date."""
+        draw, urgency = page.draw, page.urgency
+        page.draw = None
+        self._budget.spend(self._clock.time())
+        try:
+            if draw is not None:
+                await self._write(page, await draw())
+        except (discord.NotFound, discord.Forbidden) as error:
+            _log.info("The message of story %d is out of reach: %s", page.story.id, error)
+            page.closed = page.gone = True
+            page.draw = None
+            page.settle(StageGoneError(str(error)))
+        except Exception as error:  # noqa: BLE001  # told to whoever waits, or logged
+            # The dispatcher shows an end again later; other words are followed by newer ones.
+            _log.warning("Story %d could not be shown: %r", page.story.id, error)
+            if urgency is Urgency.LAST:
+                page.settle(error)
+        else:
+            if urgency is Urgency.LAST:
+                page.settle()
+        finally:
+            page.edited_at = self._edited_at = self._clock.time()
+            if page.draw is None:
+                self._pages.remove(page)
