@@ -51,9 +51,11 @@ class Tree(app_commands.CommandTree["Kataribe"]):
 class Kataribe(discord.AutoShardedClient):
     """The bot as Discord knows it: no privileged intent, no mention that pings, slash commands."""
 
-    def __init__(self, settings: Settings, services: Services, **options: Any) -> None:
+    def __init__(
+        self, settings: Settings, services: Services, *, limits: EditLimits | None = None
+    ) -> None:
         """Build the client and its stage; nothing connects before `start`."""
-        limits = EditLimits()
+        limits = limits or EditLimits()
         super().__init__(
             intents=discord.Intents(guilds=True),
             allowed_mentions=discord.AllowedMentions.none(),
@@ -63,7 +65,6 @@ class Kataribe(discord.AutoShardedClient):
             http_trace=limits.trace(),
             # A gateway of the host's choice is one shard; otherwise Discord says how many.
             shard_count=1 if settings.discord.gateway_url else None,
-            **options,
         )
         self.settings = settings
         self.services = services

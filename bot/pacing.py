@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,14 +21,13 @@ RESERVE = 1
 class EditBudget:
     """One channel's edits in Discord's current window; times are the event loop's, in seconds.
 
-    Until Discord has named its limit, the documented habit of five edits in five seconds is
-    taken for granted.
+    Until Discord has named its limit, its habit of five edits in five seconds is assumed.
     """
 
     limit: int = 5
     window: float = 5.0
-    left: int = 5
-    resets_at: float = 0.0
+    left: int = 0
+    resets_at: float = -math.inf
 
     @property
     def spacing(self) -> float:
@@ -57,12 +57,15 @@ class EditBudget:
 class EditLimits:
     """Every channel's budget, kept up to date from the headers of discord.py's own requests."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = 5, window: float = 5.0) -> None:
+        """Keep what holds until Discord says otherwise: so many edits in so many seconds."""
+        self._limit = limit
+        self._window = window
         self._budgets: dict[int, EditBudget] = {}
 
     def of(self, channel_id: int) -> EditBudget:
         """The channel's budget."""
-        return self._budgets.setdefault(channel_id, EditBudget())
+        return self._budgets.setdefault(channel_id, EditBudget(self._limit, self._window))
 
     def forget(self, channel_id: int) -> None:
         """Drop a channel in which nothing is written any more."""

@@ -1,0 +1,82 @@
+"""A generator of our own for tests: OpenAI's completions over a real socket, told what to tell."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+MODELS = ("gpt2-starter", "lstm-starter")
+
+
+@dataclass
+class Teller:
+    """Tells the same pieces to everybody; each piece waits while the tale is held."""
+
+    url: str = ""
+    models: tuple[str, ...] = MODELS
+    pieces: list[str] = field(default_factory=lambda: [" a fox", " found the moon", "."])
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    """The body of every wish, in order."""
+    told: int = 0
+    """Pieces that went out, of all stories together."""
+    allowed: int | None = None
+    """Pieces that may go out; None: as many as there are."""
+    _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    def hold(self, after: int = 0) -> None:
+        """Let only this many further pieces out."""
+        self.allowed = self.told + after
+
+    async def release(self, pieces: int | None = None) -> None:
+        """Let further pieces out: some, or all there will ever be."""
+        async with self._changed:
+            self.allowed = None if pieces is None else (self.allowed or 0) + pieces
+            self._changed.notify_all()
+
+    async def _turn(self) -> None:
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.allowed is None or self.told < self.allowed)
+            self.told += 1
+
+    async def list(self, request: web.Request) -> web.Response:
+        """GET /v1/models."""
+        del request
+        return web.json_response({"object": "list", "data": [{"id": m} for m in self.models]})
+
+    async def complete(self, request: web.Request) -> web.StreamResponse:
+        """POST /v1/completions, streamed."""
+        self.asked.append(await request.json())
+        answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await answer.prepare(request)
+        for piece in self.pieces:
+            await self._turn()
+            await _send(answer, {"choices": [{"index": 0, "text": piece, "finish_reason": None}]})
+        await _send(answer, {"choices": [{"index": 0, "text": "", "finish_reason": "stop"}]})
+        await _send(answer, {"choices": [], "usage": {"completion_tokens": len(self.pieces)}})
+        await answer.write(b"data: [DONE]\n\n")
+        return answer
+
+
+async def _send(answer: web.StreamResponse, event: dict[str, Any]) -> None:
+    await answer.write(b"data: " + json.dumps(event).encode() + b"\n\n")
+
+
+@asynccontextmanager
+async def teller() -> AsyncIterator[Teller]:
+    """A teller that listens on a loopback port."""
+    told = Teller()
+    app = web.Application()
+    app.router.add_get("/v1/models", told.list)
+    app.router.add_post("/v1/completions", told.complete)
+    async with TestServer(app, host="127.0.0.1") as server:
+        told.url = str(server.make_url(""))
+        yield told
