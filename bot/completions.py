@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, Self
 import aiohttp
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from bot.events import EventError, events
+from bot.event_stream import EventError, events
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
     from types import TracebackType
+
+    from pydantic import SecretStr
 
     from bot.config import RemoteModel
     from bot.config import Stories as StorySettings
@@ -100,6 +102,7 @@ class Completions:
         settings: StorySettings,
         *,
         request_timeout: float,
+        api_key: SecretStr | None = None,
         remote: Mapping[str, RemoteModel] | None = None,
     ) -> None:
         """Keep where the generator is.
@@ -108,10 +111,12 @@ class Completions:
             url: The generator's address, with or without `/v1`; None: not known yet.
             settings: How stories are sampled.
             request_timeout: Seconds without a word after which a telling is given up.
+            api_key: What the generator wants to see, if anything.
             remote: Further servers, by the name under which members know their model.
         """
         self.url = url
         self._settings = settings
+        self._api_key = api_key
         self._remote = remote or {}
         self._timeout = aiohttp.ClientTimeout(
             total=None, sock_connect=CONNECT_TIMEOUT, sock_read=request_timeout
@@ -138,14 +143,14 @@ class Completions:
         Raises:
             GeneratorError: The generator does not answer as it should.
         """
-        async with self._answer("GET", self.url, "/models") as answer:
+        async with self._answer("GET", self.url, self._api_key, "/models") as answer:
             try:
                 served = _MODELS.validate_json(await answer.read())
             except ValidationError as error:
                 raise GeneratorFailedError("the list of models is not OpenAI's") from error
         return [*(model.id for model in served.data), *self._remote]
 
-    async def tell(self, story: Story, prompt: str) -> AsyncIterator[Piece]:
+    async def tell(self, story: Story, prompt: str) -> AsyncGenerator[Piece]:
         """Tell a story that begins with the prompt, piece by piece.
 
         To leave early, close the iterator (`contextlib.aclosing`): the connection goes with it,
@@ -172,8 +177,8 @@ class Completions:
             "repetition_penalty": self._settings.repetition_penalty,
             "no_repeat_ngram_size": self._settings.no_repeat_ngram_size,
         }
-        url = remote.url if remote else self.url
-        async with self._answer("POST", url, "/completions", json=wish) as answer:
+        url, key = (remote.url, remote.api_key) if remote else (self.url, self._api_key)
+        async with self._answer("POST", url, key, "/completions", json=wish) as answer:
             if answer.content_type != "text/event-stream":
                 raise GeneratorFailedError(f"the answer is {answer.content_type}, not a stream")
             tokens = 0
@@ -194,14 +199,15 @@ class Completions:
 
     @asynccontextmanager
     async def _answer(
-        self, method: str, url: str | None, path: str, **options: Any
+        self, method: str, url: str | None, key: SecretStr | None, path: str, **options: Any
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Ask; whatever goes wrong until the answer is read becomes a GeneratorError."""
         if url is None:
             raise GeneratorDownError("the generator is still starting")
         address = url.rstrip("/").removesuffix("/v1") + "/v1" + path
+        headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
         try:
-            async with self._http.request(method, address, **options) as answer:
+            async with self._http.request(method, address, headers=headers, **options) as answer:
                 if answer.status != HTTPStatus.OK:
                     raise await _refusal(answer)
                 yield answer
@@ -212,7 +218,7 @@ class Completions:
                 f"{address} said nothing for {self._timeout.sock_read:g} s"
             ) from error
         except (aiohttp.ClientError, EventError) as error:
-            raise GeneratorFailedError(f"{address} broke off: {error or 'no reason'}") from error
+            raise GeneratorFailedError(f"{address} broke off: {error!r}") from error
 
 
 def _read(data: str) -> _Chunk:

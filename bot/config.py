@@ -27,6 +27,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pydantic_core import ErrorDetails
 
 PREFIX = "KATARIBE_"
@@ -116,7 +118,13 @@ class Database(Section):
     )
 
 
-class Generator(Section):
+class Server(Section):
+    """An OpenAI-compatible completions server."""
+
+    api_key: SecretStr | None = Field(None, description="a key; only from the environment")
+
+
+class Generator(Server):
     """The completions server that tells."""
 
     url: Annotated[str, AfterValidator(_without_slash)] = Field(
@@ -128,8 +136,8 @@ class Generator(Section):
     request_timeout: float = _seconds(60, low=0.1, high=3600)
 
 
-class RemoteModel(Section):
-    """A further OpenAI-compatible server, offered to members under a name of its own."""
+class RemoteModel(Server):
+    """A further server, offered to members under a name of its own."""
 
     url: Annotated[str, AfterValidator(_without_slash)] = Field(
         pattern=r"^https?://[^/\s]+\S*$",
@@ -228,10 +236,11 @@ class Settings(BaseSettings):
         """
         path = Path(path)
         tables = _read(path, required=required)
-        _refuse_token(tables, path)
+        tables = {name: table for name, table in tables.items() if name not in FOREIGN_SECTIONS}
+        _refuse_secrets(tables, path)
         _refuse_unknown_variables(cls)
         try:
-            settings = cls(**{k: v for k, v in tables.items() if k not in FOREIGN_SECTIONS})
+            settings = cls(**tables)
         except ValidationError as error:
             lines = [_sentence(cls, details, path) for details in error.errors()]
             raise SettingsError("\n".join(lines)) from error
@@ -241,7 +250,11 @@ class Settings(BaseSettings):
                 f"not {settings.stories.min_tokens}"
             )
         if settings.token is not None and not settings.token.get_secret_value().strip():
-            return settings.model_copy(update={"token": None})
+            settings = settings.model_copy(update={"token": None})
+        if settings.token is None and settings.discord != Discord():
+            raise SettingsError(
+                f"DISCORD_TOKEN is not set, and {settings.discord.api_url} lets nobody in without"
+            )
         return settings
 
 
@@ -260,16 +273,26 @@ def _read(path: Path, *, required: bool) -> dict[str, Any]:
         raise SettingsError(f"{path} is not valid TOML: {error}") from error
 
 
-def _refuse_token(tables: dict[str, Any], path: Path) -> None:
-    """A token in a file ends up in a repository sooner or later."""
-    held = {name.lower() for name in tables} | {
-        name.lower() for table in tables.values() if isinstance(table, dict) for name in table
-    }
-    if held & {"token", "discord_token"}:
+def _refuse_secrets(tables: dict[str, Any], path: Path) -> None:
+    """A secret in a file ends up in a repository sooner or later."""
+    names = set(_names(tables))
+    if names & {"token", "discord_token"}:
         raise SettingsError(
             f"{path} must not hold the bot's token: it is a secret. "
             "Remove it there and give it in the environment as DISCORD_TOKEN"
         )
+    if "api_key" in names:
+        raise SettingsError(
+            f"{path} must not hold an api_key: it is a secret. Remove it there and give it in "
+            f"the environment, as {PREFIX}GENERATOR__API_KEY or {PREFIX}MODELS__NAME__API_KEY"
+        )
+
+
+def _names(tables: dict[str, Any]) -> Iterator[str]:
+    for name, value in tables.items():
+        yield name.lower()
+        if isinstance(value, dict):
+            yield from _names(value)
 
 
 def _refuse_unknown_variables(settings: type[BaseSettings]) -> None:
@@ -305,7 +328,7 @@ def _sentence(settings: type[BaseSettings], details: ErrorDetails, path: Path) -
     if details["type"] == "missing":
         return f"{where} is missing: it takes {takes}"
     # A database URL may hold a password, and this line goes to a log.
-    got = "" if section == "database" else f", not {details['input']!r}"
+    got = "" if section == "database" or name == "api_key" else f", not {details['input']!r}"
     return f"{where} takes {takes}{got}"
 
 

@@ -1,0 +1,261 @@
+"""`python -m bot`: opens everything, runs until told to stop, closes everything in order."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import discord
+from pydantic import SecretStr
+
+from bot.client import Kataribe, point_at
+from bot.completions import Completions
+from bot.config import Discord, Settings, SettingsError
+from bot.database.connection import DatabaseError, open_database, sole_user, sqlite_file
+from bot.database.guilds import Guilds
+from bot.database.ratings import Ratings
+from bot.database.stories import Stories
+from bot.dispatcher import Dispatcher
+from bot.generator_process import GeneratorProcess, GeneratorStartError
+from bot.playground import Playground, PlaygroundError
+from bot.queue import Queue
+from bot.services import Services
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Coroutine, Sequence
+
+_log = logging.getLogger("bot")
+
+LEAVE_WITHIN = 1.0
+"""Seconds that Discord has to answer our goodbye."""
+SUCCESS, FAILURE, USAGE_ERROR = 0, 1, 2
+
+HELP = """\
+Kataribe, a storyteller for Discord.
+
+With DISCORD_TOKEN in the environment it connects to Discord; without, it opens a playground,
+a page that behaves like a Discord channel, and prints its address. Unless [generator] url names
+a completions server, it starts its own beside the bot.
+
+Every setting is in config.toml with a comment, and can be given by environment as well:
+[section] name is KATARIBE_SECTION__NAME, for example KATARIBE_STORIES__MODEL=lstm-starter.
+"""
+
+
+class StartError(Exception):
+    """The bot cannot run; the message is one sentence for the host."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; gives the exit status: 0 well, 1 it could not run, 2 wrong settings."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bot",
+        description=HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--config", metavar="FILE", type=Path, help="the settings (default: config.toml)"
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    commands.add_parser("run", help="tell stories until stopped (the default)")
+    given = parser.parse_args(arguments)
+    try:
+        settings = Settings.load(given.config or "config.toml", required=given.config is not None)
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return USAGE_ERROR
+    open_log(settings.log.level)
+    try:
+        asyncio.run(run(settings))
+    except (StartError, DatabaseError, PlaygroundError, GeneratorStartError) as error:
+        print(error, file=sys.stderr)
+        return FAILURE
+    return SUCCESS
+
+
+def open_log(level: str) -> None:
+    """Write one line for each event to standard error; libraries only speak of trouble."""
+    logging.basicConfig(
+        level=level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", datefmt="%H:%M:%S"
+    )
+    if level != "DEBUG":
+        for library in ("aiohttp", "alembic", "asyncio", "discord", "sqlalchemy"):
+            logging.getLogger(library).setLevel(logging.WARNING)
+    # A storyteller that writes needs no voice: discord.py would warn about it at each start.
+    discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
+
+
+async def run(settings: Settings) -> None:
+    """Run until SIGTERM, SIGINT or an error; a second signal ends the process at once.
+
+    Raises:
+        StartError: It cannot run; so do DatabaseError, PlaygroundError and GeneratorStartError.
+    """
+    stop = _stop_signal()
+    # Closed in reverse: tellings are given back first, the database is let go of last.
+    async with AsyncExitStack() as opened:
+        alone = opened.enter_context(sole_user(settings.database.url))
+        database = await opened.enter_async_context(open_database(settings.database.url))
+        queue = Queue(database.sessions, settings.queue)
+        if alone:
+            await queue.release_all()
+        page = None
+        if settings.token is None:
+            playground = await opened.enter_async_context(_playground(settings))
+            settings, page = _pointed_at(settings, playground), playground.url
+        point_at(settings.discord.api_url, settings.discord.gateway_url)
+        stories = Stories(database.sessions)
+        completions = await opened.enter_async_context(
+            Completions(
+                settings.generator.url or None,
+                settings.stories,
+                request_timeout=settings.generator.request_timeout,
+                api_key=settings.generator.api_key,
+                remote=settings.models,
+            )
+        )
+        services = Services(
+            queue=queue,
+            stories=stories,
+            ratings=Ratings(database.sessions),
+            guilds=Guilds(database.sessions),
+            completions=completions,
+            wake=lambda: dispatcher.wake(),  # noqa: PLW0108  # it is made after the client
+        )
+        client = Kataribe(settings, services)
+        dispatcher = Dispatcher(queue, stories, completions, client.stage, settings)
+        logged_in = asyncio.Event()
+        work = []
+        if not settings.generator.url:
+            work.append(_generate(settings, completions, dispatcher))
+        work.append(_connect(client, settings, logged_in))
+        work.append(_tell(client, dispatcher, logged_in, page))
+        opened.push_async_callback(_leave, client)
+        running = [await opened.enter_async_context(_task(part)) for part in [stop.wait(), *work]]
+        ended, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            task.result()
+
+
+def _stop_signal() -> asyncio.Event:
+    """Catch the first SIGTERM or SIGINT; the second has its usual, immediate effect."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    numbers = (signal.SIGTERM, signal.SIGINT)
+
+    def asked() -> None:
+        _log.info("Stopping; what was not told to its end is told again at the next start")
+        stop.set()
+        for number in numbers:
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+
+    for number in numbers:
+        loop.add_signal_handler(number, asked)
+    return stop
+
+
+@asynccontextmanager
+async def _task(work: Coroutine[Any, Any, object]) -> AsyncIterator[asyncio.Task[object]]:
+    """Run beside the rest; on leaving it is cancelled and has ended."""
+    task = asyncio.create_task(work)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+def _playground(settings: Settings) -> Playground:
+    """A stand-in for Discord; what was said in it is kept beside the database."""
+    file = sqlite_file(settings.database.url) or Path("kataribe.db")
+    state = file.with_name(f"{file.name}-playground")
+    return Playground(settings.playground.host, settings.playground.port, state=state)
+
+
+def _pointed_at(settings: Settings, playground: Playground) -> Settings:
+    discord_settings = Discord(api_url=playground.api_url, gateway_url=playground.gateway_url)
+    return settings.model_copy(
+        update={"token": SecretStr(playground.token), "discord": discord_settings}
+    )
+
+
+async def _generate(settings: Settings, completions: Completions, dispatcher: Dispatcher) -> None:
+    """Keep our own generator running, and say where it is."""
+
+    def moved(url: str | None) -> None:
+        completions.url = url
+        if url is not None:
+            dispatcher.resume()
+
+    await GeneratorProcess(moved, start_timeout=settings.generator.start_timeout).run()
+
+
+async def _connect(client: Kataribe, settings: Settings, logged_in: asyncio.Event) -> None:
+    """Stay connected to Discord; discord.py connects again by itself when the line breaks."""
+    assert settings.token is not None  # noqa: S101  # the playground's, if none was given
+    api_url = settings.discord.api_url
+    try:
+        await client.login(settings.token.get_secret_value())
+        logged_in.set()
+        await client.connect()
+    except discord.LoginFailure as error:
+        raise StartError(
+            f"{api_url} refuses the token in DISCORD_TOKEN: {error} "
+            "Copy it again from the Bot page of your application, "
+            "https://discord.com/developers/applications"
+        ) from error
+    except discord.GatewayNotFound as error:
+        raise StartError(f"{api_url} names no gateway: {error}") from error
+    except discord.ConnectionClosed as error:
+        raise StartError(f"Discord closed the connection for good: {error}") from error
+    except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+        raise StartError(f"Discord cannot be reached at {api_url}: {error}") from error
+
+
+async def _tell(
+    client: Kataribe, dispatcher: Dispatcher, logged_in: asyncio.Event, page: str | None
+) -> None:
+    """Tell stories as soon as there is a Discord to show them in."""
+    await logged_in.wait()
+    await client.wait_until_ready()
+    if page is not None:
+        print(f"Kataribe's playground is open: {page} (try /story In the year)", flush=True)
+    else:
+        print(f"Kataribe is on Discord as {client.user}.", flush=True)
+        if not client.guilds:
+            print(f"Invite it to a server: {_invitation(client)}", flush=True)
+    await dispatcher.run()
+
+
+def _invitation(client: Kataribe) -> str:
+    assert client.application_id is not None  # noqa: S101  # login has set it
+    return discord.utils.oauth_url(
+        client.application_id,
+        permissions=discord.Permissions(
+            view_channel=True,
+            send_messages=True,
+            send_messages_in_threads=True,
+            embed_links=True,
+            read_message_history=True,
+        ),
+        scopes=("bot", "applications.commands"),
+    )
+
+
+async def _leave(client: Kataribe) -> None:
+    """Say goodbye to Discord, but do not wait long for an answer."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LEAVE_WITHIN):
+            await client.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,141 @@
+"""Our own generator: a child process, watched over, started again when it dies."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import re
+import sys
+from asyncio.subprocess import PIPE, STDOUT, Process
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+_log = logging.getLogger("generator")
+
+COMMAND = (
+    *(sys.executable, "-m", "generator", "serve"),
+    *("--host", "127.0.0.1", "--port", "0", "--with-parent"),
+)
+READY = re.compile(r"ready on (http://\S+)")
+LONGEST_LINE = 1 << 16
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 60.0
+"""Seconds before it is started again; doubled with each start that failed."""
+STOP_WITHIN = 1.5
+"""Seconds it has to end by itself."""
+USAGE_ERROR = 2
+"""Its exit status when its settings are wrong: starting it again would change nothing."""
+
+
+class GeneratorStartError(Exception):
+    """It cannot run with these settings; the message is its own last line."""
+
+
+class GeneratorProcess:
+    """Runs the generator; its output goes line by line to the log named `generator`."""
+
+    def __init__(
+        self,
+        moved: Callable[[str | None], None],
+        *,
+        start_timeout: float,
+        command: Sequence[str] = COMMAND,
+    ) -> None:
+        """Prepare, and start nothing yet.
+
+        Args:
+            moved: Told the generator's address when it is ready, and None when it is gone.
+            start_timeout: Seconds until a generator that is not ready is given up.
+            command: The program; it must say `ready on http://…` and end with its stdin.
+        """
+        self._moved = moved
+        self._start_timeout = start_timeout
+        self._command = command
+
+    async def run(self) -> None:
+        """Keep one running until cancelled.
+
+        Raises:
+            GeneratorStartError: Its settings are wrong.
+        """
+        failures = 0
+        while True:
+            ready, status, last_line = await self._run_once()
+            if status == USAGE_ERROR and not ready:
+                raise GeneratorStartError(last_line or "the generator's settings are wrong")
+            failures = 1 if ready else failures + 1
+            pause = min(FIRST_PAUSE * 2 ** (failures - 1), LONGEST_PAUSE)
+            _log.error(
+                "The generator %s (status %s); stories wait, it starts again in %g s",
+                "died" if ready else "did not start",
+                status,
+                pause,
+            )
+            await asyncio.sleep(pause)
+
+    async def _run_once(self) -> tuple[bool, int, str]:
+        """Run one to its end; gives whether it was ever ready, its status, its last line."""
+        process = await asyncio.create_subprocess_exec(
+            *self._command,
+            stdin=PIPE,  # never written to: it ends when the bot does, however the bot ends
+            stdout=PIPE,
+            stderr=STDOUT,
+            limit=LONGEST_LINE,
+            env=_environment(),
+            start_new_session=True,  # Ctrl-C is for the bot, which ends its child in order
+        )
+        ready, last_line = False, ""
+        try:
+            async with asyncio.timeout(self._start_timeout) as patience:
+                async for line in _lines(process):
+                    _log.info("%s", line)
+                    last_line = line
+                    if not ready and (match := READY.search(line)):
+                        ready = True
+                        patience.reschedule(None)
+                        self._moved(match[1])
+        except TimeoutError:
+            _log.error("The generator was not ready within %g s", self._start_timeout)
+        finally:
+            self._moved(None)
+            status = await _stop(process)
+        return ready, status, last_line
+
+
+def _environment() -> dict[str, str]:
+    """Ours without the token, which is none of its business; its lines come as it writes them."""
+    ours = {name: value for name, value in os.environ.items() if name != "DISCORD_TOKEN"}
+    return {**ours, "PYTHONUNBUFFERED": "1"}
+
+
+async def _lines(process: Process) -> AsyncIterator[str]:
+    """What it says, until it closes its output."""
+    assert process.stdout is not None  # noqa: S101  # a pipe was asked for
+    while True:
+        try:
+            raw = await process.stdout.readline()
+        except ValueError:
+            continue  # A line longer than the limit: asyncio has dropped what it had of it.
+        if not raw:
+            return
+        if line := raw.decode(errors="replace").rstrip():
+            yield line
+
+
+async def _stop(process: Process) -> int:
+    """End it if it still runs, by force if it must be; gives its exit status."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            async with asyncio.timeout(STOP_WITHIN):
+                await process.communicate()
+        except TimeoutError:
+            _log.warning("The generator did not end by itself within %g s", STOP_WITHIN)
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+    return await process.wait()
