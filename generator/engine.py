@@ -13,82 +13,27 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Self
 
+from generator.beams import BeamSearch
+from generator.generation import EngineError, Generation
 from generator.sampling import Rules
 from generator.scheduler import Scheduler
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from types import TracebackType
 
     from generator.models.loading import LoadedModel
     from generator.requests import FinishReason, Request
 
+__all__ = ["Engine", "EngineError", "EngineFull"]
+
 log = logging.getLogger(__name__)
 
-
-class EngineError(Exception):
-    """The engine cannot go on with a story: a step failed, or it is closing."""
+_CLOSING = "the engine is closing; ask again when it is back"
+_FAILED = "the model failed in the middle of the story"
 
 
 class EngineFull(EngineError):  # noqa: N818  # fullness is no fault
     """All slots are taken and enough stories wait already; the caller may try again later."""
-
-
-class Generation:
-    """One story being told: iterate over it for lists of new tokens, the end token never.
-
-    Only for the event loop that submitted it. Raises `EngineError` from the iteration when the
-    engine fails or closes before the story's end.
-    """
-
-    def __init__(self, engine: Engine, request: Request) -> None:
-        self.request = request
-        self.finish_reason: FinishReason | None = None
-        """Set when the story has ended by itself or by its length; not when cancelled."""
-        self._engine = engine
-        self._fresh: list[int] = []
-        self._failure: str | None = None
-        self._over = False
-        self._news = asyncio.Event()
-
-    def __aiter__(self) -> AsyncIterator[list[int]]:
-        return self
-
-    async def __anext__(self) -> list[int]:
-        await self._news.wait()
-        if self._fresh:
-            tokens, self._fresh = self._fresh, []
-            if not self._over:
-                self._news.clear()
-            return tokens
-        if self._failure is not None:
-            raise EngineError(self._failure)
-        raise StopAsyncIteration
-
-    def cancel(self) -> None:
-        """Stops telling: the slot is free at the next step. Harmless after the end."""
-        if not self._over:
-            self._close()
-            self._engine._cancel(self)  # noqa: SLF001  # the two are one unit
-
-    async def aclose(self) -> None:
-        """As `cancel`, for `contextlib.aclosing`."""
-        self.cancel()
-
-    def _deliver(self, tokens: list[int], reason: FinishReason | None) -> None:
-        """On the event loop: what some steps brought."""
-        if not self._over:
-            self._fresh += tokens
-            self.finish_reason = reason
-            self._over = reason is not None
-            self._news.set()
-
-    def _close(self, failure: str | None = None) -> None:
-        """On the event loop: nothing comes any more."""
-        if not self._over:
-            self._failure = failure
-            self._over = True
-            self._news.set()
 
 
 class Engine:
@@ -116,6 +61,8 @@ class Engine:
         self._decoder, self._sampler = loaded.prepare(
             slots, threads, self._rules, self._scheduler.history
         )
+        self._beams = BeamSearch(loaded)
+        self._searches: dict[Generation, asyncio.Task[None]] = {}
         self._told: dict[int, Generation] = {}  # by slot; the thread's own
         self._lock = threading.Condition()  # guards what follows
         self._queue: deque[Generation] = deque()
@@ -131,8 +78,8 @@ class Engine:
 
     @property
     def waiting(self) -> int:
-        """Stories that wait for a slot."""
-        return len(self._queue)
+        """Stories that wait for a slot, and beam searches, under way or not."""
+        return len(self._queue) + len(self._searches)
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
@@ -148,10 +95,15 @@ class Engine:
         with self._lock:
             self._closing = True
             self._lock.notify()
+        searches = list(self._searches.values())
+        for generation in self._searches:
+            generation.end(_CLOSING)
         await asyncio.to_thread(self._thread.join)
+        await asyncio.gather(*searches)
+        self._beams.close()
         self._deliver()
         for generation in [*self._told.values(), *self._queue]:
-            generation._close("the engine is closing; ask again when it is back")  # noqa: SLF001
+            generation.end(_CLOSING)
         self._told.clear()
         self._queue.clear()
 
@@ -162,17 +114,33 @@ class Engine:
             EngineFull: no slot is free and the queue is full.
             EngineError: the engine is closing.
         """
-        generation = Generation(self, request)
+        generation = Generation(request, self._cancel)
         with self._lock:
             if self._closing:
-                raise EngineError("the engine is closing; ask again when it is back")
-            if len(self._queue) + self._scheduler.in_use >= self._limit:
-                raise EngineFull(f"all slots are taken and {len(self._queue)} stories wait already")
-            self._queue.append(generation)
-            self._lock.notify()
+                raise EngineError(_CLOSING)
+            if len(self._queue) + len(self._searches) + self._scheduler.in_use >= self._limit:
+                raise EngineFull(f"all slots are taken and {self.waiting} stories wait already")
+            if request.num_beams == 1:
+                self._queue.append(generation)
+                self._lock.notify()
+                return generation
+        self._searches[generation] = asyncio.create_task(self._search(generation))
         return generation
 
+    async def _search(self, generation: Generation) -> None:
+        try:
+            told = await self._beams.search(generation.request, lambda: generation.over)
+        except Exception:
+            log.exception("a beam search failed")
+            generation.end(_FAILED)
+        else:
+            generation.deliver(*told)
+        finally:
+            del self._searches[generation]
+
     def _cancel(self, generation: Generation) -> None:
+        if generation.request.num_beams > 1:
+            return  # a search sees for itself that its story is over
         with self._lock:
             try:
                 self._queue.remove(generation)
@@ -263,7 +231,7 @@ class Engine:
         with self._lock:
             news, self._outbox = self._outbox, {}
         for generation, (tokens, reason) in news.items():
-            generation._deliver(tokens, reason)  # noqa: SLF001
+            generation.deliver(tokens, reason)
 
     def _give_up(self) -> None:
         """After a failed step: the stories in it end with an error, and the slots are free."""
@@ -274,6 +242,6 @@ class Engine:
         def close() -> None:
             self._deliver()
             for generation in failed:
-                generation._close("the model failed in the middle of the story")  # noqa: SLF001
+                generation.end(_FAILED)
 
         self._loop.call_soon_threadsafe(close)

@@ -44,3 +44,5 @@ class Request:
     """New tokens at most; prompt and story together never exceed the model's context."""
     min_tokens: int = 0
     """The end-of-text token is not drawn before this many new tokens."""
+    num_beams: int = 1
+    """Above one: the likeliest of so many stories searched together, given whole at its end."""

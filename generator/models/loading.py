@@ -128,7 +128,7 @@ def load_model(
         config = AutoConfig.from_pretrained(where)
         if config.model_type not in _KINDS:
             raise ModelFolderError(
-                f"{where} holds a {config.model_type} model; only GPT-2 and LSTM models tell stories"
+                f"{where} holds a {config.model_type} model; GPT-2 and LSTM models tell stories"
             )
         tokenizer = AutoTokenizer.from_pretrained(where)
         model, report = _load_weights(where, _FLOATS.get(chosen, torch.float32))

@@ -170,6 +170,12 @@ class LSTMForCausalLM(PreTrainedModel, GenerationMixin):
         """
         return {"input_ids": input_ids}
 
+    @staticmethod
+    def _reorder_cache(state: State, beams: Tensor) -> State:
+        """For beam search, which would refuse the state in the output otherwise."""
+        hidden, cell = state
+        return hidden.index_select(1, beams), cell.index_select(1, beams)
+
     @classmethod
     def _supports_default_dynamic_cache(cls) -> bool:
         return False

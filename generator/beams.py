@@ -1,0 +1,100 @@
+"""Beam search, by transformers' own `generate`, beside the engine and never in its way.
+
+One search at a time in a thread of low priority: it reads the same weights, and stories that are
+told token by token go on meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import GenerationConfig, StoppingCriteria
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from generator.models.loading import LoadedModel
+    from generator.requests import FinishReason, Request
+
+
+class BeamSearch:
+    """Searches stories with `num_beams` above one, with or without sampling."""
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        self._loaded = loaded
+        self._thread = ThreadPoolExecutor(1, "beams", initializer=_lower_priority)
+
+    async def search(
+        self, request: Request, cancelled: Callable[[], bool]
+    ) -> tuple[list[int], FinishReason]:
+        """The whole story at once, as a list of tokens without the end token.
+
+        Args:
+            request: with its `num_beams`.
+            cancelled: asked at each step; once true, the search stops where it is.
+        """
+        return await asyncio.get_running_loop().run_in_executor(
+            self._thread, self._generate, request, cancelled
+        )
+
+    def close(self) -> None:
+        """Waits for the search under way, which should have been cancelled."""
+        self._thread.shutdown(cancel_futures=True)
+
+    @torch.inference_mode()
+    def _generate(
+        self, request: Request, cancelled: Callable[[], bool]
+    ) -> tuple[list[int], FinishReason]:
+        loaded, sampling = self._loaded, request.sampling
+        room = min(request.max_tokens, loaded.context - len(request.prompt))
+        drawn: dict[str, Any] = {}
+        if sampling.temperature > 0:
+            drawn = {
+                "do_sample": True,
+                "temperature": sampling.temperature,
+                "top_k": sampling.top_k,
+                "top_p": sampling.top_p,
+                "min_p": sampling.min_p or None,
+            }
+        settings = GenerationConfig(
+            num_beams=request.num_beams,
+            max_new_tokens=room,
+            min_new_tokens=min(request.min_tokens, room),
+            repetition_penalty=sampling.repetition_penalty,
+            no_repeat_ngram_size=sampling.no_repeat_ngram_size,
+            eos_token_id=list(loaded.ends) or None,
+            pad_token_id=loaded.eos_id or 0,
+            **drawn,
+        )
+        torch.manual_seed(request.seed)
+        prompt = torch.tensor([request.prompt], device=loaded.device)
+        model: Any = loaded.model  # transformers' mix-in hides `generate` from type checkers
+        told = model.generate(
+            prompt, generation_config=settings, stopping_criteria=[_Cancelled(cancelled)]
+        )
+        tokens: list[int] = told[0, len(request.prompt) :].tolist()
+        for index, token in enumerate(tokens):
+            if token in loaded.ends:
+                return tokens[:index], "stop"
+        return tokens, "length"
+
+
+class _Cancelled(StoppingCriteria):
+    """Ends `generate` between two steps."""
+
+    def __init__(self, cancelled: Callable[[], bool]) -> None:
+        self._cancelled = cancelled
+
+    def __call__(self, input_ids: torch.Tensor, *_: object, **__: object) -> torch.Tensor:
+        return input_ids.new_full((len(input_ids),), self._cancelled(), dtype=torch.bool)
+
+
+def _lower_priority() -> None:
+    """The system runs this thread when the engine leaves a core free; Linux knows niceness so."""
+    if hasattr(os, "setpriority"):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)

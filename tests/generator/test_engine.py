@@ -1,0 +1,296 @@
+from __future__ import annotations
+
+import asyncio
+import gc
+import random
+import resource
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from generator.engine import Engine, EngineError, EngineFull
+from generator.models.loading import LoadedModel, load_model
+from generator.requests import Request, Sampling
+from generator.scheduler import PREFILL_BESIDE, Scheduler
+from tests.generator.small_folders import VOCABULARY, save_gpt2, save_lstm
+
+if TYPE_CHECKING:
+    from generator.generation import Generation
+    from generator.models.decoder import Batch, Decoder
+
+GREEDY = Sampling(temperature=0)
+LIVELY = Sampling(temperature=0.9, top_k=100, top_p=0.95, repetition_penalty=1.1)
+
+
+@pytest.fixture(scope="module", params=["gpt2", "lstm"])
+def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
+    save = {"gpt2": save_gpt2, "lstm": save_lstm}[request.param]
+    return load_model(save(tmp_path_factory.mktemp("models") / request.param), precision="float32")
+
+
+@pytest.fixture(scope="module")
+def endless(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
+    """A tiny GPT-2 whose stories end by their length only."""
+    folder = tmp_path_factory.mktemp("models") / "endless"
+    return load_model(
+        save_gpt2(folder, n_embd=16, n_layer=1, n_head=1, eos_token_id=None), precision="float32"
+    )
+
+
+def some_prompts(count: int, longest: int, seed: int = 1) -> list[tuple[int, ...]]:
+    dice = random.Random(seed)
+    return [
+        tuple(dice.randrange(1, VOCABULARY) for _ in range(dice.randint(1, longest)))
+        for _ in range(count)
+    ]
+
+
+async def tell(engine: Engine, request: Request) -> tuple[list[int], str | None]:
+    generation = engine.submit(request)
+    told = [token async for tokens in generation for token in tokens]
+    return told, generation.finish_reason
+
+
+class Watched:
+    """A decoder that keeps which slots took part in each step."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._decoder: Decoder = engine._decoder
+        self.vocabulary = self._decoder.vocabulary
+        self.steps: list[dict[int, int]] = []
+        self.fail = False
+        engine._decoder = self
+
+    def step(self, batch: Batch) -> Tensor:
+        if self.fail:
+            raise RuntimeError("the model broke")
+        self.steps.append(dict(zip(batch.slots.tolist(), batch.counts.tolist(), strict=True)))
+        return self._decoder.step(batch)
+
+
+def follows(loaded: LoadedModel, prompt: tuple[int, ...], told: list[int]) -> list[int]:
+    """What the greedy reference says after the prompt and after each token told."""
+    with torch.inference_mode():
+        logits = loaded.model(input_ids=torch.tensor([[*prompt, *told]])).logits[0]
+    choices: list[int] = logits[len(prompt) - 1 :].argmax(1).tolist()
+    return choices
+
+
+async def test_greedy_stories_are_those_of_transformers(loaded: LoadedModel) -> None:
+    prompts = some_prompts(200, longest=100)
+    async with Engine(loaded, slots=32, waiting=200) as engine:
+        told = await asyncio.gather(
+            *(
+                tell(engine, Request(prompt=prompt, sampling=GREEDY, seed=0, max_tokens=16))
+                for prompt in prompts
+            )
+        )
+    for prompt, (tokens, reason) in zip(prompts, told, strict=True):
+        *choices, after = follows(loaded, prompt, tokens)
+        assert tokens == choices
+        assert (after in loaded.ends) if reason == "stop" else len(tokens) == 16
+
+
+async def test_a_story_is_the_same_alone_in_a_crowd_and_joining_late(loaded: LoadedModel) -> None:
+    request = Request(prompt=(5, 6, 7, 8), sampling=LIVELY, seed=11, max_tokens=60)
+    crowd = [
+        Request(prompt=prompt, sampling=LIVELY, seed=seed, max_tokens=100)
+        for seed, prompt in enumerate(some_prompts(31, longest=40))
+    ]
+    async with Engine(loaded, slots=32) as engine:
+        alone = await tell(engine, request)
+        together, *_ = await asyncio.gather(*(tell(engine, one) for one in [request, *crowd]))
+        running = [engine.submit(one) for one in crowd]
+        await anext(running[0])
+        late = await tell(engine, request)
+        for generation in running:
+            generation.cancel()
+        other = await tell(
+            engine, Request(prompt=(5, 6, 7, 8), sampling=LIVELY, seed=12, max_tokens=60)
+        )
+    assert alone == together == late
+    assert alone != other
+
+
+async def test_a_story_ends_with_the_context(loaded: LoadedModel) -> None:
+    request = Request(prompt=(5,) * 120, sampling=LIVELY, seed=1, max_tokens=50, min_tokens=50)
+    async with Engine(loaded, slots=1) as engine:
+        told, reason = await tell(engine, request)
+    assert (len(told), reason) == (loaded.context - 120, "length")
+
+
+async def test_a_cancelled_story_takes_part_in_no_more_than_the_step_under_way(
+    endless: LoadedModel,
+) -> None:
+    engine = Engine(endless, slots=2)
+    watched = Watched(engine)
+    async with engine:
+        stays = engine.submit(Request(prompt=(1,), sampling=LIVELY, seed=1, max_tokens=120))
+        leaves = engine.submit(Request(prompt=(2,), sampling=LIVELY, seed=2, max_tokens=120))
+        await anext(leaves)
+        leaves.cancel()
+        after = len(watched.steps)
+        async for _ in stays:
+            pass
+        assert all(1 not in step for step in watched.steps[after + 1 :])
+        assert leaves.finish_reason is None
+        assert engine.slots_in_use == 0
+
+
+async def test_a_cancelled_story_leaves_the_queue(endless: LoadedModel) -> None:
+    async with Engine(endless, slots=1, waiting=2) as engine:
+        told = engine.submit(Request(prompt=(1,), sampling=LIVELY, seed=1, max_tokens=120))
+        await anext(told)
+        waits = engine.submit(Request(prompt=(2,), sampling=LIVELY, seed=1, max_tokens=120))
+        assert engine.waiting == 1
+        waits.cancel()
+        assert engine.waiting == 0
+        assert [tokens async for tokens in waits] == []
+
+
+async def test_no_more_stories_wait_than_may(endless: LoadedModel) -> None:
+    request = Request(prompt=(1,), sampling=LIVELY, seed=1, max_tokens=120)
+    async with Engine(endless, slots=2, waiting=3) as engine:
+        stories = [engine.submit(request) for _ in range(5)]
+        with pytest.raises(EngineFull, match="wait already"):
+            engine.submit(request)
+        for story in stories:
+            story.cancel()
+        assert len((await tell(engine, request))[0]) == 120
+
+
+async def test_closing_ends_stories_with_an_error_that_says_so(endless: LoadedModel) -> None:
+    request = Request(prompt=(1,), sampling=LIVELY, seed=1, max_tokens=120)
+    async with Engine(endless, slots=1) as engine:
+        told, waits = engine.submit(request), engine.submit(request)
+        await anext(told)
+    for generation in (told, waits):
+        with pytest.raises(EngineError, match="closing"):
+            _ = [tokens async for tokens in generation]
+    with pytest.raises(EngineError, match="closing"):
+        engine.submit(request)
+
+
+async def test_a_failed_step_ends_its_stories_and_not_the_engine(
+    endless: LoadedModel, caplog: pytest.LogCaptureFixture
+) -> None:
+    request = Request(prompt=(1,), sampling=LIVELY, seed=1, max_tokens=20)
+    engine = Engine(endless, slots=2)
+    watched = Watched(engine)
+    watched.fail = True
+    async with engine:
+        with pytest.raises(EngineError, match="failed"):
+            await tell(engine, request)
+        watched.fail = False
+        assert len((await tell(engine, request))[0]) == 20
+    assert "the model broke" in caplog.text
+
+
+async def test_ten_thousand_random_stories_leave_nothing_behind(endless: LoadedModel) -> None:
+    dice = random.Random(2)
+    alive: weakref.WeakSet[Generation] = weakref.WeakSet()
+    memory: list[int] = []
+    done = 0
+
+    async def member(engine: Engine) -> None:
+        nonlocal done
+        while done < 10_000:
+            done += 1
+            request = Request(
+                prompt=(1 + done % 500,) * dice.randint(1, 20),
+                sampling=LIVELY,
+                seed=done,
+                max_tokens=dice.randint(1, 8),
+            )
+            generation = engine.submit(request)
+            alive.add(generation)
+            patience = dice.randint(0, 12)  # some leave early, some before the first word
+            async for tokens in generation:
+                patience -= len(tokens)
+                if patience < 0:
+                    generation.cancel()
+            if done in (5_000, 10_000):
+                memory.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+
+    async with Engine(endless, slots=24, waiting=72) as engine:
+        await asyncio.gather(*(member(engine) for _ in range(48)))
+        # One more story drives out those that were cancelled last.
+        await tell(engine, Request(prompt=(1,), sampling=LIVELY, seed=1, max_tokens=3))
+        assert (engine.slots_in_use, engine.waiting) == (0, 0)
+        assert engine._scheduler.free == 24
+        assert not engine._told
+        assert not engine._outbox
+        gc.collect()
+        assert len(alive) == 0
+    assert memory[-1] <= memory[0] * 1.02
+
+
+async def test_beams_find_what_transformers_finds_and_stories_go_on_beside(
+    loaded: LoadedModel,
+) -> None:
+    article = Sampling(temperature=0.6, top_k=1000, top_p=0.95, no_repeat_ngram_size=2)
+    search = Request(
+        prompt=(5, 6, 7), sampling=article, seed=3, max_tokens=40, min_tokens=10, num_beams=5
+    )
+    async with Engine(loaded, slots=4) as engine:
+        beams = engine.submit(search)
+        assert engine.waiting == 1
+        streamed = await tell(
+            engine, Request(prompt=(5, 6, 7), sampling=LIVELY, seed=3, max_tokens=20)
+        )
+        assert len(streamed[0]) > 0
+        found = [token async for tokens in beams for token in tokens]
+        again = await tell(engine, search)
+    assert (found, beams.finish_reason) == again
+    assert len(found) >= 10
+    pairs = list(zip((5, 6, 7, *found), (6, 7, *found), strict=False))
+    assert len(set(pairs)) == len(pairs)
+
+
+async def test_greedy_beams_are_those_of_generate(loaded: LoadedModel) -> None:
+    search = Request(prompt=(9, 8, 7), sampling=GREEDY, seed=0, max_tokens=12, num_beams=3)
+    model: Any = loaded.model  # transformers' mix-in hides `generate` from type checkers
+    told = model.generate(
+        torch.tensor([search.prompt]),
+        num_beams=3,
+        do_sample=False,
+        max_new_tokens=12,
+        pad_token_id=0,
+    )[0, 3:].tolist()
+    async with Engine(loaded, slots=1) as engine:
+        found, _ = await tell(engine, search)
+    assert found == (told[: told.index(0)] if 0 in told else told)
+
+
+async def test_closing_stops_a_search(endless: LoadedModel) -> None:
+    search = Request(prompt=(1,), sampling=LIVELY, seed=1, max_tokens=127, num_beams=4)
+    async with Engine(endless, slots=1) as engine:
+        searches = [engine.submit(search) for _ in range(3)]
+    for generation in searches:
+        with pytest.raises(EngineError, match="closing"):
+            await anext(generation)
+
+
+def test_a_long_prompt_keeps_nobody_waiting() -> None:
+    scheduler = Scheduler(slots=8, context=1000)
+    for _ in range(3):
+        scheduler.append(scheduler.admit((1,)), 2)
+        scheduler.plan()
+    newcomer = scheduler.admit(tuple(range(600)))
+    read = 0
+    while read < 600:
+        for told in range(3):
+            scheduler.append(told, 3)
+        batch, ready = scheduler.plan()
+        counts = dict(zip(batch.slots.tolist(), batch.counts.tolist(), strict=True))
+        assert [counts[told] for told in range(3)] == [1, 1, 1]
+        assert set(batch.slots[ready].tolist()) >= {0, 1, 2}
+        assert 0 < counts[newcomer] <= PREFILL_BESIDE
+        run = batch.tokens[batch.ends[-1] - counts[newcomer] : batch.ends[-1]]
+        assert np.array_equal(run, np.arange(read, read + counts[newcomer]))
+        read += counts[newcomer]
+    assert newcomer in batch.slots[ready]

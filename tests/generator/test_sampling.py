@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import chisquare
+from transformers import GenerationConfig, GPT2Config, GPT2LMHeadModel
+
+from generator.requests import Request, Sampling
+from generator.sampling import Rules, TorchSampler
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+DRAWS = 20_000
+VOCABULARY = 40
+END = 7
+HISTORY = (3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 1, 4)
+
+
+def one_story(vocabulary: int = VOCABULARY, seed: int = 0) -> Tensor:
+    """Logits like a language model's: few likely tokens, a long tail, both signs."""
+    return torch.randn(1, vocabulary, generator=torch.Generator().manual_seed(seed)) * 2
+
+
+def draw(
+    logits: Tensor, requests: list[Request], history: tuple[int, ...] = HISTORY
+) -> NDArray[np.int32]:
+    """One token for each request, all from the same logits and story so far."""
+    rules = Rules.of(len(requests))
+    for slot, request in enumerate(requests):
+        rules.put(slot, request)
+    stories = np.tile(np.array(history, np.int32), (len(requests), 1))
+    sampler = TorchSampler(rules, stories, (END,))
+    slots = np.arange(len(requests), dtype=np.int32)
+    lengths = np.full(len(requests), len(history), np.int32)
+    return sampler.draw(logits.repeat(len(requests), 1), slots, lengths)
+
+
+def asked(sampling: Sampling, seed: int = 0, min_tokens: int = 0) -> Request:
+    """A request whose prompt is all but the last three tokens of the story so far."""
+    return Request(
+        prompt=HISTORY[:-3], sampling=sampling, seed=seed, max_tokens=50, min_tokens=min_tokens
+    )
+
+
+def by_transformers(
+    logits: Tensor, request: Request, history: tuple[int, ...] = HISTORY
+) -> NDArray[np.float64]:
+    """The distribution that transformers' own processors leave: (vocabulary,)."""
+    sampling = request.sampling
+    settings = GenerationConfig(
+        do_sample=True,
+        temperature=sampling.temperature,
+        top_k=sampling.top_k,
+        top_p=sampling.top_p,
+        min_p=sampling.min_p or None,
+        repetition_penalty=sampling.repetition_penalty,
+        no_repeat_ngram_size=sampling.no_repeat_ngram_size,
+        min_new_tokens=request.min_tokens,
+        eos_token_id=END,
+    )
+    settings._eos_token_tensor = torch.tensor([END])
+    model: Any = GPT2LMHeadModel(GPT2Config(vocab_size=8, n_embd=4, n_layer=1, n_head=1))
+    processors = model._get_logits_processor(settings, input_ids_seq_length=len(request.prompt))
+    left = processors(torch.tensor([history]), logits.clone())
+    told: NDArray[np.float64] = left[0].double().softmax(0).numpy()
+    return told
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        asked(Sampling()),
+        asked(Sampling(temperature=0.6)),
+        asked(Sampling(temperature=1.7)),
+        asked(Sampling(top_k=8)),
+        asked(Sampling(top_p=0.8)),
+        asked(Sampling(min_p=0.1)),
+        asked(Sampling(repetition_penalty=1.5)),
+        asked(Sampling(no_repeat_ngram_size=3)),
+        asked(Sampling(), min_tokens=4),
+        asked(Sampling(), min_tokens=3),
+        asked(
+            Sampling(
+                temperature=1.3,
+                top_k=20,
+                top_p=0.9,
+                min_p=0.02,
+                repetition_penalty=1.2,
+                no_repeat_ngram_size=2,
+            ),
+            min_tokens=10,
+        ),
+    ],
+    ids=lambda request: f"{request.sampling}, min_tokens={request.min_tokens}",
+)
+def test_draws_follow_the_distribution_of_transformers(request_: Request) -> None:
+    logits = one_story()
+    logits[0, END] = 2.5  # likely, so that its absence is seen
+    logits[0, 1], logits[0, 5] = 2.0, 1.5  # 4, 1 and 1, 4 came before: an n-gram is at stake
+    expected = by_transformers(logits, request_) * DRAWS
+    drawn = draw(logits, [replace(request_, seed=seed) for seed in range(DRAWS)])
+    counts = np.bincount(drawn, minlength=VOCABULARY)
+    assert counts[expected == 0].sum() == 0
+    often = expected >= 5
+    # Rare tokens count together, as the test needs five expected in each cell.
+    cells = [*counts[often], counts[~often].sum()]
+    shares = [*expected[often], expected[~often].sum()]
+    if shares[-1] < 1e-9:
+        cells, shares = cells[:-1], shares[:-1]
+    assert chisquare(cells, shares).pvalue > 1e-4
+
+
+def test_the_rules_cut_where_transformers_cuts_in_a_large_vocabulary() -> None:
+    logits = one_story(vocabulary=20_000)
+    for sampling in (
+        Sampling(top_k=1000, top_p=0.95, temperature=0.6),
+        Sampling(top_p=0.95, temperature=1.5),
+        Sampling(top_p=0.999, temperature=2.0),
+        Sampling(top_k=5000),
+        Sampling(min_p=0.001),
+    ):
+        expected = by_transformers(logits, asked(sampling))
+        drawn = draw(logits, [asked(sampling, seed=seed) for seed in range(200)])
+        assert (expected[drawn] > 0).all()
+        # As likely on average as draws from the reference, within five standard errors.
+        chance = np.log(expected, out=np.zeros_like(expected), where=expected > 0)
+        mean = (expected * chance).sum()
+        spread = np.sqrt((expected * (chance - mean) ** 2).sum() / 200)
+        assert abs(chance[drawn].mean() - mean) < 5 * spread
+
+
+def test_zero_temperature_takes_the_likeliest() -> None:
+    logits = one_story()
+    logits[0, END] = 9.0
+    best = int(logits[0].argsort(descending=True)[1])
+    assert draw(logits, [asked(Sampling(temperature=0))]).tolist() == [END]
+    assert draw(logits, [asked(Sampling(temperature=0), min_tokens=5)]).tolist() == [best]
+
+
+def test_a_draw_depends_on_its_own_story_only() -> None:
+    settings = [
+        Sampling(),
+        Sampling(temperature=0),
+        Sampling(top_k=5),
+        Sampling(top_p=0.7, repetition_penalty=1.3),
+        Sampling(min_p=0.05, no_repeat_ngram_size=2),
+    ]
+    requests = [asked(sampling, seed=31 * seed) for seed in range(20) for sampling in settings]
+    logits = one_story(vocabulary=3000)
+    together = draw(logits, requests).tolist()
+    assert together == [int(draw(logits, [request])[0]) for request in requests]
+
+
+def test_seed_and_position_make_the_noise() -> None:
+    logits = torch.zeros(1, 50_000)
+    requests = [asked(Sampling(), seed=seed) for seed in (0, 1, 2**62, 2**63 - 1)]
+    first = draw(logits, requests)
+    assert len(set(first.tolist())) == 4
+    assert draw(logits, requests).tolist() == first.tolist()
+    assert set(draw(logits, requests, HISTORY[:-1])).isdisjoint(first.tolist())
+
+
+def test_neighbouring_seeds_and_positions_are_independent() -> None:
+    """Pairs of draws a seed or a position apart spread evenly over all pairs of two tokens."""
+    logits = torch.full((1, VOCABULARY), -torch.inf)
+    logits[0, :4] = 0
+    seeds = [asked(Sampling(), seed=seed) for seed in range(DRAWS)]
+    now, later = draw(logits, seeds, (1,)), draw(logits, seeds, (1, 1))
+    for one, other in ((now[:-1], now[1:]), (now, later)):
+        assert chisquare(np.bincount(4 * one + other, minlength=16)).pvalue > 1e-4
