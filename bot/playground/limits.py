@@ -184,9 +184,13 @@ class TextInput(Body):
     placeholder: Annotated[str, StringConstraints(max_length=100)] | None = None
 
 
+def _type(component: Any) -> Any:
+    """A component's type, as it came in or as a model."""
+    return component.get("type") if isinstance(component, dict) else getattr(component, "type", 0)
+
+
 def _kind(component: Any) -> str:
-    kind: Any = component.get("type") if isinstance(component, dict) else None
-    return {2: "<button>", 4: "<text>"}.get(kind, "<select>")
+    return {2: "<button>", 4: "<text>"}.get(_type(component), "<select>")
 
 
 # The tags are marks for `_path`, which leaves them out: Discord's paths have only indices.
@@ -236,8 +240,7 @@ class ModalText(Body):
 
 
 def _modal_part(component: Any) -> str:
-    kind: Any = component.get("type") if isinstance(component, dict) else None
-    return {10: "<paragraph>", 18: "<label>"}.get(kind, "<row>")
+    return {10: "<paragraph>", 18: "<label>"}.get(_type(component), "<row>")
 
 
 class ModalBody(Body):
