@@ -116,8 +116,10 @@ class Dispatcher:
         else:
             held = await self._queue.held(self._owner) if ours else set()
         for story_id in ours - held:
-            # Cancelled by its member, or the lease ran out while this process stood still.
-            (self._tellings.get(story_id) or self._showings[story_id]).cancel()
+            # Cancelled by its member, or the lease ran out while this process stood still. One
+            # that is in neither has ended while the database was asked.
+            if task := self._tellings.get(story_id) or self._showings.get(story_id):
+                task.cancel()
         if room := SHOWING - len(self._showings):
             for story in await self._queue.unshown(self._owner, room):
                 self._start(self._showings, story, self._show)
