@@ -23,7 +23,7 @@ from bot.database.guilds import Guilds
 from bot.database.ratings import Ratings
 from bot.database.stories import Stories
 from bot.dispatcher import Dispatcher
-from bot.generator_process import GeneratorProcess, GeneratorStartError
+from bot.generator_process import COMMAND, GeneratorProcess, GeneratorStartError
 from bot.playground import Playground, PlaygroundError
 from bot.queue import Queue
 from bot.services import Services
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return USAGE_ERROR
     open_log(settings.log.level)
     try:
-        asyncio.run(run(settings))
+        asyncio.run(run(settings, config=given.config))
     except (StartError, DatabaseError, PlaygroundError, GeneratorStartError) as error:
         print(error, file=sys.stderr)
         return FAILURE
@@ -92,8 +92,12 @@ def open_log(level: str) -> None:
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
 
 
-async def run(settings: Settings) -> None:
+async def run(settings: Settings, *, config: Path | None = None) -> None:
     """Run until SIGTERM, SIGINT or an error; a second signal ends the process at once.
+
+    Args:
+        settings: The bot's.
+        config: The file that our own generator reads its settings from, if not config.toml.
 
     Raises:
         StartError: It cannot run; so do DatabaseError, PlaygroundError and GeneratorStartError.
@@ -134,7 +138,7 @@ async def run(settings: Settings) -> None:
         logged_in = asyncio.Event()
         work = []
         if not settings.generator.url:
-            work.append(_generate(settings, completions, dispatcher))
+            work.append(_generate(settings, config, completions, dispatcher))
         work.append(_connect(client, settings, logged_in))
         work.append(_tell(client, dispatcher, logged_in, page))
         opened.push_async_callback(_leave, client)
@@ -187,7 +191,9 @@ def _pointed_at(settings: Settings, playground: Playground) -> Settings:
     )
 
 
-async def _generate(settings: Settings, completions: Completions, dispatcher: Dispatcher) -> None:
+async def _generate(
+    settings: Settings, config: Path | None, completions: Completions, dispatcher: Dispatcher
+) -> None:
     """Keep our own generator running, and say where it is."""
 
     def moved(url: str | None) -> None:
@@ -195,7 +201,12 @@ async def _generate(settings: Settings, completions: Completions, dispatcher: Di
         if url is not None:
             dispatcher.resume()
 
-    await GeneratorProcess(moved, start_timeout=settings.generator.start_timeout).run()
+    generator = GeneratorProcess(
+        moved,
+        start_timeout=settings.generator.start_timeout,
+        command=[*COMMAND, *(["--config", str(config)] if config else [])],
+    )
+    await generator.run()
 
 
 async def _connect(client: Kataribe, settings: Settings, logged_in: asyncio.Event) -> None:

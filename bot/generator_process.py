@@ -21,6 +21,7 @@ COMMAND = (
     *("--host", "127.0.0.1", "--port", "0", "--with-parent"),
 )
 READY = re.compile(r"ready on (http://\S+)")
+LOG_LINE = re.compile(r"[\d-]+ [\d:,.]+ (DEBUG|INFO|WARNING|ERROR|CRITICAL)\s+(.*)")
 LONGEST_LINE = 1 << 16
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 60.0
@@ -92,7 +93,7 @@ class GeneratorProcess:
         try:
             async with asyncio.timeout(self._start_timeout) as patience:
                 async for line in _lines(process):
-                    _log.info("%s", line)
+                    _forward(line)
                     last_line = line
                     if not ready and (match := READY.search(line)):
                         ready = True
@@ -124,6 +125,14 @@ async def _lines(process: Process) -> AsyncIterator[str]:
             return
         if line := raw.decode(errors="replace").rstrip():
             yield line
+
+
+def _forward(line: str) -> None:
+    """Log a line as the generator meant it; its own time would stand beside ours."""
+    level, message = logging.INFO, line
+    if match := LOG_LINE.match(line):
+        level, message = logging.getLevelNamesMapping()[match[1]], match[2]
+    _log.log(level, "%s", message)
 
 
 async def _stop(process: Process) -> int:

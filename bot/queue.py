@@ -80,10 +80,12 @@ class Queue:
         Raises:
             QueueFullError: The member, the server or the whole queue has reached its limit.
         """
+        # A literal, since `== None` would mean IS NULL: private messages are no server.
+        server = literal(wish.guild_id, Story.guild_id.type)
         counts = (
             select(
                 func.count().filter(Story.member_id == wish.member_id).label("member"),
-                func.count().filter(Story.guild_id == wish.guild_id).label("server"),
+                func.count().filter(Story.guild_id == server).label("server"),
                 func.count().label("everybody"),
             )
             .where(Story.shown_at.is_(None), Story.state.in_(LIVE))
@@ -148,7 +150,7 @@ class Queue:
     async def positions(self) -> dict[int, int]:
         """Give everybody's place in one query: story id → place."""
         async with self._sessions() as session:
-            return dict((await session.execute(line())).tuples().all())
+            return dict((await session.execute(line())).all())
 
     async def claim(self, owner: str, *, resting: Collection[str] = ()) -> Story | None:
         """Take the next story to tell; None when there is none.

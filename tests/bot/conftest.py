@@ -1,0 +1,30 @@
+"""A migrated database for each test; POSTGRES_URL in the environment takes that one instead."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bot.database import Database, open_database
+from bot.database.tables import Base
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    return os.environ.get("POSTGRES_URL") or f"sqlite+aiosqlite:///{tmp_path / 'kataribe.db'}"
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    async with open_database(database_url) as opened:
+        yield opened
+        if opened.engine.dialect.name == "postgresql":
+            async with opened.engine.begin() as connection:
+                for table in reversed(Base.metadata.sorted_tables):
+                    await connection.execute(table.delete())
