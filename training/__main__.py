@@ -9,6 +9,7 @@ from pathlib import Path
 from training.cleaning import RULES
 from training.corpus import clean, table, write_corpus
 from training.reading import CorpusError
+from training.recipe import load_recipe
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -16,13 +17,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_clean(commands)
+    _add_train(commands)
     options = parser.parse_args(arguments)
     try:
-        options.run(options)
+        status: int = options.run(options) or 0
     except CorpusError as error:
         print(error, file=sys.stderr)
         return 2
-    return 0
+    return status
 
 
 def _add_clean(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -51,6 +53,39 @@ def _clean(options: argparse.Namespace) -> None:
     write_corpus(cleaned.texts, options.out)
     print(table(cleaned.files))
     print(f"{len(cleaned.texts):,} texts written to {options.out}")
+
+
+def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("train", help="train a model folder by a recipe")
+    parser.add_argument("--recipe", required=True, help="one of ours, or a .toml file")
+    parser.add_argument("--corpus", type=Path, required=True, help="made by `clean`")
+    parser.add_argument("--out", type=Path, required=True, help="the model folder")
+    parser.add_argument("--minutes", type=float, help="wall time to spend; shapes the schedule")
+    parser.add_argument("--seed", type=int)
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="SECTION.NAME=VALUE", dest="settings",
+        help="another value for anything in the recipe",
+    )  # fmt: skip
+    parser.add_argument(
+        "--runs", type=Path, default=Path("runs"), help="for checkpoints and logs (%(default)s)"
+    )
+    parser.set_defaults(run=_train)
+
+
+def _train(options: argparse.Namespace) -> int:
+    # torch takes seconds to import, which `clean` and `--help` need not wait for.
+    from training.loop import Interrupted  # noqa: PLC0415
+    from training.train import train  # noqa: PLC0415
+
+    given = {"minutes": options.minutes, "seed": options.seed}
+    settings = [f"training.{name}={value}" for name, value in given.items() if value is not None]
+    recipe = load_recipe(options.recipe, [*options.settings, *settings])
+    try:
+        train(recipe, options.corpus, options.out, options.runs)
+    except Interrupted as interrupted:
+        print(interrupted, file=sys.stderr)
+        return 128 + interrupted.signal_number
+    return 0
 
 
 if __name__ == "__main__":

@@ -75,7 +75,8 @@ _META = re.compile(
     r"\bblu-?rays?\b|\bbased (up)?on (the|a|an) .*\b(manga|novel|game|comic|anime|book|series|play|"
     r"story|film|movie|character)|\bova\b|\bonas?\b|\bepisodes?\b|\btv (series|special|anime)\b|"
     r"\brecap\b|\bprequel\b|\bsequel\b|\bone-?shots?\b|\b(original|the|this) (manga|anime)\b|"
-    r"\bmanhwa\b|\bwebtoon|\bserialized\b|\bshort film\b|\banimated\b|\banimation\b|\bdirected by\b|https?:|www\.",
+    r"\bmanhwa\b|\bwebtoon|\bserialized\b|\bshort film\b|\banimated\b|\banimation\b|"
+    r"\bdirected by\b|https?:|www\.",
     re.IGNORECASE,
 )
 _SENTENCE_END = re.compile(r"(?<=[.!?…])[\"')\]]*\s+(?=[\"'(A-Z0-9])")
@@ -90,12 +91,12 @@ _PLAIN = str.maketrans(
         "―": "—", "\u00a0": " ", "\u200b": "", "\ufeff": "", "\u00ad": "", "~": "", "*": "",
     }
 )  # fmt: skip
-_ENGLISH = frozenset(
-    "the of and a to in is his her with that for as he she they it on who an from by their but "
-    "be when at has one are this him was into have not them which".split()
+_FUNCTION_WORD = re.compile(
+    r"\b(the|of|and|an?|to|in|is|his|her|with|that|for|as|s?he|they|it|on|who|from|by|their|but|be|"
+    r"when|at|has|one|are|this|him|was|into|have|not|them|which)\b"
 )
 _ENGLISH_SHARE = 0.15
-"""Of the words, at least this many are function words; English prose has about 0.4."""
+"""Of a text's words, at least this many are function words; English prose has about 0.4."""
 
 
 def default(row: Row) -> str | Drop:
@@ -111,24 +112,32 @@ def default(row: Row) -> str | Drop:
         return Drop.EMPTY
     if len(text) < 200 and _PLACEHOLDER.search(text):  # noqa: PLR2004  # longer ones tell a story
         return Drop.PLACEHOLDER
-    text = re.sub(r"<[^<>]*>", " ", text)
-    foreign = len(_FOREIGN.findall(text))
-    if foreign > len(text) / 10:
+    if len(_FOREIGN.findall(text)) > len(text) / 10:
         return Drop.LANGUAGE
-    text = _CREDIT.sub(" ", text)
+    text = _without_credits(text)
+    sentences = _SENTENCE_END.split(text)
+    story = " ".join(sentence for sentence in sentences if not _META.search(sentence))
+    return _fault(story, before=text) or story[0].upper() + story[1:]
+
+
+def _without_credits(text: str) -> str:
+    """The prose alone, its white space and dashes made even."""
+    text = _CREDIT.sub(" ", re.sub(r"<[^<>]*>", " ", text))
     text = _FOREIGN.sub("", _BRACKETED_FOREIGN.sub("", text))
     text = re.sub(r"\(\s*\)|\[\s*\]|\"\s*\"", "", text)
-    text = re.sub(r"\s*--+\s*", "—", text)
-    sentences = _SENTENCE_END.split(" ".join(text.split()))
-    story = " ".join(sentence for sentence in sentences if not _META.search(sentence))
-    words = re.findall(r"[^\W\d_]+", story.lower())
-    if len(story.split()) < MIN_WORDS:
-        return Drop.SHORT if len(text.split()) < MIN_WORDS else Drop.META
-    if len(story.split()) > MAX_WORDS:
+    return " ".join(re.sub(r"\s*--+\s*", "—", text).split())
+
+
+def _fault(story: str, before: str) -> Drop | None:
+    """Why a stripped story is still none; `before` had its sentences about the publication."""
+    words = len(story.split())
+    if words < MIN_WORDS:
+        return Drop.SHORT if len(before.split()) < MIN_WORDS else Drop.META
+    if words > MAX_WORDS:
         return Drop.LONG
-    if sum(word in _ENGLISH for word in words) < _ENGLISH_SHARE * len(words):
+    if len(_FUNCTION_WORD.findall(story.lower())) < _ENGLISH_SHARE * words:
         return Drop.LANGUAGE
-    return story[0].upper() + story[1:]
+    return None
 
 
 def fingerprint(text: str) -> str:

@@ -10,10 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from training.cleaning import Drop, fingerprint
@@ -21,7 +19,8 @@ from training.franchise import Families, franchise_name, shingles
 from training.reading import BadRow, CorpusError, read_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from training.cleaning import Rules
 

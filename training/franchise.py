@@ -98,7 +98,7 @@ class Families:
         self._parent[second] = first
 
     def _join_prefixes(self) -> None:
-        """ "dragon ball z" joins "dragon ball"; a single short word is no franchise's mark."""
+        """As "dragon ball z" joins "dragon ball"; a short word alone marks no franchise."""
         for name, index in self._by_name.items():
             words = name.split()
             for length in range(1, len(words)):

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import pyarrow
+import pyarrow as pa
 from pyarrow import parquet
 
 if TYPE_CHECKING:
@@ -175,5 +175,5 @@ def _read_parquet(path: Path, column: str | None) -> Iterator[Row | BadRow]:
                 for record in batch.to_pylist():
                     number += 1
                     yield columns.row(number, record)
-    except pyarrow.ArrowException as error:
+    except pa.ArrowException as error:
         raise CorpusError(f"{path} is not a Parquet file that can be read ({error}).") from error

@@ -1,0 +1,67 @@
+"""A recipe's tokenizer and model, new."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, assert_never
+
+from transformers import GPT2Config, GPT2LMHeadModel
+
+from generator.models.lstm import LSTMConfig, LSTMForCausalLM
+from training.recipe import GPT2, LSTM
+from training.tokenizers import train_bpe, train_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+    from training.recipe import Recipe, Tokens
+
+
+def build_tokenizer(tokens: Tokens, texts: Iterable[str]) -> PreTrainedTokenizerFast:
+    """Learns a vocabulary from the training texts."""
+    if tokens.kind == "bpe":
+        return train_bpe(texts, tokens.vocab_size)
+    return train_words(texts, tokens.vocab_size, tokens.min_frequency)
+
+
+def build_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
+    """A model of the recipe's shape with random weights, by torch's seed."""
+    shape = recipe.model
+    ids: dict[str, Any] = {
+        "vocab_size": len(tokenizer),
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+    }
+    if isinstance(shape, GPT2):
+        return GPT2LMHeadModel(
+            GPT2Config(
+                **ids,
+                n_embd=shape.embedding_size,
+                n_layer=shape.num_layers,
+                n_head=shape.num_heads,
+                n_positions=shape.context,
+                resid_pdrop=shape.dropout,
+                embd_pdrop=shape.dropout,
+                attn_pdrop=shape.dropout,
+                activation_function="gelu_pytorch_tanh",  # gelu_new in one kernel
+            )
+        )
+    if isinstance(shape, LSTM):
+        return LSTMForCausalLM(
+            LSTMConfig(
+                **ids,
+                embedding_size=shape.embedding_size,
+                hidden_size=shape.hidden_size,
+                num_layers=shape.num_layers,
+                max_position_embeddings=shape.context,
+                tie_word_embeddings=shape.tied,
+                input_dropout=shape.input_dropout,
+                layer_dropout=shape.layer_dropout,
+                output_dropout=shape.output_dropout,
+                locked_dropout=shape.locked_dropout,
+                weight_drop=shape.weight_drop,
+            )
+        )
+    assert_never(shape)

@@ -1,0 +1,287 @@
+"""One plain training loop for every model.
+
+It can be stopped at any step and goes on from its checkpoint as if nothing had been: weights,
+optimizers, the order of the data and the dice of dropout all come back.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import signal
+import time
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from tqdm import tqdm
+
+from training.batches import Batch, Position, Stream
+from training.evaluation import likelihood, token_losses
+from training.optimization import optimizers, rate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+    from training.recipe import Training
+
+CHECKPOINT_SECONDS = 180.0
+
+
+class Interrupted(Exception):  # noqa: N818  # not an error: the person asked for it
+    """Training was told to stop and has saved its checkpoint."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__("Stopped and saved. The same command goes on from here.")
+        self.signal_number = signal_number
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One line of the log."""
+
+    step: int
+    progress: float
+    seconds: float
+    tokens: int
+    train_loss: float
+    """Nats per token, over the steps since the last line."""
+    bits_per_byte: float
+    """On validation."""
+
+
+@dataclass(slots=True)
+class Course:
+    """How far a training has come; part of its checkpoint."""
+
+    step: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    position: Position = field(default_factory=Position)
+    annealing: bool = False
+    """Only the target's texts are read."""
+    best: float = math.inf
+    """Lowest bits per byte on validation."""
+    since_best: int = 0
+    measurements: list[Measurement] = field(default_factory=list)
+    loss_sum: float = 0.0
+    loss_tokens: int = 0
+
+
+class Loop:
+    """Trains one model on rows of token ids."""
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerFast,
+        training: Training,
+        rows: Sequence[np.ndarray],
+        target_rows: Sequence[np.ndarray],
+        validation: Sequence[str],
+        folder: Path,
+    ) -> None:
+        """Takes up the checkpoint of `folder` where there is one.
+
+        Args:
+            model: trained in place.
+            tokenizer: to measure on validation texts.
+            training: the recipe's section.
+            rows: token ids of the training texts.
+            target_rows: of those from the target file.
+            validation: texts.
+            folder: for checkpoint, best weights and log.
+        """
+        self._model = model
+        self._tokenizer = tokenizer
+        self._training = training
+        self._rows = rows
+        self._target_rows = target_rows
+        self._validation = validation
+        self._folder = folder
+        self._optimizers = optimizers(model, training)
+        self.course = Course()
+        torch.manual_seed(training.seed)
+        self._resume()
+        self._planned = training.epochs * sum(len(row) - 1 for row in rows)
+        self._stop: int | None = None
+
+    @property
+    def progress(self) -> float:
+        """Share of the schedule that is done, by wall time or by tokens."""
+        if self._training.minutes:
+            return min(1.0, self.course.seconds / (60 * self._training.minutes))
+        return min(1.0, self.course.tokens / self._planned)
+
+    def run(self) -> None:
+        """Trains to the end of the schedule, or until validation no longer improves.
+
+        Afterwards the model has the weights that were best on validation.
+
+        Raises:
+            Interrupted: SIGINT or SIGTERM came; the checkpoint is saved.
+        """
+        saved = time.monotonic()
+        batches = self._batches()
+        with self._listening(), self._progress_bar() as bar:
+            while not self._done():
+                batch = next(batches)
+                self._show(bar, self._step(batch))
+                if self.progress >= 1.0 or self.course.step % self._training.validate_every == 0:
+                    self._measure(bar)
+                if self._stop is not None:
+                    self._save()
+                    raise Interrupted(self._stop)
+                if time.monotonic() - saved > CHECKPOINT_SECONDS:
+                    self._save()
+                    saved = time.monotonic()
+        self._save()
+        self._model.load_state_dict(torch.load(self._folder / "best.pt", weights_only=True))
+        self._model.tie_weights()
+
+    def _batches(self) -> Iterator[Batch]:
+        """Batches of all texts, then of the target's alone."""
+        course = self.course
+        stream: Iterator[Batch] | None = None
+        while True:
+            if not course.annealing and self.progress >= 1 - self._training.target_last:
+                course.annealing, course.position, stream = True, Position(), None
+            if stream is None:
+                rows = self._target_rows if course.annealing else self._rows
+                seed = self._training.seed
+                stream = iter(Stream(rows, self._training.batch_tokens, seed, course.position))
+            yield next(stream)
+
+    def _step(self, batch: Batch) -> float:
+        """One update; returns the batch's mean loss in nats per real token."""
+        started = time.monotonic()
+        course, training = self.course, self._training
+        self._model.train()
+        share = rate(self.progress, training)
+        for optimizer in self._optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak"] * share
+        device = self._model.device
+        with torch.autocast(device.type, torch.bfloat16, enabled=training.bf16):
+            logits = self._model(input_ids=batch.inputs.to(device)).logits
+        loss = token_losses(logits, batch.targets.to(device)).sum() / batch.tokens
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self._model.parameters(), training.clip)
+        for optimizer in self._optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        course.step += 1
+        course.tokens += batch.tokens
+        course.loss_sum += loss.item() * batch.tokens
+        course.loss_tokens += batch.tokens
+        course.seconds += time.monotonic() - started
+        return loss.item()
+
+    def _measure(self, bar: tqdm[Any]) -> None:
+        """Bits per byte on validation; keeps the weights where it is the lowest so far."""
+        started = time.monotonic()
+        course = self.course
+        bits = likelihood(
+            self._model, self._tokenizer, self._validation, bf16=self._training.bf16
+        ).bits_per_byte
+        course.seconds += time.monotonic() - started
+        course.since_best += 1
+        if bits < course.best:
+            course.best, course.since_best = bits, 0
+            _replace(self._model.state_dict(), self._folder / "best.pt")
+        course.measurements.append(
+            Measurement(
+                step=course.step,
+                progress=self.progress,
+                seconds=course.seconds,
+                tokens=course.tokens,
+                train_loss=course.loss_sum / max(1, course.loss_tokens),
+                bits_per_byte=bits,
+            )
+        )
+        course.loss_sum, course.loss_tokens = 0.0, 0
+        self._write_log()
+        bar.set_postfix_str(f"validation {bits:.3f} bits/byte, best {course.best:.3f}")
+
+    def _done(self) -> bool:
+        """The schedule is at its end and measured, or validation has not improved for long."""
+        measured = bool(self.course.measurements) and not self.course.loss_tokens
+        patience = self._training.patience
+        exhausted = patience > 0 and self.course.since_best >= patience
+        return (self.progress >= 1.0 and measured) or exhausted
+
+    def _show(self, bar: tqdm[Any], loss: float) -> None:
+        course = self.course
+        speed = course.tokens / course.seconds if course.seconds else 0.0
+        bar.set_description_str(f"loss {loss:.3f}, {speed:,.0f} tokens/s", refresh=False)
+        done = course.seconds if self._training.minutes else course.tokens
+        bar.update(min(done, float(bar.total or done)) - bar.n)
+
+    def _progress_bar(self) -> tqdm[Any]:
+        training = self._training
+        total, done, unit = self._planned, float(self.course.tokens), "token"
+        if training.minutes:
+            total, done, unit = 60 * training.minutes, self.course.seconds, "s"
+        return tqdm(
+            total=round(total), initial=round(done), unit=unit, unit_scale=True, mininterval=1.0,
+            bar_format="{desc} |{bar}| {percentage:.0f}% {elapsed}<{remaining} {postfix}",
+        )  # fmt: skip
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        """Turns SIGINT and SIGTERM into a wish that the next step honours."""
+
+        def remember(number: int, _: Any) -> None:
+            self._stop = number
+
+        before = {number: signal.signal(number, remember) for number in (2, 15)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _save(self) -> None:
+        course = asdict(self.course)
+        _replace(
+            {
+                "model": self._model.state_dict(),
+                "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
+                "course": course,
+                "dice": torch.get_rng_state(),
+            },
+            self._folder / "checkpoint.pt",
+        )
+
+    def _resume(self) -> None:
+        path = self._folder / "checkpoint.pt"
+        if not path.is_file():
+            return
+        saved = torch.load(path, weights_only=True)
+        self._model.load_state_dict(saved["model"])
+        for optimizer, state in zip(self._optimizers, saved["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
+        course = saved["course"]
+        course["position"] = Position(**course["position"])
+        course["measurements"] = [Measurement(**line) for line in course["measurements"]]
+        self.course = Course(**course)
+        torch.set_rng_state(saved["dice"])
+
+    def _write_log(self) -> None:
+        lines = [asdict(line) for line in self.course.measurements]
+        with (self._folder / "log.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(lines[0]))
+            writer.writeheader()
+            writer.writerows(lines)
+
+
+def _replace(content: object, path: Path) -> None:
+    """Writes beside, then renames: a file is whole or as it was, whenever the process dies."""
+    beside = path.with_suffix(".new")
+    torch.save(content, beside)
+    beside.replace(path)

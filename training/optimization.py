@@ -1,0 +1,75 @@
+"""The optimizers of a recipe, and how their rates rise and fall."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch.optim import AdamW, Muon, Optimizer
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from training.recipe import Training
+
+
+def optimizers(model: nn.Module, training: Training) -> list[Optimizer]:
+    """AdamW for all weights, or Muon for matrices inside the model and AdamW for the rest.
+
+    Muon (Jordan 2024, https://kellerjordan.github.io/posts/muon/) orthogonalises each update of a
+    matrix; embeddings, the head and vectors are no such maps and stay with AdamW. Weight decay
+    holds matrices only: pulling gains and biases to zero makes no model simpler.
+    """
+    embeddings = {
+        id(module.weight) for module in model.modules() if isinstance(module, torch.nn.Embedding)
+    }
+    matrices = [p for p in model.parameters() if p.ndim >= 2 and id(p) not in embeddings]  # noqa: PLR2004  # a matrix
+    tables = [p for p in model.parameters() if id(p) in embeddings]
+    vectors = [p for p in model.parameters() if p.ndim < 2]  # noqa: PLR2004
+    groups: list[dict[str, object]] = [{"params": vectors, "weight_decay": 0.0}]
+    found: list[Optimizer] = []
+    if training.optimizer == "muon":
+        groups.append({"params": tables, "weight_decay": 0.0})
+        hidden = [p for p in matrices if not _is_head(model, p)]
+        groups.append({"params": [p for p in matrices if _is_head(model, p)]})
+        found.append(
+            Muon(
+                hidden,
+                lr=training.muon_learning_rate,
+                weight_decay=training.muon_weight_decay,
+                momentum=training.muon_momentum,
+            )
+        )
+    else:
+        groups.append({"params": [*matrices, *tables]})
+    found.append(
+        AdamW(
+            [group for group in groups if group["params"]],
+            lr=training.learning_rate,
+            betas=training.betas,
+            weight_decay=training.weight_decay,
+            fused=True,
+        )
+    )
+    for optimizer in found:
+        for group in optimizer.param_groups:
+            group["peak"] = group["lr"]
+    return found
+
+
+def _is_head(model: nn.Module, parameter: torch.Tensor) -> bool:
+    head = model.get_output_embeddings()  # type: ignore[operator]  # every PreTrainedModel has it
+    return head is not None and head.weight is parameter
+
+
+def rate(progress: float, training: Training) -> float:
+    """Share of the peak learning rate: rises, stands, and falls in a straight line to zero.
+
+    Args:
+        progress: share of the schedule done, 0 to 1.
+        training: the recipe's section.
+    """
+    if progress < training.warmup:
+        return max(progress / training.warmup, 0.01)
+    remaining = (1 - progress) / training.decay if training.decay else 1.0
+    return max(0.0, min(1.0, remaining))

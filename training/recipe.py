@@ -1,0 +1,153 @@
+"""A recipe: everything that decides a training, in one TOML file.
+
+Any value can be given again on the command line as `--set section.name=value`.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from training.reading import CorpusError
+
+FOLDER = Path(__file__).parent / "recipes"
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Rate = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[int, Field(gt=0)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class GPT2(_Section):
+    """A GPT-2 from random weights."""
+
+    kind: Literal["gpt2"]
+    embedding_size: Positive
+    num_layers: Positive
+    num_heads: Positive
+    context: Positive
+    """Tokens of prompt and story together; longer texts are cut in training."""
+    dropout: Rate = 0.0
+
+
+class LSTM(_Section):
+    """An LSTM from random weights; the dropouts are explained in `generator.models.lstm`."""
+
+    kind: Literal["lstm"]
+    embedding_size: Positive
+    hidden_size: Positive
+    num_layers: Positive
+    context: Positive
+    tied: bool = True
+    input_dropout: Rate = 0.0
+    layer_dropout: Rate = 0.0
+    output_dropout: Rate = 0.0
+    locked_dropout: bool = True
+    weight_drop: Rate = 0.0
+
+
+class Tokens(_Section):
+    """How texts are cut."""
+
+    kind: Literal["bpe", "words"]
+    vocab_size: Positive
+    min_frequency: Positive = 2
+    """A word seen less often is unknown; of no meaning for BPE."""
+
+
+class Training(_Section):
+    """How the weights come about."""
+
+    epochs: Annotated[float, Field(gt=0)]
+    """Passes over the training texts, which shape the schedule unless `minutes` does."""
+    minutes: Annotated[float, Field(ge=0)] = 0.0
+    """Wall time that shapes the schedule instead; 0: none."""
+    batch_tokens: Positive
+    """Real tokens in a batch, about."""
+    optimizer: Literal["muon", "adamw"]
+    """Muon trains matrices, AdamW all the rest; or AdamW trains all."""
+    learning_rate: Annotated[float, Field(gt=0)]
+    """AdamW's."""
+    weight_decay: Annotated[float, Field(ge=0)]
+    """AdamW's, on matrices only."""
+    betas: tuple[Rate, Rate] = (0.9, 0.95)
+    muon_learning_rate: Annotated[float, Field(gt=0)] = 0.02
+    muon_weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    muon_momentum: Rate = 0.95
+    warmup: Share
+    """Of the schedule, in which the rate rises from zero."""
+    decay: Share
+    """Of the schedule, in which the rate falls to zero at the end; between, it stands."""
+    target_last: Share = 0.0
+    """Of the schedule, the last part that sees the target file's texts alone."""
+    clip: Annotated[float, Field(gt=0)]
+    """Gradients longer than this are shortened to it."""
+    validate_every: Positive
+    """Steps between two measurements on validation."""
+    patience: Annotated[int, Field(ge=0)] = 0
+    """Measurements without a better one before training stops; 0: never."""
+    seed: int = 0
+    bf16: bool = True
+    """Autocast where the hardware has bfloat16 instructions."""
+
+
+class Sampling(_Section):
+    """Goes into the folder's generation_config.json."""
+
+    temperature: Annotated[float, Field(gt=0)]
+    top_k: Annotated[int, Field(ge=0)] = 0
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    repetition_penalty: Annotated[float, Field(gt=0)] = 1.0
+    no_repeat_ngram_size: Annotated[int, Field(ge=0)] = 0
+    max_new_tokens: Positive = 300
+
+
+class Recipe(_Section):
+    """Everything that decides a training."""
+
+    name: str
+    model: Annotated[GPT2 | LSTM, Field(discriminator="kind")]
+    tokens: Tokens
+    training: Training
+    sampling: Sampling
+
+
+def load_recipe(name: str, settings: list[str] = []) -> Recipe:  # noqa: B006  # never changed
+    """The recipe of a TOML file, or of that name among ours, with settings over it.
+
+    Args:
+        name: a path, or a name in `training/recipes`.
+        settings: `section.name=value`, values as TOML writes them.
+
+    Raises:
+        CorpusError: no such recipe or setting, or a value it cannot take.
+    """
+    path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
+    if not path.is_file():
+        ours = ", ".join(sorted(file.stem for file in FOLDER.glob("*.toml")))
+        raise CorpusError(f"{name}: no such recipe. Ours are {ours}; or give a .toml file.")
+    try:
+        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        for setting in settings:
+            _set(values, setting)
+        return Recipe.model_validate({"name": path.stem, **values})
+    except tomllib.TOMLDecodeError as error:
+        raise CorpusError(f"{path} or a --set is not TOML: {error}.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise CorpusError(f"Recipe {path.stem}, {where}: {first['msg']}.") from error
+
+
+def _set(values: dict[str, Any], setting: str) -> None:
+    where, equals, value = setting.partition("=")
+    section, dot, name = where.strip().partition(".")
+    if not (equals and dot):
+        raise CorpusError(f"--set {setting}: write it as section.name=value.")
+    values.setdefault(section, {})[name] = tomllib.loads(f"value = {value}")["value"]

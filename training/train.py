@@ -1,0 +1,93 @@
+"""`python -m training train`: a corpus and a recipe in, a model folder out."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import torch
+from transformers import PreTrainedTokenizerFast
+
+from training.batches import encode
+from training.building import build_model, build_tokenizer
+from training.corpus import Split, read_corpus
+from training.evaluation import likelihood
+from training.loop import Loop
+from training.publishing import publish
+from training.reading import CorpusError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from training.recipe import Recipe, Tokens
+
+
+def train(recipe: Recipe, corpus: Path, out: Path, runs: Path) -> None:
+    """Trains by a recipe, from where an earlier run of the same recipe stopped.
+
+    Args:
+        recipe: what to build and how.
+        corpus: made by `python -m training clean`.
+        out: the model folder.
+        runs: where checkpoint, log and best weights are kept until it is done, and after.
+
+    Raises:
+        CorpusError: the corpus cannot be used, or the checkpoint is another recipe's.
+        Interrupted: told to stop; the checkpoint is saved.
+    """
+    texts = read_corpus(corpus)
+    train_texts = [text.text for text in texts if text.split is Split.TRAIN]
+    target = texts[0].domain
+    target_texts = [t.text for t in texts if t.split is Split.TRAIN and t.domain == target]
+    validation = [text.text for text in texts if text.split is Split.VALIDATION]
+    test = [text.text for text in texts if text.split is Split.TEST]
+    if not (train_texts and validation):
+        raise CorpusError(f"{corpus} lacks texts to train on or to validate by.")
+    folder = runs / out.name
+    _claim(folder, recipe)
+    torch.manual_seed(recipe.training.seed)
+    tokenizer = _tokenizer(recipe.tokens, train_texts, folder)
+    model = build_model(recipe, tokenizer)
+    context = recipe.model.context
+    loop = Loop(
+        model,
+        tokenizer,
+        recipe.training,
+        encode(train_texts, tokenizer, context),
+        encode(target_texts, tokenizer, context),
+        validation,
+        folder,
+    )
+    loop.run()
+    publish(model, tokenizer, recipe.sampling, out)
+    for name, held_out in (("validation", validation), ("test", test)):
+        if held_out:
+            bits = likelihood(model, tokenizer, held_out).bits_per_byte
+            print(f"{name}: {bits:.3f} bits per byte over {len(held_out)} texts")
+    print(f"The model is in {out}.")
+
+
+def _claim(folder: Path, recipe: Recipe) -> None:
+    """A run's folder belongs to one recipe: resuming with another would mix two trainings."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "recipe.json"
+    now = recipe.model_dump(mode="json")
+    if path.is_file() and (folder / "checkpoint.pt").is_file():
+        before = json.loads(path.read_text(encoding="utf-8"))
+        if before != now:
+            raise CorpusError(
+                f"{folder} holds the checkpoint of another recipe or other settings: go on with "
+                "those, delete it to start anew, or choose another --out."
+            )
+    path.write_text(json.dumps(now, indent=2), encoding="utf-8")
+
+
+def _tokenizer(tokens: Tokens, texts: list[str], folder: Path) -> PreTrainedTokenizerFast:
+    """Learned once for a run and kept, so that a resumed one reads the same ids."""
+    path = folder / "tokenizer"
+    if not (path / "tokenizer.json").is_file():
+        beside = folder / "tokenizer.new"
+        build_tokenizer(tokens, texts).save_pretrained(beside)
+        beside.replace(path)
+    tokenizer: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(path)
+    return tokenizer
