@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
-from contextlib import asynccontextmanager, contextmanager
+import sqlite3
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,6 +57,8 @@ async def open_database(url: str) -> AsyncIterator[Database]:
     Raises:
         DatabaseError: It cannot be opened, or was written by a newer Kataribe.
     """
+    if file := sqlite_file(url):
+        await asyncio.to_thread(_prepare_file, file)
     try:
         engine = create_async_engine(url, pool_pre_ping=not url.startswith("sqlite"))
     except ModuleNotFoundError as error:
@@ -62,7 +66,7 @@ async def open_database(url: str) -> AsyncIterator[Database]:
             f"The database driver {error.name} is not installed: pip install {error.name}"
         ) from error
     if engine.dialect.name == "sqlite":
-        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        event.listen(engine.sync_engine, "connect", _prepare_connection)
     try:
         await _migrate(engine)
         yield Database(engine, async_sessionmaker(engine, expire_on_commit=False))
@@ -149,15 +153,21 @@ def _upgrade(connection: Connection) -> None:
     command.upgrade(config, "head")
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:
+def _prepare_file(file: Path) -> None:
+    """Set what SQLite keeps in the file, and so see whether it is a database at all."""
+    try:
+        with closing(sqlite3.connect(file)) as connection:
+            # Readers never wait for the writer, nor the writer for readers.
+            connection.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.Error as error:
+        raise DatabaseError(f"The database {file} cannot be opened: {error}") from error
+
+
+def _prepare_connection(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
-    # WAL: readers never wait for the writer. FULL: with NORMAL the last commits may be gone
-    # after a power cut, and a story is acknowledged only because its commit is on the disk.
-    for pragma in (
-        "journal_mode = WAL",
-        "synchronous = FULL",
-        "foreign_keys = ON",
-        "busy_timeout = 10000",
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
+    # With NORMAL the last commits may be gone after a power cut, and a wish is acknowledged
+    # only because its commit is on the disk.
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute("PRAGMA busy_timeout = 10000")
     cursor.close()

@@ -1,0 +1,210 @@
+"""Settings: the file, the environment over it, and one sentence for each fault."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from bot.config import FOREIGN_SECTIONS, Settings, SettingsError
+
+SHIPPED = Path(__file__).parents[2] / "config.toml"
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in list(os.environ):
+        if variable.startswith("KATARIBE_") or variable == "DISCORD_TOKEN":
+            monkeypatch.delenv(variable)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "config.toml"
+
+
+def sentences(file: Path) -> list[str]:
+    with pytest.raises(SettingsError) as raised:
+        Settings.load(file)
+    return str(raised.value).splitlines()
+
+
+def test_the_shipped_file_names_every_setting_with_its_default() -> None:
+    shipped = tomllib.loads(SHIPPED.read_text(encoding="utf-8"))
+    ours = {name: table for name, table in shipped.items() if name not in FOREIGN_SECTIONS}
+    ours["log"]["level"] = ours["log"]["level"].upper()
+    secrets = {"generator": {"api_key"}}
+    defaults = Settings().model_dump(exclude={"token", "models"})
+    for section, names in secrets.items():
+        for name in names:
+            del defaults[section][name]
+    assert ours == defaults
+
+
+def test_the_environment_wins_over_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text('[queue]\ntellers = 2\nattempts = 9\n[stories]\nmodel = "from-file"\n')
+    monkeypatch.setenv("KATARIBE_QUEUE__TELLERS", "3")
+    monkeypatch.setenv("KATARIBE_DATABASE__URL", "sqlite+aiosqlite:///other.db")
+    settings = Settings.load(file)
+    assert (settings.queue.tellers, settings.queue.attempts) == (3, 9)
+    assert settings.stories.model == "from-file"
+    assert settings.database.url == "sqlite+aiosqlite:///other.db"
+
+
+def test_the_generators_own_section_is_not_ours(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text('[engine]\nslots = "anything"\n')
+    monkeypatch.setenv("KATARIBE_ENGINE__SLOTS", "4")
+    assert Settings.load(file) == Settings()
+
+
+def test_without_a_file_every_default_holds_unless_the_file_was_named(file: Path) -> None:
+    assert Settings.load(file) == Settings()
+    with pytest.raises(SettingsError, match="there is no such file"):
+        Settings.load(file, required=True)
+
+
+def test_the_token_is_a_secret_from_the_environment(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DISCORD_TOKEN", "very.secret.token")
+    settings = Settings.load(file)
+    assert settings.token is not None
+    assert settings.token.get_secret_value() == "very.secret.token"
+    assert "very.secret" not in repr(settings)
+    monkeypatch.setenv("DISCORD_TOKEN", " ")
+    assert Settings.load(file).token is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    ['token = "x"', '[discord]\ntoken = "x"', 'DISCORD_TOKEN = "x"', '[bot]\nToken = "x"'],
+)
+def test_a_token_in_the_file_is_refused(file: Path, content: str) -> None:
+    file.write_text(content)
+    (sentence,) = sentences(file)
+    assert "must not hold the bot's token" in sentence
+    assert "DISCORD_TOKEN" in sentence
+
+
+@pytest.mark.parametrize("variable", ["KATARIBE_TOKEN", "KATARIBE_DISCORD__TOKEN"])
+def test_the_token_has_one_name(file: Path, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.setenv(variable, "x")
+    (sentence,) = sentences(file)
+    assert sentence == f"{variable} is not read: the token is given as DISCORD_TOKEN"
+
+
+def test_a_servers_key_comes_from_the_environment_only(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KATARIBE_GENERATOR__API_KEY", "key one")
+    monkeypatch.setenv("KATARIBE_MODELS__FAR__API_KEY", "key two")
+    file.write_text('[models.far]\nurl = "http://127.0.0.1:9000/"\n')
+    settings = Settings.load(file)
+    assert settings.models["far"].url == "http://127.0.0.1:9000"
+    keys = (settings.generator.api_key, settings.models["far"].api_key)
+    assert [key and key.get_secret_value() for key in keys] == ["key one", "key two"]
+    assert "key one" not in repr(settings)
+    file.write_text('[generator]\napi_key = "x"\n')
+    assert "KATARIBE_GENERATOR__API_KEY" in sentences(file)[0]
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "value", "takes"),
+    [
+        ("queue", "tellers", '"many"', "a whole number from 1 to 1000, not 'many'"),
+        ("queue", "tellers", "0", "a whole number from 1 to 1000, not 0"),
+        ("queue", "lease", "0.5", "seconds, a number from 1 to 3600, not 0.5"),
+        ("stories", "temperature", "nan", "a number from 0 to 5, not nan"),
+        ("stories", "top_p", "0", "a number above 0, up to 1, not 0"),
+        ("stories", "model", '""', "a model's name, not ''"),
+        ("discord", "api_url", '"discord.com"', "an address such as https://discord.com/api/v10"),
+        ("discord", "gateway_url", '"http://x"', "an address such as wss://"),
+        ("generator", "url", '"127.0.0.1:80"', "an address such as http://127.0.0.1:8000"),
+        ("database", "url", '"kataribe.db"', "sqlite+aiosqlite:///FILE or postgresql+asyncpg://"),
+        ("database", "url", '"mysql://u:pw@h/d"', "sqlite+aiosqlite:///FILE or postgresql"),
+        ("playground", "host", '"0.0.0.0"', "a loopback address"),
+        ("playground", "port", "65536", "a whole number from 0 to 65535, not 65536"),
+        ("log", "level", '"loud"', "debug, info, warning or error, not 'LOUD'"),
+    ],
+)
+def test_a_wrong_value_is_one_line_that_says_what_the_setting_takes(
+    file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    section: str,
+    name: str,
+    value: str,
+    takes: str,
+) -> None:
+    file.write_text(f"[{section}]\n{name} = {value}\n")
+    (sentence,) = sentences(file)
+    assert sentence.startswith(f"{file}: [{section}] {name} takes {takes}")
+    assert "pw" not in sentence
+    file.unlink()
+    variable = f"KATARIBE_{section}__{name}".upper()
+    monkeypatch.setenv(variable, value.strip('"'))
+    (sentence,) = sentences(file)
+    assert sentence.startswith(f"{variable} takes {takes.partition(', not')[0]}")
+
+
+def test_every_fault_is_named_at_once(file: Path) -> None:
+    file.write_text("[queue]\ntellers = 0\nattempts = 0\n[stories]\nmodel = 3\n")
+    assert len(sentences(file)) == 3
+
+
+def test_a_misspelt_name_is_an_error_wherever_it_stands(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text("[queue]\nteller = 3\n")
+    (sentence,) = sentences(file)
+    assert sentence.startswith(f"{file}: [queue] teller is no setting; there are: attempts, ")
+    file.write_text("[queues]\ntellers = 3\n")
+    (sentence,) = sentences(file)
+    assert sentence.startswith(f"{file}: queues is no setting")
+    file.write_text("[models.far]\naddress = 3\n")
+    assert any("far.address is no setting" in sentence for sentence in sentences(file))
+    file.write_text("queue = 3\n")
+    assert sentences(file) == [f"{file}: queue takes a table of settings"]
+    file.unlink()
+    for variable in ("KATARIBE_QUEUE__TELLER", "KATARIBE_QUEU__TELLERS", "KATARIBE_QUEUE"):
+        monkeypatch.setenv(variable, "3")
+        (sentence,) = sentences(file)
+        assert sentence.startswith(f"{variable} is no setting")
+        monkeypatch.delenv(variable)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"[queue\n", "is not valid TOML"),
+        (b"[queue]\ntellers = 1\ntellers = 2\n", "is not valid TOML"),
+        (b"\xff\xfe", "is not UTF-8 text"),
+    ],
+)
+def test_a_broken_file_is_one_line(file: Path, content: bytes, sentence: str) -> None:
+    file.write_bytes(content)
+    (said,) = sentences(file)
+    assert sentence in said
+    assert str(file) in said
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    (said,) = sentences(tmp_path)
+    assert "cannot be read" in said
+
+
+def test_a_story_cannot_be_shorter_than_its_least_length(file: Path) -> None:
+    file.write_text("[stories]\nmin_tokens = 100\nmax_tokens = 50\n")
+    (sentence,) = sentences(file)
+    assert "min_tokens takes at most max_tokens (50), not 100" in sentence
+
+
+def test_another_discord_needs_a_token(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KATARIBE_DISCORD__API_URL", "http://127.0.0.1:1/api/v10/")
+    (sentence,) = sentences(file)
+    assert "DISCORD_TOKEN is not set" in sentence
+    monkeypatch.setenv("DISCORD_TOKEN", "x")
+    assert Settings.load(file).discord.api_url == "http://127.0.0.1:1/api/v10"
