@@ -26,30 +26,78 @@ class ConfigError(Exception):
 class EngineSettings(BaseModel):
     """`[engine]`: what the generator serves, where, and how much of it at once.
 
-    Each description says what the setting takes: a wrong value is answered with it.
+    Each title says what a setting is for, and each description what it takes: a wrong value is
+    answered with that.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    host: str = Field("127.0.0.1", min_length=1, description="an address of this machine")
-    port: int = Field(8000, ge=0, le=65535, description="a whole number from 0 (any) to 65535")
-    models: Path = Field(Path("models"), description="a folder")
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto, cpu or cuda")
-    precision: Literal["auto", "float32", "bfloat16", "int8"] = Field(
-        "auto", description="auto, float32, bfloat16 or int8"
+    host: str = Field(
+        "127.0.0.1", min_length=1, title="where to listen", description="an address of this machine"
     )
-    slots: int = Field(32, ge=1, le=1024, description="a whole number from 1 to 1024")
-    waiting: int = Field(64, ge=0, le=100_000, description="a whole number from 0 to 100000")
-    threads: int = Field(0, ge=0, le=1024, description="a whole number from 0 (measured) to 1024")
-    memory: float = Field(0, ge=0, description="a number of GiB, 0 for half of the machine's")
+    port: int = Field(
+        8000, ge=0, le=65535, title="the same", description="a whole number from 0 (any) to 65535"
+    )
+    models: Path = Field(
+        Path("models"), title="where the model folders are", description="a folder"
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", title="what computes", description="auto, cpu or cuda"
+    )
+    precision: Literal["auto", "float32", "bfloat16", "int8"] = Field(
+        "auto", title="of the weights", description="auto, float32, bfloat16 or int8"
+    )
+    slots: int = Field(
+        32,
+        ge=1,
+        le=1024,
+        title="stories that a model tells together",
+        description="a whole number from 1 to 1024",
+    )
+    waiting: int = Field(
+        64,
+        ge=0,
+        le=100_000,
+        title="stories that may wait for a slot",
+        description="a whole number from 0 to 100000",
+    )
+    threads: int = Field(
+        0,
+        ge=0,
+        le=1024,
+        title="CPU threads of a step",
+        description="a whole number from 0 (measured) to 1024",
+    )
+    memory: float = Field(
+        0,
+        ge=0,
+        title="what loaded models may take",
+        description="a number of GiB, 0 for half of the machine's",
+    )
     body_limit: int = Field(
-        1024**2, ge=1024, le=1024**3, description="a whole number of bytes from 1024 to 1073741824"
+        1024**2,
+        ge=1024,
+        le=1024**3,
+        title="size of a request at most",
+        description="a whole number of bytes from 1024 to 1073741824",
     )
     prompt_limit: int = Field(
-        20_000, ge=1, le=10_000_000, description="a whole number of characters from 1 to 10000000"
+        20_000,
+        ge=1,
+        le=10_000_000,
+        title="length of a prompt at most",
+        description="a whole number of characters from 1 to 10000000",
     )
-    grace: float = Field(5, ge=0, le=3600, description="a number of seconds from 0 to 3600")
-    api_keys: SecretStr = Field(SecretStr(""), description="bearer keys separated by commas")
+    grace: float = Field(
+        5,
+        ge=0,
+        le=3600,
+        title="what running stories get to end when told to stop",
+        description="a number of seconds from 0 to 3600",
+    )
+    api_keys: SecretStr = Field(
+        SecretStr(""), title="whom to answer", description="bearer keys separated by commas"
+    )
 
     def bearer_keys(self) -> list[bytes]:
         """The keys of which a client must show one; none: everybody may ask."""

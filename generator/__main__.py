@@ -1,0 +1,106 @@
+"""`python -m generator`: the worker that tells stories, as a completions server."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from generator.config import ConfigError, EngineSettings, load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_DESCRIPTION = """\
+Tells stories with GPT-2 or an LSTM, as a server that speaks OpenAI's completions API.
+Without a command it serves."""
+_EXAMPLES = """\
+examples:
+  python -m generator                          serve the models in models/ on port 8000
+  python -m generator serve --port 0           on any free port; the ready line names it
+  python -m generator serve --models ~/gpt2    one model folder, or a folder of them
+
+then, with any OpenAI client or plain curl:
+  curl http://127.0.0.1:8000/v1/completions -H 'Content-Type: application/json' \\
+    -d '{"model": "gpt2-starter", "prompt": "In the year", "max_tokens": 100, "stream": true}'
+
+Every option is also a setting: [engine] in config.toml, or KATARIBE_ENGINE__NAME.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit status, 2 for a wrong setting."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or (words[0].startswith("-") and words[0] not in {"-h", "--help"}):
+        words.insert(0, "serve")
+    options = _parser().parse_args(words)
+    run = options.run
+    status: int = run(options)
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog="python -m generator",
+        description=_DESCRIPTION,
+        epilog=_EXAMPLES,
+        formatter_class=raw,
+        allow_abbrev=False,
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    serve = commands.add_parser(
+        "serve",
+        help="answer completion requests (the default)",
+        description="Serves the models until SIGTERM or Ctrl-C.",
+        epilog=_EXAMPLES,
+        formatter_class=raw,
+        allow_abbrev=False,
+    )
+    serve.set_defaults(run=_serve)
+    serve.add_argument(
+        "--config", type=Path, default=Path("config.toml"), help="settings (default: config.toml)"
+    )
+    serve.add_argument(
+        "--with-parent",
+        action="store_true",
+        help="end when standard input ends, as it does when the parent process dies",
+    )
+    for name, field in EngineSettings.model_fields.items():
+        if name != "api_keys":  # a secret does not belong where every user of the machine sees it
+            serve.add_argument(
+                f"--{name.replace('_', '-')}",
+                dest=f"engine.{name}",
+                metavar=name.rpartition("_")[2].upper(),
+                help=f"{field.title}: {field.description} (default: {field.default})",
+            )
+    return parser
+
+
+def _serve(options: argparse.Namespace) -> int:
+    given = {
+        name.removeprefix("engine."): value
+        for name, value in vars(options).items()
+        if name.startswith("engine.") and value is not None
+    }
+    try:
+        settings = load_settings(given, file=options.config)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
+    from generator.process import StartError, serve  # noqa: PLC0415  # torch takes seconds to come
+
+    try:
+        asyncio.run(serve(settings, with_parent=options.with_parent))
+    except StartError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,248 @@
+"""The models at hand: which folders there are, which are loaded, and what makes room for what."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections import OrderedDict
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+import torch
+
+from generator.engine import Engine
+from generator.models.loading import LoadedModel, ModelFolderError, load_model
+from generator.protocol import ApiError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+    from pathlib import Path
+
+    from generator.config import EngineSettings
+
+log = logging.getLogger(__name__)
+GIB = 1024**3
+
+
+class Resident:
+    """A loaded model with its running engine."""
+
+    def __init__(self, name: str, loaded: LoadedModel, engine: Engine) -> None:
+        self.name = name
+        self.loaded = loaded
+        self.engine = engine
+        tensors = [*loaded.model.parameters(), *loaded.model.buffers()]
+        self.size = sum(tensor.nbytes for tensor in tensors)
+        """Bytes of its weights."""
+        self.idle = asyncio.Event()
+        """Nobody has it borrowed."""
+        self.idle.set()
+        self._borrowers = 0
+
+    async def open(self) -> None:
+        """Start its engine."""
+        await self.engine.__aenter__()
+
+    async def close(self) -> None:
+        """Stop its engine; stories still being told end with `EngineError`."""
+        await self.engine.__aexit__(None, None, None)
+
+    def lend(self) -> None:
+        """One more has it."""
+        self._borrowers += 1
+        self.idle.clear()
+
+    def give_back(self) -> None:
+        """One less has it."""
+        self._borrowers -= 1
+        if not self._borrowers:
+            self.idle.set()
+
+
+class Shelf:
+    """Loads models when they are asked for, within a memory budget.
+
+    The longest unused model that nobody has borrowed makes room for a newcomer. All of it is for
+    the event loop; loading itself happens in a thread, one model at a time.
+    """
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self._settings = settings
+        self._budget = int(settings.memory * GIB) or _half_of_memory(settings.device)
+        self._residents: OrderedDict[str, Resident] = OrderedDict()  # longest unused first
+        self._leaving: set[Resident] = set()
+        self._loads: dict[str, asyncio.Task[None]] = {}
+        self._one_at_a_time = asyncio.Lock()
+
+    @property
+    def residents(self) -> Iterable[Resident]:
+        """The loaded models."""
+        return self._residents.values()
+
+    def resident(self, name: str) -> Resident | None:
+        """The model if it is loaded."""
+        return self._residents.get(name)
+
+    def folders(self) -> dict[str, Path]:
+        """The model folders there are now, by name; a model folder itself counts as one."""
+        place = self._settings.models
+        if (place / "config.json").is_file():
+            return {place.resolve().name: place}
+        return {file.parent.name: file.parent for file in sorted(place.glob("*/config.json"))}
+
+    def folder(self, name: str) -> Path:
+        """One of them.
+
+        Raises:
+            ApiError: there is no such model.
+        """
+        folders = self.folders()
+        if name not in folders:
+            raise ApiError(
+                HTTPStatus.NOT_FOUND,
+                f"There is no model {name[:64]!r} here; there are {', '.join(folders) or 'none'}.",
+                param="model",
+                code="model_not_found",
+            )
+        return folders[name]
+
+    async def load_all(self) -> None:
+        """Load every model for which there is room; one that cannot be loaded is only logged."""
+        for name, folder in self.folders().items():
+            if self._occupied() + _size_on_disk(folder) > self._budget:
+                log.info("%s stays on disk until it is asked for: no room in memory", name)
+                continue
+            try:
+                await self.load(name)
+            except ApiError as error:
+                log.error("%s", error)  # noqa: TRY400  # the sentence says it
+
+    @asynccontextmanager
+    async def borrow(self, name: str) -> AsyncIterator[Resident]:
+        """The model, loaded if it was not; it stays while it is borrowed.
+
+        Raises:
+            ApiError: there is no such model, it cannot be loaded, or there is no room for it.
+        """
+        while (resident := self._residents.get(name)) is None:
+            await self.load(name)
+        self._residents.move_to_end(name)
+        resident.lend()
+        try:
+            yield resident
+        finally:
+            resident.give_back()
+
+    async def load(self, name: str) -> None:
+        """Load a model, or wait for the load that goes on already.
+
+        Raises:
+            ApiError: as in `borrow`.
+        """
+        if name in self._residents:
+            return
+        if name not in self._loads:
+            task = asyncio.create_task(self._load(name), name=f"load {name}")
+            self._loads[name] = task
+            task.add_done_callback(lambda _: self._loads.pop(name))
+        # A caller who leaves does not end the load: others may wait for it.
+        await asyncio.shield(self._loads[name])
+
+    async def unload(self, name: str) -> None:
+        """Let the stories of a model end, then free its memory. Harmless if it is not loaded.
+
+        Raises:
+            ApiError: there is no such model.
+        """
+        self.folder(name)
+        if resident := self._residents.pop(name, None):
+            self._leaving.add(resident)
+            await resident.idle.wait()
+            await resident.close()
+            self._leaving.discard(resident)
+
+    async def idle(self) -> None:
+        """Wait until no model is borrowed."""
+        for resident in [*self.residents, *self._leaving]:
+            await resident.idle.wait()
+
+    async def close(self) -> None:
+        """Stop all engines; stories still being told end with `EngineError`."""
+        for task in self._loads.values():
+            task.cancel()
+        for resident in [*self.residents, *self._leaving]:
+            await resident.close()
+        self._residents.clear()
+
+    async def _load(self, name: str) -> None:
+        async with self._one_at_a_time:
+            folder = self.folder(name)
+            await self._make_room(name, _size_on_disk(folder))
+            log.info("loading %s …", name)
+            start = time.perf_counter()
+            try:
+                resident = await asyncio.to_thread(self._read, name, folder)
+            except ModelFolderError as error:
+                message = f"The model {name} cannot be loaded: {error}."
+                raise ApiError(
+                    HTTPStatus.INTERNAL_SERVER_ERROR, message, param="model", code="model_broken"
+                ) from error
+            await resident.open()
+            self._residents[name] = resident
+            log.info(
+                "%s is loaded: %.0f MB on %s in %s, after %.1f s",
+                name,
+                resident.size / 1e6,
+                resident.loaded.device,
+                resident.loaded.precision,
+                time.perf_counter() - start,
+            )
+
+    def _read(self, name: str, folder: Path) -> Resident:
+        """In a thread: from the folder to an engine that is ready to start."""
+        settings = self._settings
+        loaded = load_model(folder, device=settings.device, precision=settings.precision)
+        engine = Engine(
+            loaded, slots=settings.slots, waiting=settings.waiting, threads=settings.threads
+        )
+        return Resident(name, loaded, engine)
+
+    async def _make_room(self, name: str, size: int) -> None:
+        if size > self._budget:
+            raise ApiError(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                f"The model {name} takes {size / GIB:.2f} GiB, more than the "
+                f"{self._budget / GIB:.2f} GiB that loaded models may take.",
+                param="model",
+                code="model_too_large",
+            )
+        while self._occupied() + size > self._budget:
+            unused = next((r for r in self.residents if r.idle.is_set()), None)
+            if unused is None:
+                raise ApiError(
+                    HTTPStatus.TOO_MANY_REQUESTS,
+                    f"There is no room for the model {name} while the loaded ones are telling "
+                    "stories; ask again in a moment.",
+                    param="model",
+                    code="no_room",
+                    retry_after=5,
+                )
+            log.info("%s makes room for %s", unused.name, name)
+            del self._residents[unused.name]
+            await unused.close()
+
+    def _occupied(self) -> int:
+        return sum(resident.size for resident in [*self.residents, *self._leaving])
+
+
+def _size_on_disk(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+
+
+def _half_of_memory(device: str) -> int:
+    if device != "cpu" and torch.cuda.is_available():
+        return torch.cuda.get_device_properties(0).total_memory // 2
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2

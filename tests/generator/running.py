@@ -1,0 +1,32 @@
+"""A generator in this process, listening on a loopback port of its own."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from openai import AsyncOpenAI
+
+from generator.config import EngineSettings
+from generator.server import Server
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+
+@asynccontextmanager
+async def running(models: Path, **settings: Any) -> AsyncIterator[str]:
+    """Its address, while it runs."""
+    server = Server(EngineSettings(models=models, port=0, **({"grace": 0} | settings)))
+    try:
+        yield await server.open()
+    finally:
+        await server.close()
+
+
+@asynccontextmanager
+async def client(address: str, key: str = "none") -> AsyncIterator[AsyncOpenAI]:
+    """The official client, which does not try again by itself."""
+    async with AsyncOpenAI(base_url=f"{address}/v1", api_key=key, max_retries=0) as openai:
+        yield openai

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+import pytest
+
+from generator.config import EngineSettings
+from generator.protocol import ApiError
+from generator.requests import Request, Sampling
+from generator.shelf import GIB, Shelf
+from tests.generator.small_folders import save_gpt2, save_lstm
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("models")
+    for name in ("a", "b", "c"):
+        save_gpt2(place / name)
+    return place
+
+
+def shelf_for(models: Path, count: float) -> Shelf:
+    """A shelf with room for so many of the models."""
+    size = sum(file.stat().st_size for file in models.glob("a/*.safetensors"))
+    return Shelf(EngineSettings(models=models, memory=count * size / GIB))
+
+
+@pytest.fixture
+async def shelf(models: Path) -> AsyncIterator[Shelf]:
+    shelf = shelf_for(models, 2.5)
+    yield shelf
+    await shelf.close()
+
+
+def loaded(shelf: Shelf) -> list[str]:
+    return [resident.name for resident in shelf.residents]
+
+
+async def test_at_start_there_is_what_fits(shelf: Shelf) -> None:
+    await shelf.load_all()
+    assert loaded(shelf) == ["a", "b"]
+
+
+async def test_the_longest_unused_makes_room(shelf: Shelf) -> None:
+    await shelf.load_all()
+    async with shelf.borrow("a"):
+        pass
+    async with shelf.borrow("c"):
+        assert loaded(shelf) == ["a", "c"]
+
+
+async def test_a_borrowed_model_stays(shelf: Shelf) -> None:
+    async with shelf.borrow("a"), shelf.borrow("b"):
+        with pytest.raises(ApiError) as caught:
+            await shelf.load("c")
+        assert caught.value.status == HTTPStatus.TOO_MANY_REQUESTS
+        assert caught.value.retry_after
+    await shelf.load("c")
+    assert loaded(shelf) == ["b", "c"]
+
+
+async def test_those_who_ask_together_wait_for_one_load(shelf: Shelf) -> None:
+    async def borrow(name: str) -> int:
+        async with shelf.borrow(name) as resident:
+            return id(resident)
+
+    first, second, other = await asyncio.gather(borrow("a"), borrow("a"), borrow("b"))
+    assert first == second != other
+
+
+async def test_one_who_leaves_does_not_end_the_load_for_others(shelf: Shelf) -> None:
+    leaving = asyncio.create_task(shelf.load("a"))
+    staying = asyncio.create_task(shelf.load("a"))
+    await asyncio.sleep(0)  # both have asked
+    leaving.cancel()
+    await staying
+    assert loaded(shelf) == ["a"]
+
+
+async def test_unloading_lets_stories_end_first(shelf: Shelf) -> None:
+    async with shelf.borrow("a") as resident:
+        unloading = asyncio.create_task(shelf.unload("a"))
+        generation = resident.engine.submit(
+            Request(prompt=(5,), sampling=Sampling(), seed=1, max_tokens=100, min_tokens=100)
+        )
+        assert len([token async for tokens in generation for token in tokens]) == 100
+        assert not unloading.done()
+    await unloading
+    assert loaded(shelf) == []
+    await shelf.unload("a")
+    await shelf.load("a")
+    assert loaded(shelf) == ["a"]
+
+
+async def test_an_unloaded_models_memory_is_free_at_once(shelf: Shelf) -> None:
+    async with shelf.borrow("a") as resident:
+        weights = weakref.ref(next(resident.loaded.model.parameters()))
+    del resident
+    gc.disable()  # nobody should have to wait for it
+    try:
+        await shelf.unload("a")
+        assert weights() is None
+    finally:
+        gc.enable()
+
+
+async def test_a_model_larger_than_all_memory_is_refused(models: Path) -> None:
+    shelf = shelf_for(models, 0.5)
+    with pytest.raises(ApiError, match=r"takes .* more than") as caught:
+        await shelf.load("a")
+    assert caught.value.code == "model_too_large"
+    await shelf.close()
+
+
+async def test_a_broken_model_says_why(tmp_path: Path) -> None:
+    save_lstm(tmp_path / "good")
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "config.json").write_text("{")
+    shelf = Shelf(EngineSettings(models=tmp_path))
+    await shelf.load_all()
+    assert loaded(shelf) == ["good"]
+    with pytest.raises(ApiError, match="The model bad cannot be loaded") as caught:
+        await shelf.load("bad")
+    assert caught.value.code == "model_broken"
+    await shelf.close()
+
+
+async def test_a_link_is_served_under_its_own_name(models: Path, tmp_path: Path) -> None:
+    (tmp_path / "storyteller").symlink_to(models / "a")
+    assert list(Shelf(EngineSettings(models=tmp_path)).folders()) == ["storyteller"]
+    assert list(Shelf(EngineSettings(models=models / "b")).folders()) == ["b"]
