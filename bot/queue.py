@@ -17,6 +17,7 @@ from sqlalchemy.orm import aliased
 
 from bot.database.line import LIVE, free, held, line, now, waiting
 from bot.database.tables import State, Story
+from bot.database.unbroken import unbroken
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -65,6 +66,7 @@ class Wish:
     parent_id: int | None = None
 
 
+@unbroken
 class Queue:
     """See the module. Every method is one short transaction, committed when it returns."""
 

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from bot.database.line import now
 from bot.database.tables import Audit, Guild
+from bot.database.unbroken import unbroken
 from bot.database.upsert import insert_or_update
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 
+@unbroken
 class Guilds:
     """Servers' choices; each change and its audit row are one transaction."""
 

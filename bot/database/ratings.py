@@ -9,6 +9,7 @@ from sqlalchemy import func, literal, select
 
 from bot.database.line import now
 from bot.database.tables import Rating, State, Story
+from bot.database.unbroken import unbroken
 from bot.database.upsert import insert_or_update
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Stars:
     """1 to 5; 0 while nobody has rated."""
 
 
+@unbroken
 class Ratings:
     """One changeable vote a member and story."""
 

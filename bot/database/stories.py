@@ -8,11 +8,13 @@ from sqlalchemy import literal, select
 from sqlalchemy.orm import aliased
 
 from bot.database.tables import Story
+from bot.database.unbroken import unbroken
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 
+@unbroken
 class Stories:
     """Stories as they stand; the queue changes them."""
 

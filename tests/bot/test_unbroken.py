@@ -1,0 +1,25 @@
+"""A cancelled task leaves the database usable."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from tests.bot.wishes import queue_of, wish
+
+if TYPE_CHECKING:
+    from bot.database import Database
+
+
+async def test_a_cancelled_transaction_locks_nobody_out(database: Database) -> None:
+    queue = queue_of(database)
+    story = await queue.enqueue(wish(1))
+    for turns in range(40):
+        # Cancelled after so many turns of the loop: before, inside and after the statement.
+        change = asyncio.create_task(queue.posted(story.id, turns))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        change.cancel()
+        await asyncio.wait([change])
+        async with asyncio.timeout(5):
+            await queue.posted(story.id, turns)
