@@ -10,15 +10,14 @@ import json
 import logging
 import secrets
 import time
-import zlib
 from collections import deque
-from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from bot.playground.messages import Change, Message
+from bot.playground.sessions import Connection, Op, Session
 from bot.playground.world import APPLICATION_ID, GUILD_ID, World
 
 if TYPE_CHECKING:
@@ -28,28 +27,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_REPLAYED = 1000
-"""Events kept for a session that comes back."""
 _RESUMABLE_FOR = 300.0
 """Seconds after which a lost session is forgotten."""
-_UNREAD = 5000
-"""Events that a client may leave unread before it is dropped."""
-
-
-class Op(IntEnum):
-    """What a gateway payload is."""
-
-    DISPATCH = 0
-    HEARTBEAT = 1
-    IDENTIFY = 2
-    PRESENCE_UPDATE = 3
-    VOICE_STATE_UPDATE = 4
-    RESUME = 6
-    RECONNECT = 7
-    REQUEST_GUILD_MEMBERS = 8
-    INVALID_SESSION = 9
-    HELLO = 10
-    HEARTBEAT_ACK = 11
 
 
 class Close(IntEnum):
@@ -78,69 +57,6 @@ class Intent(IntFlag):
 
 _PRIVILEGED = Intent.GUILD_MEMBERS | Intent.GUILD_PRESENCES | Intent.MESSAGE_CONTENT
 _EVERY_INTENT = (1 << 26) - 1
-
-
-@dataclass(slots=True, eq=False)
-class Session:
-    """A bot's session: it outlives the socket, so that a client can resume it."""
-
-    id: str
-    intents: int
-    shard: tuple[int, int]
-    sent: int = 0
-    events: deque[Json] = field(default_factory=lambda: deque(maxlen=_REPLAYED))
-    connection: Connection | None = None
-    lost_at: float = 0.0
-
-    def serves(self, guild_id: int) -> bool:
-        """Whether the guild's events belong to this session's shard."""
-        return (guild_id >> 22) % self.shard[1] == self.shard[0]
-
-    def dispatch(self, name: str, data: Json) -> Json:
-        """Send an event, and keep it in case the client comes back for it."""
-        self.sent += 1
-        event = {"op": Op.DISPATCH, "t": name, "s": self.sent, "d": data}
-        self.events.append(event)
-        if self.connection is not None:
-            self.connection.send(event)
-        return event
-
-
-class Connection:
-    """One socket: what is sent leaves in order, compressed as the client asked."""
-
-    def __init__(
-        self,
-        socket: web.WebSocketResponse,
-        transport: asyncio.WriteTransport | None,
-        *,
-        compressed: bool,
-    ) -> None:
-        self.socket = socket
-        self.transport = transport
-        self._deflate = zlib.compressobj() if compressed else None
-        self._outbox: asyncio.Queue[Json] = asyncio.Queue(_UNREAD)
-        self.session: Session | None = None
-
-    def send(self, payload: Json) -> None:
-        """Queue a payload."""
-        try:
-            self._outbox.put_nowait(payload)
-        except asyncio.QueueFull:
-            _log.warning("a gateway client reads too slowly and is dropped")
-            self._outbox = asyncio.Queue(_UNREAD)
-            if self.session is not None:
-                self.session.connection = None
-
-    async def write(self) -> None:
-        """Send what is queued, until cancelled or the socket is gone."""
-        while not self.socket.closed:
-            text = json.dumps(await self._outbox.get())
-            if self._deflate is None:
-                await self.socket.send_str(text)
-            else:
-                data = self._deflate.compress(text.encode())
-                await self.socket.send_bytes(data + self._deflate.flush(zlib.Z_SYNC_FLUSH))
 
 
 class Hangup(Exception):  # noqa: N818  # it is how a connection ends, not a fault of ours
@@ -309,7 +225,9 @@ class Gateway:
         }
         self.events.append(session.dispatch("READY", ready))
         if guilds and intents & Intent.GUILDS:
-            guild = self._world.guild_create_payload()
+            guild = self._world.guild_create_payload(
+                with_members=bool(intents & Intent.GUILD_MEMBERS)
+            )
             self.events.append(session.dispatch("GUILD_CREATE", guild))
         if data.get("presence"):
             self._show_presence(_fields(data["presence"]))
@@ -342,9 +260,9 @@ class Gateway:
             raise Hangup(Close.AUTHENTICATION_FAILED, "Authentication failed.")
 
     def _attach(self, connection: Connection, session: Session) -> None:
-        self._expire()
         session.connection = connection
         connection.session = session
+        self._expire()
 
     def _lose(self, connection: Connection) -> None:
         session = connection.session
@@ -359,7 +277,7 @@ class Gateway:
     def _expire(self) -> None:
         since = time.monotonic() - _RESUMABLE_FOR
         for session in list(self._sessions.values()):
-            if session.connection is None and session.lost_at < since and session.sent:
+            if session.connection is None and session.lost_at < since:
                 del self._sessions[session.id]
 
     def _show_presence(self, data: Json) -> None:

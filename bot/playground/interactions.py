@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from bot.playground.errors import ApiError, Fault, Json
-from bot.playground.limits import EPHEMERAL, LOADING, Body, MessageBody, ModalBody, Text100, read
+from bot.playground.forms import Body, read
+from bot.playground.limits import EPHEMERAL, LOADING, MessageBody, ModalBody, Text100
 from bot.playground.world import APPLICATION_ID, GUILD_ID
 
 if TYPE_CHECKING:
@@ -318,6 +319,7 @@ class Interactions:
             files=files,
             interaction=interaction.marks(),
             visible_to=interaction.member.user.id if hidden else None,
+            replies_to=interaction.message,
             loading=loading,
         )
 

@@ -1,31 +1,25 @@
-"""What Discord accepts in a message or a modal, as pydantic models; a refusal in Discord's shape.
+"""What Discord accepts in a message or a modal, as pydantic models.
 
 The numbers are those of Discord's documentation (message object, embed limits, components).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Discriminator,
     Field,
     StringConstraints,
     Tag,
-    ValidationError,
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
-from bot.playground.errors import ApiError
+from bot.playground.forms import Body, fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from pydantic_core import ErrorDetails
 
     from bot.playground.errors import Json
 
@@ -39,17 +33,6 @@ Text80 = Annotated[str, StringConstraints(max_length=80)]
 Text100 = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 Text256 = Annotated[str, StringConstraints(max_length=256)]
 Url = Annotated[str, StringConstraints(pattern=r"^(https?|attachment|discord)://\S+$")]
-
-
-def fault(code: str, message: str) -> PydanticCustomError:
-    """A fault with Discord's own code, for use inside validators."""
-    return PydanticCustomError(code, "{text}", {"text": message})
-
-
-class Body(BaseModel):
-    """Part of a request; unknown keys are ignored, as Discord does."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
 
 
 class EmbedFooter(Body):  # noqa: D101  # Discord's embed object, part by part
@@ -107,7 +90,7 @@ class Emoji(Body):
     """A button's or option's emoji: a character, or one of a guild's own."""
 
     name: str | None = None
-    id: str | None = None
+    id: int | str | None = None
     animated: bool = False
 
 
@@ -193,7 +176,7 @@ def _kind(component: Any) -> str:
     return {2: "<button>", 4: "<text>"}.get(_type(component), "<select>")
 
 
-# The tags are marks for `_path`, which leaves them out: Discord's paths have only indices.
+# The tags are marks that `forms` leaves out of a path: Discord's paths have only indices.
 InMessageRow = Annotated[
     Annotated[Button, Tag("<button>")] | Annotated[Select, Tag("<select>")], Discriminator(_kind)
 ]
@@ -265,7 +248,7 @@ class AllowedMentions(Body):
     """Whom a message may call; absent, everyone it names."""
 
     parse: list[Literal["users", "roles", "everyone"]] | None = None
-    users: Annotated[list[str], Field(max_length=100)] | None = None
+    users: Annotated[list[int | str], Field(max_length=100)] | None = None
     replied_user: bool | None = None
 
 
@@ -280,7 +263,7 @@ class AttachmentBody(Body):
 class Reference(Body):
     """The message that this one replies to."""
 
-    message_id: str | None = None
+    message_id: int | str | None = None
 
 
 class MessageBody(Body):
@@ -333,55 +316,3 @@ def numbered(rows: list[ActionRow]) -> list[Json]:
         ]
         payload.append({"type": 1, "id": number, "components": parts})
     return payload
-
-
-M = TypeVar("M", bound=BaseModel)
-
-
-def read(model: type[M], body: Any) -> M:
-    """Validate a body.
-
-    Raises:
-        ApiError: code 50035 naming every wrong field, in Discord's shape.
-    """
-    try:
-        return model.model_validate(body)
-    except ValidationError as error:
-        raise invalid_form(error) from None
-
-
-def invalid_form(error: ValidationError, prefix: tuple[str | int, ...] = ()) -> ApiError:
-    """Pydantic's complaints as Discord's `Invalid Form Body`."""
-    return ApiError.invalid_form(
-        [(prefix + _path(one["loc"]), *_code(one)) for one in error.errors()]
-    )
-
-
-def _path(location: tuple[str | int, ...]) -> tuple[str | int, ...]:
-    return tuple(step for step in location if not str(step).startswith("<"))
-
-
-_WORDING = {
-    "missing": ("BASE_TYPE_REQUIRED", "This field is required"),
-    "string_too_long": ("BASE_TYPE_MAX_LENGTH", "Must be {max_length} or fewer in length."),
-    "too_long": ("BASE_TYPE_MAX_LENGTH", "Must be {max_length} or fewer in length."),
-    "string_too_short": ("BASE_TYPE_MIN_LENGTH", "Must be {min_length} or more in length."),
-    "too_short": ("BASE_TYPE_MIN_LENGTH", "Must be {min_length} or more in length."),
-    "literal_error": ("BASE_TYPE_CHOICES", "Value must be one of {{{expected}}}."),
-    "enum": ("BASE_TYPE_CHOICES", "Value must be one of {{{expected}}}."),
-    "string_pattern_mismatch": (
-        "STRING_TYPE_REGEX",
-        "String value did not match validation regex.",
-    ),
-    "greater_than_equal": ("NUMBER_TYPE_MIN", "Value should be {ge} or more."),
-    "less_than_equal": ("NUMBER_TYPE_MAX", "Value should be {le} or less."),
-}
-"""Pydantic's types of errors in Discord's codes and words."""
-
-
-def _code(error: ErrorDetails) -> tuple[str, str]:
-    kind = error["type"]
-    if kind.isupper():
-        return kind, error["msg"]  # one of our own, see `fault`
-    code, wording = _WORDING.get(kind, ("BASE_TYPE_BAD_TYPE", error["msg"].replace("{", "{{")))
-    return code, wording.format(**error.get("ctx", {}))

@@ -160,6 +160,7 @@ class Messages:
         files: list[Json] | None = None,
         interaction: Json | None = None,
         visible_to: int | None = None,
+        replies_to: Message | None = None,
         loading: bool = False,
     ) -> Message:
         """Post a message.
@@ -185,13 +186,11 @@ class Messages:
         if interaction is not None and "interaction" in interaction:
             message.type = 20  # an answer to a command
         if body.message_reference is not None and body.message_reference.message_id:
-            replied = self.public(channel_id, int(body.message_reference.message_id))
+            replies_to = self.public(channel_id, snowflake(body.message_reference.message_id))
+        if replies_to is not None:
             message.type = 19
-            message.reference = {
-                "type": 0,
-                "channel_id": str(channel_id),
-                "message_id": str(replied.id),
-            }
+            place = {"channel_id": str(channel_id), "message_id": str(replies_to.id)}
+            message.reference = {"type": 0, **place}
         kept = self._channels[channel_id]
         kept[message.id] = message
         channel.last_message_id = message.id
@@ -204,8 +203,9 @@ class Messages:
         """Change what the body names, and leave the rest.
 
         Raises:
-            ApiError: nothing would be left to show.
+            ApiError: the message is gone, or nothing would be left to show.
         """
+        self.find(message.channel_id, message.id)
         before = (message.content, message.embeds, message.attachments)
         if body.attachments is not None:
             kept = {str(one.id) for one in body.attachments}
@@ -242,7 +242,8 @@ class Messages:
         allowed = body.allowed_mentions
         named = [int(found) for found in _MENTION.findall(message.content)]
         if allowed is not None and "users" not in (allowed.parse or []):
-            named = [id_ for id_ in named if str(id_) in (allowed.users or [])]
+            listed = {snowflake(id_) for id_ in allowed.users or []}
+            named = [id_ for id_ in named if id_ in listed]
         members = self._world.members
         message.mentions = [members[id_].user for id_ in dict.fromkeys(named) if id_ in members]
         may_call_all = allowed is None or "everyone" in (allowed.parse or [])

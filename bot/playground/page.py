@@ -18,8 +18,9 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from bot.playground import composing
 from bot.playground.composing import InputError
 from bot.playground.errors import ApiError, Json
+from bot.playground.forms import read
 from bot.playground.interactions import Interaction, Kind, Outcome
-from bot.playground.limits import MessageBody, read
+from bot.playground.limits import MessageBody
 from bot.playground.messages import Change, Message, snowflake
 from bot.playground.world import Permission
 
@@ -238,6 +239,7 @@ class Page:
                 viewer.show("result", nonce=nonce)
             case "delete":
                 self._delete(viewer, self._message(viewer, action))
+                viewer.show("result", nonce=nonce)
             case "command":
                 await self._report(viewer, nonce, self._command(viewer, action))
             case "suggest":

@@ -12,8 +12,9 @@ from aiohttp import hdrs, web
 
 from bot.playground.errors import ApiError, Fault, Json
 from bot.playground.exchanges import Exchange
+from bot.playground.forms import read
 from bot.playground.interactions import Callback
-from bot.playground.limits import EPHEMERAL, LOADING, MessageBody, read
+from bot.playground.limits import EPHEMERAL, LOADING, MessageBody
 from bot.playground.messages import snowflake
 from bot.playground.world import APPLICATION_ID, GUILD_ID
 

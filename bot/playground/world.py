@@ -265,14 +265,15 @@ class World:
             "incidents_data": None,
         }
 
-    def guild_create_payload(self) -> Json:
-        """The guild as the gateway announces it."""
+    def guild_create_payload(self, *, with_members: bool) -> Json:
+        """The guild as the gateway announces it; without the intent only the bot is in it."""
+        members = [m.payload() for m in self.members.values() if with_members or m.user.bot]
         return self.guild_payload() | {
             "joined_at": created_at(GUILD_ID).isoformat(),
             "large": False,
             "unavailable": False,
             "member_count": len(self.members),
-            "members": [member.payload() for member in self.members.values()],
+            "members": members,
             "channels": [channel.payload() for channel in self.channels.values()],
             "voice_states": [],
             "threads": [],

@@ -96,8 +96,8 @@ export class MessageList {
     for (const node of this.#shown.values()) {
       const same =
         before?.dataset.author === node.dataset.author &&
-        !node.dataset.headed &&
-        !before.dataset.ephemeral &&
+        !("headed" in node.dataset) &&
+        "ephemeral" in before.dataset === "ephemeral" in node.dataset &&
         node.dataset.time - before.dataset.time < TOGETHER;
       node.classList.toggle("grouped", Boolean(same));
       before = node;

@@ -10,7 +10,7 @@ const LISTED = { 6: "members", 7: "channels", 8: "roles", 9: "mentionables" };
 export function optionField(option, { room, value = "", suggest }) {
   const id = `option-${option.name}`;
   const label = element("label", { for: id }, option.name, option.required && element("span", { class: "required", title: "Required" }, " *"));
-  const hint = element("small", { id: `${id}-hint` }, option.description, element("span", { class: "type" }, ` · ${TYPE_NAMES[option.type] ?? ""}`));
+  const hint = element("small", { id: `${id}-hint` }, [option.description, TYPE_NAMES[option.type]].filter((text) => text && text !== "…").join(" · "));
   const { input, extra = null, read } = control(option, { id, room, value, suggest });
   input.id = id;
   input.dataset.option = option.name;

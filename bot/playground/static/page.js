@@ -10,6 +10,7 @@ import { messageMenu } from "./menu.js";
 const find = (id) => document.getElementById(id);
 const UNKNOWN = { id: "0", username: "unknown", name: "Unknown", color: "#5c6370", bot: false };
 const TYPING = 8000;
+const NARROW = window.matchMedia("(max-width: 760px)");
 
 /** Who and what is here: what the server last said. */
 const room = {
@@ -112,7 +113,7 @@ function surroundings() {
   find("guild").textContent = room.guild;
   find("channel-name").textContent = room.channel.name;
   find("topic").textContent = room.channel.topic;
-  find("composer-text").placeholder = `Message #${room.channel.name}, or type / for commands`;
+  find("composer-text").placeholder = `Message #${room.channel.name}${NARROW.matches ? "" : ", or type / for commands"}`;
   find("channels").replaceChildren(
     ...room.channels.map((channel) =>
       element("li", {}, element("button", { data: { channel: channel.name }, "aria-current": channel === room.channel && "page", on: { click: () => enter({ in: channel.name }) } }, element("span", { class: "hash", "aria-hidden": "true" }, "#"), channel.name)),
