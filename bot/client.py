@@ -14,7 +14,7 @@ from bot import commands
 from bot.apologies import apologise
 from bot.buttons import BUTTONS
 from bot.catalogue import Catalogue
-from bot.pacing import EditLimits
+from bot.pacing import Pace
 from bot.telling import DiscordStage
 
 if TYPE_CHECKING:
@@ -51,25 +51,23 @@ class Tree(app_commands.CommandTree["Kataribe"]):
 class Kataribe(discord.AutoShardedClient):
     """The bot as Discord knows it: no privileged intent, no mention that pings, slash commands."""
 
-    def __init__(
-        self, settings: Settings, services: Services, *, limits: EditLimits | None = None
-    ) -> None:
+    def __init__(self, settings: Settings, services: Services, *, pace: Pace | None = None) -> None:
         """Build the client and its stage; nothing connects before `start`."""
-        limits = limits or EditLimits()
+        pace = pace or Pace()
         super().__init__(
             intents=discord.Intents(guilds=True),
             allowed_mentions=discord.AllowedMentions.none(),
             # One presence and no chunking: a storyteller needs no member list.
             chunk_guilds_at_startup=False,
             max_messages=None,
-            http_trace=limits.trace(),
+            http_trace=pace.trace(),
             # A gateway of the host's choice is one shard; otherwise Discord says how many.
             shard_count=1 if settings.discord.gateway_url else None,
         )
         self.settings = settings
         self.services = services
         self.catalogue = Catalogue(services.completions)
-        self.stage = DiscordStage(self, limits)
+        self.stage = DiscordStage(self, pace)
         self.tree = Tree(
             self,
             allowed_contexts=app_commands.AppCommandContext(

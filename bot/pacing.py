@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import aiohttp
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import SimpleNamespace
 
 _EDIT = re.compile(r"/channels/(\d+)/messages/\d+$")
@@ -54,14 +56,33 @@ class EditBudget:
         self.resets_at = now + reset_after
 
 
-class EditLimits:
+class Clock(Protocol):
+    """What of an event loop is needed to wait; the loop itself is one."""
+
+    def time(self) -> float:
+        """Seconds from some moment on."""
+
+    def call_later(self, delay: float, callback: Callable[[], object]) -> asyncio.TimerHandle:
+        """Call back after `delay` seconds."""
+
+
+class Pace:
     """Every channel's budget, kept up to date from the headers of discord.py's own requests."""
 
-    def __init__(self, limit: int = 5, window: float = 5.0) -> None:
-        """Keep what holds until Discord says otherwise: so many edits in so many seconds."""
+    def __init__(self, limit: int = 5, window: float = 5.0, clock: Clock | None = None) -> None:
+        """Keep what holds until Discord says otherwise: `limit` edits in `window` seconds.
+
+        Without a clock, the event loop's is used.
+        """
         self._limit = limit
         self._window = window
+        self._clock = clock
         self._budgets: dict[int, EditBudget] = {}
+
+    @property
+    def clock(self) -> Clock:
+        """What all waiting goes by."""
+        return self._clock or asyncio.get_running_loop()
 
     def of(self, channel_id: int) -> EditBudget:
         """The channel's budget."""
@@ -83,7 +104,7 @@ class EditLimits:
         context: SimpleNamespace,
         params: aiohttp.TraceRequestEndParams,
     ) -> None:
-        del context
+        del session, context
         headers: Any = params.response.headers
         edited = _EDIT.search(params.url.path)
         if params.method != "PATCH" or edited is None:
@@ -96,7 +117,7 @@ class EditLimits:
                 limit=int(headers["X-RateLimit-Limit"]),
                 left=int(headers["X-RateLimit-Remaining"]),
                 reset_after=float(headers["X-RateLimit-Reset-After"]),
-                now=session.loop.time(),
+                now=self.clock.time(),
             )
         except (KeyError, ValueError):
             return  # Another Discord may not say; the habit is kept.

@@ -11,7 +11,7 @@ import logging
 import math
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import discord
 
@@ -21,22 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from bot.database.tables import Story
-    from bot.pacing import EditBudget
+    from bot.pacing import Clock, EditBudget
 
 _log = logging.getLogger(__name__)
 
-AMBIENT_INTERVAL = 5.0
-"""Seconds between two edits of a message that nobody watches closely: a place, an average."""
-
-
-class Clock(Protocol):
-    """What of an event loop is needed to wait; the loop itself is one."""
-
-    def time(self) -> float:
-        """Seconds from some moment on."""
-
-    def call_later(self, delay: float, callback: Callable[[], object]) -> asyncio.TimerHandle:
-        """Call back after `delay` seconds."""
+AMBIENT = 4
+"""Intervals between two edits of a message that nobody watches closely: a place, an average."""
 
 
 class Urgency(IntEnum):
@@ -126,6 +116,12 @@ class Channel:
             self._pages.append(page)
         self._go_on()
 
+    @property
+    def idle(self) -> bool:
+        """Nothing is to be written, and nothing was just now."""
+        budget_over = self._clock.time() >= self._budget.resets_at
+        return budget_over and not self._pages and self._writing is None
+
     async def close(self) -> None:
         """Stop writing; whoever waits for a last edit is cancelled."""
         if self._timer is not None:
@@ -147,7 +143,7 @@ class Channel:
             case Urgency.NEXT:
                 at = max(page.edited_at + self._interval, self._edited_at + spacing)
             case Urgency.AMBIENT:
-                at = max(page.edited_at + AMBIENT_INTERVAL, self._edited_at + 2 * spacing)
+                at = max(page.edited_at + AMBIENT * self._interval, self._edited_at + 2 * spacing)
         return max(at, page.not_before, now + self._budget.wait(now))
 
     def _go_on(self) -> None:

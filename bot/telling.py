@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from bot.client import Kataribe
     from bot.database.tables import Story
-    from bot.pacing import EditLimits
-    from bot.pages import Clock, Draw
+    from bot.pacing import Pace
+    from bot.pages import Draw
 
 _log = logging.getLogger(__name__)
 
@@ -32,6 +32,8 @@ LOOKED_THROUGH = 50
 """Messages after the interaction among which its answer is looked for."""
 PAGES_KEPT = 2000
 """Waiting messages whose place is kept up to date."""
+CHANNELS_KEPT = 1000
+"""Channels whose pace is remembered although nothing is written there."""
 
 
 class DiscordTelling:
@@ -69,10 +71,9 @@ class DiscordTelling:
 class DiscordStage:
     """Every story's message; see `bot.stage.Stage`."""
 
-    def __init__(self, client: Kataribe, limits: EditLimits, clock: Clock | None = None) -> None:
+    def __init__(self, client: Kataribe, pace: Pace) -> None:
         self._client = client
-        self._limits = limits
-        self._clock = clock
+        self._pace = pace
         self._pages: dict[int, Page] = {}
         self._channels: dict[int, Channel] = {}
 
@@ -171,7 +172,7 @@ class DiscordStage:
         if page is None:
             page = Page(story, story.message_id)
             if page.message_id is None:
-                page.not_before = self._time() + _until_answered(story)
+                page.not_before = self._pace.clock.time() + _until_answered(story)
             self._pages[story.id] = page
             self._trim()
         return page
@@ -185,13 +186,20 @@ class DiscordStage:
     def _channel(self, channel_id: int) -> Channel:
         channel = self._channels.get(channel_id)
         if channel is None:
+            if len(self._channels) >= CHANNELS_KEPT:
+                self._forget_idle_channels()
             channel = self._channels[channel_id] = Channel(
                 write=self._write,
-                budget=self._limits.of(channel_id),
+                budget=self._pace.of(channel_id),
                 interval=self._client.settings.stories.edit_interval,
-                clock=self._clock or asyncio.get_running_loop(),
+                clock=self._pace.clock,
             )
         return channel
+
+    def _forget_idle_channels(self) -> None:
+        for channel_id in [i for i, channel in self._channels.items() if channel.idle]:
+            del self._channels[channel_id]
+            self._pace.forget(channel_id)
 
     async def _write(self, page: Page, drawing: Drawing) -> None:
         """Bring a page's message up to date; find or post it first if it is not known."""
@@ -240,9 +248,6 @@ class DiscordStage:
 
     def _messageable(self, story: Story) -> discord.PartialMessageable:
         return self._client.get_partial_messageable(story.channel_id, guild_id=story.guild_id)
-
-    def _time(self) -> float:
-        return (self._clock or asyncio.get_running_loop()).time()
 
 
 def _until_answered(story: Story) -> float:

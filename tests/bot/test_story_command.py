@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import update
 
 from bot.catalogue import UnknownModelError
+from bot.database.tables import Story
 from bot.moderation import PromptRefusedError
 from bot.openings import OPENINGS
 from bot.queue import QueueFullError
-from tests.bot.world import footer, labels, page, world
+from bot.telling import ANSWER_WITHIN
+from tests.bot.world import footer, labels, page, reply, world
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,3 +26,190 @@ async def test_a_story_is_told_from_the_members_words(tmp_path: Path) -> None:
         assert footer(message).startswith("gpt2-starter · seed ")
         assert footer(message).endswith(" · 8 words")
         assert labels(message) == ["1 ★", "2 ★", "3 ★", "4 ★", "5 ★", "Again", "Continue"]
+        assert w.teller.asked[0]["prompt"] == "In the year"
+
+
+async def test_the_words_appear_while_they_are_told(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.teller.hold()
+        result = await w.aki.slash(w.channel, "story", prompt="In the year")
+        assert page(reply(result)) == "**In the year**"
+        assert footer(reply(result)) == "Next to be told"
+        assert labels(w.message()) == ["Call it off"]
+        await w.teller.release(2)
+        await w.until(lambda: page(w.message()) == "**In the year** a fox found the moon▌")
+        assert footer(w.message()) == "gpt2-starter is telling"
+        await w.teller.release()
+        assert page(await w.told()) == "**In the year** a fox found the moon."
+        assert len(w.channel.history()) == 1
+
+
+async def test_without_words_the_house_begins(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        await w.story()
+        await w.story(prompt=" \t ")
+        assert {wish["prompt"] for wish in w.teller.asked} <= set(OPENINGS)
+        stories = [await w.services.stories.get(number) for number in (1, 2)]
+        assert all(story is not None and story.house_opening for story in stories)
+
+
+async def test_the_wish_is_saved_before_it_is_answered(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.teller.hold()
+        w.env.inject_error("POST", "/interactions/*/callback", status=404, code=10062)
+        result = await w.aki.slash(w.channel, "story", prompt="A shinigami")
+        assert not result.acknowledged
+        # Once no answer can come any more, the story gets a message of its own.
+        await w.env.advance_time(ANSWER_WITHIN)
+        await w.teller.release()
+        message = await w.told()
+        assert message.content == f"A story for {w.aki.mention}"
+        assert page(message) == "**A shinigami** a fox found the moon."
+
+
+async def test_an_answer_is_found_again_after_the_bot_died_before_noting_it(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.teller.hold()
+        answer = reply(await w.aki.slash(w.channel, "story", prompt="A shinigami"))
+        await w.stop()
+        async with w.sessions.begin() as session:
+            await session.execute(update(Story).values(message_id=None))
+        await w.env.advance_time(ANSWER_WITHIN)
+        await w.restart()
+        await w.teller.release()
+        assert page(await w.told()) == "**A shinigami** a fox found the moon."
+        assert [message.id for message in w.channel.history()] == [answer.id]
+        await w.idle()
+        story = await w.services.stories.get(1)
+        assert story is not None
+        assert story.message_id == answer.id
+
+
+async def test_a_half_told_story_is_told_again_in_its_message_after_a_restart(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as w:
+        w.teller.hold(after=1)
+        answer = reply(await w.aki.slash(w.channel, "story", prompt="A shinigami"))
+        await w.until(lambda: page(w.message()).endswith("a fox▌"))
+        await w.stop()
+        await w.teller.release()
+        await w.restart()
+        assert page(await w.told()) == "**A shinigami** a fox found the moon."
+        assert [message.id for message in w.channel.history()] == [answer.id]
+        first, second = w.teller.asked
+        assert first == second
+
+
+async def test_an_unknown_model_is_refused_and_the_known_are_named(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        result = await w.aki.slash(w.channel, "story", model="gpt5")
+        assert w.refused(result, UnknownModelError) == (
+            "Nobody here is called “gpt5”. Who can tell: gpt2-starter, lstm-starter."
+        )
+        assert w.teller.asked == []
+
+
+async def test_a_member_may_choose_who_tells(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        choices = await w.aki.autocomplete(w.channel, "story", "model", "LSTM")
+        assert [choice["value"] for choice in choices] == ["lstm-starter"]
+        message = await w.story(prompt="In the year", model="lstm-starter")
+        assert footer(message).startswith("lstm-starter")
+        assert w.teller.asked[0]["model"] == "lstm-starter"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "sentence"),
+    [
+        ("x" * 401, "Your beginning has 401 characters; the most I can take is 400."),
+        ("join discord.gg/abc", "I don't begin a story with an invite."),
+        ("see https://example.org", "I don't begin a story with a link."),
+        ("hello <@123456789012345678>", "I don't begin a story with a mention."),
+        ("@everyone woke up", "I don't begin a story with a mention."),
+    ],
+)
+async def test_a_beginning_that_breaks_a_rule_is_refused(
+    tmp_path: Path, prompt: str, sentence: str
+) -> None:
+    async with world(tmp_path) as w:
+        result = await w.aki.slash(w.channel, "story", prompt=prompt)
+        assert w.refused(result, PromptRefusedError).startswith(sentence)
+        assert w.channel.history() == []
+
+
+async def test_nothing_that_is_told_formats_pings_or_links(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.teller.pieces = [" @everyone", " **shouted**", "\n# at <@1> [here](https://a.b)"]
+        message = await w.story(prompt="a *star* in snake_case")
+        assert page(message) == (
+            "**a \\*star\\* in snake\\_case** @\u200beveryone \\*\\*shouted\\*\\*"
+            "\n\\# at \\<@1> \\[here](https:\u200b//a.b)"
+        )
+        assert not message.mention_everyone
+        assert message.mentions == []
+        # What is kept is what was told.
+        story = await w.services.stories.get(1)
+        assert story is not None
+        assert story.text == "".join(w.teller.pieces)
+
+
+async def test_a_member_with_too_many_wishes_hears_what_to_do(tmp_path: Path) -> None:
+    async with world(tmp_path, queue={"per_member": 1}) as w:
+        w.teller.hold()
+        await w.aki.slash(w.channel, "story", prompt="First")
+        result = await w.aki.slash(w.channel, "story", prompt="Second")
+        assert w.refused(result, QueueFullError) == (
+            "I keep no more than 1 of your stories at a time. Let one end, or call one off."
+        )
+        await w.teller.release()
+        await w.told()
+        await w.story(prompt="Third")
+
+
+async def test_those_who_wait_see_their_place_and_how_it_changes(tmp_path: Path) -> None:
+    async with world(tmp_path, queue={"tellers": 1}) as w:
+        w.teller.hold()
+        await w.aki.slash(w.channel, "story", prompt="First")
+        await w.until(lambda: w.teller.asked)
+        await w.ben.slash(w.channel, "story", prompt="Second")
+        third = await w.mod.slash(w.channel, "story", prompt="Third")
+        assert footer(reply(third)) == "Place 2 in the queue"
+        w.teller.hold(after=3)
+        await w.teller.release(0)
+        await w.until(lambda: footer(reply(third)) == "Next to be told")
+        await w.teller.release()
+        assert page(await w.told(reply(third).id)).startswith("**Third**")
+
+
+async def test_a_wish_is_kept_while_the_generator_is_away(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        address, w.services.completions.url = w.services.completions.url, "http://127.0.0.1:9"
+        w.client.catalogue.refresh()
+        result = await w.aki.slash(w.channel, "story", prompt="In the year")
+        result = await w.aki.slash(w.channel, "story", prompt="In the year")
+        assert footer(reply(result)).startswith("The storyteller is away.")
+        w.services.completions.url = address
+        w.dispatcher.resume()
+        assert page(await w.told(reply(result).id)) == "**In the year** a fox found the moon."
+
+
+async def test_stories_are_told_in_private_messages_too(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        result = await w.aki.user.slash("story", prompt="In the year")
+        await w.until(lambda: "Again" in labels(reply(result).message))
+        assert page(reply(result)) == "**In the year** a fox found the moon."
+
+
+async def test_a_message_deleted_in_mid_telling_ends_the_story(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.teller.hold(after=1)
+        result = await w.aki.slash(w.channel, "story", prompt="In the year")
+        await w.until(lambda: page(w.message()).endswith("a fox▌"))
+        w.env.backend.delete_message(w.channel.id, reply(result).id)
+        await w.teller.release()
+        await w.idle()
+        story = await w.services.stories.get(1)
+        assert story is not None
+        assert story.shown_at is not None
+        assert w.channel.history() == []

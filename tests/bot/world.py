@@ -1,14 +1,19 @@
-"""The whole bot for tests: its real database, queue, dispatcher and client, in a virtual Discord."""
+"""The whole bot for tests, real but for Discord, which is SimCord's virtual one."""
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import inspect
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import discord
 import simcord
+from sqlalchemy import event, func, select
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.pool import NullPool
 
 from bot.client import Kataribe
 from bot.completions import Completions
@@ -17,8 +22,9 @@ from bot.database.connection import open_database
 from bot.database.guilds import Guilds
 from bot.database.ratings import Ratings
 from bot.database.stories import Stories
+from bot.database.tables import Story
 from bot.dispatcher import Dispatcher
-from bot.pacing import EditLimits
+from bot.pacing import Pace
 from bot.queue import Queue
 from bot.services import Services
 from tests.bot.teller import Teller, teller
@@ -27,9 +33,18 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-T = TypeVar("T")
 PATIENCE = 20.0
 """Seconds after which a condition that never comes true fails its test."""
+
+
+class RealClock:
+    """The loop's own time: SimCord gives the bot's callbacks another, in which nothing passes."""
+
+    def time(self) -> float:
+        return contextvars.Context().run(asyncio.get_running_loop().time)
+
+    def call_later(self, delay: float, callback: Callable[[], object]) -> asyncio.TimerHandle:
+        return contextvars.Context().run(asyncio.get_running_loop().call_later, delay, callback)
 
 
 @dataclass
@@ -37,6 +52,7 @@ class World:
     """One server with three members and one channel, the bot, and a generator."""
 
     env: simcord.Env
+    client: Kataribe
     services: Services
     settings: Settings
     teller: Teller
@@ -44,20 +60,51 @@ class World:
     aki: simcord.MemberActor
     ben: simcord.MemberActor
     mod: simcord.MemberActor
-    dispatcher: Dispatcher
+    sessions: async_sessionmaker[AsyncSession]
+    """The test's own way into the bot's database."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def new_client(self) -> Kataribe:
-        """A client as after a restart: it remembers nothing."""
-        return Kataribe(self.settings, self.services, limits=EditLimits(limit=10_000))
+    def start(self) -> None:
+        """Let the stories of the queue be told."""
+        services = self.services
+        self.dispatcher = Dispatcher(
+            services.queue, services.stories, services.completions, self.client.stage, self.settings
+        )
+        self._running = asyncio.create_task(self.dispatcher.run())
 
-    async def until(self, found: Callable[[], T]) -> T:
-        """Wait until something holds; looked at again after each event of the virtual Discord."""
+    async def stop(self) -> None:
+        """Tell no more, as on SIGTERM."""
+        self._running.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._running
+        await self.client.stage.close()
+
+    async def restart(self) -> None:
+        """Start again after `stop`, with a client that remembers nothing."""
+        self.client = _client(self.settings, self.services)
+        await self.env.restart_bot(self.client)
+        self.start()
+
+    async def until(self, holds: Callable[[], object]) -> None:
+        """Wait until something holds, looked at after each event of Discord and each commit."""
         async with asyncio.timeout(PATIENCE):
-            while not (result := found()):
+            while True:
                 self.changed.clear()
+                result = holds()
+                if await result if inspect.isawaitable(result) else result:
+                    return
                 await self.changed.wait()
-            return result
+
+    async def idle(self) -> None:
+        """Wait until the last word about every story stands in its channel."""
+
+        async def shown() -> bool:
+            async with self.sessions() as session:
+                return not await session.scalar(
+                    select(func.count()).where(Story.shown_at.is_(None))
+                )
+
+        await self.until(shown)
 
     def message(self, message_id: int | None = None) -> discord.Message:
         """A message as it stands in the channel; the newest without an id."""
@@ -68,22 +115,33 @@ class World:
 
     async def told(self, message_id: int | None = None) -> discord.Message:
         """Wait until a message shows its whole story."""
-        await self.until(lambda: "Again" in labels(self.message(message_id)))
+        await self.until(
+            lambda: self.channel.history() and "Again" in labels(self.message(message_id))
+        )
         return self.message(message_id)
 
     async def story(self, by: simcord.MemberActor | None = None, **options: Any) -> discord.Message:
         """Ask for a story and wait until it is told."""
         result = await (by or self.aki).slash(self.channel, "story", **options)
-        assert result.response is not None
-        return await self.told(result.response.id)
+        return await self.told(reply(result).id)
 
     def refused(self, result: simcord.InteractionResult, kind: type[Exception]) -> str:
         """The one sentence that only the member sees; the error behind it is the one expected."""
         errors = [getattr(e, "original", e) for e in self.env.errors]
-        assert [type(error) for error in errors if isinstance(error, kind)][-1:] == [kind]
-        assert result.ephemeral
-        assert result.response is not None
-        return result.response.content
+        assert [type(error) for error in errors][-1:] == [kind]
+        return whisper(result)
+
+
+def reply(result: simcord.InteractionResult) -> simcord.ResponseMessage:
+    """The message that answered a command or a press."""
+    assert result.response is not None
+    return result.response
+
+
+def whisper(result: simcord.InteractionResult) -> str:
+    """What only the member was told."""
+    assert result.ephemeral
+    return reply(result).content
 
 
 def page(message: discord.Message | simcord.ResponseMessage) -> str:
@@ -107,6 +165,10 @@ def labels(message: discord.Message) -> list[str | None]:
     ]
 
 
+def _client(settings: Settings, services: Services) -> Kataribe:
+    return Kataribe(settings, services, pace=Pace(limit=10_000, clock=RealClock()))
+
+
 @asynccontextmanager
 async def world(folder: Path, **settings: Any) -> AsyncIterator[World]:
     """Everything, running; settings by section, for example `queue={"per_member": 1}`."""
@@ -117,25 +179,25 @@ async def world(folder: Path, **settings: Any) -> AsyncIterator[World]:
         open_database(f"sqlite+aiosqlite:///{folder / 'kataribe.db'}") as database,
         Completions(told.url, loaded.stories, request_timeout=10) as completions,
     ):
-        dispatchers: list[Dispatcher] = []
+        here: World
         services = Services(
             queue=Queue(database.sessions, loaded.queue),
             stories=Stories(database.sessions),
             ratings=Ratings(database.sessions),
             guilds=Guilds(database.sessions),
             completions=completions,
-            wake=lambda: dispatchers[0].wake(),
+            wake=lambda: here.dispatcher.wake(),  # noqa: PLW0108  # it starts later, and anew
         )
-        client = Kataribe(loaded, services, limits=EditLimits(limit=10_000))
-        dispatcher = Dispatcher(services.queue, services.stories, completions, client.stage, loaded)
-        dispatchers.append(dispatcher)
+        client = _client(loaded, services)
         async with simcord.run(client, shard_count=1) as env:
             guild = env.create_guild("Village")
             moderators = guild.create_role(
                 "Moderators", permissions=discord.Permissions(manage_guild=True)
             )
+            own = create_async_engine(database.engine.url, poolclass=NullPool)
             here = World(
                 env=env,
+                client=client,
                 services=services,
                 settings=loaded,
                 teller=told,
@@ -143,14 +205,13 @@ async def world(folder: Path, **settings: Any) -> AsyncIterator[World]:
                 aki=guild.add_member(env.create_user("aki")),
                 ben=guild.add_member(env.create_user("ben")),
                 mod=guild.add_member(env.create_user("mod"), roles=[moderators]),
-                dispatcher=dispatcher,
+                sessions=async_sessionmaker(own, expire_on_commit=False),
             )
             env.backend.subscribers.append(lambda *_: here.changed.set())
-            running = asyncio.create_task(dispatcher.run())
+            # A connection comes back to the pool once its transaction is over.
+            event.listen(database.engine.sync_engine, "checkin", lambda *_: here.changed.set())
+            here.start()
             try:
                 yield here
             finally:
-                running.cancel()
-                with suppress(asyncio.CancelledError):
-                    await running
-                await env.bot.stage.close()
+                await here.stop()

@@ -1,0 +1,140 @@
+"""The buttons under a story."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import delete, text
+
+from bot.database.ratings import Stars
+from bot.database.tables import State, Story
+from tests.bot.world import footer, labels, page, reply, whisper, world
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+async def test_a_vote_is_counted_thanked_for_and_can_be_changed(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        message = await w.story(prompt="In the year")
+        result = await w.ben.click(message, label="3 ★")
+        assert whisper(result) == "★★★☆☆ from you. Another star changes your vote."
+        await w.until(lambda: footer(w.message()).endswith(" · ★ 3.0 from 1 vote"))
+        await w.ben.click(message, label="5 ★")
+        await w.mod.click(message, label="4 ★")
+        await w.until(lambda: footer(w.message()).endswith(" · ★ 4.5 from 2 votes"))
+        assert await w.services.ratings.stars(1) == Stars(2, 4.5)
+
+
+async def test_nobody_rates_their_own_story(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        result = await w.aki.click(await w.story(), label="5 ★")
+        assert whisper(result).startswith("That is your own story.")
+        assert (await w.services.ratings.stars(1)).count == 0
+
+
+async def test_again_tells_the_same_beginning_anew_for_who_pressed(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        first = await w.story(prompt="In the year", model="lstm-starter")
+        w.teller.pieces = [" two moons", " met."]
+        result = await w.ben.click(first, label="Again")
+        again = await w.told(reply(result).id)
+        assert again.content == f"{w.ben.mention} hears it told anew"
+        assert page(again) == "**In the year** two moons met."
+        assert page(w.message(first.id)) == "**In the year** a fox found the moon."
+        wishes = w.teller.asked
+        assert wishes[0]["seed"] != wishes[1]["seed"]
+        assert wishes[1]["model"] == "lstm-starter"
+        # Now it is Ben's own, and Aki may rate it.
+        assert whisper(await w.ben.click(again, label="5 ★")).startswith("That is your")
+        assert whisper(await w.aki.click(again, label="5 ★")).startswith("★★★★★")
+
+
+async def test_continue_goes_on_from_what_was_told(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        first = await w.story(prompt="In the year")
+        w.teller.pieces = [" It was cold."]
+        result = await w.ben.click(first, label="Continue")
+        onward = await w.told(reply(result).id)
+        assert page(onward) == "… It was cold."
+        assert w.teller.asked[1]["prompt"] == "In the year a fox found the moon."
+        # Again under a continuation continues the same story once more.
+        result = await w.aki.click(onward, label="Again")
+        await w.told(reply(result).id)
+        assert w.teller.asked[2]["prompt"] == "In the year a fox found the moon."
+
+
+async def test_buttons_work_after_a_restart(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        message = await w.story(prompt="In the year")
+        await w.stop()
+        await w.restart()
+        result = await w.ben.click(message, label="4 ★")
+        assert reply(result).content.startswith("★★★★☆")
+        await w.until(lambda: footer(w.message()).endswith(" · ★ 4.0 from 1 vote"))
+        result = await w.mod.click(message, label="Again")
+        assert page(await w.told(reply(result).id)).startswith("**In the year**")
+
+
+async def test_a_button_of_a_story_that_is_gone_says_so(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        message = await w.story()
+        async with w.sessions.begin() as session:
+            await session.execute(delete(Story))
+        for label in ("1 ★", "Again", "Continue"):
+            result = await w.ben.click(message, label=label)
+            assert result.ephemeral
+            assert reply(result).content == "I no longer have that story."
+
+
+@pytest.mark.parametrize("who", ["aki", "mod"])
+async def test_a_waiting_story_is_called_off(tmp_path: Path, who: str) -> None:
+    async with world(tmp_path, queue={"tellers": 1}) as w:
+        w.teller.hold()
+        await w.ben.slash(w.channel, "story", prompt="First")
+        await w.until(lambda: w.teller.asked)
+        result = await w.aki.slash(w.channel, "story", prompt="Second")
+        waiting = w.message(reply(result).id)
+        await getattr(w, who).click(waiting, label="Call it off")
+        await w.until(lambda: "Again" in labels(w.message(waiting.id)))
+        assert page(w.message(waiting.id)) == "**Second**\n\n-# Called off."
+        assert labels(w.message(waiting.id)) == ["Again"]
+
+
+async def test_a_story_is_called_off_while_it_is_told(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.teller.hold(after=1)
+        await w.aki.slash(w.channel, "story", prompt="In the year")
+        await w.until(lambda: page(w.message()).endswith("a fox▌"))
+        await w.aki.click(w.message(), label="Call it off")
+        await w.told()
+        await w.teller.release()
+        await w.idle()
+        assert page(w.message()) == "**In the year**\n\n-# Called off."
+        story = await w.services.stories.get(1)
+        assert story is not None
+        assert story.state is State.CANCELLED
+
+
+async def test_others_cannot_call_a_story_off(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.teller.hold()
+        await w.aki.slash(w.channel, "story", prompt="In the year")
+        message = w.message()
+        result = await w.ben.click(message, label="Call it off")
+        assert whisper(result).startswith("Only the member who asked for it")
+        await w.teller.release()
+        await w.told()
+
+
+async def test_an_unforeseen_error_is_apologised_for_and_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with world(tmp_path) as w:
+        message = await w.story()
+        async with w.sessions.begin() as session:
+            await session.execute(text("DROP TABLE ratings"))
+        result = await w.ben.click(message, label="5 ★")
+        assert whisper(result).startswith("Something broke on my side.")
+        assert "no such table: ratings" in caplog.text

@@ -1,0 +1,175 @@
+"""Whose turn it is to be edited; time is what the test says."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from typing import TYPE_CHECKING
+
+import discord
+import pytest
+
+from bot.database.tables import State, Story
+from bot.pacing import EditBudget
+from bot.pages import Channel, Drawing, Page, Urgency
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Clock:
+    """Stands still until it is moved; callbacks come in the order of their moments."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._due: list[tuple[float, Callable[[], object], asyncio.TimerHandle]] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def call_later(self, delay: float, callback: Callable[[], object]) -> asyncio.TimerHandle:
+        handle = asyncio.TimerHandle(self.now + delay, callback, (), asyncio.get_running_loop())
+        self._due.append((self.now + delay, callback, handle))
+        return handle
+
+    async def advance(self, seconds: float) -> None:
+        """Let time pass, with everything that happens in it."""
+        end = self.now + seconds
+        await settle()
+        while ready := [due for due in self._due if due[0] <= end]:
+            first = min(ready, key=lambda due: due[0])
+            self._due.remove(first)
+            if not first[2].cancelled():
+                self.now = max(self.now, first[0])
+                first[1]()
+                await settle()
+        self.now = end
+
+
+async def settle() -> None:
+    """Let tasks that wait for nothing but their turn run."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+class Scene:
+    """One channel that writes down when it was edited and with what."""
+
+    def __init__(self, *, interval: float = 1.2, limit: int = 5) -> None:
+        self.clock = Clock()
+        self.budget = EditBudget(limit)
+        self.edits: list[tuple[float, int, str]] = []
+        self.errors: list[Exception] = []
+        self.gate: asyncio.Event | None = None
+        self.channel = Channel(
+            write=self._write, budget=self.budget, interval=interval, clock=self.clock
+        )
+
+    async def _write(self, page: Page, drawing: Drawing) -> None:
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.errors:
+            raise self.errors.pop()
+        self.edits.append((round(self.clock.now, 2), page.story.id, str(drawing.embed.title)))
+
+    def want(self, page: Page, text: str, urgency: Urgency) -> None:
+        async def draw() -> Drawing:
+            return Drawing(discord.Embed(title=text), discord.ui.View())
+
+        page.want(draw, urgency)
+        self.channel.add(page)
+
+
+def page(number: int = 1) -> Page:
+    story = Story(
+        id=number, prompt="", model="m", state=State.TELLING, asked_at=dt.datetime.now(dt.UTC)
+    )
+    return Page(story, message_id=number)
+
+
+async def test_first_words_go_out_at_once_and_the_newest_win_after_that() -> None:
+    scene, one = Scene(), page()
+    scene.want(one, "a", Urgency.FIRST)
+    await settle()
+    for text in ("ab", "abc", "abcd"):
+        scene.want(one, text, Urgency.NEXT)
+        await scene.clock.advance(0.1)
+    await scene.clock.advance(5)
+    assert [(number, text) for _, number, text in scene.edits] == [(1, "a"), (1, "abcd")]
+    assert scene.edits[0][0] == 0.0
+    assert scene.edits[1][0] >= 1.2
+
+
+async def test_one_edit_is_in_flight_at_a_time() -> None:
+    scene, one, two = Scene(), page(1), page(2)
+    scene.gate = asyncio.Event()
+    scene.want(one, "a", Urgency.FIRST)
+    scene.want(two, "b", Urgency.FIRST)
+    await scene.clock.advance(10)
+    scene.want(one, "a, the end", Urgency.LAST)
+    assert scene.edits == []
+    scene.gate.set()
+    await scene.clock.advance(0)
+    # The end that came meanwhile overtakes the other's first words.
+    assert [text for _, _, text in scene.edits] == ["a", "a, the end", "b"]
+
+
+async def test_no_window_of_the_channel_is_ever_used_up() -> None:
+    scene = Scene(interval=0.5)
+    pages = [page(number) for number in range(1, 9)]
+    for one in pages:
+        scene.want(one, "first", Urgency.FIRST)
+    for _ in range(300):
+        await scene.clock.advance(0.1)
+        for one in pages:
+            scene.want(one, f"at {scene.clock.now:.1f}", Urgency.NEXT)
+    times = [at for at, _, _ in scene.edits]
+    # A fifth edit in five seconds would let discord.py sleep on it.
+    assert all(later - earlier >= 5 for earlier, later in zip(times, times[4:], strict=False))
+    assert len(times) >= 20
+    # Everybody is served, none twice as often as another.
+    served = [sum(number == one.story.id for _, number, _ in scene.edits) for one in pages]
+    assert max(served) <= min(served) + 1
+
+
+async def test_an_end_goes_before_words_and_words_before_places() -> None:
+    scene = Scene()
+    scene.budget.learn(limit=5, left=0, reset_after=3, now=0)
+    wishes = [Urgency.AMBIENT, Urgency.NEXT, Urgency.LAST, Urgency.FIRST]
+    for number, urgency in enumerate(wishes, 1):
+        scene.want(page(number), urgency.name, urgency)
+    await scene.clock.advance(2.9)
+    assert scene.edits == []
+    await scene.clock.advance(30)
+    assert [text for _, _, text in scene.edits] == ["LAST", "FIRST", "NEXT", "AMBIENT"]
+    assert scene.edits[0][0] == 3.0
+
+
+async def test_what_discord_says_of_its_limit_is_believed() -> None:
+    budget = EditBudget()
+    budget.spend(100.0)
+    assert budget.wait(100.0) == 0
+    budget.learn(limit=5, left=1, reset_after=2.5, now=100.0)
+    assert budget.wait(100.5) == pytest.approx(2.0)
+    assert budget.wait(102.6) == 0
+
+
+async def test_an_end_waits_for_its_edit_and_hears_of_its_failure() -> None:
+    scene, one = Scene(), page()
+    shown = asyncio.get_running_loop().create_future()
+    one.shown.append(shown)
+    scene.errors.append(OSError("reset"))
+    scene.want(one, "the end", Urgency.LAST)
+    with pytest.raises(OSError, match="reset"):
+        await shown
+
+
+async def test_closing_cancels_who_waits() -> None:
+    scene, one = Scene(), page()
+    scene.gate = asyncio.Event()
+    shown = asyncio.get_running_loop().create_future()
+    one.shown.append(shown)
+    scene.want(one, "the end", Urgency.LAST)
+    await settle()
+    await scene.channel.close()
+    assert shown.cancelled()
