@@ -5,14 +5,22 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING
 
+import matplotlib as mpl
+from matplotlib.figure import Figure
 from transformers import GenerationConfig
 
+from training.corpus import Split
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-    from training.recipe import Sampling
+    from training.corpus import Text
+    from training.loop import Measurement
+    from training.recipe import Recipe, Sampling
+    from training.telling import Story
 
 
 def publish(
@@ -34,3 +42,137 @@ def publish(
     half.save_pretrained(folder)
     tokenizer.model_max_length = model.config.max_position_embeddings
     tokenizer.save_pretrained(folder)
+
+
+def plot_losses(measurements: Sequence[Measurement], path: Path) -> None:
+    """Validation and training over the tokens read, as a PNG."""
+    with mpl.rc_context({"font.size": 9, "axes.spines.top": False}):
+        figure = Figure(figsize=(6.4, 3.2), layout="constrained")
+        validation = figure.subplots()
+        tokens = [line.tokens / 1e6 for line in measurements]
+        validation.plot(
+            tokens, [line.bits_per_byte for line in measurements], "o-", color="#b5332e", ms=3
+        )
+        validation.set_xlabel("million tokens read")
+        validation.set_ylabel("validation, bits per byte", color="#b5332e")
+        training = validation.twinx()
+        training.plot(tokens, [line.train_loss for line in measurements], color="#3f5a8a", lw=1)
+        training.set_ylabel("training, nats per token", color="#3f5a8a")
+        figure.savefig(path, dpi=110)
+
+
+def write_card(
+    folder: Path,
+    recipe: Recipe,
+    texts: Sequence[Text],
+    measurements: Sequence[Measurement],
+    bits_per_byte: dict[Split, float],
+    stories: Sequence[Story],
+) -> None:
+    """README.md and curve of a model folder: what it is, how it came about, what it cannot do.
+
+    Args:
+        folder: written by `publish`.
+        recipe: it was trained by.
+        texts: the whole corpus.
+        measurements: the run's log.
+        bits_per_byte: of the published weights, by held-out split.
+        stories: told with the published settings and fixed seeds, all of them.
+    """
+    plot_losses(measurements, folder / "training.png")
+    parameters = (folder / "model.safetensors").stat().st_size / 2e6
+    last = measurements[-1]
+    kind = {"gpt2": "GPT-2", "lstm": "LSTM"}[recipe.model.kind]
+    card = f"""---
+license: other
+license_name: research-only
+language: en
+pipeline_tag: text-generation
+tags: [kataribe, {recipe.model.kind}, synopsis]
+---
+# {folder.name}
+
+{_article(kind)} {kind} of {parameters:.1f} million weights that writes short synopses in the manner
+of anime, trained from random weights by `python -m training train --recipe {recipe.name}`.
+Kataribe's generator tells from it, or transformers ({_loading(recipe)}).
+
+## How good it is
+{_results(bits_per_byte)}
+Bits per byte: what the model needs to encode text it has not seen, over its UTF-8 bytes; lower is
+better. Validation chose the weights, test was looked at once, afterwards.
+
+![training](training.png)
+
+{last.tokens / 1e6:.1f} million tokens read in {last.step:,} steps and {last.seconds / 60:.0f}
+minutes on a CPU shared with other work.
+
+## Data
+{_data(texts)}
+Synopses by fans and publishers, collected from public catalogues; the first file is the target and
+alone is held out. A franchise is wholly in one split, and nothing in the other files that belongs
+to a held-out franchise was read.
+
+## Recipe
+{_recipe(recipe)}
+## Stories, not picked by hand
+The article's eight beginnings, told with the settings of `generation_config.json` and the seeds 1
+to {len(stories)}.
+
+{_stories(stories)}
+## Limits
+It knows words and the manner of a synopsis, not the world: names are invented or borrowed, plots
+lose their thread after a sentence or two, and it may repeat clichés of its sources, sexism and
+violence among them. It is no source of facts. English only.
+
+## Licence
+For research: the texts it was trained on belong to their authors.
+"""
+    (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def _article(kind: str) -> str:
+    return "An" if kind == "LSTM" else "A"
+
+
+def _loading(recipe: Recipe) -> str:
+    if recipe.model.kind == "gpt2":
+        return "`AutoModelForCausalLM`"
+    return "`AutoModelForCausalLM`, once `generator.models.lstm` is imported"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _results(bits_per_byte: dict[Split, float]) -> str:
+    rows = [[str(split), f"{bits:.3f}"] for split, bits in bits_per_byte.items()]
+    return _table(["split", "bits per byte"], rows)
+
+
+def _data(texts: Sequence[Text]) -> str:
+    rows = []
+    for domain in dict.fromkeys(text.domain for text in texts):
+        of_domain = [text for text in texts if text.domain == domain]
+        counts = [sum(text.split is split for text in of_domain) for split in Split]
+        words = sum(len(text.text.split()) for text in of_domain)
+        rows.append([domain, *(f"{count:,}" for count in counts), f"{words:,}"])
+    return _table(["file", *Split, "words"], rows)
+
+
+def _recipe(recipe: Recipe) -> str:
+    sections = recipe.model_dump(mode="json", exclude={"name"})
+    rows = [
+        [f"{section}.{name}", str(value)]
+        for section, values in sections.items()
+        for name, value in values.items()
+    ]
+    return _table(["setting", "value"], rows)
+
+
+def _stories(stories: Sequence[Story]) -> str:
+    told = []
+    for seed, story in enumerate(stories, 1):
+        end = "" if story.ended else " [cut at the limit]"
+        told.append(f"{seed}. {' '.join(story.text.split())}{end}\n")
+    return "".join(told)

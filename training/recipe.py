@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from generator.requests import Sampling as Settings
 from training.reading import CorpusError
 
 FOLDER = Path(__file__).parent / "recipes"
@@ -106,6 +107,16 @@ class Sampling(_Section):
     repetition_penalty: Annotated[float, Field(gt=0)] = 1.0
     no_repeat_ngram_size: Annotated[int, Field(ge=0)] = 0
     max_new_tokens: Positive = 300
+
+    def request(self) -> Settings:
+        """As the generator's sampler takes them."""
+        return Settings(
+            temperature=self.temperature,
+            top_k=self.top_k,
+            top_p=self.top_p,
+            repetition_penalty=self.repetition_penalty,
+            no_repeat_ngram_size=self.no_repeat_ngram_size,
+        )
 
 
 class Recipe(_Section):

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 import torch
 from transformers import PreTrainedTokenizerFast
 
+from generator.models.loading import load_model
 from training.batches import encode
 from training.building import build_model, build_tokenizer
 from training.corpus import Split, read_corpus
 from training.evaluation import likelihood
 from training.loop import Loop
-from training.publishing import publish
+from training.publishing import publish, write_card
 from training.reading import CorpusError
+from training.telling import ARTICLE_PROMPTS, tell
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,10 +62,22 @@ def train(recipe: Recipe, corpus: Path, out: Path, runs: Path) -> None:
     )
     loop.run()
     publish(model, tokenizer, recipe.sampling, out)
-    for name, held_out in (("validation", validation), ("test", test)):
-        if held_out:
-            bits = likelihood(model, tokenizer, held_out).bits_per_byte
-            print(f"{name}: {bits:.3f} bits per byte over {len(held_out)} texts")
+    published = load_model(out)
+    bits = {
+        split: likelihood(published.model, tokenizer, held_out).bits_per_byte
+        for split, held_out in ((Split.VALIDATION, validation), (Split.TEST, test))
+        if held_out
+    }
+    stories = tell(
+        published,
+        ARTICLE_PROMPTS,
+        recipe.sampling.request(),
+        seed=1,
+        max_tokens=recipe.sampling.max_new_tokens,
+    )
+    write_card(out, recipe, texts, loop.course.measurements, bits, stories)
+    for split, value in bits.items():
+        print(f"{split}: {value:.3f} bits per byte")
     print(f"The model is in {out}.")
 
 
