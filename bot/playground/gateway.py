@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from bot.playground.messages import Change, Message
-from bot.playground.sessions import Connection, Op, Session
+from bot.playground.sessions import CLOSE_WITHIN, Connection, Op, Session
 from bot.playground.world import APPLICATION_ID, GUILD_ID, World
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ class Gateway:
 
     async def connect(self, request: web.Request) -> web.StreamResponse:
         """Serve one client until it leaves."""
-        socket = web.WebSocketResponse(compress=False, max_msg_size=4096 * 4)
+        socket = web.WebSocketResponse(timeout=CLOSE_WITHIN, compress=False, max_msg_size=4096 * 4)
         await socket.prepare(request)
         compressed = request.query.get("compress") == "zlib-stream"
         connection = Connection(socket, request.transport, compressed=compressed)
@@ -281,7 +281,8 @@ class Gateway:
                 del self._sessions[session.id]
 
     def _show_presence(self, data: Json) -> None:
-        activities = data.get("activities") or []
+        # discord.py identifies with the older `game` and updates with `activities`.
+        activities = _listed(data.get("activities") or data.get("game"))
         first = activities[0] if activities and isinstance(activities[0], dict) else {}
         self.activity = first.get("state") or first.get("name")
         self._tell()

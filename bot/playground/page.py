@@ -22,6 +22,7 @@ from bot.playground.forms import read
 from bot.playground.interactions import Interaction, Kind, Outcome
 from bot.playground.limits import MessageBody
 from bot.playground.messages import Change, Message, snowflake
+from bot.playground.sessions import CLOSE_WITHIN
 from bot.playground.world import Permission
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ class Page:
     # What is done
 
     async def _live(self, request: web.Request) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse(heartbeat=20, max_msg_size=65_536)
+        socket = web.WebSocketResponse(timeout=CLOSE_WITHIN, heartbeat=20, max_msg_size=65_536)
         await socket.prepare(request)
         viewer = Viewer(
             socket,

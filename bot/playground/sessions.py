@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+CLOSE_WITHIN = 1.0
+"""Seconds that a client has to answer when its socket is closed."""
 _REPLAYED = 1000
 """Events kept for a session that comes back."""
 _UNREAD = 5000

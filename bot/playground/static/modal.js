@@ -60,6 +60,7 @@ export class Modal {
     let values = (component.options ?? []).filter((option) => option.default).map((option) => option.value);
     const node = selectField(component, this.room, (picked) => (values = picked));
     node.id = id;
+    node.removeAttribute("aria-label"); // here the field's label names it
     node.dataset.input = component.custom_id;
     read.set(component.custom_id, () => values);
     return node;

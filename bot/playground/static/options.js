@@ -55,6 +55,7 @@ function listed(choices, value, option) {
 /** A text field whose suggestions come from the bot while one types. */
 function suggested(option, input, id, suggest) {
   const list = element("ul", { class: "suggestions", role: "listbox", id: `${id}-list`, "aria-label": `Suggestions for ${option.name}`, hidden: true });
+  let choices = []; // what the bot said last
   let picked = null;
   let timer = 0;
   let asked = 0;
@@ -79,28 +80,34 @@ function suggested(option, input, id, suggest) {
     items.forEach((item, index) => (item.ariaSelected = String(index === next)));
     items[next]?.scrollIntoView({ block: "nearest" });
   };
-  const show = async () => {
-    const mine = ++asked;
-    const choices = await suggest(option.name);
-    if (mine !== asked || !choices) return;
+  const show = (shown) => {
     list.replaceChildren(
-      ...choices.map((choice) => element("li", { role: "option", ariaSelected: "false", data: { suggestion: String(choice.value) }, on: { pointerdown: (event) => (event.preventDefault(), pick(choice)) } }, choice.name)),
+      ...shown.map((choice) => element("li", { role: "option", ariaSelected: "false", data: { suggestion: String(choice.value) }, on: { pointerdown: (event) => (event.preventDefault(), pick(choice)) } }, choice.name)),
     );
-    list.pick = () => choices[[...list.children].findIndex((item) => item.ariaSelected === "true")];
-    list.hidden = !choices.length;
-    input.setAttribute("aria-expanded", String(choices.length > 0));
+    list.marked = () => shown[[...list.children].findIndex((item) => item.ariaSelected === "true")];
+    list.hidden = !shown.length;
+    input.setAttribute("aria-expanded", String(shown.length > 0));
+  };
+  const ask = async () => {
+    const mine = ++asked;
+    const answer = await suggest(option.name);
+    if (mine !== asked || !answer) return;
+    choices = answer;
+    show(choices);
   };
   input.addEventListener("input", () => {
     picked = null;
+    const typed = input.value.toLowerCase();
+    show(choices.filter((choice) => choice.name.toLowerCase().includes(typed))); // until the bot answers
     clearTimeout(timer);
-    timer = setTimeout(show, PAUSE);
+    timer = setTimeout(ask, PAUSE);
   });
-  input.addEventListener("focus", show);
+  input.addEventListener("focus", ask);
   input.addEventListener("blur", close);
   input.addEventListener("keydown", (event) => {
     if (list.hidden) return;
     if (event.key === "ArrowDown" || event.key === "ArrowUp") mark(event.key === "ArrowDown" ? 1 : -1);
-    else if (event.key === "Enter" && list.pick()) pick(list.pick());
+    else if (event.key === "Enter" && list.marked()) pick(list.marked());
     else if (event.key === "Escape") close();
     else return;
     event.preventDefault();
