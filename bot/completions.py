@@ -243,7 +243,7 @@ async def _refusal(answer: aiohttp.ClientResponse) -> GeneratorError:
     try:
         said = _message(json.loads(body)["error"])
     except (ValueError, TypeError, KeyError):
-        said = body.strip()[:200] or answer.reason or "no reason"
+        said = " ".join(body.split())[:200] or answer.reason or "no reason"
     sentence = f"{answer.url} answered {status}: {said}"
     if status in {
         HTTPStatus.BAD_GATEWAY,
@@ -257,7 +257,8 @@ async def _refusal(answer: aiohttp.ClientResponse) -> GeneratorError:
 
 
 def _message(error: object) -> str:
-    return str(error.get("message", error) if isinstance(error, dict) else error)
+    said = error.get("message", error) if isinstance(error, dict) else error
+    return " ".join(str(said).split())
 
 
 def _seconds(later: str | None) -> float:

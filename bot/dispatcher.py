@@ -38,6 +38,8 @@ SHOWING = 8
 """Endings shown again at the same time, after a restart."""
 PLACES_EVERY = 1.0
 """Seconds between two looks at everybody's place."""
+AFTER_A_FAILURE = 1.0
+"""Seconds until the database is tried again."""
 FIRST_REST = 0.5
 LONGEST_REST = 30.0
 """Seconds that a model rests when its server does not answer; doubled from first to longest."""
@@ -92,7 +94,7 @@ class Dispatcher:
                     await self._round()
                 except (SQLAlchemyError, OSError):
                     _log.exception("The queue cannot be read or written; trying again")
-                    await asyncio.sleep(1)
+                    await asyncio.sleep(AFTER_A_FAILURE)
                     continue
                 with suppress(TimeoutError):
                     async with asyncio.timeout_at(self._upkeep_due):

@@ -1,0 +1,357 @@
+"""The client against a real server that behaves well, badly, or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import email.utils
+import json
+import socket
+from contextlib import aclosing, asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from pydantic import SecretStr
+
+from bot.completions import (
+    Completions,
+    GeneratorBusyError,
+    GeneratorDownError,
+    GeneratorError,
+    GeneratorFailedError,
+    GeneratorRefusedError,
+    Piece,
+)
+from bot.config import RemoteModel
+from bot.config import Stories as StorySettings
+from bot.database.tables import Story
+from bot.event_stream import LONGEST_LINE, events
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+STORY = Story(id=1, model="gpt2-starter", seed=2**62)
+
+
+def event(data: object) -> bytes:
+    return f"data: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
+
+
+def text(piece: str, finish: str | None = None) -> bytes:
+    return event({"choices": [{"index": 0, "text": piece, "finish_reason": finish}]})
+
+
+USAGE = event({"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 12}})
+DONE = b"data: [DONE]\n\n"
+WHOLE = [text(" a 狐"), text(" found the moon"), text(".", "stop"), USAGE, DONE]
+
+
+@asynccontextmanager
+async def server(handler: Handler, path: str = "/v1/completions") -> AsyncIterator[str]:
+    app = web.Application()
+    app.router.add_route("*", path, handler)
+    async with TestServer(app, host="127.0.0.1") as running:
+        yield str(running.make_url(""))
+
+
+@asynccontextmanager
+async def client(url: str | None, **options: Any) -> AsyncIterator[Completions]:
+    options.setdefault("request_timeout", 10)
+    async with Completions(url, StorySettings(), **options) as completions:
+        yield completions
+
+
+def streaming(*chunks: bytes, kind: str = "text/event-stream") -> Handler:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse(headers={"Content-Type": kind})
+        await answer.prepare(request)
+        for chunk in chunks:
+            await answer.write(chunk)
+        return answer
+
+    return handler
+
+
+def answering(status: int, body: str = "", **headers: str) -> Handler:
+    async def handler(_request: web.Request) -> web.StreamResponse:
+        return web.Response(
+            status=status, text=body, headers={k.replace("_", "-"): v for k, v in headers.items()}
+        )
+
+    return handler
+
+
+async def tell(handler: Handler, **options: Any) -> list[Piece]:
+    async with server(handler) as url, client(url, **options) as completions:
+        return [piece async for piece in completions.tell(STORY, "In the year")]
+
+
+async def failure(handler: Handler, kind: type[GeneratorError], **options: Any) -> str:
+    with pytest.raises(kind) as raised:
+        await tell(handler, **options)
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+async def test_a_story_comes_piece_by_piece_and_its_tokens_are_the_servers() -> None:
+    assert await tell(streaming(*WHOLE)) == [
+        Piece(" a 狐", 1),
+        Piece(" found the moon", 2),
+        Piece(".", 3),
+        Piece("", 12),
+    ]
+
+
+async def test_a_server_that_does_not_count_is_counted_for() -> None:
+    pieces = await tell(streaming(text(" one"), text(" two", "length"), DONE))
+    assert pieces[-1] == Piece(" two", 2)
+
+
+@pytest.mark.parametrize("suffix", ["", "/", "/v1", "/v1/"])
+async def test_the_server_hears_prompt_seed_and_every_sampling_setting(suffix: str) -> None:
+    heard: list[dict[str, Any]] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        heard.append(await request.json())
+        return await streaming(*WHOLE)(request)
+
+    async with server(handler) as url, client(url.rstrip("/") + suffix) as completions:
+        async for _ in completions.tell(STORY, "In the year"):
+            pass
+    assert heard == [
+        {
+            "model": "gpt2-starter",
+            "prompt": "In the year",
+            "seed": 2**62,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            "max_tokens": 220,
+            "min_tokens": 40,
+            "temperature": 0.8,
+            "top_k": 0,
+            "top_p": 0.95,
+            "repetition_penalty": 1.1,
+            "no_repeat_ngram_size": 4,
+        }
+    ]
+
+
+async def test_a_further_server_tells_its_own_models_with_its_own_key() -> None:
+    heard: list[tuple[str, str | None]] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        heard.append(((await request.json())["model"], request.headers.get("Authorization")))
+        return await streaming(*WHOLE)(request)
+
+    async with server(handler) as far:
+        remote = {
+            "far": RemoteModel(url=far, model="org/far-7b", api_key=SecretStr("far key")),
+            "same": RemoteModel(url=far),
+        }
+        async with client(far, api_key=SecretStr("own key"), remote=remote) as completions:
+            for model in ("far", "same", "gpt2-starter"):
+                async for _ in completions.tell(Story(model=model, seed=1), "In the year"):
+                    pass
+    assert heard == [
+        ("org/far-7b", "Bearer far key"),
+        ("same", None),
+        ("gpt2-starter", "Bearer own key"),
+    ]
+
+
+async def chunked(stream: bytes, *cuts: int) -> AsyncIterator[bytes]:
+    for start, end in zip((0, *cuts), (*cuts, len(stream)), strict=True):
+        yield stream[start:end]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+async def test_events_are_the_same_wherever_the_stream_is_cut(end: str) -> None:
+    lines = ["data: 狐", "", ": ping", "event: note", "data:two", "data:  lines", "", "", "data: x"]
+    stream = end.join([*lines, "", "data: never ended"]).encode()
+    whole = ["狐", "two\n lines", "x"]
+    assert [data async for data in events(chunked(stream))] == whole
+    assert [data async for data in events(chunked(stream, *range(1, len(stream))))] == whole
+    for cut in range(1, len(stream)):
+        assert [data async for data in events(chunked(stream, cut))] == whole
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Retry_After": "3"}, 3.0),
+        ({"Retry_After": "0.5"}, 0.5),
+        ({"Retry_After": "-1"}, 0.1),
+        ({"Retry_After": "nan"}, 0.1),
+        ({"Retry_After": "100000"}, 60.0),
+        ({"Retry_After": "soon"}, 1.0),
+        ({}, 1.0),
+    ],
+)
+@pytest.mark.parametrize("status", [429])
+async def test_a_full_server_says_when_to_come_back(
+    status: int, headers: dict[str, str], seconds: float
+) -> None:
+    with pytest.raises(GeneratorBusyError) as raised:
+        await tell(answering(status, **headers))
+    assert raised.value.retry_after == seconds
+
+
+async def test_a_date_to_come_back_at_is_understood() -> None:
+    at = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=20)
+    with pytest.raises(GeneratorBusyError) as raised:
+        await tell(answering(503, Retry_After=email.utils.format_datetime(at, usegmt=True)))
+    assert 10 < raised.value.retry_after <= 20
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, GeneratorRefusedError),
+        (401, GeneratorRefusedError),
+        (404, GeneratorRefusedError),
+        (408, GeneratorFailedError),
+        (500, GeneratorFailedError),
+        (502, GeneratorDownError),
+        (503, GeneratorDownError),
+        (504, GeneratorDownError),
+    ],
+)
+async def test_a_status_says_whether_to_ask_again(status: int, kind: type[GeneratorError]) -> None:
+    openai = json.dumps({"error": {"message": "No such\nmodel.", "type": "x", "param": "model"}})
+    assert f"answered {status}: No such model." in await failure(answering(status, openai), kind)
+    for body in ("<html>", "[1]", '{"error": null}', "", "a\nb"):
+        assert f"answered {status}: " in await failure(answering(status, body), kind)
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [],
+        [text(" one")],
+        [text(" one"), DONE],
+        [text(" one"), b'data: {"choices": [{"te'],
+        [text(" one"), b"data: {not json}\n\n"],
+        [text(" one"), b'data: {"choices": 3}\n\n'],
+        [text(" one"), b"data: \xff\n\n"],
+        [text(" one"), event({"error": {"message": "out of memory"}})],
+        [b"data: " + b"x" * (LONGEST_LINE + 10)],
+    ],
+    ids=[
+        "empty",
+        "cut",
+        "unfinished",
+        "half",
+        "no-json",
+        "no-chunk",
+        "no-utf8",
+        "error",
+        "endless",
+    ],
+)
+async def test_a_stream_that_breaks_off_is_a_failed_attempt(chunks: list[bytes]) -> None:
+    await failure(streaming(*chunks), GeneratorFailedError)
+
+
+async def test_an_answer_that_is_no_stream_is_a_failed_attempt() -> None:
+    whole = b'{"choices": [{"text": "all at once"}]}'
+    said = await failure(streaming(whole, kind="application/json"), GeneratorFailedError)
+    assert "application/json" in said
+
+
+async def test_a_connection_lost_in_the_middle_is_a_failed_attempt() -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await answer.prepare(request)
+        await answer.write(text(" one"))
+        assert request.transport is not None
+        request.transport.abort()
+        return answer
+
+    await failure(handler, GeneratorFailedError)
+
+
+async def test_a_server_that_says_nothing_is_given_up() -> None:
+    silent = asyncio.Event()
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await answer.prepare(request)
+        await answer.write(text(" one"))
+        await silent.wait()
+        return answer
+
+    try:
+        said = await failure(handler, GeneratorFailedError, request_timeout=0.1)
+    finally:
+        silent.set()
+    assert "said nothing for 0.1 s" in said
+
+
+async def test_nobody_at_the_address_is_a_generator_that_is_down() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        for address in (url, None):
+            async with client(address) as completions:
+                with pytest.raises(GeneratorDownError):
+                    await anext(completions.tell(STORY, "In the year"))
+                with pytest.raises(GeneratorDownError):
+                    await completions.models()
+
+
+@pytest.mark.parametrize("leave", ["close", "cancel"])
+async def test_who_leaves_closes_the_connection(leave: str) -> None:
+    gone = asyncio.Event()
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await answer.prepare(request)
+        try:
+            while True:
+                await answer.write(text(" on"))
+                await asyncio.sleep(0)
+        finally:
+            gone.set()
+
+    async with server(handler) as url, client(url) as completions:
+        heard = asyncio.Event()
+
+        async def listen() -> None:
+            async with aclosing(completions.tell(STORY, "In the year")) as pieces:
+                async for _ in pieces:
+                    heard.set()
+                    if leave == "close":
+                        return
+
+        listening = asyncio.create_task(listen())
+        await heard.wait()
+        if leave == "cancel":
+            listening.cancel()
+        await asyncio.wait([listening])
+        async with asyncio.timeout(10):
+            await gone.wait()
+
+
+async def test_models_are_the_servers_and_the_further_ones() -> None:
+    async def handler(_request: web.Request) -> web.Response:
+        return web.json_response(
+            {"object": "list", "data": [{"id": "a", "object": "model"}, {"id": "b"}]}
+        )
+
+    remote = {"far": RemoteModel(url="http://127.0.0.1:1")}
+    async with (
+        server(handler, "/v1/models") as url,
+        client(url, remote=remote) as completions,
+    ):
+        assert await completions.models() == ["a", "b", "far"]
+
+
+@pytest.mark.parametrize("body", ["[]", '{"data": [{}]}', "<html>"])
+async def test_a_list_of_models_that_is_none_is_a_failure(body: str) -> None:
+    async with server(answering(200, body), "/v1/models") as url, client(url) as completions:
+        with pytest.raises(GeneratorFailedError):
+            await completions.models()
