@@ -162,7 +162,7 @@ class _HeldOut:
 
     @staticmethod
     def _split(franchise: str) -> Split:
-        """By a hash of its name, so the same on every machine and whatever the file's order."""
+        """By a hash of its first work's name: the same on every machine, and as the file grows."""
         percent = int.from_bytes(hashlib.sha256(franchise.encode()).digest()[:8]) % 100
         if percent < HELD_OUT_PERCENT:
             return Split.TEST
