@@ -1,4 +1,8 @@
-"""A browser for the tests that drive the playground's page."""
+"""A browser for the tests that drive the playground's page.
+
+It starts once, in the event loop of the session; so a test that asks for a `page` runs there too.
+Fixtures of its own that are asynchronous must then say `loop_scope="session"`.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import async_playwright, expect
 
 if TYPE_CHECKING:
@@ -19,12 +24,17 @@ CHROMIUM = next(
 PATIENCE_MS = 20_000
 
 
-@pytest.fixture
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "page" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
     """The system's Chromium, headless."""
     if CHROMIUM is None:
         pytest.skip("no Chromium here: the page is not looked at (apt install chromium)")
-    expect.set_options(timeout=PATIENCE_MS)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=CHROMIUM,
@@ -34,9 +44,10 @@ async def browser() -> AsyncIterator[Browser]:
         await browser.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def page(browser: Browser) -> AsyncIterator[Page]:
     """An empty tab of desktop size; what its scripts complain of fails the test."""
+    expect.set_options(timeout=PATIENCE_MS)
     complaints: list[str] = []
     context = await browser.new_context(viewport={"width": 1280, "height": 800})
     context.set_default_timeout(PATIENCE_MS)

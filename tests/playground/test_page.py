@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import expect
 
 from bot.playground import Playground
@@ -13,9 +14,23 @@ from tests.playground.echo_bot import EchoBot, connected
 from tests.playground.visitor import visiting
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from playwright.async_api import Page
 
 echoing = pytest.mark.usefixtures("echo_bot")
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def playground() -> AsyncIterator[Playground]:
+    async with Playground(port=0) as playground:
+        yield playground
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def echo_bot(playground: Playground) -> AsyncIterator[EchoBot]:
+    async with connected(playground) as bot:
+        yield bot
 
 
 async def _write(page: Page, line: str) -> None:
