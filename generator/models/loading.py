@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 import torch
 from safetensors import SafetensorError
+from torch import nn
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -22,7 +23,9 @@ from transformers import (
 from generator.models.gpt2 import GPT2Decoder
 from generator.models.lstm import LSTMConfig, LSTMForCausalLM
 from generator.models.lstm_decoding import LSTMDecoder
-from generator.sampling import Rules, TorchSampler
+from generator.models.quantised import QuantisedGPT2, QuantisedLSTM, fastest_threads
+from generator.native import NoCompilerError, Threads, library
+from generator.sampling import CompiledSampler, Rules, TorchSampler
 
 if TYPE_CHECKING:
     import numpy as np
@@ -93,13 +96,31 @@ class LoadedModel:
     def prepare(
         self, slots: int, threads: int, rules: Rules, history: NDArray[np.int32]
     ) -> tuple[Decoder, Sampler]:
-        """State for an engine's slots, and a sampler over its columns."""
+        """State for an engine's slots, and a sampler over its columns.
+
+        Args:
+            slots: stories told together.
+            threads: CPU threads of a step; 0: as many as are measured to be fastest.
+            rules: of each slot.
+            history: (slots, context), tokens of each.
+        """
+        decoder: Decoder
+        if self.precision == "int8":
+            team = Threads(threads or 1)
+            if isinstance(self.model, LSTMForCausalLM):
+                decoder = QuantisedLSTM(self.model, slots, team)
+            else:
+                decoder = QuantisedGPT2(cast("GPT2LMHeadModel", self.model), slots, team)
+            if not threads:
+                team = fastest_threads(decoder, slots)
+            return decoder, CompiledSampler(rules, history, self.ends, team)
         if threads and self.device.type == "cpu":
             torch.set_num_threads(threads)
-        sampler = TorchSampler(rules, history, self.ends)
         if isinstance(self.model, LSTMForCausalLM):
-            return LSTMDecoder(self.model, slots), sampler
-        return GPT2Decoder(cast("GPT2LMHeadModel", self.model), slots), sampler
+            decoder = LSTMDecoder(self.model, slots)
+        else:
+            decoder = GPT2Decoder(cast("GPT2LMHeadModel", self.model), slots)
+        return decoder, TorchSampler(rules, history, self.ends)
 
 
 def load_model(
@@ -123,7 +144,6 @@ def load_model(
     elif folder.is_absolute() or where.startswith(".") or where.count("/") > 1:
         raise ModelFolderError(f"there is no model folder {where}")
     chosen_device = _choose_device(device)
-    chosen = _choose_precision(precision, chosen_device)
     try:
         config = AutoConfig.from_pretrained(where)
         if config.model_type not in _KINDS:
@@ -131,7 +151,7 @@ def load_model(
                 f"{where} holds a {config.model_type} model; GPT-2 and LSTM models tell stories"
             )
         tokenizer = AutoTokenizer.from_pretrained(where)
-        model, report = _load_weights(where, _FLOATS.get(chosen, torch.float32))
+        model, report = _load_weights(where)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise ModelFolderError(f"the model {where} cannot be loaded: {reason}") from error
@@ -143,7 +163,9 @@ def load_model(
         raise ModelFolderError(
             f"the tokenizer of {where} has {len(tokenizer)} tokens, its model {config.vocab_size}"
         )
-    model.eval().requires_grad_(requires_grad=False).to(chosen_device)
+    chosen = _choose_precision(precision, chosen_device, model)
+    module: nn.Module = model.eval().requires_grad_(requires_grad=False)
+    module.to(chosen_device, _FLOATS.get(chosen, torch.float32))
     return LoadedModel(
         name=folder.resolve().name if local else where,
         model=model,
@@ -153,9 +175,9 @@ def load_model(
     )
 
 
-def _load_weights(where: str, dtype: torch.dtype) -> tuple[PreTrainedModel, dict[str, Any]]:
+def _load_weights(where: str) -> tuple[PreTrainedModel, dict[str, Any]]:
     loaded: Any = AutoModelForCausalLM.from_pretrained(
-        where, dtype=dtype, use_safetensors=True, output_loading_info=True
+        where, dtype=torch.float32, use_safetensors=True, output_loading_info=True
     )
     model, report = loaded
     return model, report
@@ -175,7 +197,25 @@ def _choose_device(device: Device) -> torch.device:
     return torch.device(device)
 
 
-def _choose_precision(precision: Precision, device: torch.device) -> Precision:
-    if precision == "auto":
-        return "bfloat16" if device.type == "cuda" else "float32"
-    return precision
+def _choose_precision(
+    precision: Precision, device: torch.device, model: PreTrainedModel
+) -> Precision:
+    """What "auto" is here, and whether int8 can be had."""
+    if device.type == "cuda":
+        if precision == "int8":
+            raise ModelFolderError("precision int8 is for a CPU; use auto or bfloat16 on cuda")
+        return "bfloat16" if precision == "auto" else precision
+    if precision not in {"auto", "int8"}:
+        return precision
+    try:
+        library()
+    except NoCompilerError as error:
+        if precision == "int8":
+            raise ModelFolderError(f"precision int8 needs a compiler: {error}") from error
+        log.warning("stories are told in float32, several times slower than int8: %s", error)
+        return "float32"
+    if isinstance(model, LSTMForCausalLM) or QuantisedGPT2.fits(cast("GPT2LMHeadModel", model)):
+        return "int8"
+    if precision == "int8":
+        raise ModelFolderError("this GPT-2's activation or sizes are told in float32 only")
+    return "float32"

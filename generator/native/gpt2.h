@@ -1,0 +1,219 @@
+// One step of a GPT-2 for many stories (Radford et al. 2019): a token for each story being told,
+// and runs of tokens for newcomers, in one pass over the weights.
+#pragma once
+
+#include "linear.h"
+
+#include <cmath>
+
+struct Norm {
+    const float *weight, *bias;
+};
+
+struct Block {
+    Norm before_attention, before_inner;
+    Linear query_key_value, attention_out, inner, inner_out;
+};
+
+struct Shape {
+    int32_t layers, heads, width, inner, context;
+    float epsilon;
+};
+
+class GPT2 {
+public:
+    GPT2(const Shape &shape, const Block *blocks, Norm last, Linear head, const float *tokens,
+         const float *positions, Half *cache)
+        : shape_(shape), blocks_(blocks, blocks + shape.layers), last_(last), head_(head),
+          tokens_(tokens), positions_(positions), size_(shape.width / shape.heads),
+          reach_((shape.context + LANES - 1) / LANES * LANES), cache_(cache) {}
+
+    // Arrays as in generator.models.decoder.Batch; logits: [count][head.outputs].
+    void step(Threads &threads, int count, const int32_t *slots, const int32_t *starts,
+              const int32_t *counts, const int32_t *tokens, float *logits) {
+        slot_.clear(), position_.clear(), first_.clear();
+        for (int story = 0; story < count; ++story) {
+            first_.push_back(int(slot_.size()));
+            for (int at = 0; at < counts[story]; ++at) {
+                slot_.push_back(slots[story]);
+                position_.push_back(starts[story] + at);
+            }
+        }
+        int rows = int(slot_.size()), width = shape_.width;
+        first_.push_back(rows);
+        hidden_.resize(size_t(rows) * width);
+        query_.resize(size_t(rows) * width);
+        told_.resize(size_t(rows) * std::max(width, shape_.inner));
+        threads.run(rows, [&](int row) {
+            const float *token = tokens_ + size_t(tokens[row]) * width;
+            const float *position = positions_ + size_t(position_[row]) * width;
+            for (int at = 0; at < width; at += LANES)
+                store(&hidden_[size_t(row) * width + at], load(token + at) + load(position + at));
+        });
+        for (int layer = 0; layer < shape_.layers; ++layer) {
+            attend(threads, layer, count, rows);
+            think(threads, blocks_[layer], rows);
+        }
+        narrow_.resize(count, width);
+        told_.resize(std::max(told_.size(), size_t(count) * width));
+        threads.run(count, [&](int story) {
+            normalise(last_, &hidden_[size_t(first_[story + 1] - 1) * width], &told_[size_t(story) * width]);
+            narrow_.quantise(story, &told_[size_t(story) * width]);
+        });
+        apply(threads, head_, narrow_, count, [&](int story, int output, const Floats(&values)[4]) {
+            store(logits + size_t(story) * head_.outputs + output, values);
+        });
+    }
+
+private:
+    // Keys of a head lie by sixteen positions, [position / 16][size][16], so that one query meets
+    // sixteen of them at once; values as [position][size].
+    Half *keys(int slot, int layer, int head) {
+        size_t at = (size_t(slot) * shape_.layers + layer) * shape_.heads + head;
+        return cache_ + at * 2 * reach_ * size_;
+    }
+    Half *values(int slot, int layer, int head) { return keys(slot, layer, head) + size_t(reach_) * size_; }
+
+    void attend(Threads &threads, int layer, int count, int rows) {
+        const Block &block = blocks_[layer];
+        int width = shape_.width;
+        normalise(threads, block.before_attention, rows);
+        apply(threads, block.query_key_value, narrow_, rows, [&](int row, int output, const Floats(&values)[4]) {
+            for (const Floats &value : values) {
+                if (output < width) store(&query_[size_t(row) * width + output], value);
+                else if (output < 3 * width) keep(row, layer, output - width, value);
+                output += LANES;
+            }
+        });
+        threads.run(count * shape_.heads, [&](int task) {
+            int story = task / shape_.heads, head = task % shape_.heads;
+            for (int row = first_[story]; row < first_[story + 1]; ++row) look_back(row, layer, head);
+        });
+        quantise(threads, rows, width);
+        add(threads, block.attention_out, rows);
+    }
+
+    // Sixteen numbers of a key, or of a value when they come after a width of keys.
+    void keep(int row, int layer, int at, Floats numbers) {
+        int head = at % shape_.width / size_, dimension = at % size_, position = position_[row];
+        if (at >= shape_.width) {
+            store(values(slot_[row], layer, head) + size_t(position) * size_ + dimension, numbers);
+            return;
+        }
+        Half *to = keys(slot_[row], layer, head) +
+                   (size_t(position / LANES) * size_ + dimension) * LANES + position % LANES;
+        Half narrow[LANES];
+        store(narrow, numbers);
+        for (int lane = 0; lane < LANES; ++lane) to[lane * LANES] = narrow[lane];
+    }
+
+    // One head of one token over all positions up to its own.
+    void look_back(int row, int layer, int head) {
+        const float *query = &query_[size_t(row) * shape_.width + head * size_];
+        const Half *key = keys(slot_[row], layer, head), *value = values(slot_[row], layer, head);
+        int length = position_[row] + 1;
+        thread_local std::vector<float> scores;
+        scores.resize(reach_);
+        Floats most = all(-INFINITY), total{};
+        float scale = 1.0f / std::sqrt(float(size_));
+        Ints lanes = counting();
+        for (int at = 0; at < length; at += LANES, key += size_t(size_) * LANES) {
+            Floats score{}, other{};
+            for (int dimension = 0; dimension < size_; dimension += 2) {
+                score += load(key + dimension * LANES) * query[dimension];
+                other += load(key + (dimension + 1) * LANES) * query[dimension + 1];
+            }
+            score = choose(lanes + at < length, (score + other) * scale, all(-INFINITY));
+            most = larger(most, score);
+            store(&scores[at], score);
+        }
+        float best = largest(most);
+        for (int at = 0; at < length; at += LANES) {
+            Floats share = exponential(load(&scores[at]) - best);
+            share = choose(lanes + at < length, share, Floats{});
+            total += share;
+            store(&scores[at], share);
+        }
+        float whole = 1.0f / sum(total);
+        float *to = &told_[size_t(row) * shape_.width + head * size_];
+        for (int at = 0; at < size_; at += LANES) {
+            Floats even{}, odd{};
+            int position = 0;
+            for (; position + 1 < length; position += 2) {
+                even += load(value + size_t(position) * size_ + at) * scores[position];
+                odd += load(value + size_t(position + 1) * size_ + at) * scores[position + 1];
+            }
+            if (position < length) even += load(value + size_t(position) * size_ + at) * scores[position];
+            store(to + at, (even + odd) * whole);
+        }
+    }
+
+    void think(Threads &threads, const Block &block, int rows) {
+        normalise(threads, block.before_inner, rows);
+        apply(threads, block.inner, narrow_, rows, [&](int row, int output, const Floats(&values)[4]) {
+            for (const Floats &x : values) {
+                // GELU as GPT-2 has it, by tanh (Hendrycks and Gimpel 2016).
+                Floats inside = 0.7978845608f * (x + 0.044715f * x * x * x);
+                if (output < shape_.inner)
+                    store(&told_[size_t(row) * shape_.inner + output], x * sigmoid(2.0f * inside));
+                output += LANES;
+            }
+        });
+        quantise(threads, rows, shape_.inner);
+        add(threads, block.inner_out, rows);
+    }
+
+    // hidden += layer(narrow)
+    void add(Threads &threads, const Linear &layer, int rows) {
+        apply(threads, layer, narrow_, rows, [&](int row, int output, const Floats(&values)[4]) {
+            for (const Floats &value : values) {
+                float *to = &hidden_[size_t(row) * shape_.width + output];
+                if (output < shape_.width) store(to, load(to) + value);
+                output += LANES;
+            }
+        });
+    }
+
+    // narrow = quantised(told)
+    void quantise(Threads &threads, int rows, int width) {
+        narrow_.resize(rows, width);
+        threads.run(rows, [&](int row) { narrow_.quantise(row, &told_[size_t(row) * width]); });
+    }
+
+    // narrow = quantised(norm(hidden))
+    void normalise(Threads &threads, const Norm &norm, int rows) {
+        int width = shape_.width;
+        narrow_.resize(rows, width);
+        threads.run(rows, [&](int row) {
+            normalise(norm, &hidden_[size_t(row) * width], &told_[size_t(row) * width]);
+            narrow_.quantise(row, &told_[size_t(row) * width]);
+        });
+    }
+
+    void normalise(const Norm &norm, const float *from, float *to) {
+        int width = shape_.width;
+        Floats total{}, squares{};
+        for (int at = 0; at < width; at += LANES) total += load(from + at);
+        float mean = sum(total) / width;
+        for (int at = 0; at < width; at += LANES) {
+            Floats away = load(from + at) - mean;
+            squares += away * away;
+        }
+        float inverse = 1.0f / std::sqrt(sum(squares) / width + shape_.epsilon);
+        for (int at = 0; at < width; at += LANES) {
+            Floats value = (load(from + at) - mean) * inverse;
+            store(to + at, value * load(norm.weight + at) + load(norm.bias + at));
+        }
+    }
+
+    Shape shape_;
+    std::vector<Block> blocks_;
+    Norm last_;
+    Linear head_;
+    const float *tokens_, *positions_;
+    int size_, reach_;
+    Half *cache_;
+    std::vector<int> slot_, position_, first_;  // of each row; first row of each story
+    std::vector<float> hidden_, query_, told_;  // [rows][width]; told_ also [rows][inner]
+    Rows narrow_;
+};

@@ -1,0 +1,260 @@
+// Draws the next token of many stories, each by its own rules: the same draws as
+// generator/sampling.py, where the rules are explained, without sorting the vocabulary.
+#pragma once
+
+#include "threads.h"
+#include "vectors.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+struct Rules {  // columns by slot, as in generator.sampling.Rules
+    const float *temperature;
+    const int32_t *top_k;
+    const float *top_p, *min_p, *repetition_penalty;
+    const int32_t *no_repeat_ngram_size, *unended;
+    const uint64_t *seed;
+};
+
+struct Stories {
+    const int32_t *history;  // [slots][context]
+    const int32_t *ends;     // tokens that end a story
+    int32_t end_count, context, vocabulary, stride;  // stride: floats from one row to the next
+};
+
+struct Candidate {
+    float logit, weight;  // weight: exp(logit - largest), once it is needed
+    int32_t token;
+};
+
+// Two keys for a story and position (SplitMix64), then sixteen uniform numbers for sixteen tokens
+// (MurmurHash3's finaliser), none 0 and none 1.
+class Noise {
+public:
+    Noise(uint64_t seed, int position) {
+        uint64_t state = seed + (uint64_t(position) + 1) * 0x9E3779B97F4A7C15u;
+        state = (state ^ state >> 30) * 0xBF58476D1CE4E5B9u;
+        state = (state ^ state >> 27) * 0x94D049BB133111EBu;
+        state ^= state >> 31;
+        low_ = uint32_t(state), high_ = uint32_t(state >> 32);
+    }
+
+    // Waiting times of an exponential race: -log(uniform).
+    Floats waits(Ints tokens) const {
+        Words bits = Words(tokens) * 0x9E3779B1u + low_;
+        bits = (bits ^ bits >> 16) * 0x85EBCA6Bu;
+        bits = ((bits ^ bits >> 13) ^ high_) * 0xC2B2AE35u;
+        bits ^= bits >> 16;
+        Floats uniform = (as_floats(Ints(bits >> 9)) + 0.5f) * 0x1p-23f;
+        return -logarithm(uniform);
+    }
+
+private:
+    uint32_t low_, high_;
+};
+
+class Drawing {
+public:
+    Drawing(const Rules &rules, const Stories &stories, int slot, int length, float *logits)
+        : rules_(rules), stories_(stories), slot_(slot), length_(length), logits_(logits),
+          vocabulary_(stories.vocabulary) {}
+
+    int32_t draw() {
+        forbid();
+        float temperature = rules_.temperature[slot_];
+        if (temperature == 0) return likeliest();
+        inverse_ = 1.0f / temperature;
+        largest_ = logits_[likeliest()];
+        int top_k = rules_.top_k[slot_];
+        float top_p = rules_.top_p[slot_], min_p = rules_.min_p[slot_];
+        bool few = top_k > 0 && top_k < vocabulary_;
+        if (!few && top_p >= 1 && min_p == 0) return race();
+        if (few) keep_top_k(top_k);
+        if (top_p < 1) keep_top_p(top_p, few);
+        if (!few && top_p >= 1) collect(floor_of(min_p));
+        weigh();
+        if (min_p > 0) std::erase_if(candidates_, [&](const Candidate &one) { return one.weight < min_p; });
+        return race_of_candidates();
+    }
+
+private:
+    // The rules that look at the story so far.
+    void forbid() {
+        const int32_t *story = stories_.history + size_t(slot_) * stories_.context;
+        float penalty = rules_.repetition_penalty[slot_];
+        if (penalty != 1) {
+            thread_local std::vector<float> told;  // first, so that a token counts once
+            told.clear();
+            for (int at = 0; at < length_; ++at) told.push_back(logits_[story[at]]);
+            for (int at = 0; at < length_; ++at)
+                logits_[story[at]] = told[at] < 0 ? told[at] * penalty : told[at] / penalty;
+        }
+        int size = rules_.no_repeat_ngram_size[slot_];
+        if (size > 0)
+            for (int at = 0; at + size <= length_; ++at)
+                if (std::equal(story + at, story + at + size - 1, story + length_ - size + 1))
+                    logits_[story[at + size - 1]] = -INFINITY;
+        if (length_ < rules_.unended[slot_])
+            for (int end = 0; end < stories_.end_count; ++end) logits_[stories_.ends[end]] = -INFINITY;
+    }
+
+    int32_t likeliest() const {
+        Floats most = all(-INFINITY);
+        int at = 0;
+        for (; at + LANES <= vocabulary_; at += LANES) most = larger(most, load(logits_ + at));
+        float best = largest(most);
+        for (; at < vocabulary_; ++at) best = std::max(best, logits_[at]);
+        int32_t token = int32_t(std::find(logits_, logits_ + vocabulary_, best) - logits_);
+        return token < vocabulary_ ? token : 0;  // none is found where the logits are no numbers
+    }
+
+    float floor_of(float share) const { return largest_ + std::log(share) / inverse_; }
+
+    void keep_top_k(int count) {
+        collect_likeliest(count);
+        std::nth_element(candidates_.begin(), candidates_.begin() + count - 1, candidates_.end(), likelier);
+        candidates_.resize(count);
+    }
+
+    // The likeliest whose weights reach the share: of the candidates, or else of the vocabulary.
+    void keep_top_p(float share, bool of_candidates) {
+        float whole = 0;
+        if (of_candidates) {
+            whole = weigh();
+        } else {
+            whole = weigh_all();
+            for (int count = 1024;; count *= 4) {
+                collect_likeliest(std::min(count, vocabulary_));
+                if (weigh() >= share * whole || count >= vocabulary_) break;
+            }
+        }
+        // Quickselect by weight: halves are told apart until the last one needed is found.
+        float needed = share * whole;
+        auto begin = candidates_.begin(), end = candidates_.end();
+        while (end - begin > 1) {
+            auto pivot = *(begin + (end - begin) / 2);
+            auto middle = std::partition(begin, end, [&](const Candidate &one) { return likelier(one, pivot); });
+            if (middle == begin) {  // the pivot is the likeliest here: it goes first, on its own
+                std::iter_swap(begin, std::find_if(begin, end, [&](const Candidate &one) { return one.token == pivot.token; }));
+                ++middle;
+            }
+            float weight = 0;
+            for (auto one = begin; one != middle; ++one) weight += one->weight;
+            if (weight >= needed) {
+                end = middle;
+            } else {
+                needed -= weight;
+                begin = middle;
+            }
+        }
+        candidates_.erase(end, candidates_.end());
+    }
+
+    // At least so many candidates, among them that many likeliest. A sample of the logits says
+    // roughly where the line is; where too few lie above it, it is drawn lower.
+    void collect_likeliest(int count) {
+        int stride = std::clamp(count / 32, 1, 32);
+        thread_local std::vector<float> sample;
+        sample.clear();
+        for (int at = 0; at < vocabulary_; at += stride) sample.push_back(logits_[at]);
+        float expected = float(count) / stride;
+        size_t rank = size_t(expected + 3 * std::sqrt(expected) + 4);
+        for (;; rank *= 2) {
+            if (rank >= sample.size()) return collect(-INFINITY);
+            std::nth_element(sample.begin(), sample.begin() + rank, sample.end(), std::greater<>());
+            collect(sample[rank]);
+            if (int(candidates_.size()) >= count) return;
+        }
+    }
+
+    // All tokens with logits not below the floor.
+    void collect(float floor) {
+        candidates_.resize(vocabulary_);
+        size_t count = 0;
+        for (int token = 0; token < vocabulary_; ++token) {
+            candidates_[count] = {logits_[token], 0.0f, token};
+            count += logits_[token] >= floor;
+        }
+        candidates_.resize(count);
+    }
+
+    Floats weights(Floats logits) const { return exponential((logits - largest_) * inverse_); }
+
+    float weigh() {
+        float total = 0;
+        for (size_t at = 0; at < candidates_.size(); at += LANES) {
+            Floats logits = all(-INFINITY);
+            int count = int(std::min<size_t>(LANES, candidates_.size() - at));
+            for (int lane = 0; lane < count; ++lane) logits[lane] = candidates_[at + lane].logit;
+            Floats weight = weights(logits);
+            for (int lane = 0; lane < count; ++lane) total += candidates_[at + lane].weight = weight[lane];
+        }
+        return total;
+    }
+
+    float weigh_all() const {
+        Floats total{};
+        for (int at = 0; at < vocabulary_; at += LANES) total += weights(tail_safe(at));
+        return sum(total);
+    }
+
+    Floats tail_safe(int at) const {
+        if (at + LANES <= vocabulary_) return load(logits_ + at);
+        Floats logits = all(-INFINITY);
+        for (int lane = 0; at + lane < vocabulary_; ++lane) logits[lane] = logits_[at + lane];
+        return logits;
+    }
+
+    // The winner of the exponential race, argmax(weight / wait), over the whole vocabulary.
+    int32_t race() const {
+        Noise noise(rules_.seed[slot_], length_);
+        Floats best = all(-1.0f);
+        Ints winners{}, tokens = counting();
+        for (int at = 0; at < vocabulary_; at += LANES, tokens += LANES) {
+            Floats speed = weights(tail_safe(at)) / noise.waits(tokens);
+            winners = speed > best ? tokens : winners;
+            best = larger(best, speed);
+        }
+        int winner = 0;
+        for (int lane = 1; lane < LANES; ++lane)
+            if (best[lane] > best[winner]) winner = lane;
+        return winners[winner];
+    }
+
+    int32_t race_of_candidates() const {
+        Noise noise(rules_.seed[slot_], length_);
+        float best = -1;
+        int32_t winner = candidates_.empty() ? 0 : candidates_[0].token;
+        for (size_t at = 0; at < candidates_.size(); at += LANES) {
+            Ints tokens{};
+            int count = int(std::min<size_t>(LANES, candidates_.size() - at));
+            for (int lane = 0; lane < count; ++lane) tokens[lane] = candidates_[at + lane].token;
+            Floats waits = noise.waits(tokens);
+            for (int lane = 0; lane < count; ++lane) {
+                float speed = candidates_[at + lane].weight / waits[lane];
+                if (speed > best) best = speed, winner = tokens[lane];
+            }
+        }
+        return winner;
+    }
+
+    static bool likelier(const Candidate &one, const Candidate &other) { return one.logit > other.logit; }
+
+    const Rules &rules_;
+    const Stories &stories_;
+    int slot_, length_;
+    float *logits_;
+    int vocabulary_;
+    float inverse_ = 1, largest_ = 0;
+    static thread_local std::vector<Candidate> candidates_;
+};
+
+inline thread_local std::vector<Candidate> Drawing::candidates_;
+
+inline void draw(Threads &threads, const Rules &rules, const Stories &stories, int count,
+                 const int32_t *slots, const int32_t *lengths, float *logits, int32_t *drawn) {
+    threads.run(count, [&](int row) {
+        drawn[row] = Drawing(rules, stories, slots[row], lengths[row], logits + size_t(row) * stories.stride).draw();
+    });
+}
