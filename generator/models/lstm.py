@@ -161,20 +161,21 @@ class LSTMForCausalLM(PreTrainedModel, GenerationMixin):
         return features * functional.dropout(mask, rate)
 
     def prepare_inputs_for_generation(  # type: ignore[override]  # transformers' own takes caches
-        self, input_ids: Tensor, **_: Any
+        self, input_ids: Tensor, state: State | None = None, **_: Any
     ) -> dict[str, Any]:
-        """For `generate`, which reads the whole text again at each step.
+        """For transformers' `generate`: the whole prompt first, then token after token.
 
-        Slow and stateless, so that transformers' beams and batches may reorder rows as they like:
-        a reference for tests and for beam search. The engine tells from the state instead.
+        Rows of a batch must be equally long: there is no way to skip padding.
         """
-        return {"input_ids": input_ids}
+        if state is not None:
+            input_ids = input_ids[:, -1:]
+        return {"input_ids": input_ids, "state": state}
 
     @staticmethod
-    def _reorder_cache(state: State, beams: Tensor) -> State:
-        """For beam search, which would refuse the state in the output otherwise."""
+    def _reorder_cache(state: State, beam_idx: Tensor) -> State:
+        """Each row goes on from the state of the beam that it now continues."""
         hidden, cell = state
-        return hidden.index_select(1, beams), cell.index_select(1, beams)
+        return hidden[:, beam_idx], cell[:, beam_idx]
 
     @classmethod
     def _supports_default_dynamic_cache(cls) -> bool:
