@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
 _log = logging.getLogger(__name__)
 
 # It opens nothing but this playground, and a bot started by hand must find it unchanged.
@@ -104,6 +106,7 @@ class Playground:
         self._page = Page(self.world, self.messages, self.commands, self.interactions, self.gateway)
         self.rest.typing.append(self._page.typing)
         self._runner: web.AppRunner | None = None
+        self._closing = False
 
     @property
     def url(self) -> str:
@@ -133,7 +136,8 @@ class Playground:
                 "address. Use 127.0.0.1 or ::1."
             )
         app = web.Application(
-            middlewares=[_only_from_here], client_max_size=LARGEST_FILE + 1_048_576
+            middlewares=[_only_from_here, self._while_open],
+            client_max_size=LARGEST_FILE + 1_048_576,
         )
         app.add_routes(self.rest.routes())
         app.add_routes(self._page.routes())
@@ -169,18 +173,26 @@ class Playground:
     ) -> None:
         """Let everyone go, and write the channel down."""
         self.interactions.close()
-        await self.gateway.close()
-        await self._page.close()
         if self._runner is not None:
+            self._closing = True  # first, or those who are sent away come straight back
+            for site in tuple(self._runner.sites):
+                await site.stop()
+            await self.gateway.close()
+            await self._page.close()
             await self._runner.cleanup()
         if self._journal is not None:
             self._journal.close()
 
+    @web.middleware
+    async def _while_open(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Take nothing new on a connection that is kept alive while the server closes."""
+        if self._closing:
+            raise web.HTTPServiceUnavailable(text="The playground closes.")
+        return await handler(request)
+
 
 @web.middleware
-async def _only_from_here(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
+async def _only_from_here(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse what another site's page could send: a foreign Host (DNS rebinding) or Origin."""
     origin = request.headers.get("Origin")
     for address in (f"//{request.host}", origin):

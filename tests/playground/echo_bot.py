@@ -80,6 +80,9 @@ class EchoBot(discord.Client):
         """What `/slow` waits for before it answers."""
         _add_commands(self)
 
+    async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
+        """Discord wants five seconds before a second login; the playground does not."""
+
     async def setup_hook(self) -> None:
         self.add_view(Buttons())
 
