@@ -161,6 +161,7 @@ class Stories(Section):
     no_repeat_ngram_size: int = _whole(4, low=0, high=100)
     memory: int = _whole(600, low=0, high=20_000)
     edit_interval: float = _seconds(1.2, low=0, high=60)
+    words_per_second: float = _number(20, low=0, high=1000)
     prompt_limit: int = _whole(400, low=1, high=1500)
 
 

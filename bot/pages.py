@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-AMBIENT = 4
-"""Intervals between two edits of a message that nobody watches closely: a place, an average."""
-
 
 class Urgency(IntEnum):
     """What an edit is for; the lowest goes first."""
@@ -71,6 +68,10 @@ class Page:
     place: int | None = None
     """The place in the queue that it last showed."""
     telling: bool = False
+    told: str = ""
+    """The words so far, all of them."""
+    begun_at: float | None = None
+    """When the first of them came."""
     closed: bool = False
     """The story ended or its message is gone: no further words are taken."""
     gone: bool = False
@@ -143,7 +144,7 @@ class Channel:
             case Urgency.NEXT:
                 at = max(page.edited_at + self._interval, self._edited_at + spacing)
             case Urgency.AMBIENT:
-                at = max(page.edited_at + AMBIENT * self._interval, self._edited_at + 2 * spacing)
+                at = max(page.edited_at + self._interval, self._edited_at + 2 * spacing)
         return max(at, page.not_before, now + self._budget.wait(now))
 
     def _go_on(self) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import re
+import sys
 from typing import TYPE_CHECKING
 
 import discord
 
 from bot import embeds
 from bot.buttons import view_of
+from bot.database.tables import State
 from bot.locales import say
 from bot.pages import Channel, Drawing, Page, Urgency
 from bot.stage import StageGoneError
@@ -20,11 +23,14 @@ if TYPE_CHECKING:
 
     from bot.client import Kataribe
     from bot.database.tables import Story
-    from bot.pacing import Pace
+    from bot.pacing import Clock, Pace
     from bot.pages import Draw
 
 _log = logging.getLogger(__name__)
 
+WORD = re.compile(r"\s*\S+")
+FIRST_WORDS = 5
+"""Words that are shown at once."""
 ANSWER_WITHIN = 3.0
 """Seconds that Discord gives us to answer an interaction; younger than that, an answer without
 a known message may be on its way."""
@@ -37,12 +43,15 @@ CHANNELS_KEPT = 1000
 
 
 class DiscordTelling:
-    """One story's message while it is told; see `bot.stage.Telling`."""
+    """One story's message while it is told; see `bot.stage.Telling`.
+
+    A model may tell faster than anybody reads. Its words are then shown at the pace of a teller
+    (`stories.words_per_second`), unless others may wait for their turn.
+    """
 
     def __init__(self, stage: DiscordStage, page: Page) -> None:
         self._stage = stage
         self._page = page
-        self._begun = False
 
     def show(self, text: str) -> None:
         """Take the text so far; the newest wins, edits are paced, and nothing waits here.
@@ -50,14 +59,17 @@ class DiscordTelling:
         Raises:
             StageGoneError: The message was deleted meanwhile: nobody will read on.
         """
-        if self._page.gone:
-            raise StageGoneError(f"the message of story {self._page.story.id} is out of reach")
-        if self._page.closed or not text.strip():
+        page = self._page
+        if page.gone:
+            raise StageGoneError(f"the message of story {page.story.id} is out of reach")
+        if page.closed or not text.strip():
             return
-        urgency = Urgency.NEXT if self._begun else Urgency.FIRST
-        self._begun = True
-        draw = functools.partial(self._stage.draw_telling, self._page, text)
-        self._stage.want(self._page, draw, urgency)
+        page.told = text
+        urgency = Urgency.NEXT
+        if page.begun_at is None:
+            page.begun_at = self._stage.clock.time()
+            urgency = Urgency.FIRST
+        self._stage.want(page, self._draw, urgency)
 
     async def finish(self, story: Story) -> None:
         """Show the story as it ended, with its buttons.
@@ -65,7 +77,35 @@ class DiscordTelling:
         Raises:
             StageGoneError: The message was deleted, or the bot may no longer write there.
         """
+        if story.state is State.TOLD:
+            await self._all_said()
         await self._stage.finish(self._page, story)
+
+    async def _draw(self) -> Drawing:
+        """The words that a teller would have said by now; the others follow by themselves."""
+        page = self._page
+        text = page.told
+        words = list(WORD.finditer(text))
+        if (said := self._said()) < len(words):
+            text = text[: words[said - 1].end()]
+            if not page.closed:
+                page.want(self._draw, Urgency.NEXT)
+        return Drawing(embeds.telling(page.story, text), view_of(page.story))
+
+    def _said(self) -> int:
+        """Words that may be shown by now."""
+        pace, begun_at = self._stage.words_per_second, self._page.begun_at
+        if not pace or begun_at is None:
+            return sys.maxsize
+        return FIRST_WORDS + int(pace * (self._stage.clock.time() - begun_at))
+
+    async def _all_said(self) -> None:
+        """Wait until the last word's turn has come."""
+        missing = len(WORD.findall(self._page.told)) - self._said()
+        if missing > 0 and not self._page.gone:
+            turn = asyncio.Event()
+            self._stage.clock.call_later(missing / self._stage.words_per_second, turn.set)
+            await turn.wait()
 
 
 class DiscordStage:
@@ -77,13 +117,27 @@ class DiscordStage:
         self._pages: dict[int, Page] = {}
         self._channels: dict[int, Channel] = {}
 
+    @property
+    def clock(self) -> Clock:
+        """What all pacing goes by."""
+        return self._pace.clock
+
+    @property
+    def words_per_second(self) -> float:
+        """How fast words are shown; 0 is as fast as they are told, while all tellers are busy."""
+        settings = self._client.settings
+        telling = sum(page.telling and not page.closed for page in self._pages.values())
+        return 0.0 if telling >= settings.queue.tellers else settings.stories.words_per_second
+
     # What the dispatcher asks for.
 
     def telling(self, story: Story) -> DiscordTelling:
         """Open the story's message for writing; a message is posted when it has none yet."""
         page = self._page(story)
-        page.story = story
         page.telling = True
+        if story.state is State.TELLING:
+            page.story = story
+            page.begun_at = None
         return DiscordTelling(self, page)
 
     def waiting(self, positions: Mapping[int, int]) -> None:
@@ -135,10 +189,6 @@ class DiscordStage:
         """Its place in the queue."""
         return self.answer(page.story, page.place)
 
-    async def draw_telling(self, page: Page, text: str) -> Drawing:
-        """The words so far."""
-        return Drawing(embeds.telling(page.story, text), view_of(page.story))
-
     async def draw_ended(self, page: Page) -> Drawing:
         """The story with its stars as they are now, and its buttons."""
         stars = await self._client.services.ratings.stars(page.story.id)
@@ -172,7 +222,7 @@ class DiscordStage:
         if page is None:
             page = Page(story, story.message_id)
             if page.message_id is None:
-                page.not_before = self._pace.clock.time() + _until_answered(story)
+                page.not_before = self.clock.time() + _until_answered(story)
             self._pages[story.id] = page
             self._trim()
         return page
@@ -192,7 +242,7 @@ class DiscordStage:
                 write=self._write,
                 budget=self._pace.of(channel_id),
                 interval=self._client.settings.stories.edit_interval,
-                clock=self._pace.clock,
+                clock=self.clock,
             )
         return channel
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from typing import TYPE_CHECKING
 
 import discord
 import pytest
@@ -12,44 +11,7 @@ import pytest
 from bot.database.tables import State, Story
 from bot.pacing import EditBudget
 from bot.pages import Channel, Drawing, Page, Urgency
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-
-class Clock:
-    """Stands still until it is moved; callbacks come in the order of their moments."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self._due: list[tuple[float, Callable[[], object], asyncio.TimerHandle]] = []
-
-    def time(self) -> float:
-        return self.now
-
-    def call_later(self, delay: float, callback: Callable[[], object]) -> asyncio.TimerHandle:
-        handle = asyncio.TimerHandle(self.now + delay, callback, (), asyncio.get_running_loop())
-        self._due.append((self.now + delay, callback, handle))
-        return handle
-
-    async def advance(self, seconds: float) -> None:
-        """Let time pass, with everything that happens in it."""
-        end = self.now + seconds
-        await settle()
-        while ready := [due for due in self._due if due[0] <= end]:
-            first = min(ready, key=lambda due: due[0])
-            self._due.remove(first)
-            if not first[2].cancelled():
-                self.now = max(self.now, first[0])
-                first[1]()
-                await settle()
-        self.now = end
-
-
-async def settle() -> None:
-    """Let tasks that wait for nothing but their turn run."""
-    for _ in range(20):
-        await asyncio.sleep(0)
+from tests.bot.clock import Clock, settle
 
 
 class Scene:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+    from bot.pacing import Clock
+
 PATIENCE = 20.0
 """Seconds after which a condition that never comes true fails its test."""
 
@@ -165,15 +167,20 @@ def labels(message: discord.Message) -> list[str | None]:
     ]
 
 
-def _client(settings: Settings, services: Services) -> Kataribe:
-    return Kataribe(settings, services, pace=Pace(limit=10_000, clock=RealClock()))
+def _client(settings: Settings, services: Services, clock: Clock | None = None) -> Kataribe:
+    return Kataribe(settings, services, pace=Pace(limit=10_000, clock=clock or RealClock()))
 
 
 @asynccontextmanager
-async def world(folder: Path, **settings: Any) -> AsyncIterator[World]:
-    """Everything, running; settings by section, for example `queue={"per_member": 1}`."""
-    settings.setdefault("stories", {}).setdefault("edit_interval", 0.0)
-    loaded = Settings(**settings)
+async def world(
+    folder: Path, *, clock: Clock | None = None, **settings: Any
+) -> AsyncIterator[World]:
+    """Everything, running; settings by section, for example `queue={"per_member": 1}`.
+
+    Edits are paced by the clock, or else hardly at all.
+    """
+    stories = {"edit_interval": 0.0, "words_per_second": 0.0, **settings.pop("stories", {})}
+    loaded = Settings(stories=stories, **settings)
     async with (
         teller() as told,
         open_database(f"sqlite+aiosqlite:///{folder / 'kataribe.db'}") as database,
@@ -188,7 +195,7 @@ async def world(folder: Path, **settings: Any) -> AsyncIterator[World]:
             completions=completions,
             wake=lambda: here.dispatcher.wake(),  # noqa: PLW0108  # it starts later, and anew
         )
-        client = _client(loaded, services)
+        client = _client(loaded, services, clock)
         async with simcord.run(client, shard_count=1) as env:
             guild = env.create_guild("Village")
             moderators = guild.create_role(
