@@ -26,14 +26,14 @@ LONGEST_LINE = 1 << 16
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 60.0
 """Seconds before it is started again; doubled with each start that failed."""
-STOP_WITHIN = 1.5
+STOP_WITHIN = 1.0
 """Seconds it has to end by itself."""
 USAGE_ERROR = 2
 """Its exit status when its settings are wrong: starting it again would change nothing."""
 
 
 class GeneratorStartError(Exception):
-    """It cannot run with these settings; the message is its own last line."""
+    """It cannot run at all; the message is one sentence, its own if its settings are wrong."""
 
 
 class GeneratorProcess:
@@ -61,7 +61,7 @@ class GeneratorProcess:
         """Keep one running until cancelled.
 
         Raises:
-            GeneratorStartError: Its settings are wrong.
+            GeneratorStartError: Its settings are wrong, or it is no program.
         """
         failures = 0
         while True:
@@ -80,15 +80,18 @@ class GeneratorProcess:
 
     async def _run_once(self) -> tuple[bool, int, str]:
         """Run one to its end; gives whether it was ever ready, its status, its last line."""
-        process = await asyncio.create_subprocess_exec(
-            *self._command,
-            stdin=PIPE,  # never written to: it ends when the bot does, however the bot ends
-            stdout=PIPE,
-            stderr=STDOUT,
-            limit=LONGEST_LINE,
-            env=_environment(),
-            start_new_session=True,  # Ctrl-C is for the bot, which ends its child in order
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self._command,
+                stdin=PIPE,  # never written to: it ends when the bot does, however the bot ends
+                stdout=PIPE,
+                stderr=STDOUT,
+                limit=LONGEST_LINE,
+                env=_environment(),
+                start_new_session=True,  # Ctrl-C is for the bot, which ends its child in order
+            )
+        except OSError as error:
+            raise GeneratorStartError(f"The generator cannot be started: {error}") from error
         ready, last_line = False, ""
         try:
             async with asyncio.timeout(self._start_timeout) as patience:

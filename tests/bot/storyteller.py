@@ -1,0 +1,86 @@
+"""A bot without Discord, as a process to be killed: `python -m tests.bot.storyteller URL DB FILE`.
+
+What it shows goes into FILE, one JSON object a line, in place of a channel.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bot.completions import Completions
+from bot.config import Settings
+from bot.database import open_database
+from bot.database.connection import sole_user
+from bot.database.stories import Stories
+from bot.dispatcher import Dispatcher
+from bot.queue import Queue
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bot.database.tables import Story
+
+
+@dataclass
+class FileStage:
+    """A channel in a file; the end of a story whose prompt is `stuck` never gets there."""
+
+    file: Path
+    stuck: str
+
+    def telling(self, story: Story) -> FileTelling:
+        return FileTelling(self, story)
+
+    def waiting(self, positions: Mapping[int, int]) -> None:
+        del positions
+
+    def write(self, story: Story, **what: object) -> None:
+        with self.file.open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps({"id": story.id, "prompt": story.prompt, **what}) + "\n")
+
+
+@dataclass
+class FileTelling:
+    stage: FileStage
+    story: Story
+
+    def show(self, text: str) -> None:
+        self.stage.write(self.story, so_far=text)
+
+    async def finish(self, story: Story) -> None:
+        if story.prompt == self.stage.stuck:
+            self.stage.write(story, stuck=True)
+            await asyncio.Event().wait()
+        self.stage.write(story, state=story.state, text=story.text)
+
+
+async def main(url: str, database_url: str, file: str, stuck: str) -> None:
+    """Tell stories until SIGTERM."""
+    settings = Settings()
+    with sole_user(database_url) as alone:
+        async with (
+            open_database(database_url) as database,
+            Completions(url, settings.stories, request_timeout=60) as completions,
+        ):
+            queue = Queue(database.sessions, settings.queue)
+            assert alone
+            await queue.release_all()
+            stage = FileStage(Path(file), stuck)
+            stories = Stories(database.sessions)
+            work = asyncio.create_task(
+                Dispatcher(queue, stories, completions, stage, settings).run()
+            )
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)
+            with suppress(asyncio.CancelledError):
+                await work
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))
