@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from generator.story import Story
 
 log = logging.getLogger(__name__)
+HEARTBEAT = 15.0
+"""Seconds between two signs of life."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ class Answer:
             end = Choice(text="", index=story.index, finish_reason=story.finish_reason)
             await send(self._json(choices=[end]))
 
+        heartbeat = asyncio.create_task(_keep_awake(response))
         try:
             async with asyncio.TaskGroup() as group:
                 for story in self.stories:
@@ -94,10 +97,24 @@ class Answer:
             if include_usage:
                 await send(self._json(usage=self.usage()))
             await send(b"[DONE]")
+        finally:
+            heartbeat.cancel()
         return response
 
     def _json(self, **parts: object) -> bytes:
         return self.head.model_copy(update=parts).model_dump_json().encode()
+
+
+async def _keep_awake(response: web.StreamResponse) -> None:
+    """Send a comment now and then, which clients skip.
+
+    While a story waits for its slot, or is searched with beams, nobody should take the silence
+    for death: no client, and no proxy between.
+    """
+    with suppress(ConnectionError):
+        while True:
+            await asyncio.sleep(HEARTBEAT)
+            await response.write(b": the story goes on\n\n")
 
 
 def refusal(error: EngineError) -> ApiError:

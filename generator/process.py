@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from transformers.utils.logging import disable_progress_bar
@@ -78,8 +79,10 @@ async def _start(server: Server, settings: EngineSettings) -> str:
     try:
         address = await server.open()
     except OSError as error:
+        # asyncio words the system's errors anew, with the address that is said here already.
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
         raise StartError(
-            f"Cannot listen on {settings.host} port {settings.port}: {error.strerror}. "
+            f"Cannot listen on {settings.host} port {settings.port}: {reason}. "
             "Choose another with --port, or --port 0 for any that is free."
         ) from error
     names = ", ".join(resident.name for resident in server.shelf.residents)
@@ -90,6 +93,8 @@ async def _start(server: Server, settings: EngineSettings) -> str:
 
 def _watch_parent(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
     """In a thread of its own, because not every kind of standard input can be polled."""
-    while os.read(sys.stdin.fileno(), 4096):
-        pass
-    loop.call_soon_threadsafe(stop)
+    with suppress(OSError):  # there is none
+        while os.read(0, 4096):
+            pass
+    with suppress(RuntimeError):  # the loop has ended before the parent did
+        loop.call_soon_threadsafe(stop)

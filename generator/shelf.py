@@ -41,14 +41,17 @@ class Resident:
         """Nobody has it borrowed."""
         self.idle.set()
         self._borrowers = 0
+        self._closed = False
 
     async def open(self) -> None:
         """Start its engine."""
         await self.engine.__aenter__()
 
     async def close(self) -> None:
-        """Stop its engine; stories still being told end with `EngineError`."""
-        await self.engine.__aexit__(None, None, None)
+        """Stop its engine; stories still being told end with `EngineError`. Once is enough."""
+        if not self._closed:
+            self._closed = True
+            await self.engine.__aexit__(None, None, None)
 
     def lend(self) -> None:
         """One more has it."""
@@ -73,9 +76,10 @@ class Shelf:
         self._settings = settings
         self._budget = int(settings.memory * GIB) or _half_of_memory(settings.device)
         self._residents: OrderedDict[str, Resident] = OrderedDict()  # longest unused first
-        self._leaving: set[Resident] = set()
+        self._leaving: dict[Resident, asyncio.Task[None]] = {}
         self._loads: dict[str, asyncio.Task[None]] = {}
         self._one_at_a_time = asyncio.Lock()
+        self._closed = False
 
     @property
     def residents(self) -> Iterable[Resident]:
@@ -142,14 +146,21 @@ class Shelf:
         Raises:
             ApiError: as in `borrow`.
         """
+        if self._closed:
+            raise _closing()
         if name in self._residents:
             return
-        if name not in self._loads:
-            task = asyncio.create_task(self._load(name), name=f"load {name}")
-            self._loads[name] = task
+        task = self._loads.get(name)
+        if task is None:
+            task = self._loads[name] = asyncio.create_task(self._load(name), name=f"load {name}")
             task.add_done_callback(lambda _: self._loads.pop(name))
-        # A caller who leaves does not end the load: others may wait for it.
-        await asyncio.shield(self._loads[name])
+        try:
+            # A caller who leaves does not end the load: others may wait for it.
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise _closing() from None
+            raise
 
     async def unload(self, name: str) -> None:
         """Let the stories of a model end, then free its memory. Harmless if it is not loaded.
@@ -159,10 +170,9 @@ class Shelf:
         """
         self.folder(name)
         if resident := self._residents.pop(name, None):
-            self._leaving.add(resident)
-            await resident.idle.wait()
-            await resident.close()
-            self._leaving.discard(resident)
+            task = asyncio.create_task(self._leave(resident), name=f"unload {name}")
+            self._leaving[resident] = task
+            await asyncio.shield(task)
 
     async def idle(self) -> None:
         """Wait until no model is borrowed."""
@@ -171,16 +181,39 @@ class Shelf:
 
     async def close(self) -> None:
         """Stop all engines; stories still being told end with `EngineError`."""
+        self._closed = True
         for task in self._loads.values():
             task.cancel()
         for resident in [*self.residents, *self._leaving]:
             await resident.close()
         self._residents.clear()
 
+    async def _leave(self, resident: Resident) -> None:
+        await resident.idle.wait()
+        await resident.close()
+        del self._leaving[resident]
+
     async def _load(self, name: str) -> None:
         async with self._one_at_a_time:
             folder = self.folder(name)
-            await self._make_room(name, _size_on_disk(folder))
+            size = _size_on_disk(folder)
+            if size > self._budget:
+                raise ApiError(
+                    HTTPStatus.SERVICE_UNAVAILABLE,
+                    f"The model {name} takes {size / GIB:.2f} GiB, more than the "
+                    f"{self._budget / GIB:.2f} GiB that loaded models may take.",
+                    param="model",
+                    code="model_too_large",
+                )
+            if not await self._make_room(size):
+                raise ApiError(
+                    HTTPStatus.TOO_MANY_REQUESTS,
+                    f"There is no room for the model {name} while the loaded ones are telling "
+                    "stories; ask again in a moment.",
+                    param="model",
+                    code="no_room",
+                    retry_after=5,
+                )
             log.info("loading %s …", name)
             start = time.perf_counter()
             try:
@@ -190,6 +223,7 @@ class Shelf:
                 raise ApiError(
                     HTTPStatus.INTERNAL_SERVER_ERROR, message, param="model", code="model_broken"
                 ) from error
+            await self._make_room(resident.size)  # in memory it may take more than on disk
             await resident.open()
             self._residents[name] = resident
             log.info(
@@ -210,32 +244,24 @@ class Shelf:
         )
         return Resident(name, loaded, engine)
 
-    async def _make_room(self, name: str, size: int) -> None:
-        if size > self._budget:
-            raise ApiError(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                f"The model {name} takes {size / GIB:.2f} GiB, more than the "
-                f"{self._budget / GIB:.2f} GiB that loaded models may take.",
-                param="model",
-                code="model_too_large",
-            )
+    async def _make_room(self, size: int) -> bool:
+        """Close unused models until so many bytes are free; returns whether they are."""
         while self._occupied() + size > self._budget:
             unused = next((r for r in self.residents if r.idle.is_set()), None)
             if unused is None:
-                raise ApiError(
-                    HTTPStatus.TOO_MANY_REQUESTS,
-                    f"There is no room for the model {name} while the loaded ones are telling "
-                    "stories; ask again in a moment.",
-                    param="model",
-                    code="no_room",
-                    retry_after=5,
-                )
-            log.info("%s makes room for %s", unused.name, name)
+                return False
+            log.info("%s makes room", unused.name)
             del self._residents[unused.name]
             await unused.close()
+        return True
 
     def _occupied(self) -> int:
         return sum(resident.size for resident in [*self.residents, *self._leaving])
+
+
+def _closing() -> ApiError:
+    message = "The generator is closing; ask again when it is back."
+    return ApiError(HTTPStatus.SERVICE_UNAVAILABLE, message, code="closing", retry_after=5)
 
 
 def _size_on_disk(folder: Path) -> int:

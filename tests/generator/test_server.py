@@ -10,6 +10,7 @@ import openai
 import pytest
 import pytest_asyncio
 from prometheus_client.parser import text_string_to_metric_families
+from yarl import URL
 
 from generator.config import EngineSettings
 from generator.server import Server
@@ -25,18 +26,19 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 JSON = {"Content-Type": "application/json"}
 GZIP = {"Content-Encoding": "gzip"}
-LONG = 3000
-"""Tokens of a story that is still being told when a test wants to do something about it."""
+ENDLESS = {"model": "lstm-endless", "max_tokens": 900_000, "min_tokens": 900_000}
+"""A story that is still being told when the test's patience ends."""
 
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("models")
-    gpt2 = save_gpt2(place / "gpt2-small", n_positions=LONG + 100)
+    gpt2 = save_gpt2(place / "gpt2-small", n_positions=512)
     (gpt2 / "generation_config.json").write_text(
         json.dumps({"eos_token_id": 0, "max_new_tokens": 7, "temperature": 0.0})
     )
     save_lstm(place / "lstm-small")
+    save_lstm(place / "lstm-endless", max_position_embeddings=1_000_000)
     (place / "no-model").mkdir()
     return place
 
@@ -59,10 +61,10 @@ async def http(address: str) -> AsyncIterator[aiohttp.ClientSession]:
         yield session
 
 
-async def slots_in_use(http: aiohttp.ClientSession, model: str = "gpt2-small") -> int:
+async def slots_in_use(http: aiohttp.ClientSession) -> int:
     async with http.get("/health") as response:
-        occupancy: int = (await response.json())["models"][model]["slots_in_use"]
-        return occupancy
+        models = (await response.json())["models"].values()
+        return sum(occupancy["slots_in_use"] for occupancy in models)
 
 
 async def until_slots_in_use(http: aiohttp.ClientSession, count: int) -> None:
@@ -73,7 +75,7 @@ async def until_slots_in_use(http: aiohttp.ClientSession, count: int) -> None:
 
 async def test_models_are_listed(api: openai.AsyncOpenAI) -> None:
     cards = {card.id: card async for card in api.models.list()}
-    assert set(cards) == {"gpt2-small", "lstm-small"}
+    assert set(cards) == {"gpt2-small", "lstm-endless", "lstm-small"}
     assert (await api.models.retrieve("lstm-small")).id == "lstm-small"
 
 
@@ -92,7 +94,6 @@ async def test_a_streamed_story_is_the_whole_story(api: openai.AsyncOpenAI, mode
     )
     chunks = [chunk async for chunk in stream]
     told = [chunk.choices[0] for chunk in chunks if chunk.choices]
-    assert len(told) > 10
     assert "".join(choice.text for choice in told) == whole.choices[0].text
     assert [choice.finish_reason for choice in told[:-1]] == [None] * (len(told) - 1)
     assert told[-1].finish_reason == whole.choices[0].finish_reason
@@ -197,7 +198,8 @@ async def test_the_articles_beams_tell_whole_and_streamed(api: openai.AsyncOpenA
     stream = await api.completions.create(**asked, stream=True)
     chunks = [chunk.choices[0] async for chunk in stream]
     assert whole.choices[0].text
-    assert [chunk.text for chunk in chunks] == [whole.choices[0].text, ""]
+    assert "".join(chunk.text for chunk in chunks) == whole.choices[0].text
+    assert chunks[-1].finish_reason == whole.choices[0].finish_reason == "length"
 
 
 @pytest.mark.parametrize(
@@ -285,53 +287,63 @@ async def test_every_error_is_openais_object(http: aiohttp.ClientSession) -> Non
 
 async def test_an_unknown_model_is_not_found(api: openai.AsyncOpenAI) -> None:
     for name in ("nothing", "no-model", "../models/gpt2-small", "x" * 500):
-        with pytest.raises(openai.NotFoundError, match="gpt2-small, lstm-small") as caught:
+        with pytest.raises(
+            openai.NotFoundError, match="gpt2-small, lstm-endless, lstm-small"
+        ) as caught:
             await api.completions.create(model=name, prompt="In")
         assert caught.value.code == "model_not_found"
         assert caught.value.param == "model"
 
 
 async def test_a_reader_who_leaves_frees_the_slot(http: aiohttp.ClientSession) -> None:
-    body = {"model": "gpt2-small", "max_tokens": LONG, "min_tokens": LONG, "temperature": 1}
-    async with http.post("/v1/completions", json=body | {"stream": True}) as response:
+    async with http.post("/v1/completions", json=ENDLESS | {"stream": True}) as response:
         assert (await response.content.readline()).startswith(b"data: ")
         assert await slots_in_use(http) == 1
         response.close()
     await until_slots_in_use(http, 0)
     async with http.get("/metrics") as response:
-        assert 'kataribe_stories_total{end="cut",model="gpt2-small"} 1.0' in await response.text()
+        assert 'kataribe_stories_total{end="cut",model="lstm-endless"} 1.0' in await response.text()
 
 
 async def test_a_reader_of_the_whole_who_leaves_frees_all_slots(
     address: str, http: aiohttp.ClientSession
 ) -> None:
-    body = json.dumps({"model": "gpt2-small", "n": 6, "max_tokens": LONG, "min_tokens": LONG})
-    port = int(address.rpartition(":")[2])
-    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    body = json.dumps(ENDLESS | {"n": 6}).encode()
+    _, writer = await asyncio.open_connection("127.0.0.1", URL(address).port)
     writer.write(
         b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-        b"Content-Length: %d\r\n\r\n%s" % (len(body), body.encode())
+        b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
     )
     await until_slots_in_use(http, 4)
     writer.transport.abort()
     await until_slots_in_use(http, 0)
 
 
+async def test_a_stop_string_frees_the_slot(http: aiohttp.ClientSession) -> None:
+    body = ENDLESS | {"stop": ["a", "e", "i", "o"]}
+    async with http.post("/v1/completions", json=body) as response:
+        assert (await response.json())["choices"][0]["finish_reason"] == "stop"
+    await until_slots_in_use(http, 0)
+
+
 async def test_a_full_model_says_when_to_come_again(models: Path) -> None:
-    async with running(models, slots=1, waiting=1) as address, client(address) as api:
-        asked: dict[str, Any] = {"model": "gpt2-small", "prompt": "In", "max_tokens": LONG}
-        body = {"min_tokens": LONG}
-        streams = [
-            await api.completions.create(**asked, stream=True, extra_body=body) for _ in range(2)
-        ]
-        with pytest.raises(openai.RateLimitError) as caught:
-            await api.completions.create(**asked)
-        assert int(caught.value.response.headers["Retry-After"]) > 0
-        assert caught.value.code == "slots_full"
-        with pytest.raises(openai.RateLimitError):
-            await api.completions.create(**asked, n=2)
-        for stream in streams:
-            await stream.close()
+    async with (
+        running(models, slots=1, waiting=1) as address,
+        aiohttp.ClientSession(address) as http,
+        client(address) as api,
+    ):
+        asked: dict[str, Any] = {"model": "lstm-endless", "prompt": "In"}
+        with pytest.raises(openai.BadRequestError):
+            await api.completions.create(**asked, n=3)
+        async with http.post("/v1/completions", json=ENDLESS | {"stream": True}):
+            with pytest.raises(openai.RateLimitError) as caught:
+                await api.completions.create(**asked, n=2)
+            assert int(caught.value.response.headers["Retry-After"]) > 0
+            assert caught.value.code == "slots_full"
+            # The one of the two that had found room has left it again.
+            async with http.post("/v1/completions", json=ENDLESS | {"stream": True}):
+                with pytest.raises(openai.RateLimitError):
+                    await api.completions.create(**asked)
 
 
 async def test_a_slow_reader_misses_nothing(http: aiohttp.ClientSession, address: str) -> None:
@@ -344,9 +356,7 @@ async def test_a_slow_reader_misses_nothing(http: aiohttp.ClientSession, address
     }
     async with http.post("/v1/completions", json=body) as response:
         whole = (await response.json())["choices"][0]["text"]
-    reader, writer = await asyncio.open_connection(
-        "127.0.0.1", int(address.rpartition(":")[2]), limit=256
-    )
+    reader, writer = await asyncio.open_connection("127.0.0.1", URL(address).port, limit=256)
     content = json.dumps(body | {"stream": True}).encode()
     writer.write(
         b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
@@ -360,6 +370,27 @@ async def test_a_slow_reader_misses_nothing(http: aiohttp.ClientSession, address
     texts = [json.loads(event.removeprefix(b"data: "))["choices"][0]["text"] for event in events]
     assert "".join(texts) == whole
     assert answer.count(b"data: [DONE]\n\n") == 1
+
+
+async def test_a_long_silence_is_broken_by_comments(
+    api: openai.AsyncOpenAI, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("generator.answers.HEARTBEAT", 0.01)
+    body = {"num_beams": 4, "min_tokens": 100}
+    asked: dict[str, Any] = {"model": "gpt2-small", "max_tokens": 100, "stream": True, "seed": 1}
+    async with http.post("/v1/completions", json=asked | body) as response:
+        first = await response.content.readline()
+    assert first.startswith(b": ")
+    stream = await api.completions.create(prompt="In", **asked, extra_body=body)
+    assert [chunk async for chunk in stream][-1].choices[0].finish_reason == "length"
+
+
+async def test_the_host_loads_and_unloads(http: aiohttp.ClientSession) -> None:
+    for act, held in (("unload", False), ("load", True), ("load", True)):
+        async with http.post(f"/v1/models/lstm-small/{act}") as response:
+            card = await response.json()
+        assert card["loaded"] is held
+        assert card["max_model_len"] == (128 if held else None)
 
 
 async def test_running_stories_get_their_ends_when_the_server_closes(models: Path) -> None:
@@ -383,25 +414,24 @@ async def test_running_stories_get_their_ends_when_the_server_closes(models: Pat
 
 async def test_stories_that_do_not_end_in_time_are_cut_with_an_error(models: Path) -> None:
     server = Server(EngineSettings(models=models, port=0, grace=0))
-    async with client(await server.open()) as api:
+    address = await server.open()
+    async with client(address) as api, aiohttp.ClientSession(address) as http:
         asked: dict[str, Any] = {
-            "model": "gpt2-small",
+            "model": "lstm-endless",
             "prompt": "In",
-            "max_tokens": LONG,
-            "extra_body": {"min_tokens": LONG},
+            "max_tokens": ENDLESS["max_tokens"],
         }
-        stream = await api.completions.create(**asked, stream=True)
-        searched = await api.completions.create(
-            **asked | {"extra_body": {"num_beams": 2, "min_tokens": LONG}}, stream=True
-        )
-        whole = asyncio.create_task(api.completions.create(**asked))
-        await anext(stream)
-        async with aiohttp.ClientSession(str(api.base_url.join("/"))) as http:
-            await until_slots_in_use(http, 2)
+        body = {"min_tokens": ENDLESS["min_tokens"]}
+        streams = [
+            await api.completions.create(**asked, stream=True, extra_body=body | beams)
+            for beams in ({}, {"num_beams": 2})
+        ]
+        whole = asyncio.create_task(api.completions.create(**asked, extra_body=body))
+        await until_slots_in_use(http, 2)
         await server.close()
-        for cut in (stream, searched):
+        for stream in streams:
             with pytest.raises(openai.APIError, match="cut") as caught:
-                _ = [chunk async for chunk in cut]
+                _ = [chunk async for chunk in stream]
             assert caught.value.code == "story_cut"
         with pytest.raises(openai.InternalServerError, match="cut"):
             await whole
@@ -445,7 +475,7 @@ async def test_prometheus_reads_what_happens(models: Path) -> None:
     assert values["kataribe_tokens_total"] == 9
     assert values["kataribe_stories_total"] == 1
     assert values["kataribe_time_to_first_token_seconds_count"] == 1
-    assert 1 <= values["kataribe_inter_token_seconds_count"] <= 8
+    assert 0 <= values["kataribe_inter_token_seconds_count"] <= 8  # several may come at once
     assert values["kataribe_slots_in_use"] == 0
     assert values["kataribe_waiting"] == 0
     assert values["kataribe_model_bytes"] > 0

@@ -100,6 +100,30 @@ async def test_unloading_lets_stories_end_first(shelf: Shelf) -> None:
     assert loaded(shelf) == ["a"]
 
 
+async def test_a_host_who_leaves_does_not_end_the_unloading(shelf: Shelf) -> None:
+    async with shelf.borrow("a") as resident:
+        unloading = asyncio.create_task(shelf.unload("a"))
+        await asyncio.sleep(0)  # it waits for the borrower
+        unloading.cancel()
+        await asyncio.wait([unloading])
+        gone = asyncio.Event()
+        weakref.finalize(resident, gone.set)
+    del resident, unloading
+    async with asyncio.timeout(10):
+        await gone.wait()
+    assert loaded(shelf) == []
+
+
+async def test_a_closed_shelf_loads_nothing(models: Path) -> None:
+    shelf = shelf_for(models, 3)
+    waiting = asyncio.create_task(shelf.load("a"))
+    await asyncio.sleep(0)  # it has begun
+    await shelf.close()
+    for load in (waiting, shelf.load("b")):
+        with pytest.raises(ApiError, match="closing"):
+            await load
+
+
 async def test_an_unloaded_models_memory_is_free_at_once(shelf: Shelf) -> None:
     async with shelf.borrow("a") as resident:
         weights = weakref.ref(next(resident.loaded.model.parameters()))

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+from transformers import GenerationConfig
+
+from generator.defaults import settings_of
+from generator.protocol import ApiError, CompletionRequest
+from generator.requests import Sampling
+
+
+def parse(**body: Any) -> CompletionRequest:
+    return CompletionRequest.parse(json.dumps({"model": "m"} | body).encode())
+
+
+@pytest.mark.parametrize(
+    ("given", "prompts"),
+    [
+        ("In", ("In",)),
+        (["In", "A"], ("In", "A")),
+        ([5, 6], ((5, 6),)),
+        ([[5], []], ((5,), ())),
+        (None, ("",)),
+    ],
+)
+def test_every_form_of_prompt_becomes_a_tuple_of_prompts(given: object, prompts: object) -> None:
+    assert parse(prompt=given).prompt == prompts
+
+
+@pytest.mark.parametrize("given", [[], [True], [1.5], [1, "a"], [-1], [2**31], {}, 7, [["a"]]])
+def test_what_is_no_prompt_is_refused(given: object) -> None:
+    with pytest.raises(ApiError, match=r"^prompt takes a string, a list of strings") as caught:
+        parse(prompt=given)
+    assert caught.value.param == "prompt"
+
+
+def test_null_is_the_same_as_left_out() -> None:
+    optional = set(CompletionRequest.model_fields) - {"model"}
+    assert parse(**dict.fromkeys(optional)) == parse(**dict.fromkeys(optional - {"prompt", "stop"}))
+
+
+def test_what_asks_for_nothing_is_accepted() -> None:
+    parse(presence_penalty=0, frequency_penalty=0.0, logit_bias={}, suffix="", best_of=1, user="a")
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"max_tokens": 0}, "max_tokens takes a whole number from 1 to 2147483647."),
+        ({"max_tokens": 1.0}, "max_tokens takes a whole number from 1 to 2147483647."),
+        ({"temperature": 2.1}, "temperature takes a number from 0 (always the likeliest token)"),
+        ({"temperature": True}, "temperature takes a number from 0"),
+        ({"stop": [""]}, "stop takes a string of 1 to 256 characters, or a list of up to 4"),
+        ({"stop": {"a": 1}}, "stop takes a string of 1 to 256 characters"),
+        ({"logprobs": 5}, "logprobs takes only null here."),
+        ({"stream_options": {"x": 1}, "stream": True}, "stream_options takes an object like"),
+        ({"model": 3}, "model takes the name of a served model"),
+        ({"topk": 3}, "Unknown parameter 'topk'; known are model, prompt, max_tokens"),
+    ],
+)
+def test_a_wrong_value_is_answered_with_what_the_parameter_takes(
+    body: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ApiError) as caught:
+        parse(**body)
+    assert str(caught.value).startswith(message)
+    assert caught.value.param == next(iter(body))
+
+
+def test_a_missing_model_is_said_to_be_missing() -> None:
+    with pytest.raises(ApiError, match="model is missing: the name of a served model"):
+        CompletionRequest.parse(b"{}")
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (HTTPStatus.BAD_REQUEST, "invalid_request_error"),
+        (HTTPStatus.NOT_FOUND, "invalid_request_error"),
+        (HTTPStatus.UNAUTHORIZED, "authentication_error"),
+        (HTTPStatus.TOO_MANY_REQUESTS, "rate_limit_error"),
+        (HTTPStatus.SERVICE_UNAVAILABLE, "server_error"),
+    ],
+)
+def test_an_error_is_openais_object(status: HTTPStatus, kind: str) -> None:
+    body = json.loads(ApiError(status, "No.", param="n", code="c").body())
+    assert body == {"error": {"message": "No.", "type": kind, "param": "n", "code": "c"}}
+
+
+def test_what_neither_request_nor_model_says_is_openais_default() -> None:
+    settings = settings_of(parse(), GenerationConfig())
+    assert settings.sampling == Sampling(temperature=1.0, top_p=1.0)
+    assert (settings.max_tokens, settings.min_tokens) == (16, 0)
+
+
+def test_the_request_wins_over_the_model() -> None:
+    model = GenerationConfig(
+        temperature=0.7, top_k=50, top_p=0.9, max_new_tokens=200, do_sample=True
+    )
+    settings = settings_of(parse(top_k=0, top_p=1, min_p=0.1, max_tokens=9), model)
+    assert settings.sampling == Sampling(temperature=0.7, min_p=0.1)
+    assert settings.max_tokens == 9
+
+
+def test_a_temperature_next_to_nothing_is_greedy() -> None:
+    assert settings_of(parse(temperature=1e-30), None).sampling.temperature == 0
+
+
+def test_the_shortest_is_no_longer_than_the_longest() -> None:
+    with pytest.raises(ApiError, match="min_tokens takes at most max_tokens, which is 5") as caught:
+        settings_of(parse(max_tokens=5, min_tokens=6), None)
+    assert caught.value.param == "min_tokens"
+    model = GenerationConfig(min_new_tokens=30)
+    assert settings_of(parse(max_tokens=5), model).max_tokens == 5
