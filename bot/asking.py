@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import random
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import discord
 
+from bot.completions import GeneratorDownError
 from bot.queue import Wish
 
 if TYPE_CHECKING:
@@ -34,17 +36,20 @@ async def ask(
         interaction: The command or the press of a button; not answered yet.
         prompt: The beginning, checked.
         house_opening: It is one of the house's own.
-        model: Who tells; known to exist as far as one can know.
+        model: Who shall tell.
         parent_id: The story that this one continues.
         introduction: A line above the story, where Discord does not say who asked.
 
     Raises:
+        UnknownModelError: Nobody of that name can tell.
         QueueFullError: There is no room for it now.
     """
     client = interaction.client
     queue = client.services.queue
     if interaction.channel_id is None:
         raise RuntimeError("an interaction outside of every channel")
+    with suppress(GeneratorDownError):  # The wish is kept until the generator is back.
+        await client.catalogue.check(model)
     story = await queue.enqueue(
         Wish(
             interaction_id=interaction.id,

@@ -18,6 +18,8 @@ from bot.pacing import Pace
 from bot.telling import DiscordStage
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bot.config import Settings
     from bot.services import Services
 
@@ -84,7 +86,7 @@ class Kataribe(discord.AutoShardedClient):
         assert self.application_id is not None  # noqa: S101  # login has set it
         known = await self.http.get_global_commands(self.application_id)
         ours = [command.to_dict(self.tree) for command in self.tree.get_commands()]
-        if _essence(known) == _essence(ours):
+        if _by_name(known) == _by_name(ours):
             _log.info("Discord already knows the commands")
         else:
             await self.tree.sync()
@@ -105,15 +107,20 @@ class Kataribe(discord.AutoShardedClient):
         await super().close()
 
 
+def _by_name(commands: Sequence[Any]) -> dict[str, Any]:
+    """Commands in comparable form, as Discord or discord.py writes them, in any order."""
+    return {command["name"]: _essence(command) for command in commands}
+
+
 def _essence(value: Any) -> Any:
-    """What we decide of commands as Discord or discord.py writes them, in comparable form."""
+    """What we decide of a command, without what Discord adds or either side leaves out."""
     if isinstance(value, dict):
         kept = {key: _essence(value[key]) for key in _COMPARED & value.keys()}
         if permissions := value.get("default_member_permissions"):
             kept["default_member_permissions"] = str(permissions)
         # 1 is what an absent type means, for a command as for a subcommand.
         kept["type"] = value.get("type", 1)
-        return {key: item for key, item in kept.items() if item or item == 0 != item}
+        return {k: v for k, v in kept.items() if v is not False and v not in (None, [], {})}
     if isinstance(value, list):
         if all(isinstance(item, dict) for item in value):
             return [_essence(item) for item in value]

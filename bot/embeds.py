@@ -40,8 +40,7 @@ def ended(story: Story, stars: Stars | None = None) -> discord.Embed:
     """A story as it ended: the whole of it, or a sentence why there is none."""
     if story.state is State.TOLD:
         return _embed(story, _page(story.prompt, story.text.rstrip()), _footer(story, stars))
-    reason = say(f"story.{story.state.value}", attempts=story.attempts)
-    end = f"\n\n-# {reason}"
+    end = "\n\n-# " + say(f"story.{story.state}")
     return _embed(story, _page(story.prompt, story.text.rstrip(), end=end), story.model)
 
 

@@ -59,6 +59,8 @@ class Page:
     message_id: int | None
     interaction: discord.Interaction[discord.Client] | None = None
     """The one that was answered with the message; edits it where the bot itself may not."""
+    through_interaction: bool = False
+    """The bot itself was found not to be allowed to."""
     draw: Draw | None = None
     """Makes the newest content when its turn comes; None when all of it is shown."""
     urgency: Urgency = Urgency.AMBIENT
@@ -127,13 +129,13 @@ class Channel:
         """Stop writing; whoever waits for a last edit is cancelled."""
         if self._timer is not None:
             self._timer.cancel()
-        pages, self._pages = self._pages, []
         if self._writing is not None:
             self._writing.cancel()
             await asyncio.wait([self._writing])
-        for page in pages:
+        for page in self._pages:
             for future in page.shown:
                 future.cancel()
+        self._pages.clear()
 
     def due(self, page: Page, now: float) -> float:
         """When the page may be edited, as far as pace and limit are known now."""
@@ -192,7 +194,6 @@ class Channel:
         else:
             if urgency is Urgency.LAST:
                 page.settle()
-        finally:
-            page.edited_at = self._edited_at = self._clock.time()
-            if page.draw is None:
-                self._pages.remove(page)
+        page.edited_at = self._edited_at = self._clock.time()
+        if page.draw is None:
+            self._pages.remove(page)

@@ -259,15 +259,20 @@ class DiscordStage:
         if page.message_id is None:
             page.message_id = await self._post(story, drawing)
             return
-        message = self._messageable(story).get_partial_message(page.message_id)
-        try:
-            await message.edit(embed=drawing.embed, view=drawing.view)
-        except (discord.Forbidden, discord.NotFound):
-            # Where the bot is no member (installed by a user only) or may not look, the answer
-            # can still be edited through its interaction, for fifteen minutes.
-            if page.interaction is None or page.interaction.is_expired():
-                raise
-            await page.interaction.edit_original_response(embed=drawing.embed, view=drawing.view)
+        if not page.through_interaction:
+            message = self._messageable(story).get_partial_message(page.message_id)
+            try:
+                await message.edit(embed=drawing.embed, view=drawing.view)
+            except (discord.Forbidden, discord.NotFound):
+                # Where the bot is no member (installed by a user only) or may not look, its
+                # answer can still be edited through the interaction, for fifteen minutes.
+                if page.interaction is None or page.interaction.is_expired():
+                    raise
+            else:
+                return
+        assert page.interaction is not None  # noqa: S101  # asked above, now or at an earlier edit
+        await page.interaction.edit_original_response(embed=drawing.embed, view=drawing.view)
+        page.through_interaction = True
 
     async def _find(self, story: Story) -> int | None:
         """The answer that was posted, if a bot died before it could write down which it was."""

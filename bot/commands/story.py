@@ -26,14 +26,9 @@ async def story(
     """Check what was given, choose what was not, and ask."""
     client = interaction.client
     beginning = checked_prompt(prompt, client.settings.stories.prompt_limit)
-    client.catalogue.refresh()
-    if model is None:
-        model = await client.teller(interaction.guild_id)
-    else:
-        await client.catalogue.check(model)
     await ask(
         interaction,
         prompt=beginning or opening(),
         house_opening=not beginning,
-        model=model,
+        model=model or await client.teller(interaction.guild_id),
     )

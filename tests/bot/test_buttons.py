@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import delete, text
 
+from bot.catalogue import Catalogue
 from bot.database.ratings import Stars
 from bot.database.tables import State, Story
 from tests.bot.world import footer, labels, page, reply, whisper, world
@@ -138,3 +139,14 @@ async def test_an_unforeseen_error_is_apologised_for_and_logged(
         result = await w.ben.click(message, label="5 ★")
         assert whisper(result).startswith("Something broke on my side.")
         assert "no such table: ratings" in caplog.text
+
+
+async def test_again_says_so_when_the_model_no_longer_tells(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        message = await w.story(model="lstm-starter")
+        w.client.catalogue = Catalogue(w.services.completions)
+        w.teller.models = ("gpt2-starter",)
+        result = await w.ben.click(message, label="Again")
+        assert whisper(result) == (
+            "Nobody here is called “lstm-starter”. Who can tell: gpt2-starter."
+        )
