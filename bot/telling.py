@@ -114,6 +114,7 @@ class DiscordStage:
     def __init__(self, client: Kataribe, pace: Pace) -> None:
         self._client = client
         self._pace = pace
+        self._catching_up: asyncio.Task[None] | None = None
         self._pages: dict[int, Page] = {}
         self._channels: dict[int, Channel] = {}
 
@@ -142,6 +143,9 @@ class DiscordStage:
 
     def waiting(self, positions: Mapping[int, int]) -> None:
         """Tell those who wait where they stand: story id → position, 1 being the next."""
+        if self._catching_up is None:
+            # Who waits already at the start was answered before it.
+            self._catching_up = asyncio.create_task(self._catch_up(positions), name="catch up")
         for story_id, place in positions.items():
             page = self._pages.get(story_id)
             if page is None or page.telling or page.closed or page.place == place:
@@ -180,6 +184,9 @@ class DiscordStage:
 
     async def close(self) -> None:
         """Write nothing more."""
+        if self._catching_up is not None:
+            self._catching_up.cancel()
+            await asyncio.wait([self._catching_up])
         for channel in self._channels.values():
             await channel.close()
 
@@ -216,6 +223,16 @@ class DiscordStage:
             await shown
         finally:
             self._pages.pop(story.id, None)
+
+    async def _catch_up(self, positions: Mapping[int, int]) -> None:
+        """Learn the messages of those who wait and were answered by another process."""
+        try:
+            unknown = positions.keys() - self._pages.keys()
+            for story in await self._client.services.stories.several(unknown):
+                self._page(story)
+        except Exception:
+            _log.exception("Those who wait since before the start are not told their place")
+        self.waiting(positions)
 
     def _page(self, story: Story) -> Page:
         page = self._pages.get(story.id)

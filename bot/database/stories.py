@@ -11,6 +11,8 @@ from bot.database.tables import Story
 from bot.database.unbroken import unbroken
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 
@@ -25,6 +27,11 @@ class Stories:
         """Give one story; None when there is none (any more)."""
         async with self._sessions() as session:
             return await session.get(Story, story_id)
+
+    async def several(self, story_ids: Iterable[int]) -> list[Story]:
+        """Give those of the stories that there are, in one query."""
+        async with self._sessions() as session:
+            return list(await session.scalars(select(Story).where(Story.id.in_(story_ids))))
 
     async def thread(self, story: Story, *, depth: int = 8) -> list[Story]:
         """Give what a continued story follows, oldest first and itself last.

@@ -182,6 +182,21 @@ async def test_those_who_wait_see_their_place_and_how_it_changes(tmp_path: Path)
         assert page(await w.told(reply(third).id)).startswith("**Third**")
 
 
+async def test_those_who_waited_before_a_restart_see_their_place_again(tmp_path: Path) -> None:
+    async with world(tmp_path, queue={"tellers": 1}) as w:
+        w.teller.hold()
+        for prompt in ("First", "Second", "Third"):
+            await w.aki.slash(w.channel, "story", prompt=prompt)
+        await w.until(lambda: footer(w.message()) == "Place 2 in the queue")
+        await w.stop()
+        first = await w.services.queue.cancel(1, w.aki.id)
+        assert first is not None
+        await w.restart()
+        await w.until(lambda: footer(w.message()) == "Next to be told")
+        await w.teller.release()
+        await w.idle()
+
+
 async def test_a_wish_is_kept_while_the_generator_is_away(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         address, w.services.completions.url = w.services.completions.url, "http://127.0.0.1:9"
