@@ -15,6 +15,7 @@ import aiohttp
 import discord
 from pydantic import SecretStr
 
+from bot import bench
 from bot.client import Kataribe, point_at
 from bot.completions import Completions
 from bot.config import Discord, Settings, SettingsError
@@ -65,7 +66,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     commands.add_parser("run", help="tell stories until stopped (the default)")
+    bench.add_bench_command(commands)
     given = parser.parse_args(arguments)
+    if given.command == "bench":
+        return bench.main(given)
     try:
         settings = Settings.load(given.config or "config.toml", required=given.config is not None)
     except SettingsError as error:

@@ -61,6 +61,8 @@ class Kataribe(discord.AutoShardedClient):
             allowed_mentions=discord.AllowedMentions.none(),
             # One presence and no chunking: a storyteller needs no member list.
             chunk_guilds_at_startup=False,
+            # Nor does it wait two seconds at each start in case one more server is named.
+            guild_ready_timeout=0.2,
             max_messages=None,
             http_trace=pace.trace(),
             # A gateway of the host's choice is one shard; otherwise Discord says how many.
