@@ -230,7 +230,7 @@ class DiscordStage:
             unknown = positions.keys() - self._pages.keys()
             for story in await self._client.services.stories.several(unknown):
                 self._page(story)
-        except Exception:
+        except Exception:  # noqa: BLE001  # stories are told all the same
             _log.exception("Those who wait since before the start are not told their place")
         self.waiting(positions)
 
