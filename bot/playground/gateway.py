@@ -126,12 +126,6 @@ class Gateway:
                     seen = data | {"content": "", "embeds": [], "components": [], "attachments": []}
                 self.events.append(session.dispatch(name, seen))
 
-    def drop(self) -> None:
-        """Cut every socket without a word, as a bad network does; sessions stay resumable."""
-        for connection in list(self._connections):
-            if connection.transport is not None:
-                connection.transport.abort()
-
     async def close(self) -> None:
         """Tell every client to go."""
         closing = [
@@ -147,7 +141,7 @@ class Gateway:
         socket = web.WebSocketResponse(timeout=CLOSE_WITHIN, compress=False, max_msg_size=4096 * 4)
         await socket.prepare(request)
         compressed = request.query.get("compress") == "zlib-stream"
-        connection = Connection(socket, request.transport, compressed=compressed)
+        connection = Connection(socket, compressed=compressed)
         self._connections.add(connection)
         writer = asyncio.create_task(connection.write())
         interval = round(self._heartbeat_interval * 1000)

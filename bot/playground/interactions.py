@@ -1,4 +1,4 @@
-"""Interactions: a member does something, the bot has three seconds to answer, and then its words.
+"""Interactions: a member does something, and the bot has three seconds to acknowledge it.
 
 https://discord.com/developers/docs/interactions/receiving-and-responding
 """
@@ -10,19 +10,16 @@ import secrets
 import time
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pydantic import Field
-
-from bot.playground.errors import ApiError, Fault, Json
-from bot.playground.forms import Body, read
-from bot.playground.limits import EPHEMERAL, LOADING, MessageBody, ModalBody, Text100
+from bot.playground.attachments import LARGEST_FILE
 from bot.playground.world import APPLICATION_ID, GUILD_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.playground.messages import Message, Messages
+    from bot.playground.errors import Json
+    from bot.playground.messages import Message
     from bot.playground.snowflakes import Snowflakes
     from bot.playground.world import Channel, Member, World
 
@@ -34,25 +31,6 @@ class Kind(IntEnum):
     COMPONENT = 3
     AUTOCOMPLETE = 4
     MODAL_SUBMIT = 5
-
-
-class Callback(IntEnum):
-    """How the bot acknowledges it."""
-
-    MESSAGE = 4
-    DEFERRED_MESSAGE = 5
-    DEFERRED_UPDATE = 6
-    UPDATE = 7
-    AUTOCOMPLETE = 8
-    MODAL = 9
-
-
-_ALLOWED = {
-    Kind.COMMAND: {Callback.MESSAGE, Callback.DEFERRED_MESSAGE, Callback.MODAL},
-    Kind.COMPONENT: set(Callback) - {Callback.AUTOCOMPLETE},
-    Kind.AUTOCOMPLETE: {Callback.AUTOCOMPLETE},
-    Kind.MODAL_SUBMIT: set(Callback) - {Callback.AUTOCOMPLETE, Callback.MODAL},
-}
 
 
 class Outcome(Enum):
@@ -71,15 +49,6 @@ class Result:
     outcome: Outcome
     choices: list[Json] = field(default_factory=list)
     modal: Json | None = None
-
-
-class _Choice(Body):
-    name: Text100
-    value: str | int | float
-
-
-class _Choices(Body):
-    choices: list[_Choice] = Field(default=[], max_length=25)
 
 
 @dataclass(slots=True, eq=False)
@@ -101,6 +70,18 @@ class Interaction:
     acknowledged: bool = False
     original: Message | None = None
     deadline: asyncio.TimerHandle | None = None
+
+    @property
+    def given_up(self) -> bool:
+        """Whether the bot let the time pass."""
+        return self.result.done() and not self.acknowledged
+
+    def settle(self, result: Result) -> None:
+        """Stop the clock, and tell the member who waits."""
+        if self.deadline is not None:
+            self.deadline.cancel()
+        if not self.result.done():
+            self.result.set_result(result)
 
     def metadata(self) -> Json:
         """What a message says of the interaction that it answers."""
@@ -139,7 +120,6 @@ class Interactions:
     def __init__(
         self,
         world: World,
-        messages: Messages,
         snowflakes: Snowflakes,
         send: Callable[[str, Json], None],
         *,
@@ -148,7 +128,6 @@ class Interactions:
     ) -> None:
         """Tell the bot through `send`; give it `deadline` s to answer and tokens `lifetime` s."""
         self._world = world
-        self._messages = messages
         self._snowflakes = snowflakes
         self._send = send
         self._deadline = deadline
@@ -185,6 +164,16 @@ class Interactions:
         self._send("INTERACTION_CREATE", self._payload(interaction))
         return interaction
 
+    def alive(self, token: str) -> Interaction | None:
+        """The interaction with this token, unless its life is over."""
+        self._forget()
+        return self._by_token.get(token)
+
+    def pending(self, token: str) -> Interaction | None:
+        """The interaction with this token, unless it went unanswered for too long."""
+        interaction = self._by_token.get(token)
+        return None if interaction is None or interaction.given_up else interaction
+
     def close(self) -> None:
         """Stop every clock."""
         for interaction in self._by_token.values():
@@ -211,17 +200,15 @@ class Interactions:
             "entitlements": [],
             "authorizing_integration_owners": {"0": str(GUILD_ID)},
             "context": 0,
-            "attachment_size_limit": 10_485_760,
+            "attachment_size_limit": LARGEST_FILE,
         }
         if interaction.message is not None:
             payload["message"] = interaction.message.payload()
         return payload
 
-    def _give_up(self, interaction: Interaction) -> None:
-        if interaction.deadline is not None:
-            interaction.deadline.cancel()
-        if not interaction.result.done():
-            interaction.result.set_result(Result(Outcome.NO_ANSWER))
+    @staticmethod
+    def _give_up(interaction: Interaction) -> None:
+        interaction.settle(Result(Outcome.NO_ANSWER))
 
     def _forget(self) -> None:
         """Drop the tokens that are past their life; they are in order of birth."""
@@ -230,144 +217,3 @@ class Interactions:
             if interaction.born > oldest_alive:
                 return
             del self._by_token[token]
-
-    # The bot's side
-
-    def acknowledge(
-        self, interaction_id: int, token: str, body: Any, files: list[Json]
-    ) -> tuple[Interaction, Callback]:
-        """The bot's first answer, which must come in time and once.
-
-        Raises:
-            ApiError: too late, twice, or not an answer to this kind of interaction.
-        """
-        interaction = self._by_token.get(token)
-        late = interaction is not None and not interaction.acknowledged
-        late = late and interaction is not None and interaction.result.done()
-        if interaction is None or interaction.id != interaction_id or late:
-            raise ApiError.of(Fault.UNKNOWN_INTERACTION)
-        if interaction.acknowledged:
-            raise ApiError.of(Fault.ALREADY_ACKNOWLEDGED)
-        body = body if isinstance(body, dict) else {}
-        callback = self._callback(interaction, body.get("type"))
-        result = self._apply(interaction, callback, body.get("data") or {}, files)
-        interaction.acknowledged = True
-        if interaction.deadline is not None:
-            interaction.deadline.cancel()
-        if not interaction.result.done():
-            interaction.result.set_result(result)
-        return interaction, callback
-
-    @staticmethod
-    def _callback(interaction: Interaction, number: Any) -> Callback:
-        allowed = _ALLOWED[interaction.kind]
-        if interaction.kind is Kind.MODAL_SUBMIT and interaction.message is None:
-            allowed = allowed - {Callback.DEFERRED_UPDATE, Callback.UPDATE}
-        if number not in allowed:
-            names = ", ".join(str(int(callback)) for callback in sorted(allowed))
-            message = f"Value must be one of {{{names}}}."
-            raise ApiError.invalid_form([(("type",), "BASE_TYPE_CHOICES", message)])
-        return Callback(number)
-
-    def _apply(
-        self, interaction: Interaction, callback: Callback, data: Any, files: list[Json]
-    ) -> Result:
-        match callback:
-            case Callback.MESSAGE:
-                body = self._read(MessageBody, data)
-                interaction.original = self._post(interaction, body, files)
-            case Callback.DEFERRED_MESSAGE:
-                body = self._read(MessageBody, data)
-                interaction.original = self._post(interaction, body, [], loading=True)
-            case Callback.DEFERRED_UPDATE:
-                interaction.original = interaction.message
-            case Callback.UPDATE:
-                interaction.original = interaction.message
-                if interaction.message is not None:
-                    body = self._read(MessageBody, data)
-                    self._messages.edit(interaction.message, body, files=files)
-            case Callback.AUTOCOMPLETE:
-                choices = self._read(_Choices, data).choices
-                return Result(Outcome.CHOICES, choices=[one.model_dump() for one in choices])
-            case Callback.MODAL:
-                modal = self._read(ModalBody, data).model_dump(exclude_none=True)
-                return Result(Outcome.MODAL, modal=modal)
-        return Result(Outcome.ANSWERED)
-
-    @staticmethod
-    def _read(model: type[Any], data: Any) -> Any:
-        """The callback's data; a fault in it is one under `data`."""
-        try:
-            return read(model, data)
-        except ApiError as error:
-            error.payload["errors"] = {"data": error.payload["errors"]}
-            raise
-
-    def _post(
-        self,
-        interaction: Interaction,
-        body: MessageBody,
-        files: list[Json],
-        *,
-        loading: bool = False,
-    ) -> Message:
-        hidden = bool((body.flags or 0) & EPHEMERAL)
-        return self._messages.create(
-            interaction.channel.id,
-            self._world.bot,
-            body,
-            files=files,
-            interaction=interaction.marks(),
-            visible_to=interaction.member.user.id if hidden else None,
-            replies_to=interaction.message,
-            loading=loading,
-        )
-
-    def webhook(self, application_id: int, token: str) -> Interaction:
-        """The interaction whose token acts as a webhook, once it is acknowledged.
-
-        Raises:
-            ApiError: there is none, or its token is dead.
-        """
-        self._forget()
-        interaction = self._by_token.get(token)
-        if interaction is None:
-            raise ApiError.of(Fault.INVALID_TOKEN)
-        if application_id != APPLICATION_ID or not interaction.acknowledged:
-            raise ApiError.of(Fault.UNKNOWN_WEBHOOK)
-        return interaction
-
-    def follow_up(self, interaction: Interaction, body: Any, files: list[Json]) -> Message:
-        """A further message; the first one after "thinking…" takes that place.
-
-        Raises:
-            ApiError: the body is wrong.
-        """
-        message = read(MessageBody, body)
-        original = interaction.original
-        if original is not None and original.flags & LOADING:
-            self._messages.edit(original, message, files=files)
-            return original
-        return self._post(interaction, message, files)
-
-    def written(self, interaction: Interaction, reference: str) -> Message:
-        """A message that this interaction's webhook may read, edit and delete.
-
-        Args:
-            interaction: whose token the request carries.
-            reference: a message id, or `@original`.
-
-        Raises:
-            ApiError: there is no such message.
-        """
-        if reference == "@original":
-            if interaction.original is None:
-                raise ApiError.of(Fault.UNKNOWN_MESSAGE)
-            reference = str(interaction.original.id)
-        if not reference.isdecimal():
-            raise ApiError.of(Fault.UNKNOWN_MESSAGE)
-        message = self._messages.find(interaction.channel.id, int(reference))
-        own = (message.interaction or {}).get("interaction_metadata", {}).get("id")
-        if own != str(interaction.id) and message is not interaction.original:
-            raise ApiError.of(Fault.UNKNOWN_MESSAGE)
-        return message

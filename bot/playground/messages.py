@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -206,17 +206,18 @@ class Messages:
             ApiError: the message is gone, or nothing would be left to show.
         """
         self.find(message.channel_id, message.id)
-        before = (message.content, message.embeds, message.attachments)
+        draft = replace(message)
         if body.attachments is not None:
             kept = {str(one.id) for one in body.attachments}
-            message.attachments = [one for one in message.attachments if one["id"] in kept]
-        message.attachments = message.attachments + (files or [])
-        components = message.components
-        self._write(message, body)
-        if message.empty:
-            message.content, message.embeds, message.attachments = before
-            message.components = components
+            draft.attachments = [one for one in message.attachments if one["id"] in kept]
+        draft.attachments = draft.attachments + (files or [])
+        self._write(draft, body)
+        if draft.empty:
             raise ApiError.of(Fault.EMPTY_MESSAGE)
+        message.content, message.mentions = draft.content, draft.mentions
+        message.mention_everyone = draft.mention_everyone
+        message.embeds, message.components = draft.embeds, draft.components
+        message.attachments = draft.attachments
         if message.flags & LOADING:
             message.flags &= ~LOADING
         else:

@@ -1,4 +1,4 @@
-"""The page's side: what a member does in the browser, and what every browser is shown.
+"""The page: its files, and what every open browser is shown.
 
 One WebSocket for each open page. It says `{"do": …}`, and is told `{"show": …}`.
 """
@@ -7,32 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
-import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from bot.playground import composing
-from bot.playground.composing import InputError
-from bot.playground.errors import ApiError, Json
-from bot.playground.forms import read
-from bot.playground.interactions import Interaction, Kind, Outcome
-from bot.playground.limits import MessageBody
-from bot.playground.messages import Change, Message, snowflake
+from bot.playground.actions import NOT_UNDERSTOOD, Viewer
 from bot.playground.sessions import CLOSE_WITHIN
 from bot.playground.world import Permission
 
 if TYPE_CHECKING:
+    from bot.playground.actions import Actions
     from bot.playground.commands import Commands
+    from bot.playground.errors import Json
     from bot.playground.gateway import Gateway
-    from bot.playground.interactions import Interactions
-    from bot.playground.messages import Messages
+    from bot.playground.messages import Change, Message, Messages
     from bot.playground.world import Channel, Member, World
-
-_log = logging.getLogger(__name__)
 
 _STATIC = Path(__file__).parent / "static"
 _TYPES = {
@@ -49,34 +39,6 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }
-_NO_ANSWER = "The application did not respond"
-_UNREAD = 2000
-_MODALS = 20
-"""Modals that one page may leave unanswered."""
-
-
-@dataclass(slots=True, eq=False)
-class Viewer:
-    """One open page: who looks, and where."""
-
-    socket: web.WebSocketResponse
-    member: Member
-    channel: Channel
-    outbox: asyncio.Queue[Json] = field(default_factory=lambda: asyncio.Queue(_UNREAD))
-    modals: dict[str, Interaction] = field(default_factory=dict)
-    tasks: set[asyncio.Task[None]] = field(default_factory=set)
-
-    def show(self, what: str, **fields: Any) -> None:
-        """Queue something to show."""
-        try:
-            self.outbox.put_nowait({"show": what, **fields})
-        except asyncio.QueueFull:
-            _log.warning("a page reads too slowly and misses something")
-
-    async def write(self) -> None:
-        """Send what is queued, until cancelled."""
-        while not self.socket.closed:
-            await self.socket.send_str(json.dumps(await self.outbox.get()))
 
 
 class Page:
@@ -87,14 +49,14 @@ class Page:
         world: World,
         messages: Messages,
         commands: Commands,
-        interactions: Interactions,
         gateway: Gateway,
+        actions: Actions,
     ) -> None:
         self._world = world
         self._messages = messages
         self._commands = commands
-        self._interactions = interactions
         self._gateway = gateway
+        self._actions = actions
         self._viewers: set[Viewer] = set()
         messages.listeners.append(self._message_changed)
         commands.listeners.append(self._commands_changed)
@@ -193,12 +155,11 @@ class Page:
         try:
             async for message in socket:
                 if message.type is WSMsgType.TEXT:
-                    self._begin(viewer, message.data)
+                    self._take(viewer, message.data)
         finally:
             self._viewers.discard(viewer)
             writer.cancel()
-            for task in viewer.tasks:
-                task.cancel()
+            viewer.leave()
         return socket
 
     def _player(self, username: Any) -> Member:
@@ -209,134 +170,12 @@ class Page:
         channels = list(self._world.channels.values())
         return next((one for one in channels if one.name == name), channels[0])
 
-    def _begin(self, viewer: Viewer, text: str) -> None:
-        task = asyncio.create_task(self._do(viewer, text))
-        viewer.tasks.add(task)
-        task.add_done_callback(viewer.tasks.discard)
-
-    async def _do(self, viewer: Viewer, text: str) -> None:
-        nonce = None
+    def _take(self, viewer: Viewer, text: str) -> None:
         try:
             action = json.loads(text)
-            nonce = action.get("nonce")
-            await self._act(viewer, action, nonce)
-        except InputError as error:
-            viewer.show("result", nonce=nonce, error=str(error), field=error.field)
-        except ApiError as error:
-            viewer.show("result", nonce=nonce, error=str(error))
-        except (ValueError, KeyError, TypeError, AttributeError):
-            _log.exception("the page asked for something odd")
-            viewer.show("result", nonce=nonce, error="The playground did not understand.")
-
-    async def _act(self, viewer: Viewer, action: Json, nonce: Any) -> None:
-        match action["do"]:
-            case "enter":
-                viewer.member = self._player(action["as"])
-                viewer.channel = self._place(action["in"])
-                self._room(viewer)
-            case "say":
-                body = read(MessageBody, {"content": action["content"]})
-                self._messages.create(viewer.channel.id, viewer.member.user, body)
-                viewer.show("result", nonce=nonce)
-            case "delete":
-                self._delete(viewer, self._message(viewer, action))
-                viewer.show("result", nonce=nonce)
-            case "command":
-                await self._report(viewer, nonce, self._command(viewer, action))
-            case "suggest":
-                command, path, values = _filled(self._usable(viewer, action["command"]), action)
-                data = composing.autocomplete_data(command, path, values, action["focus"])
-                await self._report(viewer, nonce, self._start(viewer, Kind.AUTOCOMPLETE, data))
-            case "use":
-                message = self._message(viewer, action)
-                component = message.component(action["custom_id"])
-                if component is None:
-                    raise InputError("This is no longer there.")
-                data = composing.component_data(self._world, component, action.get("values", []))
-                started = self._start(viewer, Kind.COMPONENT, data, message=message)
-                await self._report(viewer, nonce, started)
-            case "submit":
-                await self._submit(viewer, action, nonce)
-            case unknown:
-                raise ValueError(unknown)
-
-    def _command(self, viewer: Viewer, action: Json) -> Interaction:
-        command = self._usable(viewer, action["command"])
-        if command["type"] == composing.MESSAGE_COMMAND:
-            data = composing.context_data(command, self._message(viewer, action))
-        elif command["type"] == composing.USER_COMMAND:
-            target = composing.find_member(self._world, action["member"])
-            data = composing.context_data(command, target)
-        else:
-            command, path, values = _filled(command, action)
-            data = composing.command_data(self._world, command, path, values)
-        return self._start(viewer, Kind.COMMAND, data)
-
-    def _usable(self, viewer: Viewer, command_id: Any) -> Json:
-        offered = self._commands.shown_to(viewer.member)
-        command = next((one for one in offered if one["id"] == command_id), None)
-        if command is None:
-            raise InputError("This command is not offered to you.")
-        return command
-
-    def _start(
-        self, viewer: Viewer, kind: Kind, data: Json, message: Message | None = None
-    ) -> Interaction:
-        if not self._gateway.online:
-            raise InputError("No bot is connected, so nobody can answer.")
-        return self._interactions.start(kind, viewer.member, viewer.channel, data, message=message)
-
-    async def _submit(self, viewer: Viewer, action: Json, nonce: Any) -> None:
-        opened = viewer.modals.get(action["modal"])
-        if opened is None:
-            raise InputError("This form is too old; open it again.")
-        modal = opened.result.result().modal or {}
-        data = composing.modal_data(self._world, modal, action["values"])
-        interaction = self._interactions.start(
-            Kind.MODAL_SUBMIT,
-            viewer.member,
-            viewer.channel,
-            data,
-            message=opened.message,
-            parent=opened,
-        )
-        await self._report(viewer, nonce, interaction)
-        del viewer.modals[action["modal"]]
-
-    async def _report(self, viewer: Viewer, nonce: Any, interaction: Interaction) -> None:
-        """Wait for the bot's acknowledgement, and show what it was."""
-        started = time.monotonic()
-        result = await interaction.result
-        waited = round((time.monotonic() - started) * 1000)
-        match result.outcome:
-            case Outcome.ANSWERED:
-                viewer.show("result", nonce=nonce, milliseconds=waited)
-            case Outcome.CHOICES:
-                viewer.show("result", nonce=nonce, choices=result.choices)
-            case Outcome.MODAL:
-                viewer.modals[interaction.token] = interaction
-                while len(viewer.modals) > _MODALS:
-                    del viewer.modals[next(iter(viewer.modals))]
-                viewer.show("result", nonce=nonce, modal=result.modal, opened=interaction.token)
-            case Outcome.NO_ANSWER:
-                viewer.show("result", nonce=nonce, error=_NO_ANSWER)
-
-    def _message(self, viewer: Viewer, action: Json) -> Message:
-        message = self._messages.find(viewer.channel.id, snowflake(action["message"]))
-        if message.visible_to not in {None, viewer.member.user.id}:
-            raise InputError("This message is not there.")
-        return message
-
-    def _delete(self, viewer: Viewer, message: Message) -> None:
-        """Dismiss an ephemeral message; delete one's own, or any as a moderator."""
-        own = message.author.id == viewer.member.user.id
-        moderates = viewer.member.may(Permission.MANAGE_MESSAGES)
-        if message.visible_to is None and not (own or moderates):
-            raise InputError("Only a moderator may delete the messages of others.")
-        self._messages.delete(message)
-
-
-def _filled(command: Json, action: Json) -> tuple[Json, list[str], dict[str, str]]:
-    path = [str(name) for name in action.get("path", [])]
-    values = {str(name): str(value) for name, value in action.get("values", {}).items()}
-    return command, path, values
+            if action["do"] != "enter":
+                return viewer.begin(self._actions.do(viewer, action))
+            viewer.member, viewer.channel = self._player(action["as"]), self._place(action["in"])
+        except (ValueError, KeyError, TypeError):
+            return viewer.show("result", nonce=None, error=NOT_UNDERSTOOD)
+        return self._room(viewer)

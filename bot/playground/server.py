@@ -11,7 +11,10 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from bot.playground.actions import Actions
+from bot.playground.api import Api
 from bot.playground.attachments import LARGEST_FILE, Attachments
+from bot.playground.callbacks import Callbacks
 from bot.playground.commands import Commands
 from bot.playground.errors import PlaygroundError
 from bot.playground.gateway import Gateway
@@ -86,25 +89,19 @@ class Playground:
         self.messages.listeners.append(self.gateway.message_changed)
         self.interactions = Interactions(
             self.world,
-            self.messages,
             snowflakes,
             self.gateway.dispatch,
             deadline=deadline,
             lifetime=token_lifetime,
         )
         self._attachments = Attachments(snowflakes)
-        self.rest = Rest(
-            self.world,
-            self.messages,
-            self.commands,
-            self.interactions,
-            self.gateway,
-            self._attachments,
-            RateLimits(rate_limit, rate_window),
-            token=self.token,
-        )
-        self._page = Page(self.world, self.messages, self.commands, self.interactions, self.gateway)
-        self.rest.typing.append(self._page.typing)
+        callbacks = Callbacks(self.world, self.messages, self.interactions)
+        api = Api(self.world, self.messages, self.commands, callbacks, self.gateway)
+        limits = RateLimits(rate_limit, rate_window)
+        self.rest = Rest(api, self._attachments, limits, token=self.token)
+        actions = Actions(self.world, self.messages, self.commands, self.interactions, self.gateway)
+        self._page = Page(self.world, self.messages, self.commands, self.gateway, actions)
+        api.typing.append(self._page.typing)
         self._runner: web.AppRunner | None = None
         self._closing = False
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+from aiohttp import WSCloseCode
+
 if TYPE_CHECKING:
     from aiohttp import web
 
@@ -71,35 +73,28 @@ class Session:
 class Connection:
     """One socket: what is sent leaves in order, compressed as the client asked."""
 
-    def __init__(
-        self,
-        socket: web.WebSocketResponse,
-        transport: asyncio.WriteTransport | None,
-        *,
-        compressed: bool,
-    ) -> None:
+    def __init__(self, socket: web.WebSocketResponse, *, compressed: bool) -> None:
         self.socket = socket
-        self.transport = transport
         self._deflate = zlib.compressobj() if compressed else None
         self._outbox: asyncio.Queue[Json] = asyncio.Queue(_UNREAD)
         self.session: Session | None = None
+        self.behind = False
 
     def send(self, payload: Json) -> None:
         """Queue a payload."""
         try:
             self._outbox.put_nowait(payload)
         except asyncio.QueueFull:
-            _log.warning("a gateway client reads too slowly and is dropped")
-            self._outbox = asyncio.Queue(_UNREAD)
-            if self.session is not None:
-                self.session.connection = None
+            self.behind = True
 
     async def write(self) -> None:
-        """Send what is queued, until cancelled or the socket is gone."""
-        while not self.socket.closed:
+        """Send what is queued, until cancelled; hang up on a client that reads too slowly."""
+        while not self.behind:
             text = json.dumps(await self._outbox.get())
             if self._deflate is None:
                 await self.socket.send_str(text)
             else:
                 data = self._deflate.compress(text.encode())
                 await self.socket.send_bytes(data + self._deflate.flush(zlib.Z_SYNC_FLUSH))
+        _log.warning("a gateway client read too slowly and is dropped")
+        await self.socket.close(code=WSCloseCode.TRY_AGAIN_LATER)

@@ -164,7 +164,7 @@ export class Composer {
     };
     this.form.replaceChildren(
       element("header", {}, element("strong", { class: "chip" }, `/${entry.name}`), element("span", {}, entry.description)),
-      ...fields.map((field) => field.node),
+      element("div", { class: "fields" }, ...fields.map((field) => field.node)),
       failed,
       element("div", { class: "form-buttons" }, element("button", { type: "button", class: "button plain", on: { click: () => (this.close(), this.text.focus()) } }, "Cancel"), runButton),
     );

@@ -151,7 +151,7 @@ export class MessageList {
       return [element("p", { class: "content thinking" }, dots, ` ${author.name} is thinking…`)];
     }
     const edited = message.edited_timestamp && element("span", { class: "edited", title: clock(new Date(message.edited_timestamp)) }, "(edited)");
-    if (!message.content) return edited ? [element("p", { class: "content edited-alone" }, edited)] : [];
+    if (!message.content) return [];
     const content = element("div", { class: "content" }, markdown(message.content, this.room));
     if (edited) (content.lastElementChild ?? content).append(" ", edited);
     return [content];
@@ -160,7 +160,7 @@ export class MessageList {
   #replyLine(reference) {
     const node = this.#shown.get(reference.message_id);
     const original = node && this.room.member(node.dataset.author);
-    const text = node?.querySelector(".content, .embed-description, .embed-title")?.textContent ?? "";
+    const text = node?.querySelector(".content, .embed-title, .embed-description")?.textContent ?? "";
     const jump = () => node?.scrollIntoView({ block: "center", behavior: "smooth" });
     return element("p", { class: "used" }, original && avatar(original, "tiny"), original ? element("span", { class: "who" }, original.name) : "", element("button", { class: "link excerpt", on: { click: jump } }, original ? text.slice(0, 120) || "a message" : "Original message was deleted"));
   }

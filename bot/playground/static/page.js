@@ -121,8 +121,10 @@ function surroundings() {
   );
   find("members").replaceChildren(
     ...room.members.map((member) => {
-      const status = member.bot && !room.online ? "offline" : "online";
-      const note = member.bot ? room.activity ?? (room.online ? "" : "offline") : member.player && member.moderator ? "moderator" : "";
+      const here = member.bot ? room.online : member.player;
+      const status = here ? "online" : "offline";
+      const role = member.player ? member.moderator && "moderator" : "owns the server";
+      const note = member.bot ? (room.online ? room.activity : "offline") : role;
       return element("li", { class: status }, avatar(member), element("span", { class: "who" }, member.name, member.bot && element("span", { class: "tag" }, "APP"), note && element("small", {}, note)));
     }),
   );
@@ -176,13 +178,15 @@ function welcome() {
     ? ["Type ", element("kbd", {}, ready ? "/story" : "/"), ready ? " to ask for a story, or begin one yourself: " : " to see what the bot can do."]
     : ["No bot is connected yet. It appears in the list of members when it is."];
   const example = "/story In the year";
+  const moderator = room.members.find((member) => member.player && member.moderator);
+  const you = room.me === moderator ? `You are ${room.me.name}, a moderator` : `You are ${room.me.name}; ${moderator.name} is a moderator`;
   return element(
     "li",
     { class: "welcome" },
     element("span", { class: "big-hash", "aria-hidden": "true" }, "#"),
     element("h2", {}, `Welcome to #${room.channel.name}`),
     element("p", {}, ...tell, room.online && ready && element("button", { class: "try", data: { try: "" }, on: { click: () => composer.write(example) } }, example)),
-    element("p", { class: "quiet" }, `You are ${room.me.name}. Become somebody else with the faces at the top; ${room.members.find((one) => one.player && one.moderator)?.name ?? "one"} is a moderator.`),
+    element("p", { class: "quiet" }, `${you}. Become somebody else with the faces at the top.`),
   );
 }
 
