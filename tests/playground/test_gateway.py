@@ -204,3 +204,14 @@ async def test_privileged_intents_are_refused_unless_allowed(playground: Playgro
     with pytest.raises(discord.PrivilegedIntentsRequired):
         async with connected(playground, EchoBot(intents=discord.Intents.all())):
             pass
+
+
+async def test_a_client_that_reads_too_slowly_is_sent_away(
+    playground: Playground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.playground.sessions._UNREAD", 10)
+    async with wired(playground) as wire:
+        await wire.identify(playground.token)
+        for _ in range(20):
+            playground.gateway.dispatch("TYPING_START", {})
+        assert await wire.closed() == aiohttp.WSCloseCode.TRY_AGAIN_LATER

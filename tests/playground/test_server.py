@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from bot.playground import Playground, PlaygroundError
+from bot.playground.limits import MessageBody
 from tests.playground.echo_bot import EchoBot, connected
 from tests.playground.visitor import visiting
 
@@ -88,6 +89,21 @@ async def test_nonsense_from_the_page_is_answered_and_survived(playground: Playg
         too_long = await haru.ask(do="say", content="x" * 2001)
         assert "Invalid Form Body" in too_long["error"]
         assert "error" not in await haru.ask(do="say", content="still there")
+
+
+async def test_a_page_that_falls_behind_is_sent_away_and_then_sees_everything(
+    playground: Playground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.playground.actions._UNREAD", 10)
+    channel, author = next(iter(playground.world.channels)), playground.world.bot
+    async with visiting(playground) as haru:
+        for number in range(20):
+            playground.messages.create(channel, author, MessageBody(content=str(number)))
+        while (await haru._socket.receive(timeout=10)).type is aiohttp.WSMsgType.TEXT:
+            pass
+        assert haru._socket.closed
+    async with visiting(playground) as haru:
+        assert len(haru.room["messages"]) == 20
 
 
 async def test_members_delete_their_own_and_moderators_any(playground: Playground) -> None:
