@@ -1,6 +1,16 @@
 // The commands that are on offer, and what a typed line says to them.
 
-export const TYPE_NAMES = { 3: "text", 4: "whole number", 5: "true or false", 6: "member", 7: "channel", 8: "role", 9: "member or role", 10: "number", 11: "file" };
+export const TYPE_NAMES = {
+  3: "text",
+  4: "whole number",
+  5: "true or false",
+  6: "member",
+  7: "channel",
+  8: "role",
+  9: "member or role",
+  10: "number",
+  11: "file",
+};
 
 /** One entry for each thing that can be run: a command, or each of its subcommands. */
 export function entries(commands) {
@@ -10,7 +20,13 @@ export function entries(commands) {
     const inner = options.filter((option) => option.type <= 2);
     for (const option of inner) walk(command, option, [...path, option.name]);
     if (!inner.length) {
-      found.push({ id: command.id, path, name: [command.name, ...path].join(" "), description: part.description, options });
+      found.push({
+        id: command.id,
+        path,
+        name: [command.name, ...path].join(" "),
+        description: part.description,
+        options,
+      });
     }
   };
   for (const command of commands.filter((one) => one.type === 1)) walk(command, command, []);
@@ -23,7 +39,9 @@ export function matching(all, line) {
   const exact = named(all, line);
   if (exact && typed.length > exact.name.length) return [exact];
   const begins = all.filter((entry) => entry.name.startsWith(typed));
-  const holds = all.filter((entry) => !entry.name.startsWith(typed) && entry.name.includes(typed.trim()));
+  const holds = all.filter(
+    (entry) => !entry.name.startsWith(typed) && entry.name.includes(typed.trim()),
+  );
   return [...begins, ...holds];
 }
 
@@ -39,7 +57,9 @@ export function typedValues(entry, line) {
   const rest = line.slice(entry.name.length + 1).trim();
   if (!rest) return {};
   const names = entry.options.map((option) => option.name);
-  const pairs = [...rest.matchAll(/(?:^|\s)([\p{L}\p{N}_'-]+):/gu)].filter((match) => names.includes(match[1]));
+  const pairs = [...rest.matchAll(/(?:^|\s)([\p{L}\p{N}_'-]+):/gu)].filter((match) =>
+    names.includes(match[1]),
+  );
   const values = {};
   const lead = rest.slice(0, pairs[0]?.index ?? rest.length).trim();
   const first = entry.options.find((option) => option.type === 3) ?? entry.options[0];

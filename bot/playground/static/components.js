@@ -18,13 +18,25 @@ export function componentRows(message, room, use) {
     failed.hidden = !error;
   };
   const rows = message.components.map((row) =>
-    element("div", { class: "row" }, ...row.components.map((component) => (component.type === 2 ? button(component, act) : select(component, room, act)))),
+    element(
+      "div",
+      { class: "row" },
+      ...row.components.map((component) =>
+        component.type === 2 ? button(component, act) : select(component, room, act),
+      ),
+    ),
   );
   return [element("div", { class: "components" }, ...rows, failed)];
 }
 
 function face(component) {
-  const emoji = component.emoji && element("span", { class: "emoji" }, component.emoji.id ? `:${component.emoji.name}:` : component.emoji.name);
+  const emoji =
+    component.emoji &&
+    element(
+      "span",
+      { class: "emoji" },
+      component.emoji.id ? `:${component.emoji.name}:` : component.emoji.name,
+    );
   return [emoji, component.label && element("span", {}, component.label)];
 }
 
@@ -32,7 +44,12 @@ function button(component, act) {
   const look = `button ${STYLES[component.style]}`;
   if (component.style === 5) {
     const address = /^https?:\/\//.test(component.url) ? component.url : "#";
-    return element("a", { class: look, href: address, target: "_blank", rel: "noopener noreferrer" }, ...face(component), element("span", { "aria-hidden": "true" }, "↗"));
+    return element(
+      "a",
+      { class: look, href: address, target: "_blank", rel: "noopener noreferrer" },
+      ...face(component),
+      element("span", { "aria-hidden": "true" }, "↗"),
+    );
   }
   const node = element(
     "button",
@@ -65,23 +82,73 @@ export function selectField(component, room, chosen) {
   const options = offered(component, room);
   const hint = component.placeholder ?? "Make a selection";
   if (component.max_values > 1) return several(component, options, hint, chosen);
-  const none = element("option", { value: "", disabled: component.min_values > 0, selected: true }, hint);
+  const none = element(
+    "option",
+    { value: "", disabled: component.min_values > 0, selected: true },
+    hint,
+  );
   const choices = options.map((option) =>
-    element("option", { value: option.value, selected: option.default, title: option.description ?? "" }, [option.emoji?.id ? "" : option.emoji?.name, option.label, option.description && `— ${option.description}`].filter(Boolean).join(" ")),
+    element(
+      "option",
+      { value: option.value, selected: option.default, title: option.description ?? "" },
+      [
+        option.emoji?.id ? "" : option.emoji?.name,
+        option.label,
+        option.description && `— ${option.description}`,
+      ]
+        .filter(Boolean)
+        .join(" "),
+    ),
   );
   const pick = () => chosen(node.value ? [node.value] : []);
-  const node = element("select", { class: "select", disabled: component.disabled, data: { customId: component.custom_id }, "aria-label": hint, on: { change: pick } }, none, ...choices);
+  const node = element(
+    "select",
+    {
+      class: "select",
+      disabled: component.disabled,
+      data: { customId: component.custom_id },
+      "aria-label": hint,
+      on: { change: pick },
+    },
+    none,
+    ...choices,
+  );
   return node;
 }
 
 function several(component, options, hint, chosen) {
   const boxes = options.map((option) =>
-    element("label", { class: "choice" }, element("input", { type: "checkbox", value: option.value, checked: option.default }), element("span", {}, option.label, option.description && element("small", {}, option.description))),
+    element(
+      "label",
+      { class: "choice" },
+      element("input", { type: "checkbox", value: option.value, checked: option.default }),
+      element(
+        "span",
+        {},
+        option.label,
+        option.description && element("small", {}, option.description),
+      ),
+    ),
   );
   const done = () => {
     node.open = false;
     chosen([...node.querySelectorAll("input:checked")].map((box) => box.value));
   };
-  const node = element("details", { class: "select several", data: { customId: component.custom_id } }, element("summary", {}, hint), ...boxes, element("button", { type: "button", class: "button secondary", disabled: component.disabled, on: { click: done } }, "Done"));
+  const node = element(
+    "details",
+    { class: "select several", data: { customId: component.custom_id } },
+    element("summary", {}, hint),
+    ...boxes,
+    element(
+      "button",
+      {
+        type: "button",
+        class: "button secondary",
+        disabled: component.disabled,
+        on: { click: done },
+      },
+      "Done",
+    ),
+  );
   return node;
 }

@@ -54,7 +54,10 @@ export class Composer {
     this.text.style.height = "auto";
     this.text.style.height = `${this.text.scrollHeight}px`;
     const line = this.text.value;
-    this.#found = line.startsWith("/") && !line.includes("\n") ? matching(this.#entries, line).slice(0, 25) : [];
+    this.#found =
+      line.startsWith("/") && !line.includes("\n")
+        ? matching(this.#entries, line).slice(0, 25)
+        : [];
     this.#marked = 0;
     this.#show();
   }
@@ -73,15 +76,28 @@ export class Composer {
           class: "command",
           ariaSelected: String(index === this.#marked),
           data: { command: entry.name },
-          on: { pointerdown: (event) => (event.preventDefault(), this.pick(entry)), pointerenter: () => this.#mark(index) },
+          on: {
+            pointerdown: (event) => (event.preventDefault(), this.pick(entry)),
+            pointerenter: () => this.#mark(index),
+          },
         },
         element("strong", {}, `/${entry.name}`),
-        ...entry.options.map((option) => element("span", { class: `slot${option.required ? " needed" : ""}` }, option.name)),
+        ...entry.options.map((option) =>
+          element("span", { class: `slot${option.required ? " needed" : ""}` }, option.name),
+        ),
         element("small", {}, entry.description),
       ),
     );
-    const empty = element("p", { class: "none" }, this.#entries.length ? "No command begins like this." : "No commands yet: the bot has not registered any.");
-    this.list.replaceChildren(items.length ? element("ul", { role: "listbox", "aria-label": "Commands" }, ...items) : empty);
+    const empty = element(
+      "p",
+      { class: "none" },
+      this.#entries.length
+        ? "No command begins like this."
+        : "No commands yet: the bot has not registered any.",
+    );
+    this.list.replaceChildren(
+      items.length ? element("ul", { role: "listbox", "aria-label": "Commands" }, ...items) : empty,
+    );
     if (items.length) this.text.setAttribute("aria-activedescendant", `command-${this.#marked}`);
   }
 
@@ -105,7 +121,8 @@ export class Composer {
     else if (event.key === "Escape" && !this.list.hidden) this.#close();
     else if (open && event.key === "Tab" && !event.shiftKey) this.pick(this.#found[this.#marked]);
     else if (open && event.key === "ArrowDown") this.#mark((this.#marked + 1) % this.#found.length);
-    else if (open && event.key === "ArrowUp") this.#mark((this.#marked + this.#found.length - 1) % this.#found.length);
+    else if (open && event.key === "ArrowUp")
+      this.#mark((this.#marked + this.#found.length - 1) % this.#found.length);
     else return;
     event.preventDefault();
   }
@@ -136,9 +153,14 @@ export class Composer {
   /** Open the form of a command. */
   pick(entry, values = typedValues(entry, this.#lineFor(entry)), error = "", focus = null) {
     this.#clear();
-    const given = () => Object.fromEntries(fields.map((field) => [field.name, field.value()]).filter(([, value]) => value !== ""));
+    const given = () =>
+      Object.fromEntries(
+        fields.map((field) => [field.name, field.value()]).filter(([, value]) => value !== ""),
+      );
     const suggest = async (name) => (await this.suggest(entry, given(), name)).choices ?? null;
-    const fields = entry.options.map((option) => optionField(option, { room: this.room, value: values[option.name], suggest }));
+    const fields = entry.options.map((option) =>
+      optionField(option, { room: this.room, value: values[option.name], suggest }),
+    );
     const failed = element("p", { class: "failed", role: "alert", hidden: !error }, error);
     const runButton = element("button", { class: "button primary", data: { run: "" } }, "Send");
     const fail = (sentence, name) => {
@@ -163,15 +185,36 @@ export class Composer {
       this.text.focus();
     };
     this.form.replaceChildren(
-      element("header", {}, element("strong", { class: "chip" }, `/${entry.name}`), element("span", {}, entry.description)),
+      element(
+        "header",
+        {},
+        element("strong", { class: "chip" }, `/${entry.name}`),
+        element("span", {}, entry.description),
+      ),
       element("div", { class: "fields" }, ...fields.map((field) => field.node)),
       failed,
-      element("div", { class: "form-buttons" }, element("button", { type: "button", class: "button plain", on: { click: () => (this.close(), this.text.focus()) } }, "Cancel"), runButton),
+      element(
+        "div",
+        { class: "form-buttons" },
+        element(
+          "button",
+          {
+            type: "button",
+            class: "button plain",
+            on: { click: () => (this.close(), this.text.focus()) },
+          },
+          "Cancel",
+        ),
+        runButton,
+      ),
     );
     this.form.dataset.form = entry.name;
     this.form.hidden = false;
     this.composer.hidden = true;
-    const first = fields.find((field) => field.name === focus) ?? fields.find((field) => !field.value()) ?? fields[0];
+    const first =
+      fields.find((field) => field.name === focus) ??
+      fields.find((field) => !field.value()) ??
+      fields[0];
     (first?.input ?? runButton).focus();
   }
 

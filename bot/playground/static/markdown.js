@@ -6,14 +6,20 @@ const INLINE = [
   [/^\\([\\*_~|`>#[\]()<-])/, (match) => match[1]],
   [/^``(.+?)``/s, (match) => element("code", {}, match[1])],
   [/^`([^`\n]+)`/, (match) => element("code", {}, match[1])],
-  [/^\*\*\*(.+?)\*\*\*/s, (match, room) => element("strong", {}, element("em", {}, inline(match[1], room)))],
+  [
+    /^\*\*\*(.+?)\*\*\*/s,
+    (match, room) => element("strong", {}, element("em", {}, inline(match[1], room))),
+  ],
   [/^\*\*(.+?)\*\*(?!\*)/s, (match, room) => element("strong", {}, inline(match[1], room))],
   [/^__(.+?)__(?!_)/s, (match, room) => element("u", {}, inline(match[1], room))],
   [/^\*(?=\S)(.+?\S|\S)\*(?!\*)/s, (match, room) => element("em", {}, inline(match[1], room))],
   [/^_(?=\S)(.+?\S|\S)_(?!\w)/s, (match, room) => element("em", {}, inline(match[1], room))],
   [/^~~(.+?)~~/s, (match, room) => element("s", {}, inline(match[1], room))],
   [/^\|\|(.+?)\|\|/s, (match, room) => spoiler(inline(match[1], room))],
-  [/^\[([^\]\n]+)\]\((https?:\/\/[^\s)]+)\)/, (match, room) => link(match[2], inline(match[1], room))],
+  [
+    /^\[([^\]\n]+)\]\((https?:\/\/[^\s)]+)\)/,
+    (match, room) => link(match[2], inline(match[1], room)),
+  ],
   [/^<(https?:\/\/[^\s>]+)>/, (match) => link(match[1], match[1])],
   [/^https?:\/\/[^\s<>]*[^\s<>.,:;"')\]*_~|]/, (match) => link(match[0], match[0])],
   [/^<t:(-?\d{1,13})(?::([tTdDfFR]))?>/, (match) => moment(Number(match[1]), match[2])],
@@ -69,11 +75,16 @@ function blockAt(lines, room) {
   if (heading) return [element(`h${heading[1].length + 2}`, {}, inline(heading[2], room)), 1];
   const small = /^-# (.+)/.exec(line);
   if (small) return [element("small", { class: "subtext" }, inline(small[1], room)), 1];
-  for (const [tag, item] of [["ul", /^ {0,2}[-*] (.+)/], ["ol", /^ {0,2}\d+\. (.+)/]]) {
+  for (const [tag, item] of [
+    ["ul", /^ {0,2}[-*] (.+)/],
+    ["ol", /^ {0,2}\d+\. (.+)/],
+  ]) {
     const after = lines.findIndex((one) => !item.test(one));
     const count = after < 0 ? lines.length : after;
     if (count) {
-      const items = lines.slice(0, count).map((one) => element("li", {}, inline(item.exec(one)[1], room)));
+      const items = lines
+        .slice(0, count)
+        .map((one) => element("li", {}, inline(item.exec(one)[1], room)));
       const list = element(tag, {}, ...items);
       if (tag === "ol") list.start = Number.parseInt(line, 10);
       return [list, count];
@@ -87,7 +98,9 @@ export function inline(text, room) {
   const fragment = document.createDocumentFragment();
   let rest = text;
   while (rest) {
-    const found = INLINE.map(([pattern, build]) => [pattern.exec(rest), build]).find(([match]) => match);
+    const found = INLINE.map(([pattern, build]) => [pattern.exec(rest), build]).find(
+      ([match]) => match,
+    );
     const match = found ? found[0] : ORDINARY.exec(rest);
     fragment.append(found ? found[1](match, room) : match[0]);
     rest = rest.slice(match[0].length);
@@ -114,7 +127,13 @@ function spoiler(content) {
   };
   const node = element(
     "span",
-    { class: "spoiler", role: "button", tabIndex: 0, "aria-label": "Spoiler", on: { click: reveal, keydown: reveal } },
+    {
+      class: "spoiler",
+      role: "button",
+      tabIndex: 0,
+      "aria-label": "Spoiler",
+      on: { click: reveal, keydown: reveal },
+    },
     element("span", {}, content),
   );
   return node;
@@ -133,12 +152,23 @@ function moment(seconds, style = "f") {
   const date = new Date(seconds * 1000);
   if (Number.isNaN(date.getTime())) return String(seconds);
   const text = style === "R" ? ago(seconds) : date.toLocaleString([], STYLES[style]);
-  return element("time", { dateTime: date.toISOString(), title: date.toLocaleString(), class: "moment" }, text);
+  return element(
+    "time",
+    { dateTime: date.toISOString(), title: date.toLocaleString(), class: "moment" },
+    text,
+  );
 }
 
 function ago(seconds) {
   const away = seconds - Date.now() / 1000;
-  const units = [["year", 31536000], ["month", 2592000], ["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
+  const units = [
+    ["year", 31536000],
+    ["month", 2592000],
+    ["day", 86400],
+    ["hour", 3600],
+    ["minute", 60],
+    ["second", 1],
+  ];
   const [unit, size] = units.find(([, length]) => Math.abs(away) >= length) ?? units.at(-1);
   return new Intl.RelativeTimeFormat([], { numeric: "auto" }).format(Math.round(away / size), unit);
 }

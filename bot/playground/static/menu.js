@@ -8,15 +8,19 @@ const EPHEMERAL = 1 << 6;
 
 /** The button of the menu; the menu itself is built when it opens. */
 export function messageMenu(message, author, { room, run, remove }) {
-  const button = element("button", {
-    class: "more",
-    type: "button",
-    "aria-label": "More for this message",
-    "aria-haspopup": "menu",
-    "aria-expanded": "false",
-    data: { more: message.id },
-    on: { click: () => (holder.querySelector(".menu") ? close() : open()) },
-  }, "⋯");
+  const button = element(
+    "button",
+    {
+      class: "more",
+      type: "button",
+      "aria-label": "More for this message",
+      "aria-haspopup": "menu",
+      "aria-expanded": "false",
+      data: { more: message.id },
+      on: { click: () => (holder.querySelector(".menu") ? close() : open()) },
+    },
+    "⋯",
+  );
   const holder = element("div", { class: "more-holder" }, button);
 
   const close = () => {
@@ -26,19 +30,28 @@ export function messageMenu(message, author, { room, run, remove }) {
   };
   const outside = (event) => holder.contains(event.target) || close();
   const item = (label, act, data) =>
-    element("button", { role: "menuitem", type: "button", data, on: { click: () => (close(), act()) } }, label);
+    element(
+      "button",
+      { role: "menuitem", type: "button", data, on: { click: () => (close(), act()) } },
+      label,
+    );
 
   const open = () => {
     const items = room.commands.flatMap((command) => {
       const data = { menuCommand: command.name };
-      if (command.type === MESSAGE) return [item(command.name, () => run(command, { message: message.id }), data)];
-      if (command.type === USER) return [item(`${command.name} · ${author.name}`, () => run(command, { member: author.id }), data)];
+      if (command.type === MESSAGE)
+        return [item(command.name, () => run(command, { message: message.id }), data)];
+      if (command.type === USER)
+        return [
+          item(`${command.name} · ${author.name}`, () => run(command, { member: author.id }), data),
+        ];
       return [];
     });
     if (items.length) items.unshift(element("p", { class: "menu-title" }, "Apps"));
     items.push(item("Copy text", () => navigator.clipboard?.writeText(textOf(message))));
     const mine = author.id === room.me.id || room.me.moderator;
-    if (mine && !(message.flags & EPHEMERAL)) items.push(item("Delete message", () => remove(message), { delete: message.id }));
+    if (mine && !(message.flags & EPHEMERAL))
+      items.push(item("Delete message", () => remove(message), { delete: message.id }));
     const menu = element("div", { class: "menu", role: "menu", on: { keydown: keys } }, ...items);
     holder.append(menu);
     const room_below = window.innerHeight - button.getBoundingClientRect().bottom;
@@ -65,5 +78,7 @@ export function messageMenu(message, author, { room, run, remove }) {
 }
 
 function textOf(message) {
-  return [message.content, ...message.embeds.flatMap((embed) => [embed.title, embed.description])].filter(Boolean).join("\n");
+  return [message.content, ...message.embeds.flatMap((embed) => [embed.title, embed.description])]
+    .filter(Boolean)
+    .join("\n");
 }

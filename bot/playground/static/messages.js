@@ -1,5 +1,6 @@
 // The channel's messages: each one an element that is built anew when the message changes.
 
+import { embedCard, fileCard } from "./attached.js";
 import { componentRows } from "./components.js";
 import { avatar, clock, element } from "./dom.js";
 import { markdown } from "./markdown.js";
@@ -51,7 +52,8 @@ export class MessageList {
       old.replaceWith(node);
       this.#shown.set(message.id, node);
       this.#regroup();
-      if (inside && focused) node.querySelector(`[data-custom-id="${CSS.escape(focused)}"]`)?.focus();
+      if (inside && focused)
+        node.querySelector(`[data-custom-id="${CSS.escape(focused)}"]`)?.focus();
     } else if (kind === "created") this.#append(message);
     this.#welcome();
     if (pinned) this.toEnd();
@@ -61,12 +63,28 @@ export class MessageList {
   /** A line that only this page knows of: a command on its way, or one that failed. */
   notice(header, text, kind) {
     const dismiss = () => node.remove();
-    const hint = element("p", { class: "only-you" }, "Only you can see this · ", element("button", { class: "link", data: { dismiss: "" }, on: { click: dismiss } }, "Dismiss message"));
+    const hint = element(
+      "p",
+      { class: "only-you" },
+      "Only you can see this · ",
+      element(
+        "button",
+        { class: "link", data: { dismiss: "" }, on: { click: dismiss } },
+        "Dismiss message",
+      ),
+    );
     const node = element(
       "li",
       { class: `message notice ${kind}`, data: { notice: kind } },
       avatar(this.room.bot),
-      element("div", { class: "body" }, usedLine(this.room, this.room.me, header), nameLine(this.room.bot, new Date()), element("p", { class: "content", role: kind === "failed" ? "alert" : null }, text), kind === "failed" && hint),
+      element(
+        "div",
+        { class: "body" },
+        usedLine(this.room, this.room.me, header),
+        nameLine(this.room.bot, new Date()),
+        element("p", { class: "content", role: kind === "failed" ? "alert" : null }, text),
+        kind === "failed" && hint,
+      ),
     );
     this.list.append(node);
     this.toEnd();
@@ -132,7 +150,12 @@ export class MessageList {
       element(
         "div",
         { class: "body" },
-        message.interaction && usedLine(this.room, this.room.member(message.interaction.user.id), `/${message.interaction.name}`),
+        message.interaction &&
+          usedLine(
+            this.room,
+            this.room.member(message.interaction.user.id),
+            `/${message.interaction.name}`,
+          ),
         message.message_reference && this.#replyLine(message.message_reference),
         nameLine(author, date),
         ...this.#content(message, author),
@@ -147,10 +170,20 @@ export class MessageList {
 
   #content(message, author) {
     if (message.flags & LOADING) {
-      const dots = element("span", { class: "dots", "aria-hidden": "true" }, ...[1, 2, 3].map(() => element("i")));
+      const dots = element(
+        "span",
+        { class: "dots", "aria-hidden": "true" },
+        ...[1, 2, 3].map(() => element("i")),
+      );
       return [element("p", { class: "content thinking" }, dots, ` ${author.name} is thinking…`)];
     }
-    const edited = message.edited_timestamp && element("span", { class: "edited", title: clock(new Date(message.edited_timestamp)) }, "(edited)");
+    const edited =
+      message.edited_timestamp &&
+      element(
+        "span",
+        { class: "edited", title: clock(new Date(message.edited_timestamp)) },
+        "(edited)",
+      );
     if (!message.content) return [];
     const content = element("div", { class: "content" }, markdown(message.content, this.room));
     if (edited) (content.lastElementChild ?? content).append(" ", edited);
@@ -160,13 +193,32 @@ export class MessageList {
   #replyLine(reference) {
     const node = this.#shown.get(reference.message_id);
     const original = node && this.room.member(node.dataset.author);
-    const text = node?.querySelector(".content, .embed-title, .embed-description")?.textContent ?? "";
+    const text =
+      node?.querySelector(".content, .embed-title, .embed-description")?.textContent ?? "";
     const jump = () => node?.scrollIntoView({ block: "center", behavior: "smooth" });
-    return element("p", { class: "used" }, original && avatar(original, "tiny"), original ? element("span", { class: "who" }, original.name) : "", element("button", { class: "link excerpt", on: { click: jump } }, original ? text.slice(0, 120) || "a message" : "Original message was deleted"));
+    return element(
+      "p",
+      { class: "used" },
+      original && avatar(original, "tiny"),
+      original ? element("span", { class: "who" }, original.name) : "",
+      element(
+        "button",
+        { class: "link excerpt", on: { click: jump } },
+        original ? text.slice(0, 120) || "a message" : "Original message was deleted",
+      ),
+    );
   }
 
   #onlyYou(message) {
-    const dismiss = element("button", { class: "link", data: { dismiss: message.id }, on: { click: () => this.actions.delete(message) } }, "Dismiss message");
+    const dismiss = element(
+      "button",
+      {
+        class: "link",
+        data: { dismiss: message.id },
+        on: { click: () => this.actions.delete(message) },
+      },
+      "Dismiss message",
+    );
     return element("p", { class: "only-you" }, "Only you can see this · ", dismiss);
   }
 }
@@ -182,32 +234,12 @@ function nameLine(author, date) {
 }
 
 function usedLine(room, member, what) {
-  return element("p", { class: "used", data: { used: what } }, avatar(member, "tiny"), element("span", { class: "who" }, member.name), " used ", element("span", { class: "mention" }, what));
-}
-
-function embedCard(embed, room) {
-  const titled = (tag, part, text, address) =>
-    element(tag, { class: `embed-${part}` }, address ? element("a", { href: safe(address), target: "_blank", rel: "noopener noreferrer" }, text) : text);
-  const footer = [embed.footer?.text, embed.timestamp && clock(new Date(embed.timestamp))].filter(Boolean).join(" • ");
-  const card = element(
-    "article",
-    { class: "embed" },
-    embed.author && titled("p", "author", embed.author.name, embed.author.url),
-    embed.title && titled("h3", "title", embed.title, embed.url),
-    embed.description && element("div", { class: "embed-description" }, markdown(embed.description, room)),
-    embed.fields?.length > 0 &&
-      element("dl", { class: "embed-fields" }, ...embed.fields.map((one) => element("div", { class: one.inline ? "inline" : "" }, element("dt", {}, one.name), element("dd", {}, markdown(one.value, room))))),
-    footer && element("p", { class: "embed-footer" }, footer),
+  return element(
+    "p",
+    { class: "used", data: { used: what } },
+    avatar(member, "tiny"),
+    element("span", { class: "who" }, member.name),
+    " used ",
+    element("span", { class: "mention" }, what),
   );
-  if (embed.color !== undefined) card.style.setProperty("--embed", `#${embed.color.toString(16).padStart(6, "0")}`);
-  return card;
-}
-
-function safe(address) {
-  return /^https?:\/\//.test(address) ? address : "#";
-}
-
-function fileCard(file) {
-  const size = file.size < 1024 ? `${file.size} bytes` : `${(file.size / 1024).toFixed(1)} KB`;
-  return element("a", { class: "file", href: safe(file.url), download: file.filename, data: { file: file.filename } }, element("strong", {}, file.filename), element("span", {}, size));
 }

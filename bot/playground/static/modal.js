@@ -28,12 +28,26 @@ export class Modal {
     };
     const form = element(
       "form",
-      { data: { modal: modal.custom_id }, noValidate: true, autocomplete: "off", on: { submit: send } },
+      {
+        data: { modal: modal.custom_id },
+        noValidate: true,
+        autocomplete: "off",
+        on: { submit: send },
+      },
       element("h2", { id: "modal-title" }, modal.title),
       element("p", { class: "modal-from" }, `This form goes to ${this.room.bot.name}.`),
       ...fields,
       failed,
-      element("div", { class: "modal-buttons" }, element("button", { type: "button", class: "button plain", on: { click: () => this.dialog.close() } }, "Cancel"), element("button", { class: "button primary", data: { submit: "" } }, "Submit")),
+      element(
+        "div",
+        { class: "modal-buttons" },
+        element(
+          "button",
+          { type: "button", class: "button plain", on: { click: () => this.dialog.close() } },
+          "Cancel",
+        ),
+        element("button", { class: "button primary", data: { submit: "" } }, "Submit"),
+      ),
     );
     this.dialog.setAttribute("aria-labelledby", "modal-title");
     this.dialog.replaceChildren(form);
@@ -50,14 +64,23 @@ export class Modal {
     return element(
       "div",
       { class: "field" },
-      element("label", { for: id }, label, required && element("span", { class: "required", title: "Required" }, " *")),
+      element(
+        "label",
+        { for: id },
+        label,
+        required && element("span", { class: "required", title: "Required" }, " *"),
+      ),
       part.description && element("small", {}, part.description),
-      component.type === 4 ? textField(component, id, required, read) : this.#select(component, id, read),
+      component.type === 4
+        ? textField(component, id, required, read)
+        : this.#select(component, id, read),
     );
   }
 
   #select(component, id, read) {
-    let values = (component.options ?? []).filter((option) => option.default).map((option) => option.value);
+    let values = (component.options ?? [])
+      .filter((option) => option.default)
+      .map((option) => option.value);
     const node = selectField(component, this.room, (picked) => (values = picked));
     node.id = id;
     node.removeAttribute("aria-label"); // here the field's label names it

@@ -9,19 +9,38 @@ const LISTED = { 6: "members", 7: "channels", 8: "roles", 9: "mentionables" };
 /** The field of one option; `value()` reads it. `suggest(name)` resolves to choices or null. */
 export function optionField(option, { room, value = "", suggest }) {
   const id = `option-${option.name}`;
-  const label = element("label", { for: id }, option.name, option.required && element("span", { class: "required", title: "Required" }, " *"));
-  const hint = element("small", { id: `${id}-hint` }, [option.description, TYPE_NAMES[option.type]].filter((text) => text && text !== "…").join(" · "));
+  const label = element(
+    "label",
+    { for: id },
+    option.name,
+    option.required && element("span", { class: "required", title: "Required" }, " *"),
+  );
+  const hint = element(
+    "small",
+    { id: `${id}-hint` },
+    [option.description, TYPE_NAMES[option.type]]
+      .filter((text) => text && text !== "…")
+      .join(" · "),
+  );
   const { input, extra = null, read } = control(option, { id, room, value, suggest });
   input.id = id;
   input.dataset.option = option.name;
   input.setAttribute("aria-describedby", hint.id);
   input.setAttribute("aria-required", String(Boolean(option.required)));
-  return { name: option.name, input, value: read, node: element("div", { class: "field" }, label, input, extra, hint) };
+  return {
+    name: option.name,
+    input,
+    value: read,
+    node: element("div", { class: "field" }, label, input, extra, hint),
+  };
 }
 
 function control(option, { id, room, value, suggest }) {
   if (option.choices?.length) {
-    const choices = option.choices.map((choice) => ({ value: String(choice.value), label: choice.name }));
+    const choices = option.choices.map((choice) => ({
+      value: String(choice.value),
+      label: choice.name,
+    }));
     const picked = choices.find((choice) => [choice.value, choice.label].includes(value));
     return listed(choices, picked?.value ?? "", option);
   }
@@ -34,7 +53,13 @@ function control(option, { id, room, value, suggest }) {
     const picked = choices.find((choice) => [choice.value, choice.label].includes(value));
     return listed(choices, picked?.value ?? "", option);
   }
-  const input = element("input", { type: "text", value, spellcheck: option.type === 3, disabled: option.type === 11, autocomplete: "off" });
+  const input = element("input", {
+    type: "text",
+    value,
+    spellcheck: option.type === 3,
+    disabled: option.type === 11,
+    autocomplete: "off",
+  });
   if (option.type === 4) input.inputMode = "numeric";
   if (option.type === 10) input.inputMode = "decimal";
   if (option.max_length) input.maxLength = option.max_length;
@@ -48,13 +73,26 @@ function control(option, { id, room, value, suggest }) {
 
 function listed(choices, value, option) {
   const none = element("option", { value: "" }, option.required ? "Choose…" : "—");
-  const input = element("select", {}, none, ...choices.map((choice) => element("option", { value: choice.value, selected: choice.value === value }, choice.label)));
+  const input = element(
+    "select",
+    {},
+    none,
+    ...choices.map((choice) =>
+      element("option", { value: choice.value, selected: choice.value === value }, choice.label),
+    ),
+  );
   return { input, read: () => input.value };
 }
 
 /** A text field whose suggestions come from the bot while one types. */
 function suggested(option, input, id, suggest) {
-  const list = element("ul", { class: "suggestions", role: "listbox", id: `${id}-list`, "aria-label": `Suggestions for ${option.name}`, hidden: true });
+  const list = element("ul", {
+    class: "suggestions",
+    role: "listbox",
+    id: `${id}-list`,
+    "aria-label": `Suggestions for ${option.name}`,
+    hidden: true,
+  });
   let choices = []; // what the bot said last
   let picked = null;
   let timer = 0;
@@ -82,7 +120,18 @@ function suggested(option, input, id, suggest) {
   };
   const show = (shown) => {
     list.replaceChildren(
-      ...shown.map((choice) => element("li", { role: "option", ariaSelected: "false", data: { suggestion: String(choice.value) }, on: { pointerdown: (event) => (event.preventDefault(), pick(choice)) } }, choice.name)),
+      ...shown.map((choice) =>
+        element(
+          "li",
+          {
+            role: "option",
+            ariaSelected: "false",
+            data: { suggestion: String(choice.value) },
+            on: { pointerdown: (event) => (event.preventDefault(), pick(choice)) },
+          },
+          choice.name,
+        ),
+      ),
     );
     list.marked = () => shown[[...list.children].findIndex((item) => item.ariaSelected === "true")];
     list.hidden = !shown.length;
@@ -106,12 +155,17 @@ function suggested(option, input, id, suggest) {
   input.addEventListener("blur", close);
   input.addEventListener("keydown", (event) => {
     if (list.hidden) return;
-    if (event.key === "ArrowDown" || event.key === "ArrowUp") mark(event.key === "ArrowDown" ? 1 : -1);
+    if (event.key === "ArrowDown" || event.key === "ArrowUp")
+      mark(event.key === "ArrowDown" ? 1 : -1);
     else if (event.key === "Enter" && list.marked()) pick(list.marked());
     else if (event.key === "Escape") close();
     else return;
     event.preventDefault();
     event.stopPropagation();
   });
-  return { input, extra: list, read: () => (picked && picked.name === input.value ? String(picked.value) : input.value) };
+  return {
+    input,
+    extra: list,
+    read: () => (picked && picked.name === input.value ? String(picked.value) : input.value),
+  };
 }

@@ -6,34 +6,11 @@ import { Live } from "./live.js";
 import { MessageList } from "./messages.js";
 import { Modal } from "./modal.js";
 import { messageMenu } from "./menu.js";
+import { room } from "./room.js";
 
 const find = (id) => document.getElementById(id);
-const UNKNOWN = { id: "0", username: "unknown", name: "Unknown", color: "#5c6370", bot: false };
 const TYPING = 8000;
 const NARROW = window.matchMedia("(max-width: 760px)");
-
-/** Who and what is here: what the server last said. */
-const room = {
-  members: [],
-  roles: [],
-  channels: [],
-  commands: [],
-  online: false,
-  me: UNKNOWN,
-  bot: { ...UNKNOWN, name: "The bot", bot: true },
-  channel: { name: "" },
-  member: (id) => room.members.find((member) => member.id === id) ?? UNKNOWN,
-  memberName: (id) => room.member(id).name.toLowerCase(),
-  roleName: (id) => room.roles.find((role) => role.id === id)?.name.replace(/^@/, "") ?? "unknown",
-  channelName: (id) => room.channels.find((channel) => channel.id === id)?.name ?? "unknown",
-  /** The members, roles or channels as the options of a list. */
-  named(kind) {
-    const members = room.members.map((member) => ({ value: member.id, label: member.name }));
-    const roles = room.roles.map((role) => ({ value: role.id, label: `@${role.name.replace(/^@/, "")}` }));
-    const channels = room.channels.map((channel) => ({ value: channel.id, label: `#${channel.name}` }));
-    return { members, roles, channels, mentionables: [...members, ...roles] }[kind];
-  },
-};
 
 const address = new URLSearchParams(location.search);
 const place = { as: address.get("as") ?? "", in: address.get("in") ?? "" };
@@ -63,8 +40,10 @@ const composer = new Composer({
   form: find("command-form"),
   room,
   say: (content) => live.ask({ do: "say", content }).then(report),
-  run: (entry, values) => runCommand(`/${entry.name}`, { command: entry.id, path: entry.path, values }),
-  suggest: (entry, values, focus) => live.ask({ do: "suggest", command: entry.id, path: entry.path, values, focus }),
+  run: (entry, values) =>
+    runCommand(`/${entry.name}`, { command: entry.id, path: entry.path, values }),
+  suggest: (entry, values, focus) =>
+    live.ask({ do: "suggest", command: entry.id, path: entry.path, values, focus }),
 });
 const modal = new Modal({
   dialog: find("modal"),
@@ -88,7 +67,8 @@ const shows = {
   message({ change, message }) {
     if (change !== "edited") find("typing").textContent = "";
     messages.change(change, message);
-    if (change === "created") find("said").textContent = `${room.member(message.author.id).name} wrote a message.`;
+    if (change === "created")
+      find("said").textContent = `${room.member(message.author.id).name} wrote a message.`;
   },
   commands({ commands }) {
     room.commands = commands;
@@ -113,10 +93,24 @@ function surroundings() {
   find("guild").textContent = room.guild;
   find("channel-name").textContent = room.channel.name;
   find("topic").textContent = room.channel.topic;
-  find("composer-text").placeholder = `Message #${room.channel.name}${NARROW.matches ? "" : ", or type / for commands"}`;
+  find("composer-text").placeholder =
+    `Message #${room.channel.name}${NARROW.matches ? "" : ", or type / for commands"}`;
   find("channels").replaceChildren(
     ...room.channels.map((channel) =>
-      element("li", {}, element("button", { data: { channel: channel.name }, "aria-current": channel === room.channel && "page", on: { click: () => enter({ in: channel.name }) } }, element("span", { class: "hash", "aria-hidden": "true" }, "#"), channel.name)),
+      element(
+        "li",
+        {},
+        element(
+          "button",
+          {
+            data: { channel: channel.name },
+            "aria-current": channel === room.channel && "page",
+            on: { click: () => enter({ in: channel.name }) },
+          },
+          element("span", { class: "hash", "aria-hidden": "true" }, "#"),
+          channel.name,
+        ),
+      ),
     ),
   );
   find("members").replaceChildren(
@@ -125,27 +119,40 @@ function surroundings() {
       const status = here ? "online" : "offline";
       const role = member.player ? member.moderator && "moderator" : "owns the server";
       const note = member.bot ? (room.online ? room.activity : "offline") : role;
-      return element("li", { class: status }, avatar(member), element("span", { class: "who" }, member.name, member.bot && element("span", { class: "tag" }, "APP"), note && element("small", {}, note)));
+      return element(
+        "li",
+        { class: status },
+        avatar(member),
+        element(
+          "span",
+          { class: "who" },
+          member.name,
+          member.bot && element("span", { class: "tag" }, "APP"),
+          note && element("small", {}, note),
+        ),
+      );
     }),
   );
   find("switcher").replaceChildren(
-    ...room.members.filter((member) => member.player).map((member) =>
-      element(
-        "button",
-        {
-          role: "radio",
-          "aria-checked": String(member === room.me),
-          "aria-label": `${member.name}${member.moderator ? ", moderator" : ""}`,
-          title: `Be ${member.name}${member.moderator ? " (moderator: Manage Server)" : ""}`,
-          tabIndex: member === room.me ? 0 : -1,
-          data: { member: member.username },
-          on: { click: () => enter({ as: member.username }), keydown: turn },
-        },
-        avatar(member, "small"),
-        element("span", { class: "label" }, member.name),
-        member.moderator && element("span", { class: "badge", "aria-hidden": "true" }, "MOD"),
+    ...room.members
+      .filter((member) => member.player)
+      .map((member) =>
+        element(
+          "button",
+          {
+            role: "radio",
+            "aria-checked": String(member === room.me),
+            "aria-label": `${member.name}${member.moderator ? ", moderator" : ""}`,
+            title: `Be ${member.name}${member.moderator ? " (moderator: Manage Server)" : ""}`,
+            tabIndex: member === room.me ? 0 : -1,
+            data: { member: member.username },
+            on: { click: () => enter({ as: member.username }), keydown: turn },
+          },
+          avatar(member, "small"),
+          element("span", { class: "label" }, member.name),
+          member.moderator && element("span", { class: "badge", "aria-hidden": "true" }, "MOD"),
+        ),
       ),
-    ),
   );
   banner();
 }
@@ -155,7 +162,8 @@ function turn(event) {
   if (!step) return;
   event.preventDefault();
   const buttons = [...find("switcher").children];
-  const next = buttons[(buttons.indexOf(event.currentTarget) + step + buttons.length) % buttons.length];
+  const next =
+    buttons[(buttons.indexOf(event.currentTarget) + step + buttons.length) % buttons.length];
   enter({ as: next.dataset.member });
   next.focus();
 }
@@ -167,7 +175,11 @@ function enter(change) {
 
 function banner() {
   const node = find("banner");
-  const text = !connected ? "The playground is not reachable; trying again…" : room.online ? "" : `${room.bot.name} is offline. Its commands work again as soon as it connects.`;
+  const text = !connected
+    ? "The playground is not reachable; trying again…"
+    : room.online
+      ? ""
+      : `${room.bot.name} is offline. Its commands work again as soon as it connects.`;
   node.textContent = text;
   node.hidden = !text;
 }
@@ -175,17 +187,35 @@ function banner() {
 function welcome() {
   const ready = composer.offers("story");
   const tell = room.online
-    ? ["Type ", element("kbd", {}, ready ? "/story" : "/"), ready ? " to ask for a story, or begin one yourself: " : " to see what the bot can do."]
+    ? [
+        "Type ",
+        element("kbd", {}, ready ? "/story" : "/"),
+        ready ? " to ask for a story, or begin one yourself: " : " to see what the bot can do.",
+      ]
     : ["No bot is connected yet. It appears in the list of members when it is."];
   const example = "/story In the year";
   const moderator = room.members.find((member) => member.player && member.moderator);
-  const you = room.me === moderator ? `You are ${room.me.name}, a moderator` : `You are ${room.me.name}; ${moderator.name} is a moderator`;
+  const you =
+    room.me === moderator
+      ? `You are ${room.me.name}, a moderator`
+      : `You are ${room.me.name}; ${moderator.name} is a moderator`;
   return element(
     "li",
     { class: "welcome" },
     element("span", { class: "big-hash", "aria-hidden": "true" }, "#"),
     element("h2", {}, `Welcome to #${room.channel.name}`),
-    element("p", {}, ...tell, room.online && ready && element("button", { class: "try", data: { try: "" }, on: { click: () => composer.write(example) } }, example)),
+    element(
+      "p",
+      {},
+      ...tell,
+      room.online &&
+        ready &&
+        element(
+          "button",
+          { class: "try", data: { try: "" }, on: { click: () => composer.write(example) } },
+          example,
+        ),
+    ),
     element("p", { class: "quiet" }, `${you}. Become somebody else with the faces at the top.`),
   );
 }
@@ -204,8 +234,17 @@ function runMenu(command, target) {
 }
 
 async function use(message, component, values) {
-  const result = await live.ask({ do: "use", message: message.id, custom_id: component.custom_id, values });
-  return report(result.error === "The application did not respond" ? { ...result, error: "This interaction failed" } : result);
+  const result = await live.ask({
+    do: "use",
+    message: message.id,
+    custom_id: component.custom_id,
+    values,
+  });
+  return report(
+    result.error === "The application did not respond"
+      ? { ...result, error: "This interaction failed" }
+      : result,
+  );
 }
 
 function report(result) {
