@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import random
+import socket
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -19,7 +21,7 @@ from tests.generator.small_folders import save_gpt2, save_lstm
 from tests.generator.small_models import byte_level_tokenizer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Coroutine
     from pathlib import Path
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -61,15 +63,16 @@ async def http(address: str) -> AsyncIterator[aiohttp.ClientSession]:
         yield session
 
 
-async def slots_in_use(http: aiohttp.ClientSession) -> int:
+async def occupancy(http: aiohttp.ClientSession) -> tuple[int, int]:
+    """Stories that are told and that wait, of all models together."""
     async with http.get("/health") as response:
         models = (await response.json())["models"].values()
-        return sum(occupancy["slots_in_use"] for occupancy in models)
+    return sum(model["slots_in_use"] for model in models), sum(model["waiting"] for model in models)
 
 
-async def until_slots_in_use(http: aiohttp.ClientSession, count: int) -> None:
+async def until(http: aiohttp.ClientSession, *, told: int, waiting: int) -> None:
     async with asyncio.timeout(20):
-        while await slots_in_use(http) != count:
+        while await occupancy(http) != (told, waiting):
             pass
 
 
@@ -298,9 +301,9 @@ async def test_an_unknown_model_is_not_found(api: openai.AsyncOpenAI) -> None:
 async def test_a_reader_who_leaves_frees_the_slot(http: aiohttp.ClientSession) -> None:
     async with http.post("/v1/completions", json=ENDLESS | {"stream": True}) as response:
         assert (await response.content.readline()).startswith(b"data: ")
-        assert await slots_in_use(http) == 1
+        assert await occupancy(http) == (1, 0)
         response.close()
-    await until_slots_in_use(http, 0)
+    await until(http, told=0, waiting=0)
     async with http.get("/metrics") as response:
         assert 'kataribe_stories_total{end="cut",model="lstm-endless"} 1.0' in await response.text()
 
@@ -314,16 +317,51 @@ async def test_a_reader_of_the_whole_who_leaves_frees_all_slots(
         b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
         b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
     )
-    await until_slots_in_use(http, 4)
+    await until(http, told=4, waiting=2)
     writer.transport.abort()
-    await until_slots_in_use(http, 0)
+    await until(http, told=0, waiting=0)
+
+
+async def test_a_crowd_that_comes_and_goes_leaves_nothing_behind(
+    http: aiohttp.ClientSession,
+) -> None:
+    chance = random.Random(1)
+
+    async def ask(body: dict[str, object], patience: int) -> int:
+        async with http.post("/v1/completions", json=body) as response:
+            for _ in range(patience):
+                if not await response.content.readline():
+                    break
+            else:
+                response.close()
+            return response.status
+
+    def visitor() -> Coroutine[object, object, int]:
+        body: dict[str, object] = {
+            "model": chance.choice(["gpt2-small", "lstm-small"]),
+            "max_tokens": chance.randrange(1, 100),
+            "n": chance.choice([1, 1, 1, 3]),
+            "num_beams": chance.choice([1] * 9 + [2]),
+            "stream": chance.random() < 0.7,
+        }
+        if chance.random() < 0.2:
+            body |= ENDLESS | {"stream": True, "num_beams": 1}
+        return ask(body, patience=chance.randrange(1, 30))
+
+    statuses = [
+        status
+        for _ in range(10)
+        for status in await asyncio.gather(*(visitor() for _ in range(15)))
+    ]
+    assert set(statuses) == {200, 429}
+    await until(http, told=0, waiting=0)
 
 
 async def test_a_stop_string_frees_the_slot(http: aiohttp.ClientSession) -> None:
     body = ENDLESS | {"stop": ["a", "e", "i", "o"]}
     async with http.post("/v1/completions", json=body) as response:
         assert (await response.json())["choices"][0]["finish_reason"] == "stop"
-    await until_slots_in_use(http, 0)
+    await until(http, told=0, waiting=0)
 
 
 async def test_a_full_model_says_when_to_come_again(models: Path) -> None:
@@ -346,30 +384,34 @@ async def test_a_full_model_says_when_to_come_again(models: Path) -> None:
                     await api.completions.create(**asked)
 
 
-async def test_a_slow_reader_misses_nothing(http: aiohttp.ClientSession, address: str) -> None:
-    body = {
-        "model": "gpt2-small",
-        "max_tokens": 400,
-        "min_tokens": 400,
-        "seed": 3,
-        "temperature": 1,
-    }
+async def test_a_slow_reader_misses_nothing_and_delays_nobody(
+    http: aiohttp.ClientSession, address: str
+) -> None:
+    # More than the sockets hold: the server has to keep some until the reader goes on.
+    narrow = socket.socket()
+    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    narrow.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(narrow, ("127.0.0.1", URL(address).port))
+    tokens = 2000
+    body: dict[str, object] = {"model": "lstm-endless", "max_tokens": tokens, "min_tokens": tokens}
+    body |= {"seed": 3, "finish_sentence": False}
     async with http.post("/v1/completions", json=body) as response:
         whole = (await response.json())["choices"][0]["text"]
-    reader, writer = await asyncio.open_connection("127.0.0.1", URL(address).port, limit=256)
+    reader, writer = await asyncio.open_connection(sock=narrow, limit=1024)
     content = json.dumps(body | {"stream": True}).encode()
     writer.write(
         b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
         b"Connection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(content), content)
     )
-    await until_slots_in_use(http, 1)
-    await until_slots_in_use(http, 0)  # told, and hardly any of it read
+    await reader.readuntil(b"\r\n\r\n")
+    await until(http, told=0, waiting=0)  # told to its end, and hardly any of it read
     answer = await reader.read(-1)
     writer.close()
     events = [line for line in answer.split(b"\n") if line.startswith(b"data: {")]
     texts = [json.loads(event.removeprefix(b"data: "))["choices"][0]["text"] for event in events]
     assert "".join(texts) == whole
     assert answer.count(b"data: [DONE]\n\n") == 1
+    assert len(events) < tokens / 2  # what had gathered went out together
 
 
 async def test_a_long_silence_is_broken_by_comments(
@@ -427,7 +469,7 @@ async def test_stories_that_do_not_end_in_time_are_cut_with_an_error(models: Pat
             for beams in ({}, {"num_beams": 2})
         ]
         whole = asyncio.create_task(api.completions.create(**asked, extra_body=body))
-        await until_slots_in_use(http, 2)
+        await until(http, told=2, waiting=1)
         await server.close()
         for stream in streams:
             with pytest.raises(openai.APIError, match="cut") as caught:
