@@ -15,7 +15,7 @@ def main() -> int:
     """Run until told to stop; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m bot.playground", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="a loopback address")
-    parser.add_argument("--port", type=int, default=8888, help="0: any free one")
+    parser.add_argument("--port", type=_port, default=8888, help="0: any free one")
     parser.add_argument("--state", type=Path, help="keep the channel in this file over a restart")
     parser.add_argument(
         "--privileged-intents",
@@ -35,6 +35,12 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65_535:  # noqa: PLR2004  # the largest port
+        raise argparse.ArgumentTypeError(f"{text} is no port: 0 to 65535")
+    return int(text)
 
 
 async def _run(playground: Playground) -> None:

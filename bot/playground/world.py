@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntFlag
 from typing import TYPE_CHECKING
 
@@ -167,21 +167,13 @@ class Channel:
         }
 
 
-@dataclass(slots=True)
 class World:
     """Everyone and every place, by id."""
 
-    bot_name: str = "Kataribe"
-    name: str = "The village square"
-    bot: User = field(init=False)
-    roles: dict[int, Role] = field(init=False)
-    members: dict[int, Member] = field(init=False)
-    channels: dict[int, Channel] = field(init=False)
-    players: tuple[Member, ...] = field(init=False)
-    """The members that a visitor of the page can be."""
+    name = "The village square"
 
-    def __post_init__(self) -> None:
-        self.bot = User(APPLICATION_ID, self.bot_name, self.bot_name, "#b5485d", bot=True)
+    def __init__(self, bot_name: str = "Kataribe") -> None:
+        self.bot = User(APPLICATION_ID, bot_name, bot_name, "#b5485d", bot=True)
         everyone = Role(GUILD_ID, "@everyone", EVERYONE, 0)
         moderator = Role(
             _BORN + 2,
@@ -190,14 +182,17 @@ class World:
             2,
             0xE0A458,
         )
-        own = Role(_BORN + 1, self.bot_name, EVERYONE, 1, bot_id=APPLICATION_ID)
+        own = Role(_BORN + 1, bot_name, EVERYONE, 1, bot_id=APPLICATION_ID)
         self.roles = {role.id: role for role in (everyone, own, moderator)}
 
         owner = self._member(User(_BORN + 20, "toshi", "Toshi", "#5c6370"), administrator=True)
         aoi = self._member(User(_BORN + 21, "aoi", "Aoi", "#4f7cc4"), moderator)
         haru = self._member(User(_BORN + 22, "haru", "Haru", "#4c9a6a"))
         mika = self._member(User(_BORN + 23, "mika", "Mika", "#a869b8"))
+        self.owner = owner.user
+        """Who owns the guild and the application; nobody plays this member."""
         self.players = (aoi, haru, mika)
+        """The members that a visitor of the page can be."""
         everybody = (owner, *self.players, self._member(self.bot, own))
         self.members = {member.user.id: member for member in everybody}
         self.channels = {
@@ -214,11 +209,6 @@ class World:
         for role in roles:
             permissions |= role.permissions
         return Member(user, roles, permissions)
-
-    @property
-    def owner(self) -> User:
-        """Who owns the guild and the application; nobody plays this member."""
-        return next(iter(self.members.values())).user
 
     def guild_payload(self) -> Json:
         """The guild as REST answers it."""
@@ -288,7 +278,7 @@ class World:
         """The bot's application."""
         return {
             "id": str(APPLICATION_ID),
-            "name": self.bot_name,
+            "name": self.bot.name,
             "icon": None,
             "description": "",
             "type": None,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 async def playground() -> AsyncIterator[Playground]:
-    async with Playground(port=0) as playground:
+    async with Playground(port=0, deadline=30) as playground:
         yield playground
 
 

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import discord
 import yarl
 from discord import app_commands, ui
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable
 
     from bot.playground import Playground
 
+T = TypeVar("T")
+
 MODELS = ("gpt2-starter", "lstm-starter")
+
+
+async def soon(awaited: Awaitable[T]) -> T:
+    """Wait for what must come, and not for ever."""
+    return await asyncio.wait_for(awaited, 20)
 
 
 class Buttons(ui.View):
@@ -178,7 +185,7 @@ async def connected(
     running: asyncio.Task[Any] = asyncio.create_task(bot.start(playground.token))
     try:
         up = asyncio.create_task(bot.is_up.wait())
-        await asyncio.wait({up, running}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({up, running}, timeout=20, return_when=asyncio.FIRST_COMPLETED)
         up.cancel()
         if running.done():
             running.result()

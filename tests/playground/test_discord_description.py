@@ -16,6 +16,7 @@ from tests.playground.discord_description import (
     RestDescription,
     described_in,
 )
+from tests.playground.echo_bot import soon
 from tests.playground.test_rest import MESSAGES, as_bot
 from tests.playground.visitor import visiting
 
@@ -60,7 +61,7 @@ async def _members_act(playground: Playground, bot: EchoBot) -> int:
         while not bot.seen.empty():
             bot.seen.get_nowait()
         await aoi.begin(do="command", command=aoi.id_of("slow"), path=[], values={})
-        interaction = await bot.seen.get()
+        interaction = await soon(bot.seen.get())
         await interaction.response.defer(thinking=True)
         await interaction.followup.send("thought", wait=True)
         more = await interaction.followup.send("and more", wait=True)

@@ -13,7 +13,7 @@ import discord
 import pytest
 
 from bot.playground import Playground
-from tests.playground.echo_bot import EchoBot, connected
+from tests.playground.echo_bot import EchoBot, connected, soon
 from tests.playground.visitor import visiting
 
 if TYPE_CHECKING:
@@ -141,8 +141,8 @@ async def test_a_bot_that_lost_its_socket_resumes_and_misses_nothing(
         _cut(echo_bot)
         await haru.show("bot", lambda shown: not shown["online"])
         await haru.ask(do="say", content="while you were away")
-        await echo_bot.has_resumed.wait()
-        heard = await echo_bot.heard.get()
+        await soon(echo_bot.has_resumed.wait())
+        heard = await soon(echo_bot.heard.get())
         assert heard.author.display_name == "Haru"
         await haru.command("echo", text="still here")
         told = await haru.message("edited")
@@ -183,10 +183,10 @@ async def test_without_the_intent_a_members_words_stay_theirs(
 ) -> None:
     async with visiting(playground) as haru:
         await haru.ask(do="say", content="not for machines")
-        assert (await echo_bot.heard.get()).content == ""
+        assert (await soon(echo_bot.heard.get())).content == ""
         assert echo_bot.user is not None
         await haru.ask(do="say", content=f"<@{echo_bot.user.id}> for you")
-        assert (await echo_bot.heard.get()).content.endswith("for you")
+        assert (await soon(echo_bot.heard.get())).content.endswith("for you")
 
 
 async def test_with_privileged_intents_allowed_every_word_is_heard() -> None:
@@ -197,7 +197,7 @@ async def test_with_privileged_intents_allowed_every_word_is_heard() -> None:
         visiting(playground) as haru,
     ):
         await haru.ask(do="say", content="for machines too")
-        assert (await bot.heard.get()).content == "for machines too"
+        assert (await soon(bot.heard.get())).content == "for machines too"
 
 
 async def test_privileged_intents_are_refused_unless_allowed(playground: Playground) -> None:

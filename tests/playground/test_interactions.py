@@ -10,7 +10,7 @@ import discord
 import pytest
 
 from bot.playground import Playground
-from tests.playground.echo_bot import EchoBot, connected
+from tests.playground.echo_bot import EchoBot, connected, soon
 from tests.playground.visitor import Visitor, visiting
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ async def test_a_late_answer_is_an_unknown_interaction() -> None:
         async with visiting(playground) as haru:
             result = await haru.command("slow")
             assert result["error"] == "The application did not respond"
-            late = await bot.seen.get()
+            late = await soon(bot.seen.get())
             with pytest.raises(discord.NotFound) as refused:
                 await late.response.send_message("here I am")
         assert (refused.value.status, refused.value.code) == (404, 10062)
@@ -194,7 +194,7 @@ async def test_an_interaction_is_acknowledged_once(
 ) -> None:
     async with visiting(playground) as haru:
         began = await haru.begin(do="command", command=haru.id_of("slow"), path=[], values={})
-        interaction = await echo_bot.seen.get()
+        interaction = await soon(echo_bot.seen.get())
         await interaction.response.send_message("first")
         interaction.response._response_type = None  # as another process of the bot would
         with pytest.raises(discord.HTTPException) as refused:
@@ -212,7 +212,7 @@ async def test_a_token_dies_and_the_message_is_still_the_bots() -> None:
         channel = bot.get_channel(int(haru.room["channel"]))
         assert isinstance(channel, discord.TextChannel)
         await haru.begin(do="command", command=haru.id_of("slow"), path=[], values={})
-        interaction = await bot.seen.get()
+        interaction = await soon(bot.seen.get())
         bot.let_go.set()
         message = await haru.message("created")
         with pytest.raises(discord.HTTPException) as refused:
@@ -227,7 +227,7 @@ async def test_follow_ups_are_written_read_and_deleted(
 ) -> None:
     async with visiting(playground) as haru:
         await haru.begin(do="command", command=haru.id_of("slow"), path=[], values={})
-        interaction = await echo_bot.seen.get()
+        interaction = await soon(echo_bot.seen.get())
         await interaction.response.defer(thinking=True, ephemeral=True)
         first = await interaction.followup.send("takes the place of thinking", wait=True)
         second = await interaction.followup.send("comes after", wait=True)
@@ -245,7 +245,7 @@ async def test_follow_ups_are_written_read_and_deleted(
 async def test_a_file_comes_with_an_answer(playground: Playground, echo_bot: EchoBot) -> None:
     async with visiting(playground) as haru:
         await haru.begin(do="command", command=haru.id_of("slow"), path=[], values={})
-        interaction = await echo_bot.seen.get()
+        interaction = await soon(echo_bot.seen.get())
         exported = discord.File(io.BytesIO(b"[1, 2]"), filename="my stories.json")
         await interaction.response.send_message("Your data", file=exported, ephemeral=True)
         message = await haru.message("created")

@@ -10,7 +10,7 @@ import pytest_asyncio
 from playwright.async_api import expect
 
 from bot.playground import Playground
-from tests.playground.echo_bot import EchoBot, connected
+from tests.playground.echo_bot import EchoBot, connected, soon
 from tests.playground.visitor import visiting
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ echoing = pytest.mark.usefixtures("echo_bot")
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def playground() -> AsyncIterator[Playground]:
-    async with Playground(port=0) as playground:
+    async with Playground(port=0, deadline=30) as playground:
         yield playground
 
 
@@ -75,26 +75,29 @@ async def test_a_typed_command_is_answered_live_and_its_buttons_work(
     await expect(page.locator("[data-message-id]").last).to_contain_text("picked lstm-starter")
 
 
-async def test_thinking_and_no_answer_are_shown(page: Page) -> None:
-    async with Playground(port=0, deadline=0.5) as playground, connected(playground) as bot:
+async def test_no_answer_in_time_is_said_to_the_member(page: Page) -> None:
+    async with Playground(port=0, deadline=0.1) as playground, connected(playground):
         await page.goto(playground.url)
         await expect(page.locator(".welcome")).to_be_visible()
         await _write(page, "/slow")
-        await expect(page.locator("[data-notice=failed]")).to_contain_text(
-            "The application did not respond"
-        )
-        await page.locator("[data-notice=failed] [data-dismiss]").click()
+        failed = page.locator("[data-notice=failed]")
+        await expect(failed).to_contain_text("The application did not respond")
+        await failed.locator("[data-dismiss]").click()
         await expect(page.locator("[data-notice]")).to_have_count(0)
-        bot.let_go.set()
-        while not bot.seen.empty():
-            bot.seen.get_nowait()
-        bot.let_go.clear()
-        await _write(page, "/slow")
-        interaction = await bot.seen.get()
-        await interaction.response.defer(thinking=True)
-        await expect(page.locator("[data-loading]")).to_contain_text("Kataribe is thinking…")
-        await interaction.edit_original_response(content="Here.")
-        await expect(page.locator("[data-loading]")).to_have_count(0)
+
+
+async def test_the_bot_is_seen_to_think(
+    playground: Playground, echo_bot: EchoBot, page: Page
+) -> None:
+    await page.goto(playground.url)
+    await expect(page.locator(".welcome")).to_be_visible()
+    await _write(page, "/slow")
+    interaction = await soon(echo_bot.seen.get())
+    await interaction.response.defer(thinking=True)
+    await expect(page.locator("[data-loading]")).to_contain_text("Kataribe is thinking…")
+    await interaction.edit_original_response(content="Here.")
+    await expect(page.locator("[data-loading]")).to_have_count(0)
+    await expect(page.locator("[data-message-id]")).to_contain_text("Here.")
 
 
 @echoing

@@ -12,7 +12,7 @@ import pytest
 
 from bot.playground import Playground, PlaygroundError
 from bot.playground.limits import MessageBody
-from tests.playground.echo_bot import EchoBot, connected
+from tests.playground.echo_bot import EchoBot, connected, soon
 from tests.playground.visitor import visiting
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ async def test_a_bot_finds_back_to_a_playground_that_restarted(playground: Playg
         bot.is_up.clear()
         await playground.__aexit__(None, None, None)
         async with Playground(port=port) as again:
-            await asyncio.wait_for(bot.is_up.wait(), 30)
+            await soon(bot.is_up.wait())
             await bot.tree.sync()
             async with visiting(again) as haru:
                 await haru.command("whisper", text="back")
@@ -156,5 +156,5 @@ async def test_the_command_says_in_one_line_that_it_cannot_open(playground: Play
 async def test_closing_lets_everyone_go(echo_bot: EchoBot, playground: Playground) -> None:
     async with visiting(playground) as haru:
         await haru.begin(do="command", command=haru.id_of("slow"), path=[], values={})
-        await echo_bot.seen.get()
+        await soon(echo_bot.seen.get())
         await asyncio.wait_for(playground.__aexit__(None, None, None), 5)
