@@ -191,7 +191,8 @@ class Completions:
                     finished = finished or choice.finish_reason is not None
                     if choice.text:
                         tokens += 1
-                        yield Piece(choice.text, tokens)
+                        # A model may tell any byte; PostgreSQL keeps all characters but this.
+                        yield Piece(choice.text.replace("\0", ""), tokens)
                 if chunk.usage is not None:
                     yield Piece("", chunk.usage.completion_tokens)
             if not finished:

@@ -132,12 +132,11 @@ class Queue:
             if story is not None:
                 return story
             found = (await session.execute(select(counts))).one()
-        scope, limit = next(
-            (scope, limit)
-            for (scope, _, limit), count in zip(limits, found, strict=True)
-            if count >= limit
-        )
-        raise QueueFullError(scope, limit)
+        for (scope, _, limit), count in zip(limits, found, strict=True):
+            if count >= limit:
+                raise QueueFullError(scope, limit)
+        # Between the two statements somebody made room (not on SQLite, where we hold the lock).
+        return await self.enqueue(wish)
 
     async def posted(self, story_id: int, message_id: int) -> None:
         """Keep which message shows the story."""

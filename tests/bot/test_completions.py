@@ -111,6 +111,11 @@ async def test_a_server_that_does_not_count_is_counted_for() -> None:
     assert pieces[-1] == Piece(" two", 2)
 
 
+async def test_what_no_database_keeps_is_left_out() -> None:
+    pieces = await tell(streaming(text(" one\0"), text("\0", "stop")))
+    assert pieces == [Piece(" one", 1), Piece("", 2)]
+
+
 @pytest.mark.parametrize("suffix", ["", "/", "/v1", "/v1/"])
 async def test_the_server_hears_prompt_seed_and_every_sampling_setting(suffix: str) -> None:
     heard: list[dict[str, Any]] = []

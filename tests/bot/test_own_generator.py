@@ -1,0 +1,97 @@
+"""The bot's own generator with a real model: killed in the middle of a story, started again."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from bot import generator_process
+from bot.completions import Completions
+from bot.config import Settings
+from bot.database.stories import Stories
+from bot.database.tables import State, Story
+from bot.dispatcher import Dispatcher
+from bot.generator_process import COMMAND, GeneratorProcess
+from tests.bot.wishes import queue_of, wish
+from tests.generator.small_folders import save_gpt2
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import pytest
+
+    from bot.database import Database
+
+PATIENCE = 120.0
+
+
+class KillingStage:
+    """At the first words of the first story it kills the generator."""
+
+    def __init__(self) -> None:
+        self.generators: list[asyncio.subprocess.Process] = []
+        self.killed = False
+        self.ended: asyncio.Queue[Story] = asyncio.Queue()
+
+    def telling(self, story: Story) -> KillingStage:
+        del story
+        return self
+
+    def waiting(self, positions: Mapping[int, int]) -> None:
+        del positions
+
+    def show(self, text: str) -> None:
+        assert text
+        if not self.killed:
+            self.killed = True
+            self.generators[-1].kill()
+
+    async def finish(self, story: Story) -> None:
+        await self.ended.put(story)
+
+
+async def test_a_story_is_told_whole_though_the_generator_dies_in_the_middle(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = KillingStage()
+    start = asyncio.create_subprocess_exec
+
+    async def watched(*args: Any, **options: Any) -> asyncio.subprocess.Process:
+        process = await start(*args, **options)
+        stage.generators.append(process)
+        return process
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", watched)
+    monkeypatch.setattr(generator_process, "FIRST_PAUSE", 0.01)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(generator_process.__file__).rpartition("/bot/")[0])
+    save_gpt2(tmp_path / "models" / "tiny")
+    settings = Settings(stories={"max_tokens": 100, "min_tokens": 90})
+    queue = queue_of(database)
+    stories = Stories(database.sessions)
+    async with Completions(None, settings.stories, request_timeout=60) as completions:
+        dispatcher = Dispatcher(queue, stories, completions, stage, settings)
+
+        def moved(url: str | None) -> None:
+            completions.url = url
+            dispatcher.resume()
+
+        generator = GeneratorProcess(moved, start_timeout=PATIENCE, command=COMMAND)
+        work = [asyncio.create_task(w) for w in (generator.run(), dispatcher.run())]
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await queue.enqueue(wish(model="tiny", seed=5))
+                first = await stage.ended.get()
+                await queue.enqueue(wish(model="tiny", seed=5))
+                dispatcher.wake()
+                second = await stage.ended.get()
+        finally:
+            for task in work:
+                task.cancel()
+            await asyncio.wait(work)
+    assert len(stage.generators) == 2
+    assert all(process.returncode is not None for process in stage.generators)
+    assert (first.state, first.attempts, second.attempts) == (State.TOLD, 2, 1)
+    # The same seed tells the same story, so what stood in the channel before stays true.
+    assert first.text == second.text
