@@ -139,7 +139,9 @@ class Dispatcher:
         work: Callable[[Story], Coroutine[None, None, None]],
     ) -> None:
         def ended(task: asyncio.Task[None]) -> None:
-            del tasks[story.id]
+            # One that was given back may have been taken again before this one ended.
+            if tasks.get(story.id) is task:
+                del tasks[story.id]
             self.wake()
             if not task.cancelled() and (error := task.exception()):
                 # Its lease is not renewed any more: it runs out, and the story is begun again.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +20,8 @@ from bot.database.tables import Base
 from tests.bot.wishes import queue_of, wish
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bot.database import Database
 
 
@@ -78,3 +83,15 @@ async def test_a_migration_that_fails_leaves_nothing_of_itself(database_url: str
         await connection.execute(text("DROP TABLE audit"))
     await engine.dispose()
     assert "stories" not in names
+
+
+async def test_a_developer_moves_a_database_by_alembics_own_command(tmp_path: Path) -> None:
+    environment = {
+        **os.environ,
+        "KATARIBE_DATABASE__URL": f"sqlite+aiosqlite:///{tmp_path / 'kataribe.db'}",
+    }
+    for command_line in (["upgrade", "head"], ["check"], ["downgrade", "base"]):
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "alembic", *command_line), env=environment
+        )
+        assert await process.wait() == 0
