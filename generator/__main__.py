@@ -92,8 +92,10 @@ def _serve(options: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return 2
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
-    from generator.process import StartError, serve  # noqa: PLC0415  # torch takes seconds to come
-
+    try:
+        from generator.process import StartError, serve  # noqa: PLC0415  # torch takes seconds
+    except KeyboardInterrupt:  # from here on, `serve` hears it
+        return 130
     try:
         asyncio.run(serve(settings, with_parent=options.with_parent))
     except StartError as error:

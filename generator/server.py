@@ -70,7 +70,6 @@ class Server:
 
         Raises:
             OSError: the address cannot be had.
-            ApiError: no model can be loaded.
         """
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._settings.host, self._settings.port)
