@@ -83,6 +83,15 @@ class Interaction:
         if not self.result.done():
             self.result.set_result(result)
 
+    @property
+    def command_name(self) -> str:
+        """The command with its group and subcommand, as a message names what it answers."""
+        names, options = [self.data["name"]], self.data.get("options", [])
+        while options and "options" in options[0]:
+            names.append(options[0]["name"])
+            options = options[0]["options"]
+        return " ".join(names)
+
     def metadata(self) -> Json:
         """What a message says of the interaction that it answers."""
         metadata: Json = {
@@ -108,7 +117,7 @@ class Interaction:
             marks["interaction"] = {
                 "id": str(self.id),
                 "type": int(self.kind),
-                "name": self.data["name"],
+                "name": self.command_name,
                 "user": self.member.user.payload(),
             }
         return marks

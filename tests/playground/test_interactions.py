@@ -127,6 +127,7 @@ async def test_suggestions_come_while_one_types(playground: Playground) -> None:
         await aoi.command("model use", name="lstm-starter", where="lounge")
         answer = await aoi.message("created")
     assert answer["content"] == "lstm-starter speaks #lounge"
+    assert answer["interaction"]["name"] == "model use"
 
 
 @echoing
