@@ -70,6 +70,9 @@ class Page:
     place: int | None = None
     """The place in the queue that it last showed."""
     telling: bool = False
+    """Words are shown, or were until the telling broke off."""
+    seen_waiting: bool = False
+    """It was said to wait although it is being told."""
     told: str = ""
     """The words so far, all of them."""
     begun_at: float | None = None
@@ -79,6 +82,24 @@ class Page:
     gone: bool = False
     shown: list[asyncio.Future[None]] = field(default_factory=list)
     """Who waits for the last edit."""
+
+    def begin(self) -> None:
+        """Be told, for the first time or again."""
+        self.telling = True
+        self.seen_waiting = False
+        self.begun_at = None
+
+    def waits_again(self) -> bool:
+        """Learn from the queue that the story waits, and whether its telling broke off.
+
+        Once may be older than the telling; twice in a row is not.
+        """
+        if not self.seen_waiting:
+            self.seen_waiting = True
+            return False
+        self.telling = False
+        self.place = None
+        return True
 
     def want(self, draw: Draw, urgency: Urgency) -> None:
         """Replace what shall be shown; a more urgent wish keeps its turn."""

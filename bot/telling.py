@@ -9,17 +9,17 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
-import discord
-
 from bot import embeds
 from bot.buttons import view_of
 from bot.database.tables import State
-from bot.locales import say
 from bot.pages import Channel, Drawing, Page, Urgency
+from bot.posting import Posts, until_answered
 from bot.stage import StageGoneError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import discord
 
     from bot.client import Kataribe
     from bot.database.tables import Story
@@ -31,11 +31,6 @@ _log = logging.getLogger(__name__)
 WORD = re.compile(r"\s*\S+")
 FIRST_WORDS = 5
 """Words that are shown at once."""
-ANSWER_WITHIN = 3.0
-"""Seconds that Discord gives us to answer an interaction; younger than that, an answer without
-a known message may be on its way."""
-LOOKED_THROUGH = 50
-"""Messages after the interaction among which its answer is looked for."""
 PAGES_KEPT = 2000
 """Waiting messages whose place is kept up to date."""
 CHANNELS_KEPT = 1000
@@ -114,6 +109,7 @@ class DiscordStage:
     def __init__(self, client: Kataribe, pace: Pace) -> None:
         self._client = client
         self._pace = pace
+        self._posts = Posts(client)
         self._catching_up: asyncio.Task[None] | None = None
         self._pages: dict[int, Page] = {}
         self._channels: dict[int, Channel] = {}
@@ -135,10 +131,9 @@ class DiscordStage:
     def telling(self, story: Story) -> DiscordTelling:
         """Open the story's message for writing; a message is posted when it has none yet."""
         page = self._page(story)
-        page.telling = True
         if story.state is State.TELLING:
             page.story = story
-            page.begun_at = None
+            page.begin()
         return DiscordTelling(self, page)
 
     def waiting(self, positions: Mapping[int, int]) -> None:
@@ -148,7 +143,9 @@ class DiscordStage:
             self._catching_up = asyncio.create_task(self._catch_up(positions), name="catch up")
         for story_id, place in positions.items():
             page = self._pages.get(story_id)
-            if page is None or page.telling or page.closed or page.place == place:
+            if page is None or page.closed or (page.telling and not page.waits_again()):
+                continue
+            if page.place == place:
                 continue
             page.place = place
             self.want(page, functools.partial(self.draw_waiting, page), Urgency.AMBIENT)
@@ -239,7 +236,7 @@ class DiscordStage:
         if page is None:
             page = Page(story, story.message_id)
             if page.message_id is None:
-                page.not_before = self.clock.time() + _until_answered(story)
+                page.not_before = self.clock.time() + until_answered(story)
             self._pages[story.id] = page
             self._trim()
         return page
@@ -256,7 +253,7 @@ class DiscordStage:
             if len(self._channels) >= CHANNELS_KEPT:
                 self._forget_idle_channels()
             channel = self._channels[channel_id] = Channel(
-                write=self._write,
+                write=self._posts.write,
                 budget=self._pace.of(channel_id),
                 interval=self._client.settings.stories.edit_interval,
                 clock=self.clock,
@@ -267,62 +264,3 @@ class DiscordStage:
         for channel_id in [i for i, channel in self._channels.items() if channel.idle]:
             del self._channels[channel_id]
             self._pace.forget(channel_id)
-
-    async def _write(self, page: Page, drawing: Drawing) -> None:
-        """Bring a page's message up to date; find or post it first if it is not known."""
-        story = page.story
-        if page.message_id is None:
-            page.message_id = await self._find(story)
-        if page.message_id is None:
-            page.message_id = await self._post(story, drawing)
-            return
-        if not page.through_interaction:
-            message = self._messageable(story).get_partial_message(page.message_id)
-            try:
-                await message.edit(embed=drawing.embed, view=drawing.view)
-            except (discord.Forbidden, discord.NotFound):
-                # Where the bot is no member (installed by a user only) or may not look, its
-                # answer can still be edited through the interaction, for fifteen minutes.
-                if page.interaction is None or page.interaction.is_expired():
-                    raise
-            else:
-                return
-        assert page.interaction is not None  # noqa: S101  # asked above, now or at an earlier edit
-        await page.interaction.edit_original_response(embed=drawing.embed, view=drawing.view)
-        page.through_interaction = True
-
-    async def _find(self, story: Story) -> int | None:
-        """The answer that was posted, if a bot died before it could write down which it was."""
-        known = await self._client.services.stories.get(story.id)
-        if known is not None and known.message_id is not None:
-            return known.message_id
-        try:
-            async for message in self._messageable(story).history(
-                limit=LOOKED_THROUGH, after=discord.Object(story.interaction_id), oldest_first=True
-            ):
-                asked = message.interaction_metadata
-                if asked is not None and asked.id == story.interaction_id:
-                    await self._client.services.queue.posted(story.id, message.id)
-                    return message.id
-        except discord.Forbidden:
-            _log.info("May not read the history of channel %d", story.channel_id)
-        return None
-
-    async def _post(self, story: Story, drawing: Drawing) -> int:
-        """Show a story whose answer never came to stand in the channel."""
-        message = await self._messageable(story).send(
-            say("story.posted", member=story.member_id),
-            embed=drawing.embed,
-            view=drawing.view,
-        )
-        await self._client.services.queue.posted(story.id, message.id)
-        return message.id
-
-    def _messageable(self, story: Story) -> discord.PartialMessageable:
-        return self._client.get_partial_messageable(story.channel_id, guild_id=story.guild_id)
-
-
-def _until_answered(story: Story) -> float:
-    """Seconds in which the story's interaction may still be answered."""
-    age = discord.utils.utcnow() - discord.utils.snowflake_time(story.interaction_id)
-    return min(max(0.0, ANSWER_WITHIN - age.total_seconds()), ANSWER_WITHIN)

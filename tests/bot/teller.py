@@ -30,6 +30,9 @@ class Teller:
     """Pieces that went out, of all stories together."""
     allowed: int | None = None
     """Pieces that may go out; None: as many as there are."""
+    away: bool = False
+    """Every further wish is answered with 503."""
+    _open: list[web.Request] = field(default_factory=list)
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     def hold(self, after: int = 0) -> None:
@@ -41,6 +44,13 @@ class Teller:
         async with self._changed:
             self.allowed = None if pieces is None else (self.allowed or 0) + pieces
             self._changed.notify_all()
+
+    def go_away(self) -> None:
+        """Break off every story, as when the machine is switched off."""
+        self.away = True
+        for request in self._open:
+            if request.transport is not None:
+                request.transport.abort()
 
     async def _turn(self) -> None:
         async with self._changed:
@@ -54,7 +64,10 @@ class Teller:
 
     async def complete(self, request: web.Request) -> web.StreamResponse:
         """POST /v1/completions, streamed."""
+        if self.away:
+            return web.json_response({"error": {"message": "away"}}, status=503)
         self.asked.append(await request.json())
+        self._open.append(request)
         answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await answer.prepare(request)
         for piece in self.pieces:

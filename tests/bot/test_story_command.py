@@ -11,8 +11,8 @@ from bot.catalogue import UnknownModelError
 from bot.database.tables import Story
 from bot.moderation import PromptRefusedError
 from bot.openings import OPENINGS
+from bot.posting import ANSWER_WITHIN
 from bot.queue import QueueFullError
-from bot.telling import ANSWER_WITHIN
 from tests.bot.world import footer, labels, page, reply, world
 
 if TYPE_CHECKING:

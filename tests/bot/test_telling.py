@@ -87,3 +87,17 @@ async def test_an_answer_is_edited_through_its_interaction_where_the_bot_may_not
     async with world(tmp_path) as w:
         w.env.inject_error("PATCH", "/channels/*/messages/*", status=403, code=50001, times=None)
         assert page(await w.story(prompt="Zero")) == "**Zero** a fox found the moon."
+
+
+async def test_a_story_that_broke_off_is_seen_to_wait_again(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.teller.hold(after=1)
+        await w.aki.slash(w.channel, "story", prompt="Zero")
+        await w.until(lambda: page(w.message()) == "**Zero** a fox▌")
+        w.teller.go_away()
+        await w.until(lambda: page(w.message()) == "**Zero**")
+        assert footer(w.message()) == "Next to be told"
+        w.teller.away = False
+        await w.teller.release()
+        w.dispatcher.resume()
+        assert page(await w.told()) == "**Zero** a fox found the moon."
