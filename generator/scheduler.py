@@ -34,7 +34,7 @@ class Scheduler:
         """How many there are."""
         self._read = np.zeros(slots, np.int32)
         self._free = list(range(slots))  # a heap: the lowest slot is given first
-        self._told: list[int] = []  # slots in use, in the order of arrival
+        self._newcomers: list[int] = []  # slots with more than one token due, in order of arrival
 
     @property
     def free(self) -> int:
@@ -44,7 +44,7 @@ class Scheduler:
     @property
     def in_use(self) -> int:
         """Slots that a story holds."""
-        return len(self._told)
+        return len(self.lengths) - len(self._free)
 
     def admit(self, prompt: tuple[int, ...]) -> int:
         """Gives the lowest free slot to a story; there must be one."""
@@ -52,12 +52,15 @@ class Scheduler:
         self.history[slot, : len(prompt)] = prompt
         self.lengths[slot] = len(prompt)
         self._read[slot] = 0
-        self._told.append(slot)
+        if len(prompt) > 1:
+            self._newcomers.append(slot)
         return slot
 
     def release(self, slot: int) -> None:
         """Takes the slot back."""
-        self._told.remove(slot)
+        self.lengths[slot] = self._read[slot] = 0
+        if slot in self._newcomers:
+            self._newcomers.remove(slot)
         heapq.heappush(self._free, slot)
 
     def append(self, slot: int, token: int) -> None:
@@ -68,24 +71,34 @@ class Scheduler:
     def plan(self) -> tuple[Batch, Ints]:
         """The next step, taken as done, and which of its rows have now read their whole story.
 
-        Stories being told come first, one token each; then newcomers in the order of arrival,
+        Stories that are one token behind come first; then newcomers in the order of arrival,
         while the step's share for prompts lasts.
         """
         due = self.lengths - self._read
-        told = [slot for slot in self._told if due[slot] == 1]
-        counts = [1] * len(told)
-        budget = max(PREFILL_BESIDE, len(told)) if told else PREFILL
-        for slot in self._told:
-            if due[slot] > 1 and budget > 0:
-                count = min(int(due[slot]), budget)
-                told.append(slot)
-                counts.append(count)
-                budget -= count
-        slots, taken = np.array(told, np.int32), np.array(counts, np.int32)
+        slots = np.flatnonzero(due == 1).astype(np.int32)
+        counts = np.ones(len(slots), np.int32)
+        tokens = self.history[slots, self._read[slots]]
+        if self._newcomers:
+            joining = self._join(max(PREFILL_BESIDE, len(slots)) if len(slots) else PREFILL)
+            slots = np.array([*slots, *joining], np.int32)
+            counts = np.array([*counts, *map(len, joining.values())], np.int32)
+            tokens = np.concatenate([tokens, *joining.values()])
         starts = self._read[slots]
-        tokens = np.concatenate(
-            [self.history[s, a : a + n] for s, a, n in zip(told, starts, counts, strict=True)]
-        )
-        self._read[slots] += taken
+        self._read[slots] += counts
         ready = np.flatnonzero(self._read[slots] == self.lengths[slots]).astype(np.int32)
-        return Batch(slots=slots, starts=starts, counts=taken, tokens=tokens), ready
+        return Batch(slots=slots, starts=starts, counts=counts, tokens=tokens), ready
+
+    def _join(self, budget: int) -> dict[int, Ints]:
+        """What newcomers read in this step, by slot; with one token left they are none any more."""
+        joining: dict[int, Ints] = {}
+        for slot in self._newcomers:
+            due = self.history[slot, self._read[slot] : self.lengths[slot]]
+            if budget > 0:
+                joining[slot] = due[:budget]
+                budget -= len(joining[slot])
+        self._newcomers = [
+            slot
+            for slot in self._newcomers
+            if self.lengths[slot] - self._read[slot] - len(joining.get(slot, ())) > 1
+        ]
+        return joining

@@ -7,6 +7,7 @@ with a scale for each token and 128 inputs. So a story depends on nothing but it
 from __future__ import annotations
 
 import math
+import mmap
 import os
 import time
 from ctypes import Array, Structure, addressof, byref, c_float, c_int32, c_void_p
@@ -89,10 +90,14 @@ class _Quantised:
     kind: ClassVar[str]
     """What its functions are called after."""
 
-    def __init__(self, vocabulary: int, head: Tensor, slots: int, threads: Threads) -> None:
-        self.vocabulary = vocabulary
+    def __init__(
+        self, model: GPT2LMHeadModel | LSTMForCausalLM, head: Tensor, slots: int, threads: Threads
+    ) -> None:
+        self.vocabulary = model.config.vocab_size
         self.threads = threads
         self._held: list[Tensor] = []
+        self._packed = _memory(_packed_bytes(model), torch.uint8)
+        self._taken = 0
         self._step = getattr(library(), f"{self.kind}_step")
         self._close = getattr(library(), f"{self.kind}_close")
         self._head = self._linear(head, None)
@@ -129,8 +134,11 @@ class _Quantised:
         if bias is not None:
             bias = functional.pad(bias, (0, len(scales) - len(bias)))
         inputs = packed.shape[1] * packed.shape[3]
+        place = self._packed[self._taken : self._taken + packed.numel()]
+        place.copy_(packed.flatten())
+        self._taken += packed.numel()
         held_bias = None if bias is None else self._hold(bias)
-        return _Linear(self._hold(packed), self._hold(scales), held_bias, inputs, len(scales))
+        return _Linear(place.data_ptr(), self._hold(scales), held_bias, inputs, len(scales))
 
     def _hold(self, tensor: Tensor) -> int:
         """The address of a tensor that lives as long as this."""
@@ -146,10 +154,10 @@ class QuantisedGPT2(_Quantised):
 
     def __init__(self, model: GPT2LMHeadModel, slots: int, threads: Threads) -> None:
         config, parts = model.config, model.transformer
-        super().__init__(config.vocab_size, model.lm_head.weight, slots, threads)
+        super().__init__(model, model.lm_head.weight, slots, threads)
         reach = -(-config.n_positions // _LANES) * _LANES
-        # Empty: the system gives memory only to what is written, as stories grow.
-        cache = torch.empty(slots, config.n_layer, 2, config.n_embd, reach, dtype=torch.float16)
+        keys_and_values = 2 * config.n_layer * config.n_embd * reach
+        cache = _memory(slots * keys_and_values, torch.float16)
         self._open(
             _Shape(
                 config.n_layer,
@@ -202,7 +210,7 @@ class QuantisedLSTM(_Quantised):
 
     def __init__(self, model: LSTMForCausalLM, slots: int, threads: Threads) -> None:
         config = model.config
-        super().__init__(config.vocab_size, model.head.weight, slots, threads)
+        super().__init__(model, model.head.weight, slots, threads)
         hidden = config.hidden_size + -config.hidden_size % _LANES
         embedding = functional.pad(model.embedding.weight, (0, -config.embedding_size % _LANES))
         layers = (_Linear * config.num_layers)(
@@ -244,6 +252,14 @@ class QuantisedLSTM(_Quantised):
         return self._linear(by_units(both), by_units(input_bias + hidden_bias))
 
 
+def _memory(count: int, kind: torch.dtype) -> Tensor:
+    """(count,) zeros in pages as large as the system has, which it gives only when written to."""
+    area = mmap.mmap(-1, count * kind.itemsize)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        area.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(area, dtype=kind, count=count)
+
+
 def fastest_threads(decoder: _Quantised, slots: int) -> Threads:
     """Gives the decoder the number of threads with which a step of all slots is fastest.
 
@@ -267,6 +283,12 @@ def fastest_threads(decoder: _Quantised, slots: int) -> Threads:
         count *= 2
     decoder.threads = chosen
     return chosen
+
+
+def _packed_bytes(model: nn.Module) -> int:
+    """Enough for all its matrices, padded."""
+    shapes = [weight.shape for weight in model.parameters() if weight.dim() > 1]
+    return sum((rows + _OUTPUTS) * (columns + _OUTPUTS) for rows, columns in shapes)
 
 
 def _cores() -> int:

@@ -26,7 +26,8 @@ public:
          const float *positions, Half *cache)
         : shape_(shape), blocks_(blocks, blocks + shape.layers), last_(last), head_(head),
           tokens_(tokens), positions_(positions), size_(shape.width / shape.heads),
-          reach_((shape.context + LANES - 1) / LANES * LANES), cache_(cache) {}
+          blocks_of_slot_((shape.context + LANES - 1) / LANES),
+          stride_(size_t(shape.layers) * 2 * shape.width * LANES), cache_(cache) {}
 
     // Arrays as in generator.models.decoder.Batch; logits: [count][head.outputs].
     void step(Threads &threads, int count, const int32_t *slots, const int32_t *starts,
@@ -66,13 +67,16 @@ public:
     }
 
 private:
-    // Keys of a head lie by sixteen positions, [position / 16][size][16], so that one query meets
-    // sixteen of them at once; values as [position][size].
-    Half *keys(int slot, int layer, int head) {
-        size_t at = (size_t(slot) * shape_.layers + layer) * shape_.heads + head;
-        return cache_ + at * 2 * reach_ * size_;
+    // The cache is [slots][blocks of 16 positions][layers][keys, values][heads] pieces: a story's
+    // memory grows in one place. Keys are [size][16] there, so that one query meets sixteen of them
+    // at once, and values [16][size]. From one block of a head to the next it is `stride_`.
+    Half *keys(int slot, int block, int layer, int head) {
+        size_t piece = ((size_t(slot) * blocks_of_slot_ + block) * shape_.layers + layer) * 2 * shape_.heads + head;
+        return cache_ + piece * size_ * LANES;
     }
-    Half *values(int slot, int layer, int head) { return keys(slot, layer, head) + size_t(reach_) * size_; }
+    Half *values(int slot, int block, int layer, int head) {
+        return keys(slot, block, layer, head) + size_t(shape_.width) * LANES;
+    }
 
     void attend(Threads &threads, int layer, int count, int rows) {
         const Block &block = blocks_[layer];
@@ -95,13 +99,13 @@ private:
 
     // Sixteen numbers of a key, or of a value when they come after a width of keys.
     void keep(int row, int layer, int at, Floats numbers) {
-        int head = at % shape_.width / size_, dimension = at % size_, position = position_[row];
+        int head = at % shape_.width / size_, dimension = at % size_;
+        int block = position_[row] / LANES, place = position_[row] % LANES;
         if (at >= shape_.width) {
-            store(values(slot_[row], layer, head) + size_t(position) * size_ + dimension, numbers);
+            store(values(slot_[row], block, layer, head) + place * size_ + dimension, numbers);
             return;
         }
-        Half *to = keys(slot_[row], layer, head) +
-                   (size_t(position / LANES) * size_ + dimension) * LANES + position % LANES;
+        Half *to = keys(slot_[row], block, layer, head) + dimension * LANES + place;
         Half narrow[LANES];
         store(narrow, numbers);
         for (int lane = 0; lane < LANES; ++lane) to[lane * LANES] = narrow[lane];
@@ -110,27 +114,28 @@ private:
     // One head of one token over all positions up to its own.
     void look_back(int row, int layer, int head) {
         const float *query = &query_[size_t(row) * shape_.width + head * size_];
-        const Half *key = keys(slot_[row], layer, head), *value = values(slot_[row], layer, head);
+        const Half *key = keys(slot_[row], 0, layer, head), *value = values(slot_[row], 0, layer, head);
         int length = position_[row] + 1;
         thread_local std::vector<float> scores;
-        scores.resize(reach_);
+        scores.resize(size_t(blocks_of_slot_) * LANES);
         Floats most = all(-INFINITY), total{};
         float scale = 1.0f / std::sqrt(float(size_));
-        Ints lanes = counting();
-        for (int at = 0; at < length; at += LANES, key += size_t(size_) * LANES) {
+        for (int at = 0; at < length; at += LANES, key += stride_) {
+            for (int line = 0; line < size_ * LANES; line += 32)  // needed soon, and far from here
+                __builtin_prefetch(value + at / LANES * stride_ + line);
             Floats score{}, other{};
             for (int dimension = 0; dimension < size_; dimension += 2) {
                 score += load(key + dimension * LANES) * query[dimension];
                 other += load(key + (dimension + 1) * LANES) * query[dimension + 1];
             }
-            score = choose(lanes + at < length, (score + other) * scale, all(-INFINITY));
+            score = choose(counting() + at < length, (score + other) * scale, all(-INFINITY));
             most = larger(most, score);
             store(&scores[at], score);
         }
         float best = largest(most);
         for (int at = 0; at < length; at += LANES) {
             Floats share = exponential(load(&scores[at]) - best);
-            share = choose(lanes + at < length, share, Floats{});
+            share = choose(counting() + at < length, share, Floats{});
             total += share;
             store(&scores[at], share);
         }
@@ -139,11 +144,11 @@ private:
         for (int at = 0; at < size_; at += LANES) {
             Floats even{}, odd{};
             int position = 0;
-            for (; position + 1 < length; position += 2) {
-                even += load(value + size_t(position) * size_ + at) * scores[position];
-                odd += load(value + size_t(position + 1) * size_ + at) * scores[position + 1];
-            }
-            if (position < length) even += load(value + size_t(position) * size_ + at) * scores[position];
+            auto term = [&](int one) {
+                return load(value + one / LANES * stride_ + one % LANES * size_ + at) * scores[one];
+            };
+            for (; position + 1 < length; position += 2) even += term(position), odd += term(position + 1);
+            if (position < length) even += term(position);
             store(to + at, (even + odd) * whole);
         }
     }
@@ -211,7 +216,9 @@ private:
     Norm last_;
     Linear head_;
     const float *tokens_, *positions_;
-    int size_, reach_;
+    int size_;  // of a head
+    int blocks_of_slot_;
+    size_t stride_;
     Half *cache_;
     std::vector<int> slot_, position_, first_;  // of each row; first row of each story
     std::vector<float> hidden_, query_, told_;  // [rows][width]; told_ also [rows][inner]

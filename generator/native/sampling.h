@@ -6,6 +6,7 @@
 #include "vectors.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <vector>
 
@@ -65,7 +66,7 @@ public:
         float temperature = rules_.temperature[slot_];
         if (temperature == 0) return likeliest();
         inverse_ = 1.0f / temperature;
-        largest_ = logits_[likeliest()];
+        largest_ = most();
         int top_k = rules_.top_k[slot_];
         float top_p = rules_.top_p[slot_], min_p = rules_.min_p[slot_];
         bool few = top_k > 0 && top_k < vocabulary_;
@@ -99,14 +100,17 @@ private:
             for (int end = 0; end < stories_.end_count; ++end) logits_[stories_.ends[end]] = -INFINITY;
     }
 
+    float most() const {
+        Floats best = all(-INFINITY);
+        for (int at = 0; at < vocabulary_; at += LANES) best = larger(best, tail_safe(at));
+        return largest(best);
+    }
+
     int32_t likeliest() const {
-        Floats most = all(-INFINITY);
-        int at = 0;
-        for (; at + LANES <= vocabulary_; at += LANES) most = larger(most, load(logits_ + at));
-        float best = largest(most);
-        for (; at < vocabulary_; ++at) best = std::max(best, logits_[at]);
-        int32_t token = int32_t(std::find(logits_, logits_ + vocabulary_, best) - logits_);
-        return token < vocabulary_ ? token : 0;  // none is found where the logits are no numbers
+        float best = most();
+        for (int at = 0; at < vocabulary_; at += LANES)
+            if (uint32_t hits = mask(tail_safe(at) >= best)) return at + std::countr_zero(hits);
+        return 0;  // the logits are no numbers
     }
 
     float floor_of(float share) const { return largest_ + std::log(share) / inverse_; }
@@ -170,13 +174,11 @@ private:
 
     // All tokens with logits not below the floor.
     void collect(float floor) {
-        candidates_.resize(vocabulary_);
-        size_t count = 0;
-        for (int token = 0; token < vocabulary_; ++token) {
-            candidates_[count] = {logits_[token], 0.0f, token};
-            count += logits_[token] >= floor;
-        }
-        candidates_.resize(count);
+        candidates_.clear();
+        for (int at = 0; at < vocabulary_; at += LANES)
+            for (uint32_t hits = mask(tail_safe(at) >= floor); hits; hits &= hits - 1)
+                if (int token = at + std::countr_zero(hits); token < vocabulary_)
+                    candidates_.push_back({logits_[token], 0.0f, token});
     }
 
     Floats weights(Floats logits) const { return exponential((logits - largest_) * inverse_); }

@@ -50,6 +50,17 @@ inline float largest(Floats value) {
     return most;
 }
 
+// One bit for each lane that is true (-1).
+inline uint32_t mask(Ints where) {
+#if defined(__AVX512DQ__)
+    return _mm512_movepi32_mask(__m512i(where));
+#else
+    uint32_t bits = 0;
+    for (int lane = 0; lane < LANES; ++lane) bits |= uint32_t(where[lane] & 1) << lane;
+    return bits;
+#endif
+}
+
 // e to the x, to about one unit in the last place: 2^n times a polynomial (Cephes' expf).
 inline Floats exponential(Floats x) {
     x = larger(x, all(-87.0f));

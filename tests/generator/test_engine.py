@@ -36,9 +36,7 @@ def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def endless(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
     """A tiny GPT-2 whose stories end by their length only."""
     folder = tmp_path_factory.mktemp("models") / "endless"
-    return load_model(
-        save_gpt2(folder, n_embd=16, n_layer=1, n_head=1, eos_token_id=None), precision="float32"
-    )
+    return load_model(save_gpt2(folder, n_embd=16, n_layer=1, n_head=1, eos_token_id=None))
 
 
 def some_prompts(count: int, longest: int, seed: int = 1) -> list[tuple[int, ...]]:
@@ -278,8 +276,8 @@ async def test_closing_stops_a_search(endless: LoadedModel) -> None:
 def test_a_long_prompt_keeps_nobody_waiting() -> None:
     scheduler = Scheduler(slots=8, context=1000)
     for _ in range(3):
-        scheduler.append(scheduler.admit((1,)), 2)
-        scheduler.plan()
+        scheduler.admit((1,))
+    scheduler.plan()
     newcomer = scheduler.admit(tuple(range(600)))
     read = 0
     while read < 600:

@@ -1,0 +1,56 @@
+"""CTranslate2, with its int8 weights on a CPU."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import ctranslate2
+from ctranslate2.converters import TransformersConverter
+
+from generator.bench.work import MissingPeerError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from generator.bench.work import Work
+    from generator.models.loading import LoadedModel
+
+
+class CTranslate2:
+    """One batch from start to end."""
+
+    name = "ctranslate2"
+
+    def __init__(self, folder: Path, loaded: LoadedModel, scratch: Path) -> None:
+        where, kind = scratch / "ctranslate2", "int8" if loaded.precision == "int8" else "float32"
+        converter = TransformersConverter(str(folder))
+        converter.convert(str(where), quantization=kind)
+        self._generator: Any = ctranslate2.Generator(
+            str(where), device=loaded.device.type, compute_type=kind
+        )
+        self._words = loaded.tokenizer.convert_ids_to_tokens
+
+    def tell(self, work: Work) -> float | None:
+        """See `Contestant.tell`."""
+        sampling = work.sampling
+        self._generator.generate_batch(
+            [self._words(list(prompt)) for prompt in work.prompts],
+            max_length=work.tokens,
+            min_length=work.tokens,
+            include_prompt_in_result=False,
+            sampling_topk=sampling.top_k if sampling.temperature > 0 else 1,
+            sampling_topp=sampling.top_p,
+            sampling_temperature=sampling.temperature or 1,
+        )
+        return None
+
+    def close(self) -> None:
+        """See `Contestant.close`."""
+        del self._generator
+
+
+def load(folder: Path, loaded: LoadedModel, scratch: Path) -> CTranslate2:
+    """See `rounds._peer`."""
+    if loaded.config.model_type != "gpt2":
+        raise MissingPeerError("CTranslate2 has no LSTM language model")
+    return CTranslate2(folder, loaded, scratch)

@@ -1,0 +1,79 @@
+"""transformers' own `generate`, in float32 or what the model was loaded in."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import AutoModelForCausalLM, GenerationConfig, LogitsProcessor
+
+from generator.bench.work import MissingPeerError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from generator.bench.work import Work
+    from generator.models.loading import LoadedModel
+
+
+class _FirstToken(LogitsProcessor):
+    """Notes when the first logits were there."""
+
+    def __init__(self) -> None:
+        self.when: float | None = None
+
+    def __call__(self, _: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        self.when = self.when or time.perf_counter()
+        return scores
+
+
+class Transformers:
+    """One batch from start to end."""
+
+    name = "transformers"
+
+    def __init__(self, folder: Path, loaded: LoadedModel) -> None:
+        self._dtype = torch.bfloat16 if loaded.precision == "bfloat16" else torch.float32
+        model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=self._dtype)
+        self._model = model.to(loaded.device).eval()
+        self._device = loaded.device
+
+    def tell(self, work: Work) -> float | None:
+        """See `Contestant.tell`."""
+        sampling, first = work.sampling, _FirstToken()
+        drawn: dict[str, Any] = {}
+        if sampling.temperature > 0:
+            drawn = {
+                "do_sample": True,
+                "temperature": sampling.temperature,
+                "top_k": sampling.top_k,
+                "top_p": sampling.top_p,
+            }
+        prompts = torch.tensor(work.prompts, device=self._device)
+        begin = time.perf_counter()
+        told = self._model.generate(
+            prompts,
+            attention_mask=torch.ones_like(prompts),
+            generation_config=GenerationConfig(
+                max_new_tokens=work.tokens,
+                min_new_tokens=work.tokens,
+                eos_token_id=0,
+                pad_token_id=0,
+                **drawn,
+            ),
+            logits_processor=[first],
+        )
+        told.cpu()
+        return None if first.when is None else first.when - begin
+
+    def close(self) -> None:
+        """See `Contestant.close`."""
+        del self._model
+
+
+def load(folder: Path, loaded: LoadedModel, _: Path) -> Transformers:
+    """See `rounds._peer`."""
+    if loaded.config.model_type != "gpt2":
+        raise MissingPeerError("transformers has no LSTM; use forward")
+    return Transformers(folder, loaded)

@@ -1,0 +1,239 @@
+"""The run itself: contestants take turns, so that what disturbs the machine disturbs them all."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import importlib
+import json
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers.utils import logging as transformers_logging
+
+from generator.bench.work import (
+    Contestant,
+    MissingPeerError,
+    Work,
+    save_random,
+    some_prompts,
+    step_weights,
+)
+from generator.engine import Engine
+from generator.models.loading import LoadedModel, ModelFolderError, load_model
+from generator.requests import Request, Sampling
+
+if TYPE_CHECKING:
+    import argparse
+
+_ARTICLE = Sampling(temperature=0.6, top_k=1000, top_p=0.95)
+_GREEDY = Sampling(temperature=0)
+_WEIGHT_BYTES = {"int8": 1, "bfloat16": 2, "float32": 4}
+
+
+class Kataribe:
+    """Our own engine, in an event loop of its own."""
+
+    name = "kataribe"
+
+    def __init__(self, loaded: LoadedModel, slots: int, threads: int) -> None:
+        self._runner = asyncio.Runner()
+        self._engine = Engine(loaded, slots=slots, threads=threads)
+        self._runner.run(self._engine.__aenter__())
+
+    def tell(self, work: Work) -> float | None:
+        """See `Contestant.tell`."""
+        waits: list[float] = self._runner.run(self._tell(work))
+        return statistics.median(waits)
+
+    def close(self) -> None:
+        """See `Contestant.close`."""
+        self._runner.run(self._engine.__aexit__(None, None, None))
+        self._runner.close()
+
+    async def _tell(self, work: Work) -> list[float]:
+        begin = time.perf_counter()
+
+        async def one(seed: int, prompt: tuple[int, ...]) -> float:
+            generation = self._engine.submit(
+                Request(
+                    prompt=prompt,
+                    sampling=work.sampling,
+                    seed=seed,
+                    max_tokens=work.tokens,
+                    min_tokens=work.tokens,
+                )
+            )
+            await anext(generation)
+            first = time.perf_counter() - begin
+            async for _ in generation:
+                pass
+            return first
+
+        return await asyncio.gather(*(one(*pair) for pair in enumerate(work.prompts)))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One contestant at one concurrency, over all rounds."""
+
+    engine: str
+    concurrency: int
+    speeds: list[float]
+    """Tokens a second."""
+    waits: list[float]
+    """Seconds to the first token; empty where unknown."""
+
+    @property
+    def speed(self) -> float:
+        """The median."""
+        return statistics.median(self.speeds)
+
+    def as_json(self) -> dict[str, Any]:
+        """For the last line."""
+        wait = round(1000 * statistics.median(self.waits), 1) if self.waits else None
+        return {
+            "engine": self.engine,
+            "concurrency": self.concurrency,
+            "tokens_per_second": round(self.speed, 1),
+            "tokens_per_second_low": round(min(self.speeds), 1),
+            "tokens_per_second_high": round(max(self.speeds), 1),
+            "ttft_ms": wait,
+        }
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs what the command line asks for; returns the exit status."""
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    with tempfile.TemporaryDirectory() as scratch, contextlib.ExitStack() as open_ones:
+        folder = options.model
+        if folder is None:
+            folder = Path(scratch) / options.shape
+            save_random(options.shape, folder)
+        try:
+            loaded = load_model(folder, device=options.device, precision=options.precision)
+        except ModelFolderError as error:
+            print(error, file=sys.stderr)
+            return 2
+        slots = max(options.concurrency)
+        contestants: list[Contestant] = [Kataribe(loaded, slots, options.threads)]
+        missing = {}
+        for name in options.against:
+            try:
+                contestants.append(_peer(name, folder, loaded, Path(scratch)))
+            except MissingPeerError as error:
+                missing[name] = str(error)
+        for contestant in contestants:
+            open_ones.callback(contestant.close)
+        sampling = _GREEDY if options.greedy else _ARTICLE
+        works = [
+            Work(
+                prompts=some_prompts(count, options.prompt, loaded.config.vocab_size),
+                tokens=options.tokens,
+                sampling=sampling,
+            )
+            for count in options.concurrency
+        ]
+        rows = _measure(contestants, works, options.repeat)
+        bound = _bandwidth() / (step_weights(loaded.model) * _WEIGHT_BYTES[loaded.precision])
+    device = _device(loaded)
+    print(f"{loaded.name}, {loaded.precision}, on {device}")
+    print(
+        f"{options.tokens} new tokens after {options.prompt}, {options.repeat} rounds, {sampling}"
+    )
+    _print_table(rows, bound)
+    for name, reason in missing.items():
+        print(f"{name} is missing: {reason}")
+    told = {
+        "device": device,
+        "model": loaded.name,
+        "precision": loaded.precision,
+        "bound_tokens_per_second": round(bound, 1),
+        "rows": [row.as_json() for row in rows],
+        "missing": missing,
+    }
+    print(json.dumps(told))
+    return 0
+
+
+def _peer(name: str, folder: Path, loaded: LoadedModel, scratch: Path) -> Contestant:
+    """Loads a peer; raises `MissingPeerError` where it is not installed."""
+    module = name.replace(".", "_")
+    try:
+        peer = importlib.import_module(f"generator.bench.peers.{module}_peer")
+    except ImportError as error:
+        raise MissingPeerError(f"not installed ({error.name})") from error
+    loading: Contestant = peer.load(folder, loaded, scratch)
+    return loading
+
+
+def _measure(contestants: list[Contestant], works: list[Work], repeat: int) -> list[Row]:
+    """All rounds, after one that is not counted; each round starts with another contestant."""
+    rows = [
+        Row(contestant.name, len(work.prompts), [], [])
+        for work in works
+        for contestant in contestants
+    ]
+    for turn in range(repeat + 1):
+        for at, work in enumerate(works):
+            for place in range(len(contestants)):
+                who = (turn + place) % len(contestants)
+                gc.collect()
+                begin = time.perf_counter()
+                wait = contestants[who].tell(work)
+                seconds = time.perf_counter() - begin
+                if turn > 0:
+                    row = rows[at * len(contestants) + who]
+                    row.speeds.append(work.all_tokens / seconds)
+                    row.waits.extend([] if wait is None else [wait])
+        print(f"round {turn} of {repeat} done", file=sys.stderr)
+    return rows
+
+
+def _bandwidth() -> float:
+    """Bytes a second that all cores together read from memory: the best of a few passes."""
+    much = torch.zeros(1 << 26)  # 256 MiB, more than caches hold
+    best = float("inf")
+    for _ in range(8):
+        begin = time.perf_counter()
+        much.sum()
+        best = min(best, time.perf_counter() - begin)
+    return much.nbytes / best
+
+
+def _device(loaded: LoadedModel) -> str:
+    if loaded.device.type == "cuda":
+        return torch.cuda.get_device_name(loaded.device)
+    name = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                name = line.partition(":")[2].strip()
+    return f"{name}, {torch.get_num_threads()} threads"
+
+
+def _print_table(rows: list[Row], bound: float) -> None:
+    ours = {row.concurrency: row.speed for row in rows if row.engine == Kataribe.name}
+    print(f"{'engine':<14}{'stories':>8}{'tokens/s':>10}{'range':>16}{'ours is':>9}", end="")
+    print(f"{'first token':>13}{'of bound':>10}")
+    for row in rows:
+        spread = f"{min(row.speeds):.0f}-{max(row.speeds):.0f}"
+        ratio = "" if row.engine == Kataribe.name else f"{ours[row.concurrency] / row.speed:.2f} x"
+        wait = f"{1000 * statistics.median(row.waits):.0f} ms" if row.waits else "unknown"
+        share = f"{row.speed / row.concurrency / bound:.0%}"
+        print(
+            f"{row.engine:<14}{row.concurrency:>8}{row.speed:>10.1f}{spread:>16}{ratio:>9}", end=""
+        )
+        print(f"{wait:>13}{share:>10}")
+    print(
+        f"bound: one story at {bound:.0f} tokens/s, if every step only read its weights from memory"
+    )

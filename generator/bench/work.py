@@ -1,0 +1,102 @@
+"""What every contestant has to do, and what a contestant is."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+from tokenizers import Tokenizer, models
+from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel, PreTrainedTokenizerFast
+
+from generator.models.lstm import LSTMConfig, LSTMForCausalLM
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from generator.requests import Sampling
+
+
+class MissingPeerError(Exception):
+    """A peer is not installed, or cannot tell with this model; its text says which."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """Stories told together: each has the same length, whether the model would end it or not."""
+
+    prompts: tuple[tuple[int, ...], ...]
+    tokens: int
+    """New tokens of each."""
+    sampling: Sampling
+
+    @property
+    def all_tokens(self) -> int:
+        """New tokens of all stories."""
+        return self.tokens * len(self.prompts)
+
+
+class Contestant(Protocol):
+    """An engine that is loaded and ready."""
+
+    name: str
+
+    def tell(self, work: Work) -> float | None:
+        """Tells all stories to their end.
+
+        Returns:
+            Seconds until the median story had its first token, where it can be known.
+        """
+        ...
+
+    def close(self) -> None:
+        """Gives back threads and memory."""
+        ...
+
+
+def some_prompts(count: int, length: int, vocabulary: int) -> tuple[tuple[int, ...], ...]:
+    """Prompts of random tokens, the same in every run."""
+    dice = random.Random(20)
+    return tuple(
+        tuple(dice.randrange(1, vocabulary - 1) for _ in range(length)) for _ in range(count)
+    )
+
+
+def save_random(shape: str, folder: Path) -> None:
+    """A model of this shape with random weights, as a folder that every engine can load."""
+    torch.manual_seed(0)
+    model: PreTrainedModel
+    match shape:
+        case "gpt2-small":
+            model = GPT2LMHeadModel(GPT2Config())
+        case "gpt2-medium":
+            model = GPT2LMHeadModel(GPT2Config(n_embd=1024, n_layer=24, n_head=16))
+        case _:  # the article's LSTM, with about as many words as its corpus has
+            model = LSTMForCausalLM(
+                LSTMConfig(
+                    vocab_size=25_000,
+                    embedding_size=100,
+                    hidden_size=512,
+                    num_layers=3,
+                    eos_token_id=24_999,
+                )
+            )
+    model.save_pretrained(folder)
+    size = model.config.vocab_size
+    words = Tokenizer(models.WordLevel({f"word{token}": token for token in range(size)}, "word0"))
+    special = dict.fromkeys(("bos_token", "eos_token", "unk_token"), f"word{size - 1}")
+    PreTrainedTokenizerFast(tokenizer_object=words, **special).save_pretrained(folder)
+
+
+def step_weights(model: PreTrainedModel) -> int:
+    """Weights that every step must read: all matrices but an embedding that is not the head."""
+    embeddings = {model.get_input_embeddings().weight}
+    if isinstance(model, GPT2LMHeadModel):
+        embeddings.add(model.transformer.wpe.weight)
+    embeddings.discard(model.get_output_embeddings().weight)
+    return sum(
+        weight.numel()
+        for weight in model.parameters()
+        if weight.dim() > 1 and not any(weight is one for one in embeddings)
+    )
