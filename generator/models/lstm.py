@@ -195,7 +195,7 @@ class LSTMForCausalLM(PreTrainedModel, GenerationMixin):
                     if name.startswith("bias_ih"):  # gates lie in the order: input, forget, …
                         weight[module.hidden_size : 2 * module.hidden_size] = 1.0
         elif isinstance(module, nn.Embedding):
-            initialization.normal_(module.weight, std=0.02)
+            initialization.normal_(module.weight, std=0.1)  # smaller ones wake the gates late
         elif isinstance(module, nn.Linear):
             initialization.xavier_uniform_(module.weight)
             if module.bias is not None:

@@ -1,0 +1,65 @@
+"""Which optimizer trains which weights, and how fast."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pytest
+from torch.optim import AdamW, Muon
+
+from tests.training.small import TOKENIZER, recipe
+from training.building import build_model
+from training.optimization import optimizers, rate
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "lstm"])
+@pytest.mark.parametrize("optimizer", ["muon", "adamw"])
+def test_every_weight_is_trained_once(kind: Literal["gpt2", "lstm"], optimizer: str) -> None:
+    chosen = recipe(kind, optimizer=optimizer)
+    model = build_model(chosen, TOKENIZER)
+    trained = [
+        id(weight)
+        for found in optimizers(model, chosen.training)
+        for group in found.param_groups
+        for weight in group["params"]
+    ]
+    assert len(trained) == len(set(trained))
+    assert set(trained) == {id(weight) for weight in model.parameters()}
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "lstm"])
+def test_muon_takes_the_matrices_that_are_no_tables(kind: Literal["gpt2", "lstm"]) -> None:
+    chosen = recipe(kind)
+    model = build_model(chosen, TOKENIZER)
+    muon, adamw = optimizers(model, chosen.training)
+    assert isinstance(muon, Muon)
+    assert isinstance(adamw, AdamW)
+    by_muon = {id(weight) for group in muon.param_groups for weight in group["params"]}
+    tables = ("embedding", "wte", "wpe", "head")
+    assert by_muon == {
+        id(weight)
+        for name, weight in model.named_parameters()
+        if weight.ndim == 2 and not any(table in name for table in tables)
+    }
+
+
+@pytest.mark.parametrize("optimizer", ["muon", "adamw"])
+def test_vectors_do_not_decay(optimizer: str) -> None:
+    chosen = recipe("gpt2", optimizer=optimizer)
+    for found in optimizers(build_model(chosen, TOKENIZER), chosen.training):
+        for group in found.param_groups:
+            if any(weight.ndim < 2 for weight in group["params"]):
+                assert group["weight_decay"] == 0
+
+
+def test_the_rate_rises_stands_and_falls_to_zero() -> None:
+    training = recipe("gpt2", warmup=0.1, decay=0.5).training
+    assert 0 < rate(0.0, training) < rate(0.05, training) < rate(0.1, training) == 1
+    assert rate(0.5, training) == 1
+    assert rate(0.75, training) == pytest.approx(0.5)
+    assert rate(1.0, training) == 0
+
+
+def test_a_rate_may_stand_still() -> None:
+    training = recipe("gpt2", warmup=0, decay=0).training
+    assert {rate(share, training) for share in (0.0, 0.5, 1.0)} == {1.0}

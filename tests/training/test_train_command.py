@@ -1,0 +1,131 @@
+"""`python -m training train`, from a corpus to a folder that the generator loads."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+
+from generator.models.loading import load_model
+from tests.training.small import STORIES
+from training.__main__ import main
+from training.corpus import read_corpus
+from training.telling import ARTICLE_PROMPTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SMALL = {
+    "starter-gpt2": ["model.embedding_size=32", "model.num_layers=1", "model.num_heads=2"],
+    "starter-lstm": ["model.embedding_size=24", "model.hidden_size=32", "model.num_layers=1"],
+}
+QUICK = ["tokens.vocab_size=400", "training.epochs=2", "sampling.max_new_tokens=40"]
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("corpus") / "corpus.jsonl"
+    assert main(["clean", str(STORIES), "--out", str(path)]) == 0
+    return path
+
+
+def command(recipe: str, corpus: Path, folder: Path, *settings: str) -> list[str]:
+    given = [f"--set={setting}" for setting in (*SMALL[recipe], *QUICK, *settings)]
+    return [
+        "train", "--recipe", recipe, "--corpus", str(corpus), "--out", str(folder / "small"),
+        "--runs", str(folder / "runs"), *given,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("recipe", sorted(SMALL))
+def test_a_model_folder_comes_out(tmp_path: Path, corpus: Path, recipe: str) -> None:
+    assert main(command(recipe, corpus, tmp_path)) == 0
+    folder = tmp_path / "small"
+    assert {path.name for path in folder.iterdir()} == {
+        "README.md", "config.json", "generation_config.json", "model.safetensors",
+        "tokenizer.json", "tokenizer_config.json", "training.png",
+    }  # fmt: skip
+    assert json.loads((folder / "config.json").read_text())["dtype"] == "float16"
+    assert AutoModelForCausalLM.from_pretrained(folder).config.vocab_size == 400
+    assert AutoTokenizer.from_pretrained(folder).eos_token == "<|endoftext|>"
+    settings = GenerationConfig.from_pretrained(folder)
+    assert (settings.temperature, settings.max_new_tokens) == (0.8, 40)
+    assert load_model(folder).ends == (0,)
+
+
+def test_the_card_says_what_was_done_and_shows_every_story(tmp_path: Path, corpus: Path) -> None:
+    assert main(command("starter-gpt2", corpus, tmp_path, "training.seed=77")) == 0
+    card = (tmp_path / "small" / "README.md").read_text(encoding="utf-8")
+    assert "| training.seed | 77 |" in card
+    assert f"| stories | {sum(text.split == 'train' for text in read_corpus(corpus))} |" in card
+    for number, prompt in enumerate(ARTICLE_PROMPTS, 1):
+        assert f"\n{number}. {prompt}" in card
+
+
+@pytest.fixture
+def training(tmp_path: Path, corpus: Path) -> Iterator[subprocess.Popen[str]]:
+    """A long training in a process of its own."""
+    arguments = command("starter-gpt2", corpus, tmp_path, "training.epochs=100000")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "training", *arguments],
+        stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2],
+        env={"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    with process:
+        yield process
+        process.kill()
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGTERM, 128 + 15), (signal.SIGINT, 128 + 2)]
+)
+def test_a_signal_saves_and_leaves_no_half_made_folder(
+    tmp_path: Path, training: subprocess.Popen[str], number: signal.Signals, status: int
+) -> None:
+    assert training.stderr is not None
+    seen = ""
+    while "loss" not in seen:  # the bar, so at least one step is done
+        seen += training.stderr.read(1)
+    training.send_signal(number)
+    rest = training.stderr.read()
+    assert training.wait() == status
+    assert rest.endswith("Stopped and saved. The same command goes on from here.\n")
+    assert (tmp_path / "runs" / "small" / "checkpoint.pt").is_file()
+    assert not (tmp_path / "small").exists()
+
+
+def test_a_checkpoint_of_other_settings_is_not_gone_on_with(
+    tmp_path: Path, corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command("starter-gpt2", corpus, tmp_path)) == 0
+    assert main(command("starter-gpt2", corpus, tmp_path, "training.seed=1")) == 2
+    assert "holds the checkpoint of another recipe" in capsys.readouterr().err
+
+
+def test_the_finished_command_again_only_writes_the_folder_again(
+    tmp_path: Path, corpus: Path
+) -> None:
+    arguments = command("starter-lstm", corpus, tmp_path)
+    assert main(arguments) == 0
+    weights = (tmp_path / "small" / "model.safetensors").read_bytes()
+    assert main(arguments) == 0
+    assert (tmp_path / "small" / "model.safetensors").read_bytes() == weights
+
+
+def test_no_corpus_is_one_clear_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(command("starter-gpt2", tmp_path / "none.jsonl", tmp_path)) == 2
+    assert "Make it with `python -m training clean`." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["clean", "--help"], ["train", "--help"]])
+def test_help_is_given(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 0
+    assert "python -m training" in capsys.readouterr().out
