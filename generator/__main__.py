@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from generator.bench import add_bench_command
 from generator.config import ConfigError, EngineSettings, load_settings
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ examples:
   python -m generator                          serve the models in models/ on port 8000
   python -m generator serve --port 0           on any free port; the ready line names it
   python -m generator serve --models ~/gpt2    one model folder, or a folder of them
+  python -m generator bench                    how many tokens a second this machine tells
 
 then, with any OpenAI client or plain curl:
   curl http://127.0.0.1:8000/v1/completions -H 'Content-Type: application/json' \\
@@ -77,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
                 metavar=name.rpartition("_")[2].upper(),
                 help=f"{field.title}: {field.description} (default: {field.default})",
             )
+    add_bench_command(commands)
     return parser
 
 
