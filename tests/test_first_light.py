@@ -105,6 +105,9 @@ async def test_a_moderator_and_nobody_else_chooses_the_model_of_the_server(
         await composer.fill("/")
         await expect(page.locator("[data-command=story]")).to_be_visible()
         await expect(page.locator("[data-command='model use']")).to_have_count(0)
+        await _ask(page, "/story")  # told as soon as the generator has come up
+        await expect(page.locator("li.message").last).to_contain_text("gpt2-starter · seed")
+
         await _become(page, "aoi")
         await composer.fill("/model")
         await expect(page.locator("[data-command='model use']")).to_be_visible()
