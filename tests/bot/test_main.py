@@ -150,7 +150,7 @@ async def test_with_a_token_and_an_address_it_tells_stories_there(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_ends_it_in_order_and_the_page_survives(
+async def test_a_signal_ends_it_in_order(
     tmp_path: Path, tells: Teller, number: signal.Signals
 ) -> None:
     async with running_bot(tmp_path, GENERATOR__URL=tells.url) as bot:
@@ -160,10 +160,3 @@ async def test_a_signal_ends_it_in_order_and_the_page_survives(
         assert await bot.stop(number) == 0
     with sole_user(f"sqlite+aiosqlite:///{tmp_path / 'kataribe.db'}") as alone:
         assert alone
-    async with (
-        running_bot(tmp_path, GENERATOR__URL=tells.url) as bot,
-        visit(bot.address, "haru") as haru,
-        asyncio.timeout(PATIENCE),
-    ):
-        await haru.until(lambda: story_in(haru, "a fox found the moon."))
-        assert await bot.stop() == 0
