@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from bot.playground.exchanges import Exchange
 
-OPENAPI = "KATARIBE_DISCORD_OPENAPI"
-GATEWAY = "KATARIBE_DISCORD_GATEWAY_SCHEMA"
+OPENAPI = "DISCORD_OPENAPI"
+GATEWAY = "DISCORD_GATEWAY_SCHEMA"
 
 EVENTS = {
     "READY": "GatewayReadyDispatch",
