@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
 from training.cleaning import RULES
-from training.corpus import clean, table, write_corpus
+from training.corpus import Split, clean, table, write_corpus
 from training.reading import CorpusError
 from training.recipe import load_recipe
 
@@ -18,6 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_clean(commands)
     _add_train(commands)
+    _add_evaluate(commands)
     options = parser.parse_args(arguments)
     try:
         status: int = options.run(options) or 0
@@ -85,6 +87,46 @@ def _train(options: argparse.Namespace) -> int:
     except Interrupted as interrupted:
         print(interrupted, file=sys.stderr)
         return 128 + interrupted.signal_number
+    return 0
+
+
+def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("evaluate", help="measure a model folder on unseen texts")
+    parser.add_argument("--model", required=True, help="a model folder, or a name of the hub")
+    parser.add_argument(
+        "--corpus",
+        type=Path,
+        required=True,
+        help="made by `clean`, to measure on a split of it; or any synopsis file, as a whole",
+    )
+    parser.add_argument("--split", choices=["validation", "test"], default="test")
+    parser.add_argument("--stories", type=int, default=64, help="to tell and look at (%(default)s)")
+    parser.add_argument("--json", action="store_true", help="one JSON object on the last line")
+    parser.set_defaults(run=_evaluate)
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from generator.models.loading import ModelFolderError, load_model  # noqa: PLC0415
+    from training.evaluation import evaluate, read_texts, table  # noqa: PLC0415
+    from training.recipe import Sampling  # noqa: PLC0415
+
+    held_out, training = read_texts(options.corpus, Split(options.split))
+    try:
+        model = load_model(options.model)
+    except ModelFolderError as error:
+        raise CorpusError(f"{error}.") from error
+    sampling = Sampling.of(model.model.generation_config)
+    evaluation = evaluate(
+        model,
+        held_out,
+        training,
+        sampling.request(),
+        stories=options.stories,
+        max_tokens=sampling.max_new_tokens,
+    )
+    print(table(evaluation))
+    if options.json:
+        print(json.dumps(evaluation.plain()))
     return 0
 
 

@@ -18,7 +18,7 @@ import torch
 from tqdm import tqdm
 
 from training.batches import Batch, Position, Stream
-from training.evaluation import likelihood, token_losses
+from training.likelihood import likelihood, token_losses
 from training.optimization import optimizers, rate
 
 if TYPE_CHECKING:

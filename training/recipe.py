@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from generator.requests import Sampling as Settings
 from training.reading import CorpusError
+
+if TYPE_CHECKING:
+    from transformers import GenerationConfig
 
 FOLDER = Path(__file__).parent / "recipes"
 
@@ -107,6 +110,13 @@ class Sampling(_Section):
     repetition_penalty: Annotated[float, Field(gt=0)] = 1.0
     no_repeat_ngram_size: Annotated[int, Field(ge=0)] = 0
     max_new_tokens: Positive = 300
+
+    @classmethod
+    def of(cls, published: GenerationConfig) -> Self:
+        """From a folder's generation_config.json; what it leaves out is off."""
+        given = {name: getattr(published, name, None) for name in cls.model_fields}
+        values = {name: value for name, value in given.items() if value is not None}
+        return cls.model_validate({"temperature": 1.0, **values})
 
     def request(self) -> Settings:
         """As the generator's sampler takes them."""

@@ -12,7 +12,7 @@ from generator.models.loading import load_model
 from training.batches import encode
 from training.building import build_model, build_tokenizer
 from training.corpus import Split, read_corpus
-from training.evaluation import likelihood
+from training.likelihood import likelihood
 from training.loop import Loop
 from training.publishing import publish, write_card
 from training.reading import CorpusError

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from tests.training.small import TOKENIZER, TRAIN, VALIDATION, loop, recipe
-from training.evaluation import likelihood
+from training.likelihood import likelihood
 from training.loop import Interrupted, Loop
 
 if TYPE_CHECKING:

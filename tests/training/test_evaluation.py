@@ -1,0 +1,125 @@
+"""What is measured on stories, and the command that measures."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.training.small import STORIES, TEXTS, TOKENIZER, recipe
+from training import bootstrap
+from training.__main__ import main
+from training.building import build_model
+from training.diversity import Copies, distinct, repeated, self_bleu, words_of
+from training.publishing import publish
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KEYS = {
+    "bits_per_byte", "word_perplexity", "prompt_ranking", "distinct_1", "distinct_2", "distinct_3",
+    "self_bleu", "repeat_4", "words", "ended", "copied_8", "copied_8_human", "copied_longest",
+}  # fmt: skip
+
+
+def test_words_are_lower_cased_and_marks_stand_alone() -> None:
+    assert words_of("The fox can't, \"sleep\"!") == [
+        "the", "fox", "can't", ",", '"', "sleep", '"', "!",
+    ]  # fmt: skip
+
+
+def test_distinct_is_the_share_of_different_ngrams_over_all_stories() -> None:
+    stories = [["a", "b", "a", "b"], ["a", "b", "c"]]
+    for size, expected in ((1, 3 / 7), (2, 3 / 5), (3, 3 / 3)):
+        parts, wholes = distinct(stories, size)
+        assert sum(parts) / sum(wholes) == pytest.approx(expected)
+
+
+def test_repetition_is_the_share_of_ngrams_used_before() -> None:
+    assert repeated(["a", "b", "c", "d", "e", "f", "g"]) == 0
+    assert repeated(["a"] * 8) == pytest.approx(4 / 5)
+    assert repeated(["a"]) == 0
+
+
+def test_self_bleu_is_one_for_equal_stories_and_near_zero_for_strangers() -> None:
+    story = ["the", "fox", "lights", "a", "lantern", "in", "the", "town"]
+    assert self_bleu([story, story, story]) == pytest.approx([1, 1, 1])
+    strangers = [[f"{letter}{n}" for n in range(8)] for letter in "abc"]
+    assert max(self_bleu(strangers)) < 0.1
+
+
+def test_self_bleu_is_bleu_of_papineni() -> None:
+    """Four of five words, two of four pairs, one of three triples, no run of four; equally long."""
+    one, other = ["the", "old", "fox", "sleeps", "now"], ["the", "old", "fox", "dreams", "now"]
+    expected = ((4 / 5) * (2 / 4) * (1 / 3) * (0.5 / 2)) ** 0.25
+    assert self_bleu([one, other]) == pytest.approx([expected, expected])
+
+
+def test_copies_are_found_in_training_texts() -> None:
+    copies = Copies(["One two three four five six seven eight nine ten."], size=8)
+    assert copies.share(words_of("ONE two three four five six seven eight nine ten.")) == 1
+    story = words_of("zero two three four five six seven eight nine ten and on")
+    assert copies.longest(story) == 9
+    assert copies.share(story) == pytest.approx(2 / 5)
+    assert copies.longest(words_of("two three four")) == 0
+
+
+def test_an_interval_holds_its_figure_and_narrows_with_more_texts() -> None:
+    few, many = bootstrap.mean([0, 1] * 10), bootstrap.mean([0, 1] * 1000)
+    assert few.low < few.value == 0.5 < few.high
+    assert many.high - many.low < (few.high - few.low) / 5
+    assert bootstrap.ratio([1, 9], [1, 3]).value == pytest.approx(10 / 4)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("models") / "small"
+    chosen = recipe("gpt2")
+    publish(build_model(chosen, TOKENIZER), TOKENIZER, chosen.sampling, path)
+    return path
+
+
+def evaluated(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, float | None]:
+    assert main(["evaluate", *arguments, "--stories", "4", "--json"]) == 0
+    numbers: dict[str, float | None] = json.loads(capsys.readouterr().out.splitlines()[-1])
+    return numbers
+
+
+def test_the_command_measures_a_split_of_a_corpus(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus = tmp_path / "corpus.jsonl"
+    assert main(["clean", str(STORIES), "--out", str(corpus)]) == 0
+    found = evaluated(
+        capsys, "--model", str(folder), "--corpus", str(corpus), "--split", "validation"
+    )
+    assert set(found) == {f"{key}{end}" for key in KEYS for end in ("", "_low", "_high")}
+    for key in KEYS - {"prompt_ranking"}:
+        low, value, high = (found[f"{key}{end}"] for end in ("_low", "", "_high"))
+        assert low is not None
+        assert value is not None
+        assert high is not None
+        assert low <= value <= high
+
+
+def test_the_command_measures_any_synopsis_file_as_a_whole(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "unseen.csv"
+    path.write_text("overview\n" + "".join(f'"{text}"\n' for text in TEXTS[:20]))
+    found = evaluated(capsys, "--model", str(folder), "--corpus", str(path))
+    assert found["copied_8"] is None
+    assert found["prompt_ranking"] is not None
+    assert found["bits_per_byte"] is not None
+
+
+@pytest.mark.parametrize(
+    ("model", "corpus", "says"),
+    [("./none", str(STORIES), "no model folder ./none"), ("./none", "none.csv", "no such file")],
+)
+def test_what_cannot_be_measured_is_one_clear_error(
+    model: str, corpus: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", "--model", model, "--corpus", corpus]) == 2
+    assert says in capsys.readouterr().err

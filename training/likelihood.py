@@ -1,0 +1,112 @@
+"""How well a model predicts text it has not seen, in units that compare across tokenizers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional
+
+from training.batches import IGNORED, bucketed, collate, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+    from training.spelling import Spelling
+
+
+@dataclass(frozen=True, slots=True)
+class Likelihood:
+    """What a model pays for each of some texts."""
+
+    nats: list[float]
+    """Sum over the text's own tokens; the end-of-text token is not text and not counted."""
+    bytes: list[int]
+    """UTF-8 length."""
+
+    @property
+    def bits_per_byte(self) -> float:
+        """Unlike loss per token, comparable between models that cut texts differently."""
+        return sum(self.nats) / math.log(2) / sum(self.bytes)
+
+
+def token_losses(logits: Tensor, targets: Tensor) -> Tensor:
+    """Nats of each target: (rows, length) float32, zero where the target is `IGNORED`."""
+    losses = functional.cross_entropy(
+        logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORED, reduction="none"
+    )
+    return losses.view(targets.shape)
+
+
+@torch.inference_mode()
+def likelihood(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    texts: Sequence[str],
+    *,
+    spelling: Spelling | None = None,
+    batch_tokens: int = 4096,
+    bf16: bool = False,
+) -> Likelihood:
+    """Reads each text by itself, from the begin-of-text token on.
+
+    Texts longer than the model's context are measured, in tokens and bytes, up to there.
+
+    Args:
+        model: any causal model.
+        tokenizer: of the model.
+        texts: unseen ones.
+        spelling: what a word unknown to the tokenizer costs besides being unknown; without it a
+            word model seems better the fewer words it knows.
+        batch_tokens: in a batch, about.
+        bf16: autocast.
+    """
+    context: int = model.config.max_position_embeddings
+    rows = encode(texts, tokenizer, context)
+    nats = [0.0] * len(rows)
+    model.eval()
+    for indices in bucketed([len(row) - 1 for row in rows], batch_tokens):
+        batch = collate([rows[index] for index in indices])
+        targets = batch.targets.masked_fill(batch.targets == tokenizer.eos_token_id, IGNORED)
+        device = model.device
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            logits = model(input_ids=batch.inputs.to(device)).logits
+        sums = token_losses(logits, targets.to(device)).sum(dim=1).tolist()
+        for index, total in zip(indices, sums, strict=True):
+            nats[index] = total
+    if spelling is not None:
+        for index, words in enumerate(unknown_words(texts, tokenizer, context)):
+            nats[index] += sum(map(spelling.nats, words))
+    lengths = [
+        len(text.encode()) if len(row) <= context else _read_bytes(row.tolist(), tokenizer)
+        for text, row in zip(texts, rows, strict=True)
+    ]
+    return Likelihood(nats, lengths)
+
+
+def unknown_words(
+    texts: Sequence[str], tokenizer: PreTrainedTokenizerFast, context: int
+) -> list[list[str]]:
+    """The words of each text that the tokenizer does not know, lower-cased as it reads them."""
+    unknown = tokenizer.unk_token_id
+    if unknown is None:
+        return [[] for _ in texts]
+    read = tokenizer(list(texts), return_offsets_mapping=True)
+    return [
+        [
+            text[start:end].lower()
+            for token, (start, end) in zip(ids[: context + 1], offsets, strict=False)
+            if token == unknown
+        ]
+        for text, ids, offsets in zip(texts, read.input_ids, read.offset_mapping, strict=True)
+    ]
+
+
+def _read_bytes(row: list[int], tokenizer: PreTrainedTokenizerFast) -> int:
+    """Length of what fitted into the context."""
+    return len(str(tokenizer.decode(row, skip_special_tokens=True)).encode())
