@@ -4,30 +4,50 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, assert_never
 
-from transformers import GPT2Config, GPT2LMHeadModel
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
 from generator.models.lstm import LSTMConfig, LSTMForCausalLM
-from training.recipe import GPT2, LSTM
-from training.tokenizers import train_bpe, train_words
+from training.reading import CorpusError
+from training.recipe import GPT2, LSTM, Pretrained
+from training.tokenizers import begin_texts, train_bpe, train_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-    from training.recipe import Recipe, Tokens
+    from training.recipe import Recipe
 
 
-def build_tokenizer(tokens: Tokens, texts: Iterable[str]) -> PreTrainedTokenizerFast:
-    """Learns a vocabulary from the training texts."""
+def build_tokenizer(recipe: Recipe, texts: Iterable[str]) -> PreTrainedTokenizerFast:
+    """Learns a vocabulary from the training texts, or takes the pretrained model's.
+
+    Raises:
+        CorpusError: there is no such model.
+    """
+    tokens = recipe.tokens
+    if isinstance(recipe.model, Pretrained):
+        tokenizer = _load(AutoTokenizer, recipe.model.name)
+        return begin_texts(tokenizer)
     if tokens.kind == "bpe":
         return train_bpe(texts, tokens.vocab_size)
     return train_words(texts, tokens.vocab_size, tokens.min_frequency)
 
 
 def build_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
-    """A model of the recipe's shape with random weights, by torch's seed."""
+    """A model of the recipe's shape with random weights, by torch's seed; or a pretrained one.
+
+    Raises:
+        CorpusError: there is no such model.
+    """
     shape = recipe.model
+    if isinstance(shape, Pretrained):
+        model: PreTrainedModel = _load(AutoModelForCausalLM, shape.name, dtype=torch.float32)
+        reach = model.config.max_position_embeddings
+        if shape.context > reach:
+            raise CorpusError(f"model.context: {shape.name} reads {reach} tokens at most.")
+        return model
     ids: dict[str, Any] = {
         "vocab_size": len(tokenizer),
         "bos_token_id": tokenizer.bos_token_id,
@@ -64,3 +84,12 @@ def build_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> PreTraine
             )
         )
     assert_never(shape)
+
+
+def _load(kind: Any, name: str, **options: Any) -> Any:
+    try:
+        return kind.from_pretrained(name, **options)
+    except (OSError, ValueError) as error:
+        raise CorpusError(
+            f"model.name: {name} is no model folder and cannot be had from the hub."
+        ) from error

@@ -12,6 +12,7 @@ import signal
 import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -130,8 +131,7 @@ class Loop:
         batches = self._batches()
         with self._listening(), self._progress_bar() as bar:
             while not self._done():
-                batch = next(batches)
-                self._show(bar, self._step(batch))
+                self._show(bar, self._step(list(islice(batches, self._training.accumulate))))
                 if self.progress >= 1.0 or self.course.step % self._training.validate_every == 0:
                     self._measure(bar)
                 if self._stop is not None:
@@ -157,8 +157,8 @@ class Loop:
                 stream = iter(Stream(rows, self._training.batch_tokens, seed, course.position))
             yield next(stream)
 
-    def _step(self, batch: Batch) -> float:
-        """One update; returns the batch's mean loss in nats per real token."""
+    def _step(self, batches: Sequence[Batch]) -> float:
+        """One update; returns the mean loss in nats per real token of all batches."""
         started = time.monotonic()
         course, training = self.course, self._training
         self._model.train()
@@ -167,20 +167,24 @@ class Loop:
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * share
         device = self._model.device
-        with torch.autocast(device.type, torch.bfloat16, enabled=training.bf16):
-            logits = self._model(input_ids=batch.inputs.to(device)).logits
-        loss = token_losses(logits, batch.targets.to(device)).sum() / batch.tokens
-        loss.backward()
+        tokens = sum(batch.tokens for batch in batches)
+        loss = 0.0
+        for batch in batches:
+            with torch.autocast(device.type, torch.bfloat16, enabled=training.bf16):
+                logits = self._model(input_ids=batch.inputs.to(device)).logits
+            part = token_losses(logits, batch.targets.to(device)).sum() / tokens
+            part.backward()
+            loss += part.item()
         torch.nn.utils.clip_grad_norm_(self._model.parameters(), training.clip)
         for optimizer in self._optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         course.step += 1
-        course.tokens += batch.tokens
-        course.loss_sum += loss.item() * batch.tokens
-        course.loss_tokens += batch.tokens
+        course.tokens += tokens
+        course.loss_sum += loss * tokens
+        course.loss_tokens += tokens
         course.seconds += time.monotonic() - started
-        return loss.item()
+        return loss
 
     def _measure(self, bar: tqdm[Any]) -> None:
         """Bits per byte on validation; keeps the weights where it is the lowest so far."""

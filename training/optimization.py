@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -63,7 +64,7 @@ def _is_head(model: nn.Module, parameter: torch.Tensor) -> bool:
 
 
 def rate(progress: float, training: Training) -> float:
-    """Share of the peak learning rate: rises, stands, and falls in a straight line to zero.
+    """Share of the peak learning rate: rises in a line, stands, and falls to zero.
 
     Args:
         progress: share of the schedule done, 0 to 1.
@@ -72,4 +73,7 @@ def rate(progress: float, training: Training) -> float:
     if progress < training.warmup:
         return max(progress / training.warmup, 0.01)
     remaining = (1 - progress) / training.decay if training.decay else 1.0
-    return max(0.0, min(1.0, remaining))
+    remaining = max(0.0, min(1.0, remaining))
+    if training.decay_shape == "cosine":
+        return 0.5 - 0.5 * math.cos(math.pi * remaining)
+    return remaining

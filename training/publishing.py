@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from transformers import GenerationConfig
 
 from training.corpus import Split
+from training.recipe import LSTM, Pretrained
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,18 +83,18 @@ def write_card(
     plot_losses(measurements, folder / "training.png")
     parameters = (folder / "model.safetensors").stat().st_size / 2e6
     last = measurements[-1]
-    kind = {"gpt2": "GPT-2", "lstm": "LSTM"}[recipe.model.kind]
+    kind = "LSTM" if isinstance(recipe.model, LSTM) else "GPT-2"
     card = f"""---
 license: other
 license_name: research-only
 language: en
 pipeline_tag: text-generation
-tags: [kataribe, {recipe.model.kind}, synopsis]
+tags: [kataribe, {kind.lower()}, synopsis]
 ---
 # {folder.name}
 
 {_article(kind)} {kind} of {parameters:.1f} million weights that writes short synopses in the manner
-of anime, trained from random weights by `python -m training train --recipe {recipe.name}`.
+of anime, trained from {_origin(recipe)} by `python -m training train --recipe {recipe.name}`.
 Kataribe's generator tells from it, or transformers ({_loading(recipe)}).
 
 ## How good it is
@@ -103,8 +104,8 @@ better. Validation chose the weights, test was looked at once, afterwards.
 
 ![training](training.png)
 
-{last.tokens / 1e6:.1f} million tokens read in {last.step:,} steps and {last.seconds / 60:.0f}
-minutes on a CPU shared with other work.
+{last.tokens / 1e6:.2f} million tokens read in {last.step:,} steps and {last.seconds / 60:.0f}
+minutes of wall time.
 
 ## Data
 {_data(texts)}
@@ -135,9 +136,15 @@ def _article(kind: str) -> str:
 
 
 def _loading(recipe: Recipe) -> str:
-    if recipe.model.kind == "gpt2":
-        return "`AutoModelForCausalLM`"
-    return "`AutoModelForCausalLM`, once `generator.models.lstm` is imported"
+    if isinstance(recipe.model, LSTM):
+        return "`AutoModelForCausalLM`, once `generator.models.lstm` is imported"
+    return "`AutoModelForCausalLM`"
+
+
+def _origin(recipe: Recipe) -> str:
+    if isinstance(recipe.model, Pretrained):
+        return f"the weights of {recipe.model.name}"
+    return "random weights"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

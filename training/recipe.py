@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from generator.requests import Sampling as Settings
 from training.reading import CorpusError
@@ -56,11 +56,22 @@ class LSTM(_Section):
     weight_drop: Rate = 0.0
 
 
+class Pretrained(_Section):
+    """A model that goes on from its weights."""
+
+    kind: Literal["pretrained"]
+    name: str
+    """A model folder, or a name of the hub."""
+    context: Positive
+    """Longer texts are cut in training; at most what the model can read."""
+
+
 class Tokens(_Section):
     """How texts are cut."""
 
-    kind: Literal["bpe", "words"]
-    vocab_size: Positive
+    kind: Literal["bpe", "words", "pretrained"]
+    """A vocabulary learned from the corpus, or that of the pretrained model."""
+    vocab_size: Positive = 4096
     min_frequency: Positive = 2
     """A word seen less often is unknown; of no meaning for BPE."""
 
@@ -74,6 +85,8 @@ class Training(_Section):
     """Wall time that shapes the schedule instead; 0: none."""
     batch_tokens: Positive
     """Real tokens in a batch, about."""
+    accumulate: Positive = 1
+    """Batches whose gradients make one step, each token counting the same."""
     optimizer: Literal["muon", "adamw"]
     """Muon trains matrices, AdamW all the rest; or AdamW trains all."""
     learning_rate: Annotated[float, Field(gt=0)]
@@ -88,6 +101,7 @@ class Training(_Section):
     """Of the schedule, in which the rate rises from zero."""
     decay: Share
     """Of the schedule, in which the rate falls to zero at the end; between, it stands."""
+    decay_shape: Literal["linear", "cosine"] = "linear"
     target_last: Share = 0.0
     """Of the schedule, the last part that sees the target file's texts alone."""
     clip: Annotated[float, Field(gt=0)]
@@ -133,10 +147,16 @@ class Recipe(_Section):
     """Everything that decides a training."""
 
     name: str
-    model: Annotated[GPT2 | LSTM, Field(discriminator="kind")]
+    model: Annotated[GPT2 | LSTM | Pretrained, Field(discriminator="kind")]
     tokens: Tokens
     training: Training
     sampling: Sampling
+
+    @model_validator(mode="after")
+    def _tokens_are_the_models(self) -> Self:
+        if (self.tokens.kind == "pretrained") != (self.model.kind == "pretrained"):
+            raise ValueError("a pretrained model has its own tokens, and only such a one")
+        return self
 
 
 def load_recipe(name: str, settings: list[str] = []) -> Recipe:  # noqa: B006  # never changed

@@ -83,12 +83,22 @@ def train_words(
     return _finish(tokenizer, unk_token=UNKNOWN)
 
 
+def begin_texts(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
+    """Has a pretrained GPT-2's tokenizer put `<|endoftext|>` before every text, as ours do."""
+    tokenizer.backend_tokenizer.post_processor = _beginning(tokenizer.backend_tokenizer)
+    tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def _beginning(tokenizer: Tokenizer) -> processors.TemplateProcessing:
+    return processors.TemplateProcessing(
+        single=f"{END} $A", special_tokens=[(END, tokenizer.token_to_id(END))]
+    )
+
+
 def _finish(tokenizer: Tokenizer, **special: str) -> PreTrainedTokenizerFast:
     """Marks where a text begins, and dresses it for transformers."""
-    end = tokenizer.token_to_id(END)
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{END} $A", special_tokens=[(END, end)]
-    )
+    tokenizer.post_processor = _beginning(tokenizer)
     tokenizer.add_special_tokens([AddedToken(END, special=True)])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import torch
+from pydantic import ValidationError
 from transformers import PreTrainedTokenizerFast
 
 from generator.models.loading import load_model
@@ -16,12 +16,11 @@ from training.likelihood import likelihood
 from training.loop import Loop
 from training.publishing import publish, write_card
 from training.reading import CorpusError
+from training.recipe import Recipe
 from training.telling import ARTICLE_PROMPTS, tell
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from training.recipe import Recipe, Tokens
 
 
 def train(recipe: Recipe, corpus: Path, out: Path, runs: Path) -> None:
@@ -48,7 +47,7 @@ def train(recipe: Recipe, corpus: Path, out: Path, runs: Path) -> None:
     folder = runs / out.name
     _claim(folder, recipe)
     torch.manual_seed(recipe.training.seed)
-    tokenizer = _tokenizer(recipe.tokens, train_texts, folder)
+    tokenizer = _tokenizer(recipe, train_texts, folder)
     model = build_model(recipe, tokenizer)
     context = recipe.model.context
     loop = Loop(
@@ -85,23 +84,25 @@ def _claim(folder: Path, recipe: Recipe) -> None:
     """A run's folder belongs to one recipe: resuming with another would mix two trainings."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "recipe.json"
-    now = recipe.model_dump(mode="json")
-    if path.is_file() and (folder / "checkpoint.pt").is_file():
-        before = json.loads(path.read_text(encoding="utf-8"))
-        if before != now:
+    if (folder / "checkpoint.pt").is_file():
+        try:
+            before = Recipe.model_validate_json(path.read_text(encoding="utf-8"))
+        except (OSError, ValidationError):
+            before = None
+        if before != recipe:
             raise CorpusError(
                 f"{folder} holds the checkpoint of another recipe or other settings: go on with "
                 "those, delete it to start anew, or choose another --out."
             )
-    path.write_text(json.dumps(now, indent=2), encoding="utf-8")
+    path.write_text(recipe.model_dump_json(indent=2), encoding="utf-8")
 
 
-def _tokenizer(tokens: Tokens, texts: list[str], folder: Path) -> PreTrainedTokenizerFast:
+def _tokenizer(recipe: Recipe, texts: list[str], folder: Path) -> PreTrainedTokenizerFast:
     """Learned once for a run and kept, so that a resumed one reads the same ids."""
     path = folder / "tokenizer"
     if not (path / "tokenizer.json").is_file():
         beside = folder / "tokenizer.new"
-        build_tokenizer(tokens, texts).save_pretrained(beside)
+        build_tokenizer(recipe, texts).save_pretrained(beside)
         beside.replace(path)
     tokenizer: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(path)
     return tokenizer
