@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 from tokenizers import Tokenizer, models
+from torch import nn
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel, PreTrainedTokenizerFast
 
 from generator.models.lstm import LSTMConfig, LSTMForCausalLM
@@ -91,12 +92,11 @@ def save_random(shape: str, folder: Path) -> None:
 
 def step_weights(model: PreTrainedModel) -> int:
     """Weights that every step must read: all matrices but an embedding that is not the head."""
-    embeddings = {model.get_input_embeddings().weight}
-    if isinstance(model, GPT2LMHeadModel):
-        embeddings.add(model.transformer.wpe.weight)
-    embeddings.discard(model.get_output_embeddings().weight)
+    parts = list(model.modules())
+    heads = {id(part.weight) for part in parts if isinstance(part, nn.Linear)}
+    looked_up = {id(part.weight) for part in parts if isinstance(part, nn.Embedding)} - heads
     return sum(
         weight.numel()
         for weight in model.parameters()
-        if weight.dim() > 1 and not any(weight is one for one in embeddings)
+        if weight.dim() > 1 and id(weight) not in looked_up
     )

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,8 +11,9 @@ import torch
 from scipy.stats import chisquare
 from transformers import GenerationConfig, GPT2Config, GPT2LMHeadModel
 
+from generator.native import Threads
 from generator.requests import Request, Sampling
-from generator.sampling import Rules, TorchSampler
+from generator.sampling import CompiledSampler, Rules, TorchSampler
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,15 +30,29 @@ def one_story(vocabulary: int = VOCABULARY, seed: int = 0) -> Tensor:
     return torch.randn(1, vocabulary, generator=torch.Generator().manual_seed(seed)) * 2
 
 
-def draw(
-    logits: Tensor, requests: list[Request], history: tuple[int, ...] = HISTORY
+Draw = Callable[..., "NDArray[np.int32]"]
+
+
+@pytest.fixture(scope="module", params=["torch", "compiled"])
+def draw(request: pytest.FixtureRequest) -> Draw:
+    """Draws one token for each request, all from the same logits and story so far."""
+    make: Callable[..., TorchSampler | CompiledSampler] = TorchSampler
+    if request.param == "compiled":
+        make = partial(CompiledSampler, threads=Threads(2))
+    return partial(_draw, make)
+
+
+def _draw(
+    make: Callable[..., TorchSampler | CompiledSampler],
+    logits: Tensor,
+    requests: list[Request],
+    history: tuple[int, ...] = HISTORY,
 ) -> NDArray[np.int32]:
-    """One token for each request, all from the same logits and story so far."""
     rules = Rules.of(len(requests))
     for slot, request in enumerate(requests):
         rules.put(slot, request)
     stories = np.tile(np.array(history, np.int32), (len(requests), 1))
-    sampler = TorchSampler(rules, stories, (END,))
+    sampler = make(rules, stories, (END,))
     slots = np.arange(len(requests), dtype=np.int32)
     lengths = np.full(len(requests), len(history), np.int32)
     return sampler.draw(logits.repeat(len(requests), 1), slots, lengths)
@@ -99,7 +116,7 @@ def by_transformers(
     ],
     ids=lambda request: f"{request.sampling}, min_tokens={request.min_tokens}",
 )
-def test_draws_follow_the_distribution_of_transformers(request_: Request) -> None:
+def test_draws_follow_the_distribution_of_transformers(draw: Draw, request_: Request) -> None:
     logits = one_story()
     logits[0, END] = 2.5  # likely, so that its absence is seen
     logits[0, 1], logits[0, 5] = 2.0, 1.5  # 4, 1 and 1, 4 came before: an n-gram is at stake
@@ -116,8 +133,8 @@ def test_draws_follow_the_distribution_of_transformers(request_: Request) -> Non
     assert chisquare(cells, shares).pvalue > 1e-4
 
 
-def test_the_rules_cut_where_transformers_cuts_in_a_large_vocabulary() -> None:
-    logits = one_story(vocabulary=20_000)
+def test_the_rules_cut_where_transformers_cuts_in_a_large_vocabulary(draw: Draw) -> None:
+    logits = one_story(vocabulary=8_000)
     for sampling in (
         Sampling(top_k=1000, top_p=0.95, temperature=0.6),
         Sampling(top_p=0.95, temperature=1.5),
@@ -126,16 +143,16 @@ def test_the_rules_cut_where_transformers_cuts_in_a_large_vocabulary() -> None:
         Sampling(min_p=0.001),
     ):
         expected = by_transformers(logits, asked(sampling))
-        drawn = draw(logits, [asked(sampling, seed=seed) for seed in range(200)])
+        drawn = draw(logits, [asked(sampling, seed=seed) for seed in range(100)])
         assert (expected[drawn] > 0).all()
         # As likely on average as draws from the reference, within five standard errors.
         chance = np.log(expected, out=np.zeros_like(expected), where=expected > 0)
         mean = (expected * chance).sum()
-        spread = np.sqrt((expected * (chance - mean) ** 2).sum() / 200)
+        spread = np.sqrt((expected * (chance - mean) ** 2).sum() / 100)
         assert abs(chance[drawn].mean() - mean) < 5 * spread
 
 
-def test_zero_temperature_takes_the_likeliest() -> None:
+def test_zero_temperature_takes_the_likeliest(draw: Draw) -> None:
     logits = one_story()
     logits[0, END] = 9.0
     best = int(logits[0].argsort(descending=True)[1])
@@ -143,7 +160,7 @@ def test_zero_temperature_takes_the_likeliest() -> None:
     assert draw(logits, [asked(Sampling(temperature=0), min_tokens=5)]).tolist() == [best]
 
 
-def test_a_draw_depends_on_its_own_story_only() -> None:
+def test_a_draw_depends_on_its_own_story_only(draw: Draw) -> None:
     settings = [
         Sampling(),
         Sampling(temperature=0),
@@ -157,7 +174,7 @@ def test_a_draw_depends_on_its_own_story_only() -> None:
     assert together == [int(draw(logits, [request])[0]) for request in requests]
 
 
-def test_seed_and_position_make_the_noise() -> None:
+def test_seed_and_position_make_the_noise(draw: Draw) -> None:
     logits = torch.zeros(1, 50_000)
     requests = [asked(Sampling(), seed=seed) for seed in (0, 1, 2**62, 2**63 - 1)]
     first = draw(logits, requests)
@@ -166,7 +183,24 @@ def test_seed_and_position_make_the_noise() -> None:
     assert set(draw(logits, requests, HISTORY[:-1])).isdisjoint(first.tolist())
 
 
-def test_neighbouring_seeds_and_positions_are_independent() -> None:
+def test_both_samplers_draw_the_same() -> None:
+    logits = one_story(vocabulary=50_000)
+    requests = [
+        asked(sampling, seed=seed)
+        for seed in range(10)
+        for sampling in (
+            Sampling(),
+            Sampling(top_k=1000, top_p=0.95, temperature=0.6),
+            Sampling(top_p=0.9, repetition_penalty=1.2),
+            Sampling(min_p=0.01, no_repeat_ngram_size=2, temperature=2.0),
+        )
+    ]
+    compiled = partial(CompiledSampler, threads=Threads(1))
+    told = [_draw(make, logits, requests).tolist() for make in (TorchSampler, compiled)]
+    assert told[0] == told[1]
+
+
+def test_neighbouring_seeds_and_positions_are_independent(draw: Draw) -> None:
     """Pairs of draws a seed or a position apart spread evenly over all pairs of two tokens."""
     logits = torch.full((1, VOCABULARY), -torch.inf)
     logits[0, :4] = 0

@@ -1,1 +1,1 @@
-"""Other engines, each loaded from the same folder and told to do the same work."""
+"""Other engines, each loaded from the same weights and told to do the same work."""

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import BertConfig, GenerationConfig
+
+from generator.models.loading import ModelFolderError, load_model
+from tests.generator.small_folders import save_gpt2, save_lstm
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return save_gpt2(tmp_path / "teller")
+
+
+def test_a_gpt2_folder_is_loaded_with_what_belongs_to_it(folder: Path) -> None:
+    loaded = load_model(folder, device="cpu", precision="float32")
+    assert (loaded.name, loaded.context, loaded.eos_id, loaded.ends) == ("teller", 128, 0, (0,))
+    assert (loaded.device.type, loaded.precision) == ("cpu", "float32")
+    assert loaded.tokenizer.decode(loaded.tokenizer.encode("In the year")) == "In the year"
+    assert not loaded.model.training
+
+
+def test_an_lstm_folder_is_loaded(tmp_path: Path) -> None:
+    loaded = load_model(save_lstm(tmp_path / "lstm"))
+    assert (loaded.name, loaded.context, loaded.eos_id) == ("lstm", 128, 0)
+
+
+def test_a_trailing_slash_does_not_lose_the_name(folder: Path) -> None:
+    assert load_model(f"{folder}/").name == "teller"
+
+
+def test_several_end_tokens_and_none(folder: Path) -> None:
+    GenerationConfig(eos_token_id=[3, 0]).save_pretrained(folder)
+    assert load_model(folder).ends == (3, 0)
+    GenerationConfig().save_pretrained(folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"eos_token_id": None}))
+    assert load_model(folder).eos_id is None
+
+
+def test_weights_in_half_precision_are_told_in_float32(folder: Path) -> None:
+    weights = {
+        name: value.half() for name, value in load_file(folder / "model.safetensors").items()
+    }
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    loaded = load_model(folder, precision="float32")
+    assert loaded.model.dtype == torch.float32
+
+
+@pytest.mark.parametrize("missing", ["config.json", "model.safetensors", "tokenizer.json"])
+def test_a_missing_file_is_named(folder: Path, missing: str) -> None:
+    (folder / missing).unlink()
+    with pytest.raises(ModelFolderError, match=f"teller has no {missing}"):
+        load_model(folder)
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ModelFolderError, match=r"there is no model folder .*nowhere"):
+        load_model(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("damaged", ["config.json", "model.safetensors", "tokenizer.json"])
+def test_a_damaged_file_is_one_sentence(folder: Path, damaged: str) -> None:
+    whole = (folder / damaged).read_bytes()
+    (folder / damaged).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ModelFolderError, match="teller cannot be loaded: ") as caught:
+        load_model(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_that_lack_a_layer_are_refused(folder: Path) -> None:
+    weights = load_file(folder / "model.safetensors")
+    del weights["transformer.h.1.mlp.c_fc.weight"]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelFolderError, match=r"lack transformer\.h\.1\.mlp\.c_fc\.weight"):
+        load_model(folder)
+
+
+def test_weights_of_another_shape_are_refused(folder: Path, tmp_path: Path) -> None:
+    other = save_gpt2(tmp_path / "wider", n_embd=80)
+    shutil.copy(other / "model.safetensors", folder)
+    with pytest.raises(ModelFolderError, match="teller cannot be loaded"):
+        load_model(folder)
+
+
+def test_another_architecture_is_named(folder: Path) -> None:
+    BertConfig().save_pretrained(folder)
+    with pytest.raises(ModelFolderError, match="holds a bert model"):
+        load_model(folder)
+
+
+def test_a_tokenizer_larger_than_the_model_is_refused(folder: Path, tmp_path: Path) -> None:
+    other = save_gpt2(tmp_path / "few", vocab_size=100)
+    for file in ("config.json", "model.safetensors"):
+        shutil.copy(other / file, folder)
+    with pytest.raises(ModelFolderError, match=r"has .* tokens, its model 100"):
+        load_model(folder)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="says what happens without a GPU")
+def test_cuda_without_a_gpu_is_one_sentence(folder: Path) -> None:
+    with pytest.raises(ModelFolderError, match="torch sees no NVIDIA GPU"):
+        load_model(folder, device="cuda")

@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+from transformers import GPT2LMHeadModel
+
+from generator import native
+from generator.engine import Engine
+from generator.models.decoder import Batch
+from generator.models.gpt2 import GPT2Decoder
+from generator.models.loading import LoadedModel, ModelFolderError, load_model
+from generator.models.lstm import LSTMForCausalLM
+from generator.models.lstm_decoding import LSTMDecoder
+from generator.models.quantised import QuantisedGPT2, QuantisedLSTM, fastest_threads, pack
+from generator.native import Threads
+from generator.requests import Request, Sampling
+from tests.generator.small_folders import VOCABULARY, save_gpt2, save_lstm
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from generator.models.decoder import Decoder
+
+
+@pytest.fixture(scope="module", params=["gpt2", "wide-gpt2", "lstm", "uneven-lstm"])
+def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
+    folder = tmp_path_factory.mktemp("models") / request.param
+    match request.param:
+        case "gpt2":
+            save_gpt2(folder)
+        case "wide-gpt2":  # several groups of inputs, of which the last is not full
+            save_gpt2(folder, n_embd=288, n_head=6, n_inner=400, n_layer=2, initializer_range=0.06)
+        case "lstm":
+            save_lstm(folder)
+        case _:  # no size is a multiple of 16, and there is no projection
+            save_lstm(folder, embedding_size=100, hidden_size=100, num_layers=3)
+    return load_model(folder, precision="int8")
+
+
+def both(loaded: LoadedModel, slots: int = 8) -> tuple[Decoder, Decoder]:
+    """The model with 8-bit weights, and in float32."""
+    threads, model = Threads(2), loaded.model
+    if isinstance(model, LSTMForCausalLM):
+        return QuantisedLSTM(model, slots, threads), LSTMDecoder(model, slots)
+    assert isinstance(model, GPT2LMHeadModel)
+    return QuantisedGPT2(model, slots, threads), GPT2Decoder(model, slots)
+
+
+def batch(*parts: tuple[int, int, list[int]]) -> Batch:
+    """From (slot, start, tokens) of each story."""
+    slots, starts, runs = zip(*parts, strict=True)
+    return Batch(
+        slots=ints(slots),
+        starts=ints(starts),
+        counts=ints([len(run) for run in runs]),
+        tokens=ints([token for run in runs for token in run]),
+    )
+
+
+def ints(numbers: object) -> NDArray[np.int32]:
+    return np.array(numbers, np.int32)
+
+
+def tokens(count: int, seed: int = 0) -> list[int]:
+    drawn: list[int] = np.random.default_rng(seed).integers(1, VOCABULARY, count).tolist()
+    return drawn
+
+
+def bits(logits: Tensor, truth: Tensor) -> float:
+    """Mean bits for the true tokens."""
+    loss = torch.nn.functional.cross_entropy(logits, truth)
+    return float(loss) / math.log(2)
+
+
+def test_logits_are_close_to_those_in_float32(loaded: LoadedModel) -> None:
+    quantised, exact = both(loaded)
+    for step in (
+        batch((0, 0, tokens(40)), (3, 0, [5]), (6, 0, tokens(17, seed=1))),
+        batch((0, 40, [7]), (3, 1, tokens(60, seed=2)), (6, 17, [8])),
+        batch((3, 61, [9])),
+    ):
+        near, true = quantised.step(step), exact.step(step)
+        assert (near - true).norm() / true.norm() < 0.04
+
+
+def test_a_held_out_text_costs_as_many_bits_as_in_float32(loaded: LoadedModel) -> None:
+    """Within half a percent, on text that the float32 model itself tells at temperature 1."""
+    quantised, exact = both(loaded, slots=64)
+    draws = torch.Generator().manual_seed(4)
+    told = torch.randint(1, VOCABULARY, (64, 1), generator=draws)
+    costs: tuple[list[Tensor], list[Tensor]] = [], []
+    for position in range(40):
+        step = Batch(
+            slots=np.arange(64, dtype=np.int32),
+            starts=np.full(64, position, np.int32),
+            counts=np.ones(64, np.int32),
+            tokens=told[:, -1].numpy().astype(np.int32),
+        )
+        logits = exact.step(step)
+        told = torch.cat([told, torch.multinomial(logits.softmax(1), 1, generator=draws)], 1)
+        costs[0].append(quantised.step(step).clone())
+        costs[1].append(logits)
+    near, true = (bits(torch.cat(logits), told[:, 1:].T.flatten()) for logits in costs)
+    assert near == pytest.approx(true, rel=0.005)
+
+
+def test_a_row_is_the_same_to_the_bit_whatever_is_beside_it(loaded: LoadedModel) -> None:
+    story = tokens(50)
+    alone, _ = both(loaded, slots=40)
+    crowd, _ = both(loaded, slots=40)
+    pieces, _ = both(loaded, slots=40)
+    whole = alone.step(batch((0, 0, story)))[0]
+    others = [(slot, 0, tokens(1 + slot, seed=slot)) for slot in range(1, 40)]
+    assert torch.equal(crowd.step(batch(*others[:20], (0, 0, story), *others[20:]))[20], whole)
+    for start in range(0, 50, 7):
+        last = pieces.step(batch((0, start, story[start : start + 7])))[0]
+    assert torch.equal(last, whole)
+
+
+def test_the_number_of_threads_changes_nothing(loaded: LoadedModel) -> None:
+    decoder, _ = both(loaded)
+    assert isinstance(decoder, QuantisedGPT2 | QuantisedLSTM)
+    told = []
+    for count in (1, 2, 3, 5):
+        decoder.threads = Threads(count)
+        told.append(decoder.step(batch((0, 0, tokens(30)), (1, 0, tokens(9)))).clone())
+    assert all(torch.equal(told[0], one) for one in told)
+
+
+async def test_a_story_is_the_same_alone_in_a_crowd_and_joining_late(loaded: LoadedModel) -> None:
+    lively = Sampling(temperature=0.9, top_k=100, top_p=0.95, repetition_penalty=1.1)
+    request = Request(prompt=(5, 6, 7), sampling=lively, seed=11, max_tokens=60)
+    crowd = [
+        Request(prompt=tuple(tokens(1 + seed, seed)), sampling=lively, seed=seed, max_tokens=80)
+        for seed in range(31)
+    ]
+
+    async def tell(one: Request) -> list[int]:
+        return [token async for news in engine.submit(one) for token in news]
+
+    async with Engine(loaded, slots=32) as engine:
+        alone = await tell(request)
+        together, *_ = await asyncio.gather(*(tell(one) for one in [request, *crowd]))
+        running = [engine.submit(one) for one in crowd]
+        await anext(running[0])
+        late = await tell(request)
+    assert alone == together == late
+
+
+def test_packed_weights_can_be_read_back() -> None:
+    weight = torch.randn(70, 21) * torch.logspace(-3, 2, 70)[:, None]
+    weight[5] = 0
+    packed, scales = pack(weight)
+    assert packed.shape == (2, 8, 64, 4)
+    steps = packed.transpose(1, 2).reshape(128, 32).float() - 128
+    back = steps * scales[:, None]
+    assert ((back[:70, :21] - weight).abs() <= scales[:70, None] * 0.5001).all()
+    assert back[70:].eq(0).all()
+    assert back[:, 21:].eq(0).all()
+
+
+def test_threads_are_measured(loaded: LoadedModel) -> None:
+    decoder, _ = both(loaded)
+    assert isinstance(decoder, QuantisedGPT2 | QuantisedLSTM)
+    first = decoder.step(batch((0, 0, tokens(30)))).clone()
+    assert fastest_threads(decoder, slots=8) is decoder.threads
+    assert torch.equal(decoder.step(batch((0, 0, tokens(30)))), first)
+
+
+def test_without_a_compiler_stories_are_told_in_float32(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    native.library.cache_clear()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("CXX", "")
+    folder = save_gpt2(tmp_path / "gpt2")
+    try:
+        with caplog.at_level(logging.WARNING):
+            assert load_model(folder).precision == "float32"
+        assert "no C++ compiler" in caplog.text
+        with pytest.raises(ModelFolderError, match=r"int8 needs a compiler.*install g\+\+"):
+            load_model(folder, precision="int8")
+    finally:
+        native.library.cache_clear()
+
+
+def test_a_compiler_that_fails_is_named_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "old-compiler"
+    broken.write_text("#!/bin/sh\necho 'error: unrecognized option -std=c++20' >&2\nexit 1\n")
+    broken.chmod(0o755)
+    native.library.cache_clear()
+    monkeypatch.setenv("CXX", str(broken))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    try:
+        with pytest.raises(native.NoCompilerError, match="unrecognized option"):
+            native.library()
+    finally:
+        native.library.cache_clear()
+
+
+def test_a_gpt2_of_unusual_shape_is_told_in_float32(tmp_path: Path) -> None:
+    folder = save_gpt2(tmp_path / "relu", activation_function="relu")
+    assert load_model(folder).precision == "float32"
+    with pytest.raises(ModelFolderError, match="float32 only"):
+        load_model(folder, precision="int8")
