@@ -6,11 +6,16 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from training.cleaning import RULES
 from training.corpus import Split, clean, table, write_corpus
 from training.reading import CorpusError
 from training.recipe import load_recipe
+
+if TYPE_CHECKING:
+    from generator.models.loading import LoadedModel
+    from training.recipe import Sampling
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -20,6 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     _add_clean(commands)
     _add_train(commands)
     _add_evaluate(commands)
+    _add_compare(commands)
     options = parser.parse_args(arguments)
     try:
         status: int = options.run(options) or 0
@@ -106,16 +112,10 @@ def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from generator.models.loading import ModelFolderError, load_model  # noqa: PLC0415
     from training.evaluation import evaluate, read_texts, table  # noqa: PLC0415
-    from training.recipe import Sampling  # noqa: PLC0415
 
     held_out, training = read_texts(options.corpus, Split(options.split))
-    try:
-        model = load_model(options.model)
-    except ModelFolderError as error:
-        raise CorpusError(f"{error}.") from error
-    sampling = Sampling.of(model.model.generation_config)
+    model, sampling = _load(options.model)
     evaluation = evaluate(
         model,
         held_out,
@@ -127,6 +127,42 @@ def _evaluate(options: argparse.Namespace) -> int:
     print(table(evaluation))
     if options.json:
         print(json.dumps(evaluation.plain()))
+    return 0
+
+
+def _load(name: str) -> tuple[LoadedModel, Sampling]:
+    """A model and its own sampling settings."""
+    from generator.models.loading import ModelFolderError, load_model  # noqa: PLC0415
+    from training.recipe import Sampling  # noqa: PLC0415
+
+    try:
+        model = load_model(name)
+    except ModelFolderError as error:
+        raise CorpusError(f"{error}.") from error
+    return model, Sampling.of(model.model.generation_config)
+
+
+def _add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("compare", help="several models on the same texts, as a report")
+    parser.add_argument("models", nargs="+", metavar="MODEL", help="folders, or names of the hub")
+    parser.add_argument("--corpus", type=Path, required=True, help="as for `evaluate`")
+    parser.add_argument("--split", choices=["validation", "test"], default="test")
+    parser.add_argument("--stories", type=int, default=64, help="to tell and look at (%(default)s)")
+    parser.add_argument("--out", type=Path, required=True, help="the report's folder")
+    parser.set_defaults(run=_compare)
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from training.evaluation import read_texts  # noqa: PLC0415
+    from training.report import measure, write_report  # noqa: PLC0415
+
+    held_out, training = read_texts(options.corpus, Split(options.split))
+    contestants = []
+    for name in options.models:
+        model, sampling = _load(name)
+        contestants.append(measure(model, sampling, held_out, training, options.stories))
+    write_report(contestants, len(held_out), options.out)
+    print(f"The report is in {options.out}.")
     return 0
 
 

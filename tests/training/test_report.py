@@ -1,0 +1,41 @@
+"""Models side by side."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Literal
+
+from tests.training.small import STORIES, TOKENIZER, recipe
+from training.__main__ import main
+from training.building import build_model
+from training.publishing import publish
+from training.telling import ARTICLE_PROMPTS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_the_report_shows_every_model_and_every_story(tmp_path: Path) -> None:
+    kinds: tuple[Literal["gpt2"], Literal["lstm"]] = ("gpt2", "lstm")
+    for kind in kinds:
+        chosen = recipe(kind)
+        publish(build_model(chosen, TOKENIZER), TOKENIZER, chosen.sampling, tmp_path / kind)
+    corpus, out = tmp_path / "corpus.jsonl", tmp_path / "report"
+    assert main(["clean", str(STORIES), "--out", str(corpus)]) == 0
+    models = [str(tmp_path / kind) for kind in kinds]
+    given = ["--corpus", str(corpus), "--split", "validation", "--stories", "3"]
+    assert main(["compare", *models, *given, "--out", str(out)]) == 0
+    figures = json.loads((out / "figures.json").read_text())
+    assert list(figures) == ["gpt2", "lstm"]
+    page = (out / "README.md").read_text()
+    assert f"{figures['lstm']['bits_per_byte']:.3f}" in page
+    for prompt in ARTICLE_PROMPTS:
+        assert f"### {prompt}\n" in page
+        assert page.count(f"**: {prompt}") == len(kinds)
+    assert (out / "bits_per_byte.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_missing_model_is_one_clear_error(tmp_path: Path) -> None:
+    given = ["--corpus", str(STORIES), "--out", str(tmp_path / "report")]
+    assert main(["compare", "./none", *given]) == 2
+    assert not (tmp_path / "report").exists()
