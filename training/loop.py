@@ -19,6 +19,7 @@ import torch
 from tqdm import tqdm
 
 from training.batches import Batch, Position, Stream
+from training.hardware import has_bf16
 from training.likelihood import likelihood, token_losses
 from training.optimization import optimizers, rate
 
@@ -105,6 +106,7 @@ class Loop:
         self._target_rows = target_rows
         self._validation = validation
         self._folder = folder
+        self._bf16 = training.bf16 and has_bf16(model.device)
         self._optimizers = optimizers(model, training)
         self.course = Course()
         torch.manual_seed(training.seed)
@@ -170,7 +172,7 @@ class Loop:
         tokens = sum(batch.tokens for batch in batches)
         loss = 0.0
         for batch in batches:
-            with torch.autocast(device.type, torch.bfloat16, enabled=training.bf16):
+            with torch.autocast(device.type, torch.bfloat16, enabled=self._bf16):
                 logits = self._model(input_ids=batch.inputs.to(device)).logits
             part = token_losses(logits, batch.targets.to(device)).sum() / tokens
             part.backward()
@@ -191,7 +193,7 @@ class Loop:
         started = time.monotonic()
         course = self.course
         bits = likelihood(
-            self._model, self._tokenizer, self._validation, bf16=self._training.bf16
+            self._model, self._tokenizer, self._validation, bf16=self._bf16
         ).bits_per_byte
         course.seconds += time.monotonic() - started
         course.since_best += 1
@@ -258,6 +260,7 @@ class Loop:
                 "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
                 "course": course,
                 "dice": torch.get_rng_state(),
+                "cuda_dice": torch.cuda.get_rng_state_all(),
             },
             self._folder / "checkpoint.pt",
         )
@@ -266,7 +269,7 @@ class Loop:
         path = self._folder / "checkpoint.pt"
         if not path.is_file():
             return
-        saved = torch.load(path, weights_only=True)
+        saved = torch.load(path, map_location="cpu", weights_only=True)
         self._model.load_state_dict(saved["model"])
         for optimizer, state in zip(self._optimizers, saved["optimizers"], strict=True):
             optimizer.load_state_dict(state)
@@ -275,6 +278,7 @@ class Loop:
         course["measurements"] = [Measurement(**line) for line in course["measurements"]]
         self.course = Course(**course)
         torch.set_rng_state(saved["dice"])
+        torch.cuda.set_rng_state_all(saved["cuda_dice"])
 
     def _write_log(self) -> None:
         lines = [asdict(line) for line in self.course.measurements]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from pydantic import ValidationError
@@ -12,6 +12,7 @@ from generator.models.loading import load_model
 from training.batches import encode
 from training.building import build_model, build_tokenizer
 from training.corpus import Split, read_corpus
+from training.hardware import best_device
 from training.likelihood import likelihood
 from training.loop import Loop
 from training.publishing import publish, write_card
@@ -49,6 +50,8 @@ def train(recipe: Recipe, corpus: Path, out: Path, runs: Path) -> None:
     torch.manual_seed(recipe.training.seed)
     tokenizer = _tokenizer(recipe, train_texts, folder)
     model = build_model(recipe, tokenizer)
+    device: Any = best_device()  # transformers' `to` hides its arguments from type checkers
+    model.to(device)
     context = recipe.model.context
     loop = Loop(
         model,
