@@ -84,7 +84,10 @@ def train(recipe: Recipe, corpus: Path, out: Path, runs: Path) -> None:
 
 
 def _claim(folder: Path, recipe: Recipe) -> None:
-    """A run's folder belongs to one recipe: resuming with another would mix two trainings."""
+    """A run's folder belongs to one recipe: resuming with another would mix two trainings.
+
+    How stories are sampled may change, for it changes no weight.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "recipe.json"
     if (folder / "checkpoint.pt").is_file():
@@ -92,7 +95,7 @@ def _claim(folder: Path, recipe: Recipe) -> None:
             before = Recipe.model_validate_json(path.read_text(encoding="utf-8"))
         except (OSError, ValidationError):
             before = None
-        if before != recipe:
+        if before is None or before.model_copy(update={"sampling": recipe.sampling}) != recipe:
             raise CorpusError(
                 f"{folder} holds the checkpoint of another recipe or other settings: go on with "
                 "those, delete it to start anew, or choose another --out."

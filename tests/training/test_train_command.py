@@ -55,7 +55,7 @@ def test_a_model_folder_comes_out(tmp_path: Path, corpus: Path, recipe: str) -> 
     assert AutoModelForCausalLM.from_pretrained(folder).config.vocab_size == 400
     assert AutoTokenizer.from_pretrained(folder).eos_token == "<|endoftext|>"
     settings = GenerationConfig.from_pretrained(folder)
-    assert (settings.temperature, settings.max_new_tokens) == (0.8, 40)
+    assert (settings.top_p, settings.max_new_tokens) == (0.95, 40)
     assert load_model(folder).ends == (0,)
 
 
@@ -104,6 +104,7 @@ def test_a_checkpoint_of_other_settings_is_not_gone_on_with(
     tmp_path: Path, corpus: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(command("starter-gpt2", corpus, tmp_path)) == 0
+    assert main(command("starter-gpt2", corpus, tmp_path, "sampling.temperature=0.5")) == 0
     assert main(command("starter-gpt2", corpus, tmp_path, "training.seed=1")) == 2
     assert "holds the checkpoint of another recipe" in capsys.readouterr().err
 
