@@ -47,6 +47,12 @@ def add_bench_command(commands: argparse._SubParsersAction[argparse.ArgumentPars
         "--precision", choices=("auto", "float32", "bfloat16", "int8"), default="auto"
     )
     bench.add_argument("--threads", type=int, default=0, help="0: measured (0)")
+    bench.add_argument(
+        "--arriving",
+        type=_number,
+        metavar="SECONDS",
+        help="also let the stories come one by one over so long, for our engine only",
+    )
     bench.add_argument("--repeat", type=_number, default=3, help="rounds that are measured (3)")
 
 

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,18 +52,28 @@ class Kataribe:
 
     def tell(self, work: Work) -> float | None:
         """See `Contestant.tell`."""
-        waits: list[float] = self._runner.run(self._tell(work))
-        return statistics.median(waits)
+        return statistics.median(told.first for told in self._runner.run(self._tell(work)))
+
+    def tell_arriving(self, work: Work, seconds: float) -> dict[str, float]:
+        """The stories all at once, then one after the other over so long; for the last line."""
+        told: dict[str, float] = {"stories": len(work.prompts), "over_s": seconds}
+        for name, over in (("_together", 0.0), ("", seconds)):
+            begin = time.perf_counter()
+            stories = self._runner.run(self._tell(work, over))
+            told[f"seconds{name}"] = round(time.perf_counter() - begin, 2)
+            longest = max(story.longest_pause for story in stories)
+            told[f"longest_pause_ms{name}"] = round(1000 * longest, 1)
+        return told
 
     def close(self) -> None:
         """See `Contestant.close`."""
         self._runner.run(self._engine.__aexit__(None, None, None))
         self._runner.close()
 
-    async def _tell(self, work: Work) -> list[float]:
-        begin = time.perf_counter()
-
-        async def one(seed: int, prompt: tuple[int, ...]) -> float:
+    async def _tell(self, work: Work, over: float = 0.0) -> list[_Told]:
+        async def one(seed: int, prompt: tuple[int, ...]) -> _Told:
+            await asyncio.sleep(seed * over / len(work.prompts))
+            begin = time.perf_counter()
             generation = self._engine.submit(
                 Request(
                     prompt=prompt,
@@ -72,13 +83,20 @@ class Kataribe:
                     min_tokens=work.tokens,
                 )
             )
-            await anext(generation)
-            first = time.perf_counter() - begin
-            async for _ in generation:
-                pass
-            return first
+            times = [time.perf_counter() async for _ in generation]
+            pauses = (after - before for before, after in pairwise(times))
+            return _Told(first=times[0] - begin, longest_pause=max(pauses, default=0.0))
 
         return await asyncio.gather(*(one(*pair) for pair in enumerate(work.prompts)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """One story's times, in seconds."""
+
+    first: float
+    longest_pause: float
+    """Between two tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +143,8 @@ def run(options: argparse.Namespace) -> int:
             print(error, file=sys.stderr)
             return 2
         slots = max(options.concurrency)
-        contestants: list[Contestant] = [Kataribe(loaded, slots, options.threads)]
+        ours = Kataribe(loaded, slots, options.threads)
+        contestants: list[Contestant] = [ours]
         missing = {}
         for name in options.against:
             try:
@@ -144,6 +163,7 @@ def run(options: argparse.Namespace) -> int:
             for count in options.concurrency
         ]
         rows = _measure(contestants, works, options.repeat)
+        arriving = options.arriving and ours.tell_arriving(works[-1], options.arriving)
         bound = _bandwidth() / (step_weights(loaded.model) * _WEIGHT_BYTES[loaded.precision])
     device = _device(loaded)
     print(f"{loaded.name}, {loaded.precision}, on {device}")
@@ -153,7 +173,11 @@ def run(options: argparse.Namespace) -> int:
     _print_table(rows, bound)
     for name, reason in missing.items():
         print(f"{name} is missing: {reason}")
-    told = {
+    if arriving:
+        print(
+            "arriving one by one:", ", ".join(f"{name} {told}" for name, told in arriving.items())
+        )
+    told: dict[str, Any] = {
         "device": device,
         "model": loaded.name,
         "precision": loaded.precision,
@@ -161,6 +185,8 @@ def run(options: argparse.Namespace) -> int:
         "rows": [row.as_json() for row in rows],
         "missing": missing,
     }
+    if arriving:
+        told["arriving"] = arriving
     print(json.dumps(told))
     return 0
 

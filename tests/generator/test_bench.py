@@ -31,7 +31,7 @@ def test_a_table_for_people_and_one_json_object_last(
 ) -> None:
     folder = save_gpt2(tmp_path / "small")
     words = f"--model {folder} --against transformers --concurrency 1,3 --tokens 5 --repeat 2"
-    assert bench(*words.split()) == 0
+    assert bench(*words.split(), "--arriving", "1") == 0
     *table, last = capsys.readouterr().out.splitlines()
     told = json.loads(last)
     assert told["bound_tokens_per_second"] > 0
@@ -47,6 +47,8 @@ def test_a_table_for_people_and_one_json_object_last(
         assert row["ttft_ms"] > 0
     assert sum(line.startswith("transformers ") for line in table) == 2
     assert told["missing"] == {}
+    assert told["arriving"]["stories"] == 3
+    assert told["arriving"]["seconds"] > 0.6  # the last of three comes after two thirds
 
 
 def test_an_lstm_takes_turns_with_its_own_forward(

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import logging
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,12 +25,12 @@ from generator.requests import Request, Sampling
 from tests.generator.small_folders import VOCABULARY, save_gpt2, save_lstm
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
     from torch import Tensor
 
     from generator.models.decoder import Decoder
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module", params=["gpt2", "wide-gpt2", "lstm", "uneven-lstm"])
@@ -111,6 +113,30 @@ def test_a_held_out_text_costs_as_many_bits_as_in_float32(loaded: LoadedModel) -
         costs[1].append(logits)
     near, true = (bits(torch.cat(logits), told[:, 1:].T.flatten()) for logits in costs)
     assert near == pytest.approx(true, rel=0.005)
+
+
+@pytest.mark.parametrize("starter", ["gpt2-starter", "lstm-starter"])
+def test_the_starters_lose_nothing_by_8_bits(starter: str) -> None:
+    """Bits for real sentences, within half a percent of those in float32."""
+    loaded = load_model(ROOT / "models" / starter, precision="float32")
+    with (ROOT / "tests" / "data" / "stories.csv").open() as file:
+        texts = [row["synopsis"] for row in csv.DictReader(file)]
+    encoded = [loaded.tokenizer.encode(text) for text in texts]
+    stories = np.array([story[:41] for story in encoded if len(story) > 40][:32], np.int32)
+    assert len(stories) == 32
+    quantised, exact = both(loaded, slots=32)
+    near = far = 0.0
+    for position in range(40):
+        step = Batch(
+            slots=np.arange(32, dtype=np.int32),
+            starts=np.full(32, position, np.int32),
+            counts=np.ones(32, np.int32),
+            tokens=stories[:, position].copy(),
+        )
+        truth = torch.from_numpy(stories[:, position + 1]).long()
+        near += bits(quantised.step(step), truth)
+        far += bits(exact.step(step), truth)
+    assert near == pytest.approx(far, rel=0.005)
 
 
 def test_a_row_is_the_same_to_the_bit_whatever_is_beside_it(loaded: LoadedModel) -> None:
