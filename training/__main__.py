@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from training.cleaning import RULES
 from training.corpus import Split, clean, table, write_corpus
-from training.reading import CorpusError
+from training.reading import InputError
 from training.recipe import load_recipe
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         status: int = options.run(options) or 0
-    except CorpusError as error:
+    except InputError as error:
         print(error, file=sys.stderr)
         return 2
     return status
@@ -138,7 +138,7 @@ def _load(name: str) -> tuple[LoadedModel, Sampling]:
     try:
         model = load_model(name)
     except ModelFolderError as error:
-        raise CorpusError(f"{error}.") from error
+        raise InputError(f"{error}.") from error
     return model, Sampling.of(model.model.generation_config)
 
 

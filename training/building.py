@@ -8,7 +8,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
 from generator.models.lstm import LSTMConfig, LSTMForCausalLM
-from training.reading import CorpusError
+from training.reading import InputError
 from training.recipe import GPT2, LSTM, Pretrained
 from training.tokenizers import begin_texts, train_bpe, train_words
 
@@ -24,7 +24,7 @@ def build_tokenizer(recipe: Recipe, texts: Iterable[str]) -> PreTrainedTokenizer
     """Learns a vocabulary from the training texts, or takes the pretrained model's.
 
     Raises:
-        CorpusError: there is no such model.
+        InputError: there is no such model.
     """
     tokens = recipe.tokens
     if isinstance(recipe.model, Pretrained):
@@ -39,14 +39,14 @@ def build_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> PreTraine
     """A model of the recipe's shape with random weights, by torch's seed; or a pretrained one.
 
     Raises:
-        CorpusError: there is no such model.
+        InputError: there is no such model.
     """
     shape = recipe.model
     if isinstance(shape, Pretrained):
         model: PreTrainedModel = _load(AutoModelForCausalLM, shape.name, dtype=torch.float32)
         reach = model.config.max_position_embeddings
         if shape.context > reach:
-            raise CorpusError(f"model.context: {shape.name} reads {reach} tokens at most.")
+            raise InputError(f"model.context: {shape.name} reads {reach} tokens at most.")
         return model
     ids: dict[str, Any] = {
         "vocab_size": len(tokenizer),
@@ -90,6 +90,6 @@ def _load(kind: Any, name: str, **options: Any) -> Any:
     try:
         return kind.from_pretrained(name, **options)
     except (OSError, ValueError) as error:
-        raise CorpusError(
+        raise InputError(
             f"model.name: {name} is no model folder and cannot be had from the hub."
         ) from error

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from training.cleaning import Drop, fingerprint
 from training.franchise import Families, franchise_name, shingles
-from training.reading import BadRow, CorpusError, read_rows
+from training.reading import BadRow, InputError, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -82,7 +82,7 @@ def clean(
         duplicates: keep them, as the article does.
 
     Raises:
-        CorpusError: a file cannot be used, or nothing is left of the first.
+        InputError: a file cannot be used, or nothing is left of the first.
     """
     seen = None if duplicates else _Seen()
     texts: list[Text] = []
@@ -104,7 +104,7 @@ def clean(
             report.kept[split] += 1
         files.append(report)
         if not texts:
-            raise CorpusError(f"Nothing is left of {path} after cleaning.")
+            raise InputError(f"Nothing is left of {path} after cleaning.")
     return Cleaned(texts, files)
 
 
@@ -181,10 +181,10 @@ def read_corpus(path: Path) -> list[Text]:
     """The texts of a file that `write_corpus` wrote.
 
     Raises:
-        CorpusError: it is another kind of file.
+        InputError: it is another kind of file.
     """
     if not path.is_file():
-        raise CorpusError(f"{path}: no such file. Make it with `python -m training clean`.")
+        raise InputError(f"{path}: no such file. Make it with `python -m training clean`.")
     try:
         with path.open(encoding="utf-8") as file:
             records = [json.loads(line) for line in file if line.strip()]
@@ -193,11 +193,11 @@ def read_corpus(path: Path) -> list[Text]:
             for record in records
         ]
     except (ValueError, KeyError, TypeError) as error:
-        raise CorpusError(
+        raise InputError(
             f"{path} is not a cleaned corpus ({error!r}). Make one with `python -m training clean`."
         ) from error
     if not texts:
-        raise CorpusError(f"{path} is empty.")
+        raise InputError(f"{path} is empty.")
     return texts
 
 

@@ -13,7 +13,7 @@ from training.bootstrap import Estimate
 from training.cleaning import default
 from training.corpus import Split, clean, read_corpus
 from training.likelihood import likelihood, unknown_words
-from training.reading import CorpusError
+from training.reading import InputError
 from training.spelling import Spelling
 from training.telling import tell
 
@@ -119,15 +119,15 @@ def read_texts(path: Path, split: Split) -> tuple[list[str], list[str]]:
     cleaning and is measured on as a whole.
 
     Raises:
-        CorpusError: the file cannot be used, or the split is empty.
+        InputError: the file cannot be used, or the split is empty.
     """
     try:
         texts = read_corpus(path)
-    except CorpusError:
+    except InputError:
         return [text.text for text in clean([path], default).texts], []
     held_out = [text.text for text in texts if text.split is split]
     if not held_out:
-        raise CorpusError(f"{path} holds no texts for {split}.")
+        raise InputError(f"{path} holds no texts for {split}.")
     return held_out, [text.text for text in texts if text.split is Split.TRAIN]
 
 

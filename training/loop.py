@@ -22,6 +22,7 @@ from training.batches import Batch, Position, Stream
 from training.hardware import has_bf16
 from training.likelihood import likelihood, token_losses
 from training.optimization import optimizers, rate
+from training.reading import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from training.recipe import Training
 
 CHECKPOINT_SECONDS = 180.0
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(Exception):  # noqa: N818  # not an error: the person asked for it
@@ -127,6 +129,7 @@ class Loop:
         Afterwards the model has the weights that were best on validation.
 
         Raises:
+            InputError: the recipe makes the loss infinite.
             Interrupted: SIGINT or SIGTERM came; the checkpoint is saved.
         """
         saved = time.monotonic()
@@ -177,6 +180,11 @@ class Loop:
             part = token_losses(logits, batch.targets.to(device)).sum() / tokens
             part.backward()
             loss += part.item()
+        if not math.isfinite(loss):
+            raise InputError(
+                f"The loss is no longer a number at step {course.step}: lower the learning rates "
+                "and begin anew."
+            )
         torch.nn.utils.clip_grad_norm_(self._model.parameters(), training.clip)
         for optimizer in self._optimizers:
             optimizer.step()
@@ -245,7 +253,7 @@ class Loop:
         def remember(number: int, _: Any) -> None:
             self._stop = number
 
-        before = {number: signal.signal(number, remember) for number in (2, 15)}
+        before = {number: signal.signal(number, remember) for number in _SIGNALS}
         try:
             yield
         finally:

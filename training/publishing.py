@@ -121,9 +121,9 @@ to {len(stories)}.
 
 {_stories(stories)}
 ## Limits
-It knows words and the manner of a synopsis, not the world: names are invented or borrowed, plots
-lose their thread after a sentence or two, and it may repeat clichés of its sources, sexism and
-violence among them. It is no source of facts. English only.
+It knows the manner of a synopsis, not the world: names are invented or borrowed, so are some
+words, plots lose their thread after a sentence or two, and it may repeat clichés of its sources,
+sexism and violence among them. It is no source of facts. English only.
 
 ## Licence
 For research: the texts it was trained on belong to their authors.

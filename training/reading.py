@@ -21,8 +21,8 @@ GENRE_COLUMNS = ("genres", "genders", "genre")
 csv.field_size_limit(2**24)  # a stray quote swallows lines up to here, then it is one bad row
 
 
-class CorpusError(Exception):
-    """A file that cannot be used; the message tells the person what to do."""
+class InputError(Exception):
+    """What was given cannot be used; the message tells the person what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +52,12 @@ def read_rows(path: Path, column: str | None = None) -> Iterator[Row | BadRow]:
         column: where the synopsis stands; None looks for the usual names.
 
     Raises:
-        CorpusError: no such file, an ending not known, no rows, or no such column.
+        InputError: no such file, an ending not known, no rows, or no such column.
     """
     if not path.is_file():
-        raise CorpusError(f"{path}: no such file.")
+        raise InputError(f"{path}: no such file.")
     if path.stat().st_size == 0:
-        raise CorpusError(f"{path} is empty.")
+        raise InputError(f"{path} is empty.")
     readers = {
         ".csv": _read_csv,
         ".jsonl": _read_json_lines,
@@ -67,13 +67,13 @@ def read_rows(path: Path, column: str | None = None) -> Iterator[Row | BadRow]:
     reader = readers.get(path.suffix.lower())
     if reader is None:
         known = ", ".join(readers)
-        raise CorpusError(f"{path}: cannot tell what kind of file this is; known are {known}.")
+        raise InputError(f"{path}: cannot tell what kind of file this is; known are {known}.")
     found = False
     for row in reader(path, column):
         found = True
         yield row
     if not found:
-        raise CorpusError(f"{path} has no rows.")
+        raise InputError(f"{path} has no rows.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class _Columns:
         text = first((column.lower(),) if column else TEXT_COLUMNS)
         if text is None:
             wanted = f"column {column!r}" if column else f"column named {', '.join(TEXT_COLUMNS)}"
-            raise CorpusError(
+            raise InputError(
                 f"{path} has no {wanted}; it has {', '.join(names)}. Name one with --column."
             )
         return cls(text, first(TITLE_COLUMNS), first(GENRE_COLUMNS))
@@ -125,7 +125,7 @@ def _read_csv(path: Path, column: str | None) -> Iterator[Row | BadRow]:
         try:
             header = next(lines)
         except (StopIteration, csv.Error):
-            raise CorpusError(f"{path} has no header line that can be read.") from None
+            raise InputError(f"{path} has no header line that can be read.") from None
         columns = _Columns.find(header, path, column)
         number = 0
         while True:
@@ -176,4 +176,4 @@ def _read_parquet(path: Path, column: str | None) -> Iterator[Row | BadRow]:
                     number += 1
                     yield columns.row(number, record)
     except pa.ArrowException as error:
-        raise CorpusError(f"{path} is not a Parquet file that can be read ({error}).") from error
+        raise InputError(f"{path} is not a Parquet file that can be read ({error}).") from error

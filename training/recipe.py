@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from generator.requests import Sampling as Settings
-from training.reading import CorpusError
+from training.reading import InputError
 
 if TYPE_CHECKING:
     from transformers import GenerationConfig
@@ -167,28 +167,28 @@ def load_recipe(name: str, settings: list[str] = []) -> Recipe:  # noqa: B006  #
         settings: `section.name=value`, values as TOML writes them.
 
     Raises:
-        CorpusError: no such recipe or setting, or a value it cannot take.
+        InputError: no such recipe or setting, or a value it cannot take.
     """
     path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
     if not path.is_file():
         ours = ", ".join(sorted(file.stem for file in FOLDER.glob("*.toml")))
-        raise CorpusError(f"{name}: no such recipe. Ours are {ours}; or give a .toml file.")
+        raise InputError(f"{name}: no such recipe. Ours are {ours}; or give a .toml file.")
     try:
         values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
         for setting in settings:
             _set(values, setting)
         return Recipe.model_validate({"name": path.stem, **values})
     except tomllib.TOMLDecodeError as error:
-        raise CorpusError(f"{path} or a --set is not TOML: {error}.") from error
+        raise InputError(f"{path} or a --set is not TOML: {error}.") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise CorpusError(f"Recipe {path.stem}, {where}: {first['msg']}.") from error
+        raise InputError(f"Recipe {path.stem}, {where}: {first['msg']}.") from error
 
 
 def _set(values: dict[str, Any], setting: str) -> None:
     where, equals, value = setting.partition("=")
     section, dot, name = where.strip().partition(".")
     if not (equals and dot):
-        raise CorpusError(f"--set {setting}: write it as section.name=value.")
+        raise InputError(f"--set {setting}: write it as section.name=value.")
     values.setdefault(section, {})[name] = tomllib.loads(f"value = {value}")["value"]

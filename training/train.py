@@ -16,7 +16,7 @@ from training.hardware import best_device
 from training.likelihood import likelihood
 from training.loop import Loop
 from training.publishing import publish, write_card
-from training.reading import CorpusError
+from training.reading import InputError
 from training.recipe import Recipe
 from training.telling import ARTICLE_PROMPTS, tell
 
@@ -34,7 +34,7 @@ def train(recipe: Recipe, corpus: Path, out: Path, runs: Path) -> None:
         runs: where checkpoint, log and best weights are kept until it is done, and after.
 
     Raises:
-        CorpusError: the corpus cannot be used, or the checkpoint is another recipe's.
+        InputError: the corpus cannot be used, or the checkpoint is another recipe's.
         Interrupted: told to stop; the checkpoint is saved.
     """
     texts = read_corpus(corpus)
@@ -44,7 +44,7 @@ def train(recipe: Recipe, corpus: Path, out: Path, runs: Path) -> None:
     validation = [text.text for text in texts if text.split is Split.VALIDATION]
     test = [text.text for text in texts if text.split is Split.TEST]
     if not (train_texts and validation):
-        raise CorpusError(f"{corpus} lacks texts to train on or to validate by.")
+        raise InputError(f"{corpus} lacks texts to train on or to validate by.")
     folder = runs / out.name
     _claim(folder, recipe)
     torch.manual_seed(recipe.training.seed)
@@ -96,7 +96,7 @@ def _claim(folder: Path, recipe: Recipe) -> None:
         except (OSError, ValidationError):
             before = None
         if before is None or before.model_copy(update={"sampling": recipe.sampling}) != recipe:
-            raise CorpusError(
+            raise InputError(
                 f"{folder} holds the checkpoint of another recipe or other settings: go on with "
                 "those, delete it to start anew, or choose another --out."
             )

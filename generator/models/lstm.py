@@ -93,6 +93,14 @@ class LSTMForCausalLM(PreTrainedModel, GenerationMixin):
         self.head = nn.Linear(head_size, config.vocab_size, bias=False)
         self.post_init()  # type: ignore[no-untyped-call]  # transformers leaves it untyped
 
+    def get_input_embeddings(self) -> nn.Embedding:
+        """For transformers, which looks under other names."""
+        return self.embedding
+
+    def get_output_embeddings(self) -> nn.Linear:
+        """The head, for the same reason."""
+        return self.head
+
     def forward(
         self,
         input_ids: Tensor,

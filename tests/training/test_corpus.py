@@ -12,7 +12,7 @@ from training.__main__ import main
 from training.cleaning import RULES, Drop
 from training.corpus import Split, clean, read_corpus, table
 from training.franchise import franchise_name
-from training.reading import CorpusError
+from training.reading import InputError
 
 STORIES = Path(__file__).parent.parent / "data" / "stories.csv"
 DEFAULT = RULES["default"]
@@ -84,7 +84,7 @@ def test_duplicates_are_dropped_unless_asked_for(tmp_path: Path) -> None:
 
 def test_nothing_left_is_one_clear_error(tmp_path: Path) -> None:
     path = write(tmp_path / "works.csv", [("A", "Too short.")])
-    with pytest.raises(CorpusError, match="Nothing is left"):
+    with pytest.raises(InputError, match="Nothing is left"):
         clean([path], DEFAULT)
 
 
@@ -116,5 +116,5 @@ def test_an_unusable_file_ends_the_command_with_status_2(
 def test_what_is_no_corpus_is_one_clear_error(tmp_path: Path, content: str) -> None:
     path = tmp_path / "corpus.jsonl"
     path.write_text(content)
-    with pytest.raises(CorpusError, match=r"is empty|not a cleaned corpus"):
+    with pytest.raises(InputError, match=r"is empty|not a cleaned corpus"):
         read_corpus(path)

@@ -14,6 +14,7 @@ import torch
 from tests.training.small import TOKENIZER, TRAIN, VALIDATION, loop, recipe
 from training.likelihood import likelihood
 from training.loop import Interrupted, Loop
+from training.reading import InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,3 +128,10 @@ def test_the_log_has_a_line_for_each_measurement(tmp_path: Path) -> None:
     assert [float(line["bits_per_byte"]) for line in lines] == [
         line.bits_per_byte for line in running.course.measurements
     ]
+
+
+def test_a_loss_beyond_all_numbers_is_one_clear_error(tmp_path: Path) -> None:
+    running = loop(tmp_path, recipe("lstm"))
+    running._model.get_output_embeddings().weight.data.fill_(float("inf"))
+    with pytest.raises(InputError, match="at step 0: lower the learning rates"):
+        running.run()

@@ -27,9 +27,12 @@ def test_every_weight_is_trained_once(kind: Literal["gpt2", "lstm"], optimizer: 
     assert set(trained) == {id(weight) for weight in model.parameters()}
 
 
-@pytest.mark.parametrize("kind", ["gpt2", "lstm"])
-def test_muon_takes_the_matrices_that_are_no_tables(kind: Literal["gpt2", "lstm"]) -> None:
-    chosen = recipe(kind)
+@pytest.mark.parametrize("kind", ["gpt2", "lstm", "untied"])
+def test_muon_takes_the_matrices_that_are_no_tables(kind: str) -> None:
+    chosen = recipe("gpt2" if kind == "gpt2" else "lstm")
+    if kind == "untied":
+        shape = chosen.model.model_copy(update={"tied": False})
+        chosen = chosen.model_copy(update={"model": shape})
     model = build_model(chosen, TOKENIZER)
     muon, adamw = optimizers(model, chosen.training)
     assert isinstance(muon, Muon)

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from training.reading import BadRow, CorpusError, Row, read_rows
+from training.reading import BadRow, InputError, Row, read_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,10 +102,10 @@ def test_an_unusable_file_is_one_clear_error(
 ) -> None:
     path = tmp_path / name
     path.write_bytes(content)
-    with pytest.raises(CorpusError, match=says):
+    with pytest.raises(InputError, match=says):
         list(read_rows(path))
 
 
 def test_a_missing_file_is_one_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="no such file"):
+    with pytest.raises(InputError, match="no such file"):
         list(read_rows(tmp_path / "none.csv"))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from training.reading import CorpusError
+from training.reading import InputError
 from training.recipe import FOLDER, GPT2, load_recipe
 
 if TYPE_CHECKING:
@@ -53,10 +53,10 @@ def test_a_recipe_of_ones_own_is_given_by_its_path(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_setting_is_named(setting: str, says: str) -> None:
-    with pytest.raises(CorpusError, match=says):
+    with pytest.raises(InputError, match=says):
         load_recipe("starter-gpt2", [setting])
 
 
 def test_an_unknown_recipe_is_answered_with_those_there_are() -> None:
-    with pytest.raises(CorpusError, match=f"Ours are {', '.join(OURS)}"):
+    with pytest.raises(InputError, match=f"Ours are {', '.join(OURS)}"):
         load_recipe("starter-gpt5")
