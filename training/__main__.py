@@ -32,6 +32,9 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
+    except OSError as error:  # a full disk, a folder that is none or not ours to write
+        print(f"{error.filename or 'Input or output'}: {error.strerror or error}", file=sys.stderr)
+        return 2
     return status
 
 

@@ -112,6 +112,13 @@ def test_an_unusable_file_ends_the_command_with_status_2(
     assert capsys.readouterr().err == f"{tmp_path / 'none.csv'}: no such file.\n"
 
 
+def test_a_place_that_cannot_be_written_is_one_clear_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["clean", str(STORIES), "--out", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == f"{tmp_path}: Is a directory\n"
+
+
 @pytest.mark.parametrize("content", ["", "not json\n", '{"text": "a"}\n', "[1]\n"])
 def test_what_is_no_corpus_is_one_clear_error(tmp_path: Path, content: str) -> None:
     path = tmp_path / "corpus.jsonl"
