@@ -26,8 +26,7 @@ public:
          const float *positions, Half *cache)
         : shape_(shape), blocks_(blocks, blocks + shape.layers), last_(last), head_(head),
           tokens_(tokens), positions_(positions), size_(shape.width / shape.heads),
-          blocks_of_slot_((shape.context + LANES - 1) / LANES),
-          stride_(size_t(shape.layers) * 2 * shape.width * LANES), cache_(cache) {}
+          blocks_of_slot_((shape.context + LANES - 1) / LANES), cache_(cache) {}
 
     // Arrays as in generator.models.decoder.Batch; logits: [count][head.outputs].
     void step(Threads &threads, int count, const int32_t *slots, const int32_t *starts,
@@ -69,7 +68,7 @@ public:
 private:
     // The cache is [slots][blocks of 16 positions][layers][keys, values][heads] pieces: a story's
     // memory grows in one place. Keys are [size][16] there, so that one query meets sixteen of them
-    // at once, and values [16][size]. From one block of a head to the next it is `stride_`.
+    // at once, and values [16][size].
     Half *keys(int slot, int block, int layer, int head) {
         size_t piece = ((size_t(slot) * blocks_of_slot_ + block) * shape_.layers + layer) * 2 * shape_.heads + head;
         return cache_ + piece * size_ * LANES;
@@ -89,9 +88,12 @@ private:
                 output += LANES;
             }
         });
-        threads.run(count * shape_.heads, [&](int task) {
-            int story = task / shape_.heads, head = task % shape_.heads;
-            for (int row = first_[story]; row < first_[story + 1]; ++row) look_back(row, layer, head);
+        // Few stories are split by heads, so that every thread has some.
+        int parts = std::min(shape_.heads, (2 * threads.count() + count - 1) / count);
+        threads.run(count * parts, [&](int task) {
+            int story = task / parts, part = task % parts;
+            int begin = shape_.heads * part / parts, end = shape_.heads * (part + 1) / parts;
+            for (int row = first_[story]; row < first_[story + 1]; ++row) look_back(row, layer, begin, end);
         });
         quantise(threads, rows, width);
         add(threads, block.attention_out, rows);
@@ -111,45 +113,59 @@ private:
         for (int lane = 0; lane < LANES; ++lane) to[lane * LANES] = narrow[lane];
     }
 
-    // One head of one token over all positions up to its own.
-    void look_back(int row, int layer, int head) {
-        const float *query = &query_[size_t(row) * shape_.width + head * size_];
-        const Half *key = keys(slot_[row], 0, layer, head), *value = values(slot_[row], 0, layer, head);
-        int length = position_[row] + 1;
-        thread_local std::vector<float> scores;
-        scores.resize(size_t(blocks_of_slot_) * LANES);
-        Floats most = all(-INFINITY), total{};
+    // Some heads of one token over all positions up to its own. Memory is read as it lies: a block
+    // of positions for all these heads, then the next block.
+    void look_back(int row, int layer, int begin, int end) {
+        int length = position_[row] + 1, blocks = (length + LANES - 1) / LANES, slot = slot_[row];
         float scale = 1.0f / std::sqrt(float(size_));
-        for (int at = 0; at < length; at += LANES, key += stride_) {
-            for (int line = 0; line < size_ * LANES; line += 32)  // needed soon, and far from here
-                __builtin_prefetch(value + at / LANES * stride_ + line);
-            Floats score{}, other{};
-            for (int dimension = 0; dimension < size_; dimension += 2) {
-                score += load(key + dimension * LANES) * query[dimension];
-                other += load(key + (dimension + 1) * LANES) * query[dimension + 1];
+        thread_local std::vector<float> memory;
+        memory.resize(size_t(shape_.heads) * blocks * LANES);
+        auto scores = [&](int head, int block) { return &memory[(size_t(head) * blocks + block) * LANES]; };
+        for (int block = 0; block < blocks; ++block) {
+            Ints seen = counting() + block * LANES < length;
+            for (int head = begin; head < end; ++head) {
+                const float *query = &query_[size_t(row) * shape_.width + head * size_];
+                const Half *key = keys(slot, block, layer, head);
+                Floats even{}, odd{};
+                for (int dimension = 0; dimension < size_; dimension += 2) {
+                    even += load(key + dimension * LANES) * query[dimension];
+                    odd += load(key + (dimension + 1) * LANES) * query[dimension + 1];
+                }
+                store(scores(head, block), choose(seen, (even + odd) * scale, all(-INFINITY)));
             }
-            score = choose(counting() + at < length, (score + other) * scale, all(-INFINITY));
-            most = larger(most, score);
-            store(&scores[at], score);
         }
-        float best = largest(most);
-        for (int at = 0; at < length; at += LANES) {
-            Floats share = exponential(load(&scores[at]) - best);
-            share = choose(counting() + at < length, share, Floats{});
-            total += share;
-            store(&scores[at], share);
+        for (int head = begin; head < end; ++head) {  // softmax
+            Floats most = all(-INFINITY), total{};
+            for (int block = 0; block < blocks; ++block) most = larger(most, load(scores(head, block)));
+            float best = largest(most);
+            for (int block = 0; block < blocks; ++block) {
+                Ints seen = counting() + block * LANES < length;
+                Floats share = choose(seen, exponential(load(scores(head, block)) - best), Floats{});
+                total += share;
+                store(scores(head, block), share);
+            }
+            float whole = 1.0f / sum(total);
+            for (int block = 0; block < blocks; ++block)
+                store(scores(head, block), load(scores(head, block)) * whole);
         }
-        float whole = 1.0f / sum(total);
-        float *to = &told_[size_t(row) * shape_.width + head * size_];
-        for (int at = 0; at < size_; at += LANES) {
-            Floats even{}, odd{};
-            int position = 0;
-            auto term = [&](int one) {
-                return load(value + one / LANES * stride_ + one % LANES * size_ + at) * scores[one];
-            };
-            for (; position + 1 < length; position += 2) even += term(position), odd += term(position + 1);
-            if (position < length) even += term(position);
-            store(to + at, (even + odd) * whole);
+        float *told = &told_[size_t(row) * shape_.width];
+        std::fill(told + begin * size_, told + end * size_, 0.0f);
+        for (int block = 0; block < blocks; ++block) {
+            int positions = std::min(LANES, length - block * LANES);
+            for (int head = begin; head < end; ++head) {
+                const Half *value = values(slot, block, layer, head);
+                const float *share = scores(head, block);
+                for (int at = 0; at < size_; at += LANES) {
+                    Floats even = load(told + head * size_ + at), odd{};
+                    int position = 0;
+                    for (; position + 1 < positions; position += 2) {
+                        even += load(value + position * size_ + at) * share[position];
+                        odd += load(value + (position + 1) * size_ + at) * share[position + 1];
+                    }
+                    if (position < positions) even += load(value + position * size_ + at) * share[position];
+                    store(told + head * size_ + at, even + odd);
+                }
+            }
         }
     }
 
@@ -218,7 +234,6 @@ private:
     const float *tokens_, *positions_;
     int size_;  // of a head
     int blocks_of_slot_;
-    size_t stride_;
     Half *cache_;
     std::vector<int> slot_, position_, first_;  // of each row; first row of each story
     std::vector<float> hidden_, query_, told_;  // [rows][width]; told_ also [rows][inner]

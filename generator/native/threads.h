@@ -34,6 +34,8 @@ public:
         for (auto &helper : helpers_) helper.join();
     }
 
+    int count() const { return int(helpers_.size()) + 1; }
+
     // Calls task(0) … task(count - 1), each once, and returns when all have returned.
     template <class Task> void run(int count, Task &&task) {
         if (count <= 1 || helpers_.empty()) {
