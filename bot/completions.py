@@ -29,6 +29,8 @@ CONNECT_TIMEOUT = 10.0
 RETRY_AFTER = 1.0
 """Seconds until a busy server is asked again when it does not say."""
 LONGEST_RETRY_AFTER = 60.0
+SAMPLING = ("temperature", "top_k", "top_p", "repetition_penalty", "no_repeat_ngram_size")
+"""Settings that are sent only where the host gave them: each model knows what suits it."""
 
 
 class GeneratorError(Exception):
@@ -163,6 +165,7 @@ class Completions:
             GeneratorFailedError: It broke off.
         """
         remote = self._remote.get(story.model)
+        sampling = {name: getattr(self._settings, name) for name in SAMPLING}
         wish = {
             "model": remote.model or story.model if remote else story.model,
             "prompt": prompt,
@@ -171,11 +174,8 @@ class Completions:
             "stream_options": {"include_usage": True},
             "max_tokens": self._settings.max_tokens,
             "min_tokens": self._settings.min_tokens,
-            "temperature": self._settings.temperature,
-            "top_k": self._settings.top_k,
-            "top_p": self._settings.top_p,
-            "repetition_penalty": self._settings.repetition_penalty,
-            "no_repeat_ngram_size": self._settings.no_repeat_ngram_size,
+            "begin_word": True,
+            **{name: value for name, value in sampling.items() if value is not None},
         }
         url, key = (remote.url, remote.api_key) if remote else (self.url, self._api_key)
         async with self._answer("POST", url, key, "/completions", json=wish) as answer:

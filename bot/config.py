@@ -40,11 +40,11 @@ class SettingsError(Exception):
     """Settings that cannot be used; the message has one line for each wrong one."""
 
 
-def _whole(default: int, *, low: int, high: int) -> Any:
+def _whole(default: int | None, *, low: int, high: int) -> Any:
     return Field(default, ge=low, le=high, description=f"a whole number from {low} to {high}")
 
 
-def _number(default: float, *, low: float, high: float) -> Any:
+def _number(default: float | None, *, low: float, high: float) -> Any:
     return Field(
         default,
         ge=low,
@@ -152,13 +152,13 @@ class Stories(Section):
     model: str = Field("gpt2-starter", min_length=1, max_length=100, description="a model's name")
     max_tokens: int = _whole(220, low=1, high=2000)
     min_tokens: int = _whole(40, low=0, high=2000)
-    temperature: float = _number(0.8, low=0, high=5)
-    top_k: int = _whole(0, low=0, high=1_000_000)
-    top_p: float = Field(
-        0.95, gt=0, le=1, allow_inf_nan=False, description="a number above 0, up to 1"
+    temperature: float | None = _number(None, low=0, high=5)
+    top_k: int | None = _whole(None, low=0, high=1_000_000)
+    top_p: float | None = Field(
+        None, gt=0, le=1, allow_inf_nan=False, description="a number above 0, up to 1"
     )
-    repetition_penalty: float = _number(1.1, low=0.5, high=5)
-    no_repeat_ngram_size: int = _whole(4, low=0, high=100)
+    repetition_penalty: float | None = _number(None, low=0.5, high=5)
+    no_repeat_ngram_size: int | None = _whole(None, low=0, high=100)
     memory: int = _whole(600, low=0, high=20_000)
     edit_interval: float = _seconds(1.2, low=0, high=60)
     words_per_second: float = _number(20, low=0, high=1000)

@@ -111,6 +111,7 @@ class Completions:
                     seed=(seed + index) % 2**63,
                     max_tokens=budget,
                     min_tokens=min(settings.min_tokens, budget),
+                    begin_word=bool(asked.begin_word) and prompt.text[-1:].isalnum(),
                     num_beams=asked.num_beams or 1,
                 )
             )

@@ -154,6 +154,7 @@ class CompletionRequest(_Strict):
         description="a string of 1 to 256 characters, or a list of up to 4 of them",
     )
     finish_sentence: bool | None = Field(None, description="true or false")
+    begin_word: bool | None = Field(None, description="true or false")
     echo: bool | None = Field(None, description="true or false")
     stream: bool | None = Field(None, description="true or false")
     stream_options: StreamOptions | None = Field(

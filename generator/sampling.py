@@ -39,12 +39,14 @@ class Rules:
     no_repeat_ngram_size: NDArray[np.int32]
     unended: NDArray[np.int32]
     """Length of prompt and story below which the end token is not drawn."""
+    opening: NDArray[np.int32]
+    """Length at which a new word has to begin; -1: nowhere."""
     seed: NDArray[np.uint64]
 
     @classmethod
     def of(cls, slots: int) -> Self:
         """Columns for so many slots; each is set by `put` before it is read."""
-        floats, ints = np.zeros((4, slots), np.float32), np.zeros((3, slots), np.int32)
+        floats, ints = np.zeros((4, slots), np.float32), np.zeros((4, slots), np.int32)
         return cls(
             temperature=floats[0],
             top_k=ints[0],
@@ -53,6 +55,7 @@ class Rules:
             repetition_penalty=floats[3],
             no_repeat_ngram_size=ints[1],
             unended=ints[2],
+            opening=ints[3],
             seed=np.zeros(slots, np.uint64),
         )
 
@@ -66,6 +69,7 @@ class Rules:
         self.repetition_penalty[slot] = sampling.repetition_penalty
         self.no_repeat_ngram_size[slot] = sampling.no_repeat_ngram_size
         self.unended[slot] = len(request.prompt) + request.min_tokens
+        self.opening[slot] = len(request.prompt) if request.begin_word else -1
         self.seed[slot] = request.seed
 
     def rows(self, slots: NDArray[np.int32]) -> Rules:
@@ -76,15 +80,23 @@ class Rules:
 class TorchSampler:
     """Draws on any device: what the rules mean, in torch."""
 
-    def __init__(self, rules: Rules, history: NDArray[np.int32], ends: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        rules: Rules,
+        history: NDArray[np.int32],
+        ends: tuple[int, ...],
+        inside: NDArray[np.int32],
+    ) -> None:
         """Keeps views of the engine's columns.
 
         Args:
             rules: of every slot.
             history: (slots, context), tokens of prompt and story.
             ends: token ids that end a story.
+            inside: token ids that go on with a word.
         """
         self._rules, self._history, self._ends = rules, history, list(ends)
+        self._inside = torch.from_numpy(inside.astype(np.int64))
 
     @torch.inference_mode()
     def draw(
@@ -127,23 +139,32 @@ class TorchSampler:
             ] = -torch.inf
         if len(history) < rules.unended[row]:
             logits[self._ends] = -torch.inf
+        if len(history) == rules.opening[row]:
+            logits[self._inside.to(logits.device)] = -torch.inf
 
 
 class CompiledSampler:
     """Draws on a CPU, as `TorchSampler` does and many times as fast."""
 
     def __init__(
-        self, rules: Rules, history: NDArray[np.int32], ends: tuple[int, ...], threads: Threads
+        self,
+        rules: Rules,
+        history: NDArray[np.int32],
+        ends: tuple[int, ...],
+        inside: NDArray[np.int32],
+        threads: Threads,
     ) -> None:
         """As for `TorchSampler`, with the threads that draw."""
-        self._held = rules, history, np.array(ends, np.int32)
+        self._held = rules, history, np.array(ends, np.int32), inside
         self._rules = _Columns(
             *(getattr(rules, column.name).ctypes.data for column in fields(rules))
         )
         self._stories = _Stories(
             history=history.ctypes.data,
             ends=self._held[2].ctypes.data,
+            inside=inside.ctypes.data,
             end_count=len(ends),
+            inside_count=len(inside),
             context=history.shape[1],
         )
         self._threads = threads
@@ -175,7 +196,9 @@ class _Stories(Structure):
     _fields_: ClassVar = [
         ("history", c_void_p),
         ("ends", c_void_p),
+        ("inside", c_void_p),
         ("end_count", c_int32),
+        ("inside_count", c_int32),
         ("context", c_int32),
         ("vocabulary", c_int32),
         ("stride", c_int32),

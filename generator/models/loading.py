@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
+from tokenizers.decoders import ByteLevel
 from torch import nn
 from transformers import (
     AutoConfig,
@@ -28,7 +30,6 @@ from generator.native import NoCompilerError, Threads, library
 from generator.sampling import CompiledSampler, Rules, TorchSampler
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
     from transformers import GPT2LMHeadModel
 
@@ -93,6 +94,18 @@ class LoadedModel:
         """The first of `ends`."""
         return self.ends[0] if self.ends else None
 
+    def inside_words(self) -> NDArray[np.int32]:
+        """Token ids that go on with a word: letters or digits without the space before them.
+
+        None for tokens that are whole words.
+        """
+        backend = self.tokenizer.backend_tokenizer
+        if not isinstance(backend.decoder, ByteLevel):
+            return np.empty(0, np.int32)
+        ids = range(self.config.vocab_size)
+        found = [token for token in ids if _goes_on(backend.id_to_token(token) or "")]
+        return np.array(found, np.int32)
+
     def prepare(
         self, slots: int, threads: int, rules: Rules, history: NDArray[np.int32]
     ) -> tuple[Decoder, Sampler]:
@@ -113,14 +126,23 @@ class LoadedModel:
                 decoder = QuantisedGPT2(cast("GPT2LMHeadModel", self.model), slots, team)
             if not threads:
                 team = fastest_threads(decoder, slots)
-            return decoder, CompiledSampler(rules, history, self.ends, team)
+            return decoder, CompiledSampler(rules, history, self.ends, self.inside_words(), team)
         if threads and self.device.type == "cpu":
             torch.set_num_threads(threads)
         if isinstance(self.model, LSTMForCausalLM):
             decoder = LSTMDecoder(self.model, slots)
         else:
             decoder = GPT2Decoder(cast("GPT2LMHeadModel", self.model), slots)
-        return decoder, TorchSampler(rules, history, self.ends)
+        return decoder, TorchSampler(rules, history, self.ends, self.inside_words())
+
+
+def _goes_on(token: str) -> bool:
+    """Whether a byte-level token begins inside a word, or inside a character beyond ASCII.
+
+    Such tokens write the bytes 0 to 32, spaces among them, as U+0100 to U+0120.
+    """
+    first = token[:1]
+    return first.isalnum() if first.isascii() else not "\u0100" <= first <= "\u0120"
 
 
 def load_model(

@@ -14,14 +14,16 @@ struct Rules {  // columns by slot, as in generator.sampling.Rules
     const float *temperature;
     const int32_t *top_k;
     const float *top_p, *min_p, *repetition_penalty;
-    const int32_t *no_repeat_ngram_size, *unended;
+    const int32_t *no_repeat_ngram_size, *unended, *opening;
     const uint64_t *seed;
 };
 
 struct Stories {
     const int32_t *history;  // [slots][context]
     const int32_t *ends;     // tokens that end a story
-    int32_t end_count, context, vocabulary, stride;  // stride: floats from one row to the next
+    const int32_t *inside;   // tokens that go on with a word
+    int32_t end_count, inside_count, context, vocabulary;
+    int32_t stride;  // floats from one row to the next
 };
 
 struct Candidate {
@@ -98,6 +100,8 @@ private:
                     logits_[story[at + size - 1]] = -INFINITY;
         if (length_ < rules_.unended[slot_])
             for (int end = 0; end < stories_.end_count; ++end) logits_[stories_.ends[end]] = -INFINITY;
+        if (length_ == rules_.opening[slot_])
+            for (int at = 0; at < stories_.inside_count; ++at) logits_[stories_.inside[at]] = -INFINITY;
     }
 
     float most() const {

@@ -61,7 +61,8 @@ async def server(handler: Handler, path: str = "/v1/completions") -> AsyncIterat
 @asynccontextmanager
 async def client(url: str | None, **options: Any) -> AsyncIterator[Completions]:
     options.setdefault("request_timeout", 10)
-    async with Completions(url, StorySettings(), **options) as completions:
+    settings = options.pop("settings", StorySettings())
+    async with Completions(url, settings, **options) as completions:
         yield completions
 
 
@@ -117,14 +118,33 @@ async def test_what_no_database_keeps_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("suffix", ["", "/", "/v1", "/v1/"])
-async def test_the_server_hears_prompt_seed_and_every_sampling_setting(suffix: str) -> None:
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        {},
+        {
+            "temperature": 0.8,
+            "top_k": 0,
+            "top_p": 0.9,
+            "repetition_penalty": 1.2,
+            "no_repeat_ngram_size": 3,
+        },
+    ],
+)
+async def test_the_server_hears_prompt_seed_and_the_sampling_settings_that_were_given(
+    suffix: str, sampling: dict[str, float]
+) -> None:
     heard: list[dict[str, Any]] = []
 
     async def handler(request: web.Request) -> web.StreamResponse:
         heard.append(await request.json())
         return await streaming(*WHOLE)(request)
 
-    async with server(handler) as url, client(url.rstrip("/") + suffix) as completions:
+    settings = StorySettings.model_validate(sampling)
+    async with (
+        server(handler) as url,
+        client(url.rstrip("/") + suffix, settings=settings) as completions,
+    ):
         async for _ in completions.tell(STORY, "In the year"):
             pass
     assert heard == [
@@ -136,11 +156,8 @@ async def test_the_server_hears_prompt_seed_and_every_sampling_setting(suffix: s
             "stream_options": {"include_usage": True},
             "max_tokens": 220,
             "min_tokens": 40,
-            "temperature": 0.8,
-            "top_k": 0,
-            "top_p": 0.95,
-            "repetition_penalty": 1.1,
-            "no_repeat_ngram_size": 4,
+            "begin_word": True,
+            **sampling,
         }
     ]
 

@@ -34,6 +34,17 @@ def test_an_lstm_folder_is_loaded(tmp_path: Path) -> None:
     assert (loaded.name, loaded.context, loaded.eos_id) == ("lstm", 128, 0)
 
 
+def test_tokens_inside_words_are_told_from_those_that_begin_one(folder: Path) -> None:
+    loaded = load_model(folder)
+    inside = set(loaded.inside_words().tolist())
+    decode = loaded.tokenizer.backend_tokenizer.decode
+    texts = {token: decode([token]) for token in range(loaded.config.vocab_size)}
+    letters = {token for token, text in texts.items() if text.isalnum() and text.isascii()}
+    assert letters
+    assert letters <= inside
+    assert not any(texts[token][:1] in {" ", ".", ",", "\n", '"'} for token in inside)
+
+
 def test_a_trailing_slash_does_not_lose_the_name(folder: Path) -> None:
     assert load_model(f"{folder}/").name == "teller"
 

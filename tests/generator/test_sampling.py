@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 DRAWS = 20_000
 VOCABULARY = 40
 END = 7
+INSIDE = np.array([0, 2, 11, 30], np.int32)
 HISTORY = (3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 1, 4)
 
 
@@ -52,7 +53,7 @@ def _draw(
     for slot, request in enumerate(requests):
         rules.put(slot, request)
     stories = np.tile(np.array(history, np.int32), (len(requests), 1))
-    sampler = make(rules, stories, (END,))
+    sampler = make(rules, stories, (END,), INSIDE)
     slots = np.arange(len(requests), dtype=np.int32)
     lengths = np.full(len(requests), len(history), np.int32)
     return sampler.draw(logits.repeat(len(requests), 1), slots, lengths)
@@ -208,3 +209,15 @@ def test_neighbouring_seeds_and_positions_are_independent(draw: Draw) -> None:
     now, later = draw(logits, seeds, (1,)), draw(logits, seeds, (1, 1))
     for one, other in ((now[:-1], now[1:]), (now, later)):
         assert chisquare(np.bincount(4 * one + other, minlength=16)).pvalue > 1e-4
+
+
+def test_a_new_word_begins_only_where_the_story_does(draw: Draw) -> None:
+    logits = one_story()
+    logits[:, INSIDE] += 20
+    inside = Request(prompt=HISTORY, sampling=Sampling(), seed=0, max_tokens=50, begin_word=True)
+    opening = [replace(inside, seed=seed) for seed in range(200)]
+    assert not np.isin(draw(logits, opening), INSIDE).any()
+    later = [replace(request, prompt=HISTORY[:-1]) for request in opening]
+    assert np.isin(draw(logits, later), INSIDE).all()
+    without = [replace(request, begin_word=False) for request in opening]
+    assert np.isin(draw(logits, without), INSIDE).all()

@@ -188,6 +188,28 @@ async def test_a_stop_string_ends_a_story_and_is_not_shown(api: openai.AsyncOpen
     assert answer.choices[0].finish_reason == "stop"
 
 
+async def test_a_story_does_not_go_on_with_the_prompts_last_word(api: openai.AsyncOpenAI) -> None:
+    async def first_letters(prompt: str, *, begin_word: bool) -> list[str]:
+        answer = await api.completions.create(
+            model="lstm-small",
+            prompt=prompt,
+            seed=1,
+            n=12,
+            max_tokens=1,
+            extra_body={"begin_word": begin_word, "finish_sentence": False, "min_tokens": 1},
+        )
+        return [choice.text[:1] for choice in answer.choices]
+
+    inside = await first_letters("In the year", begin_word=False)
+    assert any(letter.isalnum() for letter in inside)
+    anew = await first_letters("In the year", begin_word=True)
+    assert not any(letter.isalnum() for letter in anew)
+    # After a space a word begins anyway.
+    assert await first_letters("In the ", begin_word=True) == await first_letters(
+        "In the ", begin_word=False
+    )
+
+
 async def test_the_articles_beams_tell_whole_and_streamed(api: openai.AsyncOpenAI) -> None:
     asked: dict[str, Any] = {
         "model": "gpt2-small",
