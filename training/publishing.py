@@ -100,7 +100,7 @@ Kataribe's generator tells from it, or transformers ({_loading(recipe)}).
 ## How good it is
 {_results(bits_per_byte)}
 Bits per byte: what the model needs to encode text it has not seen, over its UTF-8 bytes; lower is
-better. Validation chose the weights, test was looked at once, afterwards.
+better. Validation chose the weights; nothing was chosen by test, which is printed at each export.
 
 ![training](training.png)
 
