@@ -24,7 +24,12 @@ from bot.database.guilds import Guilds
 from bot.database.ratings import Ratings
 from bot.database.stories import Stories
 from bot.dispatcher import Dispatcher
-from bot.generator_process import COMMAND, GeneratorProcess, GeneratorStartError
+from bot.generator_process import (
+    COMMAND,
+    GeneratorProcess,
+    GeneratorSettingsError,
+    GeneratorStartError,
+)
 from bot.playground import Playground, PlaygroundError
 from bot.queue import Queue
 from bot.services import Services
@@ -78,6 +83,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     open_log(settings.log.level)
     try:
         asyncio.run(run(settings, config=given.config))
+    except GeneratorSettingsError as error:
+        print(error, file=sys.stderr)
+        return USAGE_ERROR
     except (StartError, DatabaseError, PlaygroundError, GeneratorStartError) as error:
         print(error, file=sys.stderr)
         return FAILURE

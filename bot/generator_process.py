@@ -33,7 +33,11 @@ USAGE_ERROR = 2
 
 
 class GeneratorStartError(Exception):
-    """It cannot run at all; the message is one sentence, its own if its settings are wrong."""
+    """It cannot run at all; the message is one sentence for the host."""
+
+
+class GeneratorSettingsError(GeneratorStartError):
+    """Its settings are wrong; the message is its own sentence."""
 
 
 class GeneratorProcess:
@@ -61,13 +65,14 @@ class GeneratorProcess:
         """Keep one running until cancelled.
 
         Raises:
-            GeneratorStartError: Its settings are wrong, or it is no program.
+            GeneratorSettingsError: Its settings are wrong.
+            GeneratorStartError: It is no program.
         """
         failures = 0
         while True:
             ready, status, last_line = await self._run_once()
             if status == USAGE_ERROR and not ready:
-                raise GeneratorStartError(last_line or "the generator's settings are wrong")
+                raise GeneratorSettingsError(last_line or "the generator's settings are wrong")
             failures = 1 if ready else failures + 1
             pause = min(FIRST_PAUSE * 2 ** (failures - 1), LONGEST_PAUSE)
             _log.error(
@@ -140,14 +145,21 @@ def _forward(line: str) -> None:
 
 async def _stop(process: Process) -> int:
     """End it if it still runs, by force if it must be; gives its exit status."""
-    if process.returncode is None:
+    assert process.stdout is not None  # noqa: S101  # a pipe was asked for
+    # A program that closed its output is about to end. A signal now would make subprocess look
+    # for its exit status, and asyncio, which waits for the same, would no longer find it.
+    if process.returncode is None and not process.stdout.at_eof():
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
-        try:
-            async with asyncio.timeout(STOP_WITHIN):
-                await process.communicate()
-        except TimeoutError:
-            _log.warning("The generator did not end by itself within %g s", STOP_WITHIN)
+    try:
+        async with asyncio.timeout(STOP_WITHIN):
+            await process.communicate()
+    except TimeoutError:
+        _log.warning("The generator did not end by itself within %g s", STOP_WITHIN)
+    finally:
+        # Also when the wait itself is cancelled: no child is left behind.
+        if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
-    return await process.wait()
+        status = await process.wait()
+    return status

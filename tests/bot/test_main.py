@@ -121,7 +121,7 @@ async def test_a_generator_with_wrong_settings_is_one_sentence(tmp_path: Path) -
     status, line = await refusal(
         tmp_path, KATARIBE_GENERATOR__URL="", KATARIBE_ENGINE__SLOTS="many"
     )
-    assert status == 1
+    assert status == 2
     assert "engine.slots" in line
 
 
