@@ -123,9 +123,8 @@ def _evaluate(options: argparse.Namespace) -> int:
         model,
         held_out,
         training,
-        sampling.request(),
+        sampling,
         stories=options.stories,
-        max_tokens=sampling.max_new_tokens,
     )
     print(table(evaluation))
     if options.json:

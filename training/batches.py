@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+
+from training.tokenizers import check_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,14 +29,21 @@ class Batch:
     targets: Tensor
     """(rows, length) int64: the token after each input, `IGNORED` behind the end of a text."""
     tokens: int
-    """Real targets."""
+    """Targets that are not `IGNORED`."""
+    last: bool = False
+    """Of its epoch."""
 
 
 def encode(
     texts: Sequence[str], tokenizer: PreTrainedTokenizerFast, context: int
 ) -> list[np.ndarray]:
-    """Token ids of each text, begun and ended, at most `context` targets long."""
+    """Token ids of each text, begun and ended, at most `context` targets long.
+
+    Raises:
+        UnknownWordError: of a tokenizer without an unknown word.
+    """
     end = tokenizer.eos_token_id
+    check_words(texts, tokenizer)
     rows = tokenizer(list(texts)).input_ids if texts else []
     return [np.asarray([*row, end][: context + 1], dtype=np.int32) for row in rows]
 
@@ -73,7 +82,10 @@ class Position:
 
 
 class Stream:
-    """Batches without end, every text once an epoch, shuffled anew by seed and epoch."""
+    """Batches without end, every text once an epoch, shuffled anew by seed and epoch.
+
+    Other ways to make batches override `_epoch`, `_collate` and `tokens`.
+    """
 
     def __init__(
         self,
@@ -86,8 +98,11 @@ class Stream:
         self._batch_tokens = batch_tokens
         self._seed = seed
         self.position = position or Position()
-        self.tokens = sum(len(row) - 1 for row in rows)
-        """Real targets of an epoch."""
+
+    @property
+    def tokens(self) -> int:
+        """Targets of an epoch."""
+        return sum(len(row) - 1 for row in self._rows)
 
     def __iter__(self) -> Iterator[Batch]:
         while True:
@@ -95,11 +110,15 @@ class Stream:
             while self.position.batch < len(order):
                 indices = order[self.position.batch]
                 self.position.batch += 1
-                yield collate([self._rows[index] for index in indices])
+                batch = self._collate(indices)
+                yield replace(batch, last=self.position.batch == len(order))
             self.position.epoch += 1
             self.position.batch = 0
 
-    def _epoch(self, epoch: int) -> list[list[int]]:
+    def _collate(self, indices: Sequence[int]) -> Batch:
+        return collate([self._rows[index] for index in indices])
+
+    def _epoch(self, epoch: int) -> Sequence[Sequence[int]]:
         """Shuffled before the stable sort by length, so that texts meet other neighbours."""
         dice = np.random.default_rng((self._seed, epoch))
         order = dice.permutation(len(self._rows))

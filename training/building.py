@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LM
 
 from generator.models.lstm import LSTMConfig, LSTMForCausalLM
 from training.reading import InputError
-from training.recipe import GPT2, LSTM, Pretrained
+from training.recipe import GPT2, LSTM, Fault, Pretrained
 from training.tokenizers import begin_texts, train_bpe, train_words
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ def build_tokenizer(recipe: Recipe, texts: Iterable[str]) -> PreTrainedTokenizer
         return begin_texts(tokenizer)
     if tokens.kind == "bpe":
         return train_bpe(texts, tokens.vocab_size)
-    return train_words(texts, tokens.vocab_size, tokens.min_frequency)
+    every_word = Fault.NO_UNKNOWN_WORD in recipe.training.faults
+    return train_words(texts, tokens.vocab_size, tokens.min_frequency, every_word=every_word)
 
 
 def build_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:

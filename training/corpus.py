@@ -126,6 +126,12 @@ def _stories(
             yield row.title, text
 
 
+def without_duplicates(texts: Sequence[Text]) -> list[Text]:
+    """The first of texts that are the same or nearly so, as `clean` finds them."""
+    seen = _Seen()
+    return [text for text in texts if not isinstance(seen.check(text.text), Drop)]
+
+
 class _Seen:
     """Texts so far, to tell a duplicate."""
 

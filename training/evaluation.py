@@ -16,6 +16,7 @@ from training.likelihood import likelihood, unknown_words
 from training.reading import InputError
 from training.spelling import Spelling
 from training.telling import tell
+from training.tokenizers import check_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from generator.models.loading import LoadedModel
-    from generator.requests import Sampling
     from training.diversity import Copies, Words
+    from training.recipe import Sampling
     from training.telling import Story
 
 _BEGINNING = 3
@@ -71,7 +72,7 @@ class Evaluation:
 
 def evaluate(
     model: LoadedModel, held_out: Sequence[str], training: Sequence[str], sampling: Sampling,
-    *, stories: int = 64, max_tokens: int = 300, seed: int = 0,
+    *, stories: int = 64, seed: int = 0,
 ) -> Evaluation:  # fmt: skip
     """Measures a model on texts that it was not trained on.
 
@@ -81,14 +82,17 @@ def evaluate(
         training: those it was trained on, to find copies; may be empty.
         sampling: how stories are told.
         stories: how many, each from the first words of a held-out text.
-        max_tokens: of a story.
         seed: of the first story and of the rivals in ranking.
+
+    Raises:
+        UnknownWordError: a held-out text has a word that the model cannot read.
     """
+    check_words(held_out, model.tokenizer)
     spelling = _spelling(model, training)
     cost = likelihood(model.model, model.tokenizer, held_out, spelling=spelling)
     nats_per_word = bootstrap.ratio(cost.nats, [len(text.split()) for text in held_out])
     ranked = prompt_ranking(model, held_out, seed)
-    told = _stories(model, held_out, sampling, stories, max_tokens, seed)
+    told = _stories(model, held_out, sampling, stories, seed)
     words = [diversity.words_of(story.text) for story in told]
     return Evaluation(
         bits_per_byte=bootstrap.ratio(
@@ -171,11 +175,11 @@ def _two_sentences(text: str) -> tuple[str, str] | None:
 
 def _stories(
     model: LoadedModel, held_out: Sequence[str], sampling: Sampling,
-    count: int, max_tokens: int, seed: int,
+    count: int, seed: int,
 ) -> list[Story]:  # fmt: skip
     beginnings = [" ".join(text.split()[:_BEGINNING]) for text in held_out]
     prompts = [beginnings[n % len(beginnings)] for n in range(count)]
-    return tell(model, prompts, sampling, seed=seed, max_tokens=max_tokens)
+    return tell(model, prompts, sampling, seed=seed)
 
 
 def _spelling(model: LoadedModel, training: Sequence[str]) -> Spelling | None:

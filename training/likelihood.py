@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional
 
 from training.batches import IGNORED, bucketed, collate, encode
+from training.tokenizers import unknown_word
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +56,8 @@ def likelihood(
 ) -> Likelihood:
     """Reads each text by itself, from the begin-of-text token on.
 
-    Texts longer than the model's context are measured, in tokens and bytes, up to there.
+    Texts longer than the model's context are measured, in tokens and bytes, up to there. One that
+    cannot be read at all, for want of an unknown word, costs infinitely much.
 
     Args:
         model: any causal model.
@@ -67,8 +69,10 @@ def likelihood(
         bf16: autocast.
     """
     context: int = model.config.max_position_embeddings
-    rows = encode(texts, tokenizer, context)
-    nats = [0.0] * len(rows)
+    unreadable = [unknown_word(text, tokenizer) is not None for text in texts]
+    read = ["" if out else text for text, out in zip(texts, unreadable, strict=True)]
+    rows = encode(read, tokenizer, context)
+    nats = [math.inf if out else 0.0 for out in unreadable]
     model.eval()
     for indices in bucketed([len(row) - 1 for row in rows], batch_tokens):
         batch = collate([rows[index] for index in indices])
@@ -78,7 +82,7 @@ def likelihood(
             logits = model(input_ids=batch.inputs.to(device)).logits
         sums = token_losses(logits, targets.to(device)).sum(dim=1).tolist()
         for index, total in zip(indices, sums, strict=True):
-            nats[index] = total
+            nats[index] += total
     if spelling is not None:
         for index, words in enumerate(unknown_words(texts, tokenizer, context)):
             nats[index] += sum(map(spelling.nats, words))

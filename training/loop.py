@@ -18,17 +18,20 @@ from typing import TYPE_CHECKING, Any
 import torch
 from tqdm import tqdm
 
+from training.article import open_stream
 from training.batches import Batch, Position, Stream
 from training.hardware import has_bf16
 from training.likelihood import likelihood, token_losses
-from training.optimization import optimizers, rate
+from training.optimization import halvings, optimizers, rate
 from training.reading import InputError
+from training.recipe import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import numpy as np
+    from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
     from training.recipe import Training
@@ -70,7 +73,7 @@ class Course:
     annealing: bool = False
     """Only the target's texts are read."""
     best: float = math.inf
-    """Lowest bits per byte on validation."""
+    """Lowest bits per byte on validation, or training loss where that is what chooses."""
     since_best: int = 0
     measurements: list[Measurement] = field(default_factory=list)
     loss_sum: float = 0.0
@@ -111,9 +114,11 @@ class Loop:
         self._bf16 = training.bf16 and has_bf16(model.device)
         self._optimizers = optimizers(model, training)
         self.course = Course()
+        self._state: tuple[Tensor, ...] | None = None
+        """Of an LSTM after its last window, where one goes on from the other."""
         torch.manual_seed(training.seed)
         self._resume()
-        self._planned = training.epochs * sum(len(row) - 1 for row in rows)
+        self._planned = training.epochs * self._open(rows).tokens
         self._stop: int | None = None
 
     @property
@@ -126,7 +131,8 @@ class Loop:
     def run(self) -> None:
         """Trains to the end of the schedule, or until validation no longer improves.
 
-        Afterwards the model has the weights that were best on validation.
+        Afterwards the model has the weights that were best on validation, or on training where
+        the recipe keeps that fault.
 
         Raises:
             InputError: the recipe makes the loss infinite.
@@ -136,8 +142,11 @@ class Loop:
         batches = self._batches()
         with self._listening(), self._progress_bar() as bar:
             while not self._done():
-                self._show(bar, self._step(list(islice(batches, self._training.accumulate))))
-                if self.progress >= 1.0 or self.course.step % self._training.validate_every == 0:
+                step = list(islice(batches, self._training.accumulate))
+                self._show(bar, self._step(step))
+                every = self._training.validate_every
+                due = self.course.step % every == 0 if every else any(part.last for part in step)
+                if self.progress >= 1.0 or due:
                     self._measure(bar)
                 if self._stop is not None:
                     self._save()
@@ -156,18 +165,21 @@ class Loop:
         while True:
             if not course.annealing and self.progress >= 1 - self._training.target_last:
                 course.annealing, course.position, stream = True, Position(), None
+                self._state = None
             if stream is None:
                 rows = self._target_rows if course.annealing else self._rows
-                seed = self._training.seed
-                stream = iter(Stream(rows, self._training.batch_tokens, seed, course.position))
+                stream = iter(self._open(rows))
             yield next(stream)
+
+    def _open(self, rows: Sequence[np.ndarray]) -> Stream:
+        return open_stream(rows, self._training, self._tokenizer.eos_token_id, self.course.position)
 
     def _step(self, batches: Sequence[Batch]) -> float:
         """One update; returns the mean loss in nats per real token of all batches."""
         started = time.monotonic()
         course, training = self.course, self._training
         self._model.train()
-        share = rate(self.progress, training)
+        share = self._rate()
         for optimizer in self._optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * share
@@ -176,7 +188,7 @@ class Loop:
         loss = 0.0
         for batch in batches:
             with torch.autocast(device.type, torch.bfloat16, enabled=self._bf16):
-                logits = self._model(input_ids=batch.inputs.to(device)).logits
+                logits = self._read(batch)
             part = token_losses(logits, batch.targets.to(device)).sum() / tokens
             part.backward()
             loss += part.item()
@@ -196,6 +208,27 @@ class Loop:
         course.seconds += time.monotonic() - started
         return loss
 
+    def _rate(self) -> float:
+        """Share of the peak learning rate at this step."""
+        training, progress = self._training, self.progress
+        if Fault.UNCLEANED_SCHEDULE in training.faults:
+            progress *= min(1.0, len(self._rows) / training.uncleaned_rows)
+        share = rate(progress, training)
+        if training.halve_after:
+            losses = [line.train_loss for line in self.course.measurements]
+            share *= 0.5 ** halvings(losses, training.halve_after)
+        return share
+
+    def _read(self, batch: Batch) -> Tensor:
+        """Logits; a window goes on from the state of the one before, within an epoch."""
+        inputs = batch.inputs.to(self._model.device)
+        if not self._training.window:
+            logits: Tensor = self._model(input_ids=inputs).logits
+            return logits
+        output = self._model(input_ids=inputs, state=self._state)
+        self._state = None if batch.last else tuple(part.detach() for part in output.state)
+        return output.logits  # type: ignore[no-any-return]  # transformers leaves it open
+
     def _measure(self, bar: tqdm[Any]) -> None:
         """Bits per byte on validation; keeps the weights where it is the lowest so far."""
         started = time.monotonic()
@@ -204,9 +237,12 @@ class Loop:
             self._model, self._tokenizer, self._validation, bf16=self._bf16
         ).bits_per_byte
         course.seconds += time.monotonic() - started
+        train_loss = course.loss_sum / max(1, course.loss_tokens)
+        on_training = Fault.BEST_ON_TRAINING in self._training.faults
+        score = train_loss if on_training else bits
         course.since_best += 1
-        if bits < course.best:
-            course.best, course.since_best = bits, 0
+        if score < course.best:
+            course.best, course.since_best = score, 0
             _replace(self._model.state_dict(), self._folder / "best.pt")
         course.measurements.append(
             Measurement(
@@ -214,7 +250,7 @@ class Loop:
                 progress=self.progress,
                 seconds=course.seconds,
                 tokens=course.tokens,
-                train_loss=course.loss_sum / max(1, course.loss_tokens),
+                train_loss=train_loss,
                 bits_per_byte=bits,
             )
         )
@@ -269,6 +305,7 @@ class Loop:
                 "course": course,
                 "dice": torch.get_rng_state(),
                 "cuda_dice": torch.cuda.get_rng_state_all(),
+                **({} if self._state is None else {"state": self._state}),
             },
             self._folder / "checkpoint.pt",
         )
@@ -285,6 +322,8 @@ class Loop:
         course["position"] = Position(**course["position"])
         course["measurements"] = [Measurement(**line) for line in course["measurements"]]
         self.course = Course(**course)
+        state = saved.get("state")
+        self._state = state and tuple(part.to(self._model.device) for part in state)
         torch.set_rng_state(saved["dice"])
         torch.cuda.set_rng_state_all(saved["cuda_dice"])
 

@@ -9,6 +9,8 @@ import torch
 from torch.optim import AdamW, Muon, Optimizer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import nn
 
     from training.recipe import Training
@@ -27,7 +29,8 @@ def optimizers(model: nn.Module, training: Training) -> list[Optimizer]:
     matrices = [p for p in model.parameters() if p.ndim >= 2 and id(p) not in embeddings]  # noqa: PLR2004  # a matrix
     tables = [p for p in model.parameters() if id(p) in embeddings]
     vectors = [p for p in model.parameters() if p.ndim < 2]  # noqa: PLR2004
-    groups: list[dict[str, object]] = [{"params": vectors, "weight_decay": 0.0}]
+    decay = training.weight_decay if training.decay_vectors else 0.0
+    groups: list[dict[str, object]] = [{"params": vectors, "weight_decay": decay}]
     found: list[Optimizer] = []
     if training.optimizer == "muon":
         groups.append({"params": tables, "weight_decay": 0.0})
@@ -77,3 +80,20 @@ def rate(progress: float, training: Training) -> float:
     if training.decay_shape == "cosine":
         return 0.5 - 0.5 * math.cos(math.pi * remaining)
     return remaining
+
+
+def halvings(losses: Sequence[float], patience: int) -> int:
+    """How often `ReduceLROnPlateau` would have halved the rate after these losses.
+
+    Torch's rule: whenever more than `patience` losses in a row were not lower than the lowest
+    before them by a ten-thousandth of it. Told from the log, it needs no state of its own.
+    """
+    lowest, bad, halved = math.inf, 0, 0
+    for loss in losses:
+        if loss < lowest * (1 - 1e-4):
+            lowest, bad = loss, 0
+        else:
+            bad += 1
+        if bad > patience:
+            bad, halved = 0, halved + 1
+    return halved

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from transformers import GenerationConfig
 
 from training.corpus import Split
-from training.recipe import LSTM, Pretrained
+from training.recipe import LSTM, Fault, Pretrained
+from training.telling import ARTICLE_PROMPTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,7 +101,7 @@ Kataribe's generator tells from it, or transformers ({_loading(recipe)}).
 ## How good it is
 {_results(bits_per_byte)}
 Bits per byte: what the model needs to encode text it has not seen, over its UTF-8 bytes; lower is
-better. Validation chose the weights; nothing was chosen by test, which is printed at each export.
+better. {_choice(recipe)}; nothing was chosen by test, which is printed at each export.
 
 ![training](training.png)
 
@@ -116,7 +117,7 @@ to a held-out franchise was read.
 ## Recipe
 {_recipe(recipe)}
 ## Stories, not picked by hand
-The article's eight beginnings, told with the settings of `generation_config.json` and the seeds 1
+{_beginnings(len(stories))}, told with the settings of `generation_config.json` and the seeds 1
 to {len(stories)}.
 
 {_stories(stories)}
@@ -145,6 +146,18 @@ def _origin(recipe: Recipe) -> str:
     if isinstance(recipe.model, Pretrained):
         return f"the weights of {recipe.model.name}"
     return "random weights"
+
+
+def _choice(recipe: Recipe) -> str:
+    if Fault.BEST_ON_TRAINING in recipe.training.faults:
+        return "The lowest training loss chose the weights, as in the article"
+    return "Validation chose the weights"
+
+
+def _beginnings(told: int) -> str:
+    if told == len(ARTICLE_PROMPTS):
+        return "The article's eight beginnings"
+    return f"The {told} of the article's eight beginnings whose words it knows"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -6,6 +6,7 @@ Any value can be given again on the command line as `--set section.name=value`.
 from __future__ import annotations
 
 import tomllib
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -76,6 +77,21 @@ class Tokens(_Section):
     """A word seen less often is unknown; of no meaning for BPE."""
 
 
+class Fault(StrEnum):
+    """What the article did that hid its answer; each can be left out, so that its effect shows."""
+
+    PADDING = "padding_in_loss"
+    """Texts are padded to one length, and the padding is predicted and counted."""
+    BEST_ON_TRAINING = "best_on_training"
+    """The weights of the lowest training loss are kept, whatever they do on unseen texts."""
+    NO_UNKNOWN_WORD = "no_unknown_word"
+    """Every training word is in the vocabulary, and no text with another can be read at all."""
+    DUPLICATES = "duplicates"
+    """Those of the corpus are trained on."""
+    UNCLEANED_SCHEDULE = "uncleaned_schedule"
+    """The schedule is as long as the file before cleaning, so the rate never falls to zero."""
+
+
 class Training(_Section):
     """How the weights come about."""
 
@@ -83,8 +99,12 @@ class Training(_Section):
     """Passes over the training texts, which shape the schedule unless `minutes` does."""
     minutes: Annotated[float, Field(ge=0)] = 0.0
     """Wall time that shapes the schedule instead; 0: none."""
-    batch_tokens: Positive
-    """Real tokens in a batch, about."""
+    batch_tokens: Annotated[int, Field(ge=0)] = 0
+    """Real tokens in a batch, about; the texts of a batch are about equally long."""
+    batch_rows: Annotated[int, Field(ge=0)] = 0
+    """Instead: so many texts of any length, or pieces of the one stream where `window` is."""
+    window: Annotated[int, Field(ge=0)] = 0
+    """All texts are one stream, read in windows of so many tokens, each going on from the last."""
     accumulate: Positive = 1
     """Batches whose gradients make one step, each token counting the same."""
     optimizer: Literal["muon", "adamw"]
@@ -93,6 +113,8 @@ class Training(_Section):
     """AdamW's."""
     weight_decay: Annotated[float, Field(ge=0)]
     """AdamW's, on matrices only."""
+    decay_vectors: bool = False
+    """On gains and biases too."""
     betas: tuple[Rate, Rate] = (0.9, 0.95)
     muon_learning_rate: Annotated[float, Field(gt=0)] = 0.02
     muon_weight_decay: Annotated[float, Field(ge=0)] = 0.01
@@ -104,15 +126,42 @@ class Training(_Section):
     decay_shape: Literal["linear", "cosine"] = "linear"
     target_last: Share = 0.0
     """Of the schedule, the last part that sees the target file's texts alone."""
+    halve_after: Annotated[int, Field(ge=0)] = 0
+    """The rate is halved when training loss, at each measurement, was not lower than its lowest
+    for more than so many of them; 0: never."""
     clip: Annotated[float, Field(gt=0)]
     """Gradients longer than this are shortened to it."""
-    validate_every: Positive
-    """Steps between two measurements on validation."""
+    validate_every: Annotated[int, Field(ge=0)]
+    """Steps between two measurements on validation; 0: at the end of each epoch."""
     patience: Annotated[int, Field(ge=0)] = 0
     """Measurements without a better one before training stops; 0: never."""
     seed: int = 0
     bf16: bool = True
     """Autocast where the hardware has bfloat16 instructions."""
+    faults: tuple[Fault, ...] = ()
+    """Of the article, kept."""
+    uncleaned_rows: Annotated[int, Field(ge=0)] = 0
+    """Of the file before cleaning, for the fault of that name."""
+
+    @model_validator(mode="after")
+    def _batches_are_made_one_way(self) -> Self:
+        if bool(self.batch_tokens) == bool(self.batch_rows):
+            raise ValueError("give batch_tokens or batch_rows, and the other as 0")
+        if self.window and not self.batch_rows:
+            raise ValueError("a window needs batch_rows")
+        return self
+
+    @model_validator(mode="after")
+    def _faults_can_be_had(self) -> Self:
+        if Fault.PADDING in self.faults and (self.window or not self.batch_rows):
+            raise ValueError("padding_in_loss needs batch_rows, and one stream has no padding")
+        if Fault.UNCLEANED_SCHEDULE in self.faults and not self.uncleaned_rows:
+            raise ValueError("uncleaned_schedule needs uncleaned_rows")
+        if Fault.NO_UNKNOWN_WORD in self.faults and Fault.BEST_ON_TRAINING not in self.faults:
+            raise ValueError(
+                "no_unknown_word needs best_on_training: unseen texts cannot be read to choose by"
+            )
+        return self
 
 
 class Sampling(_Section):
@@ -123,7 +172,9 @@ class Sampling(_Section):
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     repetition_penalty: Annotated[float, Field(gt=0)] = 1.0
     no_repeat_ngram_size: Annotated[int, Field(ge=0)] = 0
+    min_new_tokens: Annotated[int, Field(ge=0)] = 0
     max_new_tokens: Positive = 300
+    num_beams: Positive = 1
 
     @classmethod
     def of(cls, published: GenerationConfig) -> Self:
@@ -156,6 +207,14 @@ class Recipe(_Section):
     def _tokens_are_the_models(self) -> Self:
         if (self.tokens.kind == "pretrained") != (self.model.kind == "pretrained"):
             raise ValueError("a pretrained model has its own tokens, and only such a one")
+        return self
+
+    @model_validator(mode="after")
+    def _the_training_is_the_models(self) -> Self:
+        if self.training.window and self.model.kind != "lstm":
+            raise ValueError("only an LSTM goes on from window to window")
+        if Fault.NO_UNKNOWN_WORD in self.training.faults and self.tokens.kind != "words":
+            raise ValueError("no_unknown_word is of tokens.kind = 'words'")
         return self
 
 

@@ -53,10 +53,8 @@ def measure(
         training: to find copies in.
         stories: how many to tell for the figures.
     """
-    request = sampling.request()
-    limit = sampling.max_new_tokens
-    evaluation = evaluate(model, held_out, training, request, stories=stories, max_tokens=limit)
-    told = tell(model, ARTICLE_PROMPTS, request, seed=1, max_tokens=limit)
+    evaluation = evaluate(model, held_out, training, sampling, stories=stories)
+    told = tell(model, ARTICLE_PROMPTS, sampling, seed=1)
     return Contestant(model.name, evaluation, told)
 
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
+from transformers import GenerationConfig
 
 from generator.models.decoder import Batch
 from generator.requests import Request
 from generator.sampling import Rules
+from training.tokenizers import check_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from generator.models.loading import LoadedModel
-    from generator.requests import Sampling
+    from training.recipe import Sampling
 
 ARTICLE_PROMPTS = (
     "After years",
@@ -48,33 +51,48 @@ def tell(
     sampling: Sampling,
     *,
     seed: int = 0,
-    max_tokens: int = 300,
 ) -> list[Story]:
     """One story for each prompt; the n-th has the seed `seed + n`.
 
     Args:
         model: the loaded folder.
         prompts: "" begins from nothing.
-        sampling: the same for all.
+        sampling: the same for all; with beams each story is searched by itself.
         seed: of the first story.
-        max_tokens: new tokens at most.
+
+    Raises:
+        UnknownWordError: a prompt has a word that the model cannot read.
     """
-    encoded = [model.tokenizer(prompt).input_ids for prompt in prompts]
-    history = np.zeros((len(prompts), model.context), np.int32)
-    rules = Rules.of(len(prompts))
+    check_words(prompts, model.tokenizer)
+    encoded: list[list[int]] = [model.tokenizer(prompt).input_ids for prompt in prompts]
+    if sampling.num_beams > 1:
+        return [_search(model, row, sampling, seed + n) for n, row in enumerate(encoded)]
+    return _draw(model, encoded, sampling, seed)
+
+
+def _draw(
+    model: LoadedModel, encoded: Sequence[list[int]], sampling: Sampling, seed: int
+) -> list[Story]:
+    """Token by token, all stories at once."""
+    history = np.zeros((len(encoded), model.context), np.int32)
+    rules = Rules.of(len(encoded))
     for slot, tokens in enumerate(encoded):
         history[slot, : len(tokens)] = tokens
         rules.put(
             slot,
             Request(
-                prompt=tuple(tokens), sampling=sampling, seed=seed + slot, max_tokens=max_tokens
+                prompt=tuple(tokens),
+                sampling=sampling.request(),
+                seed=seed + slot,
+                max_tokens=sampling.max_new_tokens,
+                min_tokens=sampling.min_new_tokens,
             ),
         )
-    decoder, sampler = model.prepare(len(prompts), 0, rules, history)
+    decoder, sampler = model.prepare(len(encoded), 0, rules, history)
     begun = np.array([len(tokens) for tokens in encoded], np.int32)
-    limits = np.minimum(begun + max_tokens, model.context)
-    lengths, ended = begun.copy(), np.zeros(len(prompts), bool)
-    live = np.arange(len(prompts), dtype=np.int32)
+    limits = np.minimum(begun + sampling.max_new_tokens, model.context)
+    lengths, ended = begun.copy(), np.zeros(len(encoded), bool)
+    live = np.arange(len(encoded), dtype=np.int32)
     batch = Batch(live, np.zeros_like(begun), begun, np.concatenate(encoded).astype(np.int32))
     while len(live):
         drawn = sampler.draw(decoder.step(batch), live, lengths[live])
@@ -87,8 +105,28 @@ def tell(
         batch = Batch(live, lengths[live] - 1, np.ones_like(live), drawn[going])
     return [
         _story(model, history[slot, : lengths[slot]].tolist(), int(begun[slot]), bool(ended[slot]))
-        for slot in range(len(prompts))
+        for slot in range(len(encoded))
     ]
+
+
+@torch.inference_mode()
+def _search(model: LoadedModel, prompt: list[int], sampling: Sampling, seed: int) -> Story:
+    """With beams, by transformers' own `generate`."""
+    room = min(sampling.max_new_tokens, model.context - len(prompt))
+    settings = GenerationConfig(
+        do_sample=True,
+        eos_token_id=list(model.ends) or None,
+        pad_token_id=model.eos_id or 0,
+        **sampling.model_dump(exclude={"max_new_tokens", "min_new_tokens"}),
+        max_new_tokens=room,
+        min_new_tokens=min(sampling.min_new_tokens, room),
+    )
+    torch.manual_seed(seed)
+    searching: Any = model.model  # transformers' mix-in hides `generate` from type checkers
+    inputs = torch.tensor([prompt], device=model.device)
+    tokens: list[int] = searching.generate(inputs, generation_config=settings)[0].tolist()
+    end = next((n for n in range(len(prompt), len(tokens)) if tokens[n] in model.ends), None)
+    return _story(model, tokens[:end], len(prompt), ended=end is not None)
 
 
 def _story(model: LoadedModel, tokens: list[int], begun: int, ended: bool) -> Story:

@@ -21,11 +21,17 @@ from tokenizers import (
 )
 from transformers import PreTrainedTokenizerFast
 
+from training.reading import InputError
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 END = "<|endoftext|>"
 UNKNOWN = "<unk>"
+
+
+class UnknownWordError(InputError):
+    """A text has a word that the model has no token for, not even `<unk>`."""
 
 
 def train_bpe(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:
@@ -44,13 +50,23 @@ def train_bpe(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:
 
 
 def train_words(
-    texts: Iterable[str], vocab_size: int, min_frequency: int = 2
+    texts: Iterable[str], vocab_size: int, min_frequency: int = 2, *, every_word: bool = False
 ) -> PreTrainedTokenizerFast:
     """Lower-cased words and punctuation, the article's units, with `<unk>` for what is not known.
 
     Its decoder sets spaces and sentence capitals again, so that a story reads like prose; names
     stay lower-cased, for that knowledge is gone.
+
+    Args:
+        texts: to learn from.
+        vocab_size: tokens at most.
+        min_frequency: a word seen less often is unknown.
+        every_word: take all words, whatever the two above say, and have no unknown word, as the
+            article did: a text with any other word cannot be read.
     """
+    if every_word:
+        vocab_size, min_frequency = 2**31, 1
+    special = [END] if every_word else [END, UNKNOWN]
     tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -76,11 +92,40 @@ def train_words(
     trainer = trainers.WordLevelTrainer(
         vocab_size=vocab_size,
         min_frequency=min_frequency,
-        special_tokens=[END, UNKNOWN],
+        special_tokens=special,
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    return _finish(tokenizer, unk_token=UNKNOWN)
+    return _finish(tokenizer) if every_word else _finish(tokenizer, unk_token=UNKNOWN)
+
+
+def check_words(texts: Sequence[str], tokenizer: PreTrainedTokenizerFast) -> None:
+    """Passes texts that can be read: all of them, unless the tokenizer has no unknown word.
+
+    Raises:
+        UnknownWordError: names the first word.
+    """
+    for text in texts:
+        word = unknown_word(text, tokenizer)
+        if word is not None:
+            raise UnknownWordError(
+                f"{word!r} is not in the model's vocabulary, and it has no unknown word: use "
+                "other words, or a model trained without the fault no_unknown_word."
+            )
+
+
+def unknown_word(text: str, tokenizer: PreTrainedTokenizerFast) -> str | None:
+    """The first word that keeps a text from being read; None for what can be read."""
+    backend = tokenizer.backend_tokenizer
+    if tokenizer.unk_token is not None or not isinstance(backend.model, models.WordLevel):
+        return None
+    plain = text.replace(END, " ")
+    if backend.normalizer is not None:
+        plain = backend.normalizer.normalize_str(plain)
+    words = [(plain, (0, len(plain)))]
+    if backend.pre_tokenizer is not None:
+        words = backend.pre_tokenizer.pre_tokenize_str(plain)
+    return next((word for word, _ in words if word and backend.token_to_id(word) is None), None)
 
 
 def begin_texts(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:

@@ -11,14 +11,15 @@ from transformers import PreTrainedTokenizerFast
 from generator.models.loading import load_model
 from training.batches import encode
 from training.building import build_model, build_tokenizer
-from training.corpus import Split, read_corpus
+from training.corpus import Split, read_corpus, without_duplicates
 from training.hardware import best_device
 from training.likelihood import likelihood
 from training.loop import Loop
 from training.publishing import publish, write_card
 from training.reading import InputError
-from training.recipe import Recipe
+from training.recipe import Fault, Recipe
 from training.telling import ARTICLE_PROMPTS, tell
+from training.tokenizers import unknown_word
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,9 +39,11 @@ def train(recipe: Recipe, corpus: Path, out: Path, runs: Path) -> None:
         Interrupted: told to stop; the checkpoint is saved.
     """
     texts = read_corpus(corpus)
-    train_texts = [text.text for text in texts if text.split is Split.TRAIN]
-    target = texts[0].domain
-    target_texts = [t.text for t in texts if t.split is Split.TRAIN and t.domain == target]
+    to_train_on = [text for text in texts if text.split is Split.TRAIN]
+    if Fault.DUPLICATES not in recipe.training.faults:
+        to_train_on = without_duplicates(to_train_on)
+    train_texts = [text.text for text in to_train_on]
+    target_texts = [text.text for text in to_train_on if text.domain == texts[0].domain]
     validation = [text.text for text in texts if text.split is Split.VALIDATION]
     test = [text.text for text in texts if text.split is Split.TEST]
     if not (train_texts and validation):
@@ -70,13 +73,8 @@ def train(recipe: Recipe, corpus: Path, out: Path, runs: Path) -> None:
         for split, held_out in ((Split.VALIDATION, validation), (Split.TEST, test))
         if held_out
     }
-    stories = tell(
-        published,
-        ARTICLE_PROMPTS,
-        recipe.sampling.request(),
-        seed=1,
-        max_tokens=recipe.sampling.max_new_tokens,
-    )
+    prompts = [text for text in ARTICLE_PROMPTS if unknown_word(text, tokenizer) is None]
+    stories = tell(published, prompts, recipe.sampling, seed=1) if prompts else []
     write_card(out, recipe, texts, loop.course.measurements, bits, stories)
     for split, value in bits.items():
         print(f"{split}: {value:.3f} bits per byte")
