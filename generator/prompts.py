@@ -38,7 +38,7 @@ async def encode(
         limit: characters of one text at most.
 
     Raises:
-        ApiError: a prompt is too long, or has ids that the model does not know.
+        ApiError: a prompt is too long, or has words or ids that the model does not know.
     """
     for prompt in prompts:
         if isinstance(prompt, str) and len(prompt) > limit:
@@ -56,7 +56,11 @@ async def encode(
 def _encode(prompt: Prompt, model: LoadedModel) -> EncodedPrompt:
     tokenizer = model.tokenizer.backend_tokenizer
     if isinstance(prompt, str):
-        text, tokens = prompt, tuple(tokenizer.encode(prompt).ids)
+        try:
+            text, tokens = prompt, tuple(tokenizer.encode(prompt).ids)
+        except Exception as error:  # tokenizers raises nothing narrower
+            sentence = f"prompt takes only words that {model.name} knows: {error}."
+            raise wrong(sentence, "prompt") from error
     else:
         vocabulary = model.config.vocab_size
         if any(token >= vocabulary for token in prompt):
