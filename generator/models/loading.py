@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
@@ -219,6 +220,12 @@ def _choose_device(device: Device) -> torch.device:
     return torch.device(device)
 
 
+@cache
+def _warn_once(reason: str) -> None:
+    """For many models the reason is the same."""
+    log.warning("stories are told in float32, several times slower than int8: %s", reason)
+
+
 def _choose_precision(
     precision: Precision, device: torch.device, model: PreTrainedModel
 ) -> Precision:
@@ -234,7 +241,7 @@ def _choose_precision(
     except NoCompilerError as error:
         if precision == "int8":
             raise ModelFolderError(f"precision int8 needs a compiler: {error}") from error
-        log.warning("stories are told in float32, several times slower than int8: %s", error)
+        _warn_once(str(error))
         return "float32"
     if isinstance(model, LSTMForCausalLM) or QuantisedGPT2.fits(cast("GPT2LMHeadModel", model)):
         return "int8"

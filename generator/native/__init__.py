@@ -11,6 +11,7 @@ import hashlib
 import logging
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -21,8 +22,12 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 _SOURCE = Path(__file__).parent
-_FLAGS = ("-std=c++20", "-O3", "-shared", "-fPIC", "-pthread", "-w")
+# Without contraction, as a compiler that fuses a product and a sum in one copy of a function and
+# not in another makes a story depend on the number of threads.
+_FLAGS = ("-std=c++20", "-O3", "-ffp-contract=off", "-shared", "-fPIC", "-pthread", "-w")
+_NATIVE = ("-march=native", "-mcpu=native", "")  # tried in turn: compilers differ in what they know
 _TIME_LIMIT = 300  # seconds for the compiler
+_TARGET = "KATARIBE_NATIVE_TARGET"  # another processor to compile for, as -march= names it
 
 _CALLS = {  # as in library.cpp: result, then arguments
     "threads_open": (c_void_p, c_int),
@@ -41,28 +46,51 @@ class NoCompilerError(Exception):
     """The step cannot be compiled here; its text says why and what would help."""
 
 
-@cache
 def library() -> ctypes.CDLL:
     """The compiled step, compiled first if need be.
 
     Raises:
-        NoCompilerError: there is no C++ compiler, or it does not understand the source.
+        NoCompilerError: there is no C++ compiler, or it makes nothing of the source that runs here.
     """
-    compiler = next(
-        filter(None, map(shutil.which, (os.environ.get("CXX", ""), "c++", "g++"))), None
-    )
+    outcome = _outcome()
+    if isinstance(outcome, str):
+        raise NoCompilerError(outcome)
+    return outcome
+
+
+def forget() -> None:
+    """The next call of `library` looks for the compiler anew."""
+    _outcome.cache_clear()
+
+
+@cache
+def _outcome() -> ctypes.CDLL | str:
+    """The library, or why there is none; found out once, as failing may take time too."""
+    compiler = _compiler()
     if compiler is None:
-        raise NoCompilerError("there is no C++ compiler (install g++ or clang, or set CXX)")
-    native = "-mcpu=native" if platform.machine() in {"arm64", "aarch64"} else "-march=native"
-    command = [compiler, *_FLAGS, native, str(_SOURCE / "library.cpp")]
-    built = _cache_folder() / f"step-{_fingerprint(command)}.so"
-    if not built.exists():
-        _compile(command, built)
-    loaded = ctypes.CDLL(str(built))
-    for name, (result, *arguments) in _CALLS.items():
-        getattr(loaded, name).restype = result
-        getattr(loaded, name).argtypes = arguments
-    return loaded
+        return "there is no C++ compiler (install g++ or clang, or set CXX)"
+    target = os.environ.get(_TARGET)
+    reason = ""
+    for flag in (f"-march={target}",) if target else _NATIVE:
+        command = [*compiler, *_FLAGS, *([flag] if flag else []), str(_SOURCE / "library.cpp")]
+        try:
+            loaded = _made_by(command)
+        except NoCompilerError as error:
+            reason = reason or str(error)
+            continue
+        for name, (result, *arguments) in _CALLS.items():
+            getattr(loaded, name).restype = result
+            getattr(loaded, name).argtypes = arguments
+        return loaded
+    return reason
+
+
+def _compiler() -> list[str] | None:
+    """The first that is installed, with the arguments that CXX may give it."""
+    for words in (shlex.split(os.environ.get("CXX", "")), ["c++"], ["g++"], ["clang++"]):
+        if words and (path := shutil.which(words[0])):
+            return [path, *words[1:]]
+    return None
 
 
 class Threads:
@@ -76,37 +104,54 @@ class Threads:
         self._library.threads_close(self.pointer)
 
 
-def _compile(command: list[str], built: Path) -> None:
-    """Under a name of its own first, so that two processes may do it at the same time."""
+def _made_by(command: list[str]) -> ctypes.CDLL:
+    """From the user's cache; where nothing can be kept or loaded, from a folder for now only."""
+    name = f"step-{_fingerprint(command)}.so"
+    try:
+        folder = _cache_folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        built = folder / name
+        if not built.exists():
+            # Under a name of its own first, so that two processes may do it at the same time.
+            with tempfile.TemporaryDirectory(dir=folder) as fresh:
+                _compile(command, Path(fresh) / name).replace(built)
+        return ctypes.CDLL(str(built))
+    except (OSError, RuntimeError) as error:  # RuntimeError: there is no home
+        log.warning("the decoding step is compiled at every start, as no cache serves: %s", error)
+    try:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder_for_now:
+            return ctypes.CDLL(str(_compile(command, Path(folder_for_now) / name)))
+    except OSError as error:
+        raise NoCompilerError(f"the compiled step cannot be loaded: {error}") from error
+
+
+def _compile(command: list[str], built: Path) -> Path:
     log.info("compiling the decoding step for this processor, once")
-    built.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=built.parent) as folder:
-        fresh = Path(folder) / built.name
-        try:
-            done = subprocess.run(  # noqa: S603  # the host's own compiler on our own source
-                [*command, "-o", str(fresh)],
-                capture_output=True,
-                text=True,
-                timeout=_TIME_LIMIT,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise NoCompilerError(f"{command[0]} did not run: {error}") from error
-        if done.returncode != 0:
-            reason = next(
-                (line for line in done.stderr.splitlines() if "error" in line), done.stderr
-            )
-            raise NoCompilerError(f"{command[0]} cannot compile the step: {reason.strip()}")
-        fresh.replace(built)
+    done = _run([*command, "-o", str(built)])
+    if done.returncode != 0:
+        reason = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr)
+        raise NoCompilerError(f"{command[0]} cannot compile the step: {reason.strip()}")
+    return built
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(  # noqa: S603  # the host's own compiler on our own source
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_TIME_LIMIT,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise NoCompilerError(f"{command[0]} did not run: {error}") from error
 
 
 def _fingerprint(command: list[str]) -> str:
     """Of all that decides what comes out."""
     mark = hashlib.sha256("\0".join(command[1:]).encode())
-    version = subprocess.run(  # noqa: S603  # the host's own compiler
-        [command[0], "--version"], capture_output=True, timeout=_TIME_LIMIT, check=False
-    )
-    mark.update(version.stdout)
+    mark.update(_run([command[0], "--version"]).stdout.encode())
     mark.update(_processor().encode())
     for source in sorted([*_SOURCE.glob("*.cpp"), *_SOURCE.glob("*.h")]):
         mark.update(source.read_bytes())
@@ -119,7 +164,8 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor()
-    return "\n".join(sorted({line for line in lines if line.startswith(("model name", "flags"))}))
+    telling = ("model name", "flags", "Features", "CPU implementer", "CPU part")  # of x86, of ARM
+    return "\n".join(sorted({line for line in lines if line.startswith(telling)}))
 
 
 def _cache_folder() -> Path:

@@ -131,11 +131,11 @@ private:
                     even += load(key + dimension * LANES) * query[dimension];
                     odd += load(key + (dimension + 1) * LANES) * query[dimension + 1];
                 }
-                store(scores(head, block), choose(seen, (even + odd) * scale, all(-INFINITY)));
+                store(scores(head, block), choose(seen, (even + odd) * scale, Floats(-INFINITY)));
             }
         }
         for (int head = begin; head < end; ++head) {  // softmax
-            Floats most = all(-INFINITY), total{};
+            Floats most = Floats(-INFINITY), total{};
             for (int block = 0; block < blocks; ++block) most = larger(most, load(scores(head, block)));
             float best = largest(most);
             for (int block = 0; block < blocks; ++block) {

@@ -46,15 +46,14 @@ public:
             Ints total{};
             const float shift = 12582912.0f;  // see exponential()
             for (int at = begin; at < end; at += LANES) {
-                Ints whole = Ints(load(from + at) * inverse + shift) - Ints(all(shift));
+                Ints whole = same_bits<int32_t>(load(from + at) * inverse + shift) - std::bit_cast<int32_t>(shift);
                 total += whole;
-                Bytes narrow = __builtin_convertvector(whole, Bytes);
-                std::memcpy(&bytes_[size_t(row) * inputs_ + at], &narrow, sizeof narrow);
+                for (int lane = 0; lane < LANES; ++lane) bytes_[size_t(row) * inputs_ + at + lane] = int8_t(whole[lane]);
             }
             int32_t sum = 0;
             for (int lane = 0; lane < LANES; ++lane) sum += total[lane];
             scales_[size_t(row) * groups_ + group] = scale;
-            starts_[size_t(row) * groups_ + group] = -128 * sum;
+            starts_[size_t(row) * groups_ + group] = -EXCESS * sum;
         }
     }
 
@@ -82,7 +81,7 @@ inline void multiply(const Linear &layer, const Rows &rows, int row, int block, 
     for (int group = 0; group < rows.groups(); ++group) {
         Ints products[COUNT][4];
         for (int r = 0; r < COUNT; ++r)
-            for (int part = 0; part < 4; ++part) products[r][part] = all(rows.starts(row + r)[group]);
+            for (int part = 0; part < 4; ++part) products[r][part] = rows.starts(row + r)[group];
         int end = std::min((group + 1) * GROUP, layer.inputs);
 #pragma GCC unroll 2
         for (int input = group * GROUP; input < end; input += 4, weights += 4 * BLOCK) {

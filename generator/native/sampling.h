@@ -45,11 +45,11 @@ public:
 
     // Waiting times of an exponential race: -log(uniform).
     Floats waits(Ints tokens) const {
-        Words bits = Words(tokens) * 0x9E3779B1u + low_;
+        Words bits = same_bits<uint32_t>(tokens) * 0x9E3779B1u + low_;
         bits = (bits ^ bits >> 16) * 0x85EBCA6Bu;
         bits = ((bits ^ bits >> 13) ^ high_) * 0xC2B2AE35u;
         bits ^= bits >> 16;
-        Floats uniform = (as_floats(Ints(bits >> 9)) + 0.5f) * 0x1p-23f;
+        Floats uniform = (as_floats(same_bits<int32_t>(bits >> 9)) + 0.5f) * 0x1p-23f;
         return -logarithm(uniform);
     }
 
@@ -105,7 +105,7 @@ private:
     }
 
     float most() const {
-        Floats best = all(-INFINITY);
+        Floats best = -INFINITY;
         for (int at = 0; at < vocabulary_; at += LANES) best = larger(best, tail_safe(at));
         return largest(best);
     }
@@ -190,10 +190,11 @@ private:
     float weigh() {
         float total = 0;
         for (size_t at = 0; at < candidates_.size(); at += LANES) {
-            Floats logits = all(-INFINITY);
+            float logits[LANES];
             int count = int(std::min<size_t>(LANES, candidates_.size() - at));
-            for (int lane = 0; lane < count; ++lane) logits[lane] = candidates_[at + lane].logit;
-            Floats weight = weights(logits);
+            for (int lane = 0; lane < LANES; ++lane)
+                logits[lane] = lane < count ? candidates_[at + lane].logit : -INFINITY;
+            Floats weight = weights(load(logits));
             for (int lane = 0; lane < count; ++lane) total += candidates_[at + lane].weight = weight[lane];
         }
         return total;
@@ -207,19 +208,20 @@ private:
 
     Floats tail_safe(int at) const {
         if (at + LANES <= vocabulary_) return load(logits_ + at);
-        Floats logits = all(-INFINITY);
-        for (int lane = 0; at + lane < vocabulary_; ++lane) logits[lane] = logits_[at + lane];
-        return logits;
+        float logits[LANES];
+        for (int lane = 0; lane < LANES; ++lane)
+            logits[lane] = at + lane < vocabulary_ ? logits_[at + lane] : -INFINITY;
+        return load(logits);
     }
 
     // The winner of the exponential race, argmax(weight / wait), over the whole vocabulary.
     int32_t race() const {
         Noise noise(rules_.seed[slot_], length_);
-        Floats best = all(-1.0f);
+        Floats best = -1.0f;
         Ints winners{}, tokens = counting();
         for (int at = 0; at < vocabulary_; at += LANES, tokens += LANES) {
             Floats speed = weights(tail_safe(at)) / noise.waits(tokens);
-            winners = speed > best ? tokens : winners;
+            winners = choose(speed > best, tokens, winners);
             best = larger(best, speed);
         }
         int winner = 0;
@@ -233,10 +235,10 @@ private:
         float best = -1;
         int32_t winner = candidates_.empty() ? 0 : candidates_[0].token;
         for (size_t at = 0; at < candidates_.size(); at += LANES) {
-            Ints tokens{};
+            int32_t tokens[LANES] = {};
             int count = int(std::min<size_t>(LANES, candidates_.size() - at));
             for (int lane = 0; lane < count; ++lane) tokens[lane] = candidates_[at + lane].token;
-            Floats waits = noise.waits(tokens);
+            Floats waits = noise.waits(load(tokens));
             for (int lane = 0; lane < count; ++lane) {
                 float speed = candidates_[at + lane].weight / waits[lane];
                 if (speed > best) best = speed, winner = tokens[lane];

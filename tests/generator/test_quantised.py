@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import csv
-import logging
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +11,6 @@ import pytest
 import torch
 from transformers import GPT2LMHeadModel
 
-from generator import native
 from generator.engine import Engine
 from generator.models.decoder import Batch
 from generator.models.gpt2 import GPT2Decoder
@@ -200,39 +198,6 @@ def test_threads_are_measured(loaded: LoadedModel) -> None:
     first = decoder.step(batch((0, 0, tokens(30)))).clone()
     assert fastest_threads(decoder, slots=8) is decoder.threads
     assert torch.equal(decoder.step(batch((0, 0, tokens(30)))), first)
-
-
-def test_without_a_compiler_stories_are_told_in_float32(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    native.library.cache_clear()
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setenv("CXX", "")
-    folder = save_gpt2(tmp_path / "gpt2")
-    try:
-        with caplog.at_level(logging.WARNING):
-            assert load_model(folder).precision == "float32"
-        assert "no C++ compiler" in caplog.text
-        with pytest.raises(ModelFolderError, match=r"int8 needs a compiler.*install g\+\+"):
-            load_model(folder, precision="int8")
-    finally:
-        native.library.cache_clear()
-
-
-def test_a_compiler_that_fails_is_named_with_its_reason(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    broken = tmp_path / "old-compiler"
-    broken.write_text("#!/bin/sh\necho 'error: unrecognized option -std=c++20' >&2\nexit 1\n")
-    broken.chmod(0o755)
-    native.library.cache_clear()
-    monkeypatch.setenv("CXX", str(broken))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    try:
-        with pytest.raises(native.NoCompilerError, match="unrecognized option"):
-            native.library()
-    finally:
-        native.library.cache_clear()
 
 
 def test_a_gpt2_of_unusual_shape_is_told_in_float32(tmp_path: Path) -> None:
