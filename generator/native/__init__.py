@@ -27,7 +27,7 @@ _SOURCE = Path(__file__).parent
 _FLAGS = ("-std=c++20", "-O3", "-ffp-contract=off", "-shared", "-fPIC", "-pthread", "-w")
 _NATIVE = ("-march=native", "-mcpu=native", "")  # tried in turn: compilers differ in what they know
 _TIME_LIMIT = 300  # seconds for the compiler
-_TARGET = "KATARIBE_NATIVE_TARGET"  # another processor to compile for, as -march= names it
+_TARGET = "NATIVE_TARGET"  # for tests: another processor, as -march= names it
 
 _CALLS = {  # as in library.cpp: result, then arguments
     "threads_open": (c_void_p, c_int),

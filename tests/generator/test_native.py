@@ -38,7 +38,7 @@ def target(request: pytest.FixtureRequest) -> Iterator[None]:
         pytest.skip("this processor has no AVX2")
     native.forget()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KATARIBE_NATIVE_TARGET", request.param)
+        patch.setenv("NATIVE_TARGET", request.param)
         try:
             native.library()
         except native.NoCompilerError as error:
