@@ -142,7 +142,10 @@ async def _ask(visitor: Visitor, prompt: str, model: str) -> Waits:
     await visitor.command("story", {"prompt": prompt, "model": model})
     acknowledged = time.perf_counter()
     async with asyncio.timeout(TOLD_WITHIN):
-        await visitor.until(lambda: say("story.cursor") in page_of(visitor, prompt))
+        # A short story may stand there whole before an edit shows its beginning.
+        await visitor.until(
+            lambda: say("story.cursor") in page_of(visitor, prompt) or is_over(visitor, prompt)
+        )
         first_words = time.perf_counter()
         await visitor.until(lambda: is_over(visitor, prompt))
     return Waits(
