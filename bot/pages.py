@@ -61,6 +61,8 @@ class Page:
     """The one that was answered with the message; edits it where the bot itself may not."""
     through_interaction: bool = False
     """The bot itself was found not to be allowed to."""
+    answering: bool = False
+    """The edit in flight goes through the interaction: see `may_answer`."""
     draw: Draw | None = None
     """Makes the newest content when its turn comes; None when all of it is shown."""
     urgency: Urgency = Urgency.AMBIENT
@@ -100,6 +102,16 @@ class Page:
         self.telling = False
         self.place = None
         return True
+
+    @property
+    def may_answer(self) -> bool:
+        """Whether the next edit shows first words and can go through the interaction.
+
+        Discord counts such edits apart, so first words never wait for the channel's other stories.
+        """
+        interaction = self.interaction
+        first = self.urgency is Urgency.FIRST
+        return first and interaction is not None and not interaction.is_expired()
 
     def want(self, draw: Draw, urgency: Urgency) -> None:
         """Replace what shall be shown; a more urgent wish keeps its turn."""
@@ -168,7 +180,8 @@ class Channel:
                 at = max(page.edited_at + self._interval, self._edited_at + spacing)
             case Urgency.AMBIENT:
                 at = max(page.edited_at + self._interval, self._edited_at + 2 * spacing)
-        return max(at, page.not_before, now + self._budget.wait(now))
+        wait = 0.0 if page.may_answer else self._budget.wait(now)
+        return max(at, page.not_before, now + wait)
 
     def _go_on(self) -> None:
         """Write the page whose turn it is, or come back when it is somebody's turn."""
@@ -198,7 +211,9 @@ class Channel:
         """Bring one message up to date."""
         draw, urgency = page.draw, page.urgency
         page.draw = None
-        self._budget.spend(self._clock.time())
+        page.answering = page.may_answer
+        if not page.answering:
+            self._budget.spend(self._clock.time())
         try:
             if draw is not None:
                 await self._write(page, await draw())

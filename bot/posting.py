@@ -37,6 +37,15 @@ class Posts:
         if page.message_id is None:
             page.message_id = await self._post(story, drawing)
             return
+        if page.answering and page.interaction is not None:
+            try:
+                await page.interaction.edit_original_response(
+                    embed=drawing.embed, view=drawing.view
+                )
+            except discord.NotFound:
+                pass  # its token is no longer known; the channel says whether the message is
+            else:
+                return
         if not page.through_interaction:
             message = self._messageable(story).get_partial_message(page.message_id)
             try:
