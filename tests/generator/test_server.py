@@ -194,7 +194,7 @@ async def test_a_story_does_not_go_on_with_the_prompts_last_word(api: openai.Asy
             model="lstm-small",
             prompt=prompt,
             seed=1,
-            n=12,
+            n=6,  # well below what the server has room for, as a story before may still be leaving
             max_tokens=1,
             extra_body={"begin_word": begin_word, "finish_sentence": False, "min_tokens": 1},
         )
