@@ -8,6 +8,7 @@
 #pragma once
 
 #include "threads.h"
+#include "tiles.h"
 #include "vectors.h"
 
 #include <algorithm>
@@ -31,7 +32,7 @@ public:
     void resize(int rows, int inputs) {
         inputs_ = inputs;
         groups_ = (inputs + GROUP - 1) / GROUP;
-        grow(bytes_, size_t(rows) * inputs);
+        grow(bytes_, size_t(rows + 15) * inputs);  // matrix tiles read sixteen rows in any case
         grow(scales_, size_t(rows) * groups_);
         grow(starts_, size_t(rows) * groups_);
     }
@@ -102,6 +103,27 @@ inline void multiply(const Linear &layer, const Rows &rows, int row, int block, 
     }
 }
 
+#if defined(__AMX_INT8__) && defined(__linux__)
+constexpr int FEW = 2;  // rows that are done sooner without tiles
+
+// The same for up to sixteen rows.
+inline void multiply_in_tiles(const Linear &layer, const Rows &rows, int row, int count, int block, Floats (&sums)[TILE_ROWS][4]) {
+    const uint8_t *weights = layer.weights + size_t(block) * BLOCK * layer.inputs;
+    alignas(64) int32_t products[4][TILE_ROWS][LANES];
+    for (int group = 0; group < rows.groups(); ++group) {
+        int begin = group * GROUP, width = std::min(GROUP, layer.inputs - begin);
+        Tiles::multiply(weights + size_t(begin) * BLOCK, rows.bytes(row) + begin, layer.inputs, width, products);
+        for (int r = 0; r < count; ++r) {
+            Ints start = rows.starts(row + r)[group];
+            for (int part = 0; part < 4; ++part) {
+                Floats product = as_floats(start + load(products[part][r])) * rows.scales(row + r)[group];
+                sums[r][part] = group ? sums[r][part] + product : product;
+            }
+        }
+    }
+}
+#endif
+
 inline void store(float *to, const Floats (&values)[4]) {
     for (int part = 0; part < 4; ++part) store(to + part * LANES, values[part]);
 }
@@ -109,22 +131,34 @@ inline void store(float *to, const Floats (&values)[4]) {
 // Calls put(row, output, results) for all rows and each 64 outputs, from several threads.
 template <class Put>
 void apply(Threads &threads, const Linear &layer, const Rows &rows, int count, Put &&put) {
-    int tiles = (count + TILE - 1) / TILE;
     threads.run(layer.outputs / BLOCK, [&](int block) {
+        auto finish = [&](int row, Floats (&sums)[4]) {
+            for (int part = 0; part < 4; ++part) {
+                int output = block * BLOCK + part * LANES;
+                sums[part] *= load(layer.scales + output);
+                if (layer.bias) sums[part] += load(layer.bias + output);
+            }
+            put(row, block * BLOCK, sums);
+        };
         auto tile = [&]<int COUNT>(int row) {
             Floats sums[COUNT][4];
             multiply<COUNT>(layer, rows, row, block, sums);
-            for (int r = 0; r < COUNT; ++r) {
-                for (int part = 0; part < 4; ++part) {
-                    int output = block * BLOCK + part * LANES;
-                    sums[r][part] *= load(layer.scales + output);
-                    if (layer.bias) sums[r][part] += load(layer.bias + output);
-                }
-                put(row + r, block * BLOCK, sums[r]);
-            }
+            for (int r = 0; r < COUNT; ++r) finish(row + r, sums[r]);
         };
-        for (int at = 0, row = 0; at < tiles; ++at) {  // tiles as even as they can be
-            int end = count * (at + 1) / tiles;
+        int row = 0;
+#if defined(__AMX_INT8__) && defined(__linux__)
+        if (count > FEW && layer.inputs % TILE_INPUTS == 0 && have_tiles()) {
+            Tiles tiles;
+            for (int rest; (rest = std::min(count - row, TILE_ROWS)) > FEW; row += rest) {
+                Floats sums[TILE_ROWS][4];
+                multiply_in_tiles(layer, rows, row, rest, block, sums);
+                for (int r = 0; r < rest; ++r) finish(row + r, sums[r]);
+            }
+        }
+#endif
+        int first = row, left = count - row, tiles = (left + TILE - 1) / TILE;
+        for (int at = 0; at < tiles; ++at) {  // as even as they can be
+            int end = first + left * (at + 1) / tiles;
             switch (end - row) {
             case 1: tile.template operator()<1>(row); break;
             case 2: tile.template operator()<2>(row); break;

@@ -15,7 +15,7 @@ from tests.generator import test_quantised, test_sampling
 from tests.generator.small_folders import save_gpt2, save_lstm
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from generator.models.loading import LoadedModel
@@ -66,6 +66,32 @@ def test_there_too_a_row_is_the_same_whatever_is_beside_it(loaded: LoadedModel) 
 
 async def test_there_too_a_story_is_the_same_alone_and_in_a_crowd(loaded: LoadedModel) -> None:
     await test_quantised.test_a_story_is_the_same_alone_in_a_crowd_and_joining_late(loaded)
+
+
+@pytest.mark.usefixtures("fresh")
+@pytest.mark.parametrize("save", [save_gpt2, save_lstm])
+def test_matrix_tiles_change_no_bit(
+    save: Callable[[Path], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same steps of one to forty rows, by a processor with AMX and by one of before it."""
+    if not torch.cpu.get_capabilities().get("amx_int8"):
+        pytest.skip("this processor has no matrix tiles")
+    model = load_model(save(tmp_path / "model"), precision="int8")
+    steps = []
+    for target in ("sapphirerapids", "icelake-server"):
+        monkeypatch.setenv("NATIVE_TARGET", target)
+        native.forget()
+        decoder, _ = test_quantised.both(model, slots=40)
+        steps.append(
+            [
+                decoder.step(
+                    test_quantised.batch(*((slot, 0, [slot + 1] * length) for slot in range(rows)))
+                ).clone()
+                for rows, length in ((1, 1), (3, 1), (16, 1), (19, 1), (40, 1), (3, 30))
+            ]
+        )
+    for tiled, plain in zip(*steps, strict=True):
+        assert torch.equal(tiled, plain)
 
 
 @pytest.mark.usefixtures("target")
