@@ -23,12 +23,13 @@ inline bool have_tiles() {
 class Tiles {
 public:
     Tiles() {
-        struct alignas(64) {
+        static const struct {
             uint8_t palette = 1, start = 0, reserved[14] = {};
             uint16_t bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
             uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
         } shape;
-        _tile_loadconfig(&shape);
+        // Not _tile_loadconfig: GCC 12's lets the compiler drop what it writes into a shape.
+        asm volatile("ldtilecfg %0" : : "m"(shape));
     }
     ~Tiles() { _tile_release(); }
     Tiles(const Tiles &) = delete;
