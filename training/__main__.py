@@ -67,7 +67,12 @@ def _clean(options: argparse.Namespace) -> None:
 
 
 def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser("train", help="train a model folder by a recipe")
+    parser = commands.add_parser(
+        "train",
+        help="train a model folder by a recipe",
+        epilog="Several GPUs or machines: torchrun --nproc-per-node N -m training train …; each "
+        "step then reads N times as many batches.",
+    )
     parser.add_argument("--recipe", required=True, help="one of ours, or a .toml file")
     parser.add_argument("--corpus", type=Path, required=True, help="made by `clean`")
     parser.add_argument("--out", type=Path, required=True, help="the model folder")
@@ -86,13 +91,15 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _train(options: argparse.Namespace) -> int:
     # torch takes seconds to import, which `clean` and `--help` need not wait for.
     from training.loop import Interrupted  # noqa: PLC0415
+    from training.team import team  # noqa: PLC0415
     from training.train import train  # noqa: PLC0415
 
     given = {"minutes": options.minutes, "seed": options.seed}
     settings = [f"training.{name}={value}" for name, value in given.items() if value is not None]
     recipe = load_recipe(options.recipe, [*options.settings, *settings])
     try:
-        train(recipe, options.corpus, options.out, options.runs)
+        with team() as processes:
+            train(recipe, options.corpus, options.out, options.runs, processes)
     except Interrupted as interrupted:
         print(interrupted, file=sys.stderr)
         return 128 + interrupted.signal_number

@@ -6,12 +6,10 @@ optimizers, the order of the data and the dice of dropout all come back.
 
 from __future__ import annotations
 
-import csv
 import math
 import signal
 import time
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +18,13 @@ from tqdm import tqdm
 
 from training.article import open_stream
 from training.batches import Batch, Position, Stream
+from training.checkpoint import Checkpoint, Measurement
 from training.hardware import has_bf16
 from training.likelihood import likelihood, token_losses
 from training.optimization import halvings, optimizers, rate
 from training.reading import InputError
 from training.recipe import Fault
+from training.team import Team
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -48,38 +48,6 @@ class Interrupted(Exception):  # noqa: N818  # not an error: the person asked fo
         self.signal_number = signal_number
 
 
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """One line of the log."""
-
-    step: int
-    progress: float
-    seconds: float
-    tokens: int
-    train_loss: float
-    """Nats per token, over the steps since the last line."""
-    bits_per_byte: float
-    """On validation."""
-
-
-@dataclass(slots=True)
-class Course:
-    """How far a training has come; part of its checkpoint."""
-
-    step: int = 0
-    tokens: int = 0
-    seconds: float = 0.0
-    position: Position = field(default_factory=Position)
-    annealing: bool = False
-    """Only the target's texts are read."""
-    best: float = math.inf
-    """Lowest bits per byte on validation, or training loss where that is what chooses."""
-    since_best: int = 0
-    measurements: list[Measurement] = field(default_factory=list)
-    loss_sum: float = 0.0
-    loss_tokens: int = 0
-
-
 class Loop:
     """Trains one model on rows of token ids."""
 
@@ -92,6 +60,7 @@ class Loop:
         target_rows: Sequence[np.ndarray],
         validation: Sequence[str],
         folder: Path,
+        team: Team | None = None,
     ) -> None:
         """Takes up the checkpoint of `folder` where there is one.
 
@@ -103,21 +72,29 @@ class Loop:
             target_rows: of those from the target file.
             validation: texts.
             folder: for checkpoint, best weights and log.
+            team: the processes that train together; each has a loop of its own.
+
+        Raises:
+            InputError: several processes cannot train by this recipe.
         """
+        self._team = team or Team()
+        if training.window and self._team.size > 1:
+            raise InputError(
+                "training.window: one stream goes on from window to window, so several processes "
+                "cannot share it; start one."
+            )
         self._model = model
         self._tokenizer = tokenizer
         self._training = training
         self._rows = rows
         self._target_rows = target_rows
         self._validation = validation
-        self._folder = folder
         self._bf16 = training.bf16 and has_bf16(model.device)
         self._optimizers = optimizers(model, training)
-        self.course = Course()
-        self._state: tuple[Tensor, ...] | None = None
-        """Of an LSTM after its last window, where one goes on from the other."""
-        torch.manual_seed(training.seed)
-        self._resume()
+        torch.manual_seed(training.seed + self._team.rank)  # each throws its own dropout
+        self._checkpoint = Checkpoint(folder, self._team)
+        # The state is an LSTM's after its last window, where one goes on from the other.
+        self.course, self._state = self._checkpoint.load(model, self._optimizers, model.device)
         self._planned = training.epochs * self._open(rows).tokens
         self._stop: int | None = None
 
@@ -138,11 +115,11 @@ class Loop:
             InputError: the recipe makes the loss infinite.
             Interrupted: SIGINT or SIGTERM came; the checkpoint is saved.
         """
-        saved = time.monotonic()
+        saved = self.course.seconds
         batches = self._batches()
         with self._listening(), self._progress_bar() as bar:
             while not self._done():
-                step = list(islice(batches, self._training.accumulate))
+                step = list(islice(batches, self._training.accumulate * self._team.size))
                 self._show(bar, self._step(step))
                 every = self._training.validate_every
                 due = self.course.step % every == 0 if every else any(part.last for part in step)
@@ -151,11 +128,11 @@ class Loop:
                 if self._stop is not None:
                     self._save()
                     raise Interrupted(self._stop)
-                if time.monotonic() - saved > CHECKPOINT_SECONDS:
+                if self.course.seconds - saved > CHECKPOINT_SECONDS:
                     self._save()
-                    saved = time.monotonic()
+                    saved = self.course.seconds
         self._save()
-        self._model.load_state_dict(torch.load(self._folder / "best.pt", weights_only=True))
+        self._checkpoint.load_best(self._model)
         self._model.tie_weights()
 
     def _batches(self) -> Iterator[Batch]:
@@ -175,7 +152,10 @@ class Loop:
         return open_stream(rows, self._training, self._tokenizer.eos_token_id, self.course.position)
 
     def _step(self, batches: Sequence[Batch]) -> float:
-        """One update; returns the mean loss in nats per real token of all batches."""
+        """One update from all processes' batches; returns their mean loss in nats per real token.
+
+        Every process knows all batches, but reads only its own.
+        """
         started = time.monotonic()
         course, training = self.course, self._training
         self._model.train()
@@ -186,17 +166,19 @@ class Loop:
         device = self._model.device
         tokens = sum(batch.tokens for batch in batches)
         loss = 0.0
-        for batch in batches:
+        for batch in self._team.share(batches):
             with torch.autocast(device.type, torch.bfloat16, enabled=self._bf16):
                 logits = self._read(batch)
             part = token_losses(logits, batch.targets.to(device)).sum() / tokens
             part.backward()
             loss += part.item()
+        loss = self._agree(loss, started)
         if not math.isfinite(loss):
             raise InputError(
                 f"The loss is no longer a number at step {course.step}: lower the learning rates "
                 "and begin anew."
             )
+        self._team.sum_gradients(self._model.parameters())
         torch.nn.utils.clip_grad_norm_(self._model.parameters(), training.clip)
         for optimizer in self._optimizers:
             optimizer.step()
@@ -205,8 +187,15 @@ class Loop:
         course.tokens += tokens
         course.loss_sum += loss * tokens
         course.loss_tokens += tokens
-        course.seconds += time.monotonic() - started
         return loss
+
+    def _agree(self, loss: float, started: float) -> float:
+        """The summed loss; all take the leader's clock, and the wish of any to stop."""
+        seconds = self.course.seconds + time.monotonic() - started
+        told = self._team.table([loss, seconds, self._stop or 0])
+        self.course.seconds = float(told[0, 1])
+        self._stop = int(told[:, 2].max()) or None
+        return float(told[:, 0].sum())
 
     def _rate(self) -> float:
         """Share of the peak learning rate at this step."""
@@ -233,17 +222,20 @@ class Loop:
         """Bits per byte on validation; keeps the weights where it is the lowest so far."""
         started = time.monotonic()
         course = self.course
-        bits = likelihood(
-            self._model, self._tokenizer, self._validation, bf16=self._bf16
-        ).bits_per_byte
-        course.seconds += time.monotonic() - started
+        bits = math.inf
+        if self._team.leads:
+            bits = likelihood(
+                self._model, self._tokenizer, self._validation, bf16=self._bf16
+            ).bits_per_byte
+            course.seconds += time.monotonic() - started
+        bits, course.seconds = self._team.of_leader((bits, course.seconds))
         train_loss = course.loss_sum / max(1, course.loss_tokens)
         on_training = Fault.BEST_ON_TRAINING in self._training.faults
         score = train_loss if on_training else bits
         course.since_best += 1
         if score < course.best:
             course.best, course.since_best = score, 0
-            _replace(self._model.state_dict(), self._folder / "best.pt")
+            self._checkpoint.keep_best(self._model)
         course.measurements.append(
             Measurement(
                 step=course.step,
@@ -255,7 +247,7 @@ class Loop:
             )
         )
         course.loss_sum, course.loss_tokens = 0.0, 0
-        self._write_log()
+        self._checkpoint.write_log(course.measurements)
         bar.set_postfix_str(f"validation {bits:.3f} bits/byte, best {course.best:.3f}")
 
     def _done(self) -> bool:
@@ -279,6 +271,7 @@ class Loop:
             total, done, unit = 60 * training.minutes, self.course.seconds, "s"
         return tqdm(
             total=round(total), initial=round(done), unit=unit, unit_scale=True, mininterval=1.0,
+            disable=not self._team.leads,
             bar_format="{desc} |{bar}| {percentage:.0f}% {elapsed}<{remaining} {postfix}",
         )  # fmt: skip
 
@@ -297,46 +290,4 @@ class Loop:
                 signal.signal(number, handler)
 
     def _save(self) -> None:
-        course = asdict(self.course)
-        _replace(
-            {
-                "model": self._model.state_dict(),
-                "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
-                "course": course,
-                "dice": torch.get_rng_state(),
-                "cuda_dice": torch.cuda.get_rng_state_all(),
-                **({} if self._state is None else {"state": self._state}),
-            },
-            self._folder / "checkpoint.pt",
-        )
-
-    def _resume(self) -> None:
-        path = self._folder / "checkpoint.pt"
-        if not path.is_file():
-            return
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-        self._model.load_state_dict(saved["model"])
-        for optimizer, state in zip(self._optimizers, saved["optimizers"], strict=True):
-            optimizer.load_state_dict(state)
-        course = saved["course"]
-        course["position"] = Position(**course["position"])
-        course["measurements"] = [Measurement(**line) for line in course["measurements"]]
-        self.course = Course(**course)
-        state = saved.get("state")
-        self._state = state and tuple(part.to(self._model.device) for part in state)
-        torch.set_rng_state(saved["dice"])
-        torch.cuda.set_rng_state_all(saved["cuda_dice"])
-
-    def _write_log(self) -> None:
-        lines = [asdict(line) for line in self.course.measurements]
-        with (self._folder / "log.csv").open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(lines[0]))
-            writer.writeheader()
-            writer.writerows(lines)
-
-
-def _replace(content: object, path: Path) -> None:
-    """Writes beside, then renames: a file is whole or as it was, whenever the process dies."""
-    beside = path.with_suffix(".new")
-    torch.save(content, beside)
-    beside.replace(path)
+        self._checkpoint.save(self._model, self._optimizers, self.course, self._state)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+    from training.checkpoint import Measurement
     from training.corpus import Text
-    from training.loop import Measurement
     from training.recipe import Recipe, Sampling
     from training.telling import Story
 

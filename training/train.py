@@ -12,7 +12,6 @@ from generator.models.loading import load_model
 from training.batches import encode
 from training.building import build_model, build_tokenizer
 from training.corpus import Split, read_corpus, without_duplicates
-from training.hardware import best_device
 from training.likelihood import likelihood
 from training.loop import Loop
 from training.publishing import publish, write_card
@@ -24,8 +23,13 @@ from training.tokenizers import unknown_word
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from training.team import Team
 
-def train(recipe: Recipe, corpus: Path, out: Path, runs: Path) -> None:
+TOKENIZER = "tokenizer"
+"""The folder of that name in the run's."""
+
+
+def train(recipe: Recipe, corpus: Path, out: Path, runs: Path, team: Team) -> None:
     """Trains by a recipe, from where an earlier run of the same recipe stopped.
 
     Args:
@@ -33,6 +37,7 @@ def train(recipe: Recipe, corpus: Path, out: Path, runs: Path) -> None:
         corpus: made by `python -m training clean`.
         out: the model folder.
         runs: where checkpoint, log and best weights are kept until it is done, and after.
+        team: the processes that train together; the leader alone writes and prints.
 
     Raises:
         InputError: the corpus cannot be used, or the checkpoint is another recipe's.
@@ -49,11 +54,14 @@ def train(recipe: Recipe, corpus: Path, out: Path, runs: Path) -> None:
     if not (train_texts and validation):
         raise InputError(f"{corpus} lacks texts to train on or to validate by.")
     folder = runs / out.name
-    _claim(folder, recipe)
+    if team.leads:
+        _claim(folder, recipe)
+        _learn_tokens(recipe, train_texts, folder)
+    team.of_leader(None)  # it is done
+    tokenizer: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(folder / TOKENIZER)
     torch.manual_seed(recipe.training.seed)
-    tokenizer = _tokenizer(recipe, train_texts, folder)
     model = build_model(recipe, tokenizer)
-    device: Any = best_device()  # transformers' `to` hides its arguments from type checkers
+    device: Any = team.device  # transformers' `to` hides its arguments from type checkers
     model.to(device)
     context = recipe.model.context
     loop = Loop(
@@ -64,8 +72,11 @@ def train(recipe: Recipe, corpus: Path, out: Path, runs: Path) -> None:
         encode(target_texts, tokenizer, context),
         validation,
         folder,
+        team,
     )
     loop.run()
+    if not team.leads:
+        return
     publish(model, tokenizer, recipe.sampling, out)
     published = load_model(out)
     bits = {
@@ -101,12 +112,10 @@ def _claim(folder: Path, recipe: Recipe) -> None:
     path.write_text(recipe.model_dump_json(indent=2), encoding="utf-8")
 
 
-def _tokenizer(recipe: Recipe, texts: list[str], folder: Path) -> PreTrainedTokenizerFast:
-    """Learned once for a run and kept, so that a resumed one reads the same ids."""
-    path = folder / "tokenizer"
+def _learn_tokens(recipe: Recipe, texts: list[str], folder: Path) -> None:
+    """Once for a run, and kept, so that a resumed one reads the same ids."""
+    path = folder / TOKENIZER
     if not (path / "tokenizer.json").is_file():
         beside = folder / "tokenizer.new"
         build_tokenizer(recipe, texts).save_pretrained(beside)
         beside.replace(path)
-    tokenizer: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(path)
-    return tokenizer
