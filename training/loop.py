@@ -96,7 +96,8 @@ class Loop:
         # The state is an LSTM's after its last window, where one goes on from the other.
         self.course, self._state = self._checkpoint.load(model, self._optimizers, model.device)
         self._planned = training.epochs * self._open(rows).tokens
-        self._stop: int | None = None
+        self._stop = self._agreed_stop = 0
+        """The signal that came to this process, and that which all know of since the last step."""
 
     @property
     def progress(self) -> float:
@@ -125,9 +126,9 @@ class Loop:
                 due = self.course.step % every == 0 if every else any(part.last for part in step)
                 if self.progress >= 1.0 or due:
                     self._measure(bar)
-                if self._stop is not None:
+                if self._agreed_stop:
                     self._save()
-                    raise Interrupted(self._stop)
+                    raise Interrupted(self._agreed_stop)
                 if self.course.seconds - saved > CHECKPOINT_SECONDS:
                     self._save()
                     saved = self.course.seconds
@@ -192,9 +193,9 @@ class Loop:
     def _agree(self, loss: float, started: float) -> float:
         """The summed loss; all take the leader's clock, and the wish of any to stop."""
         seconds = self.course.seconds + time.monotonic() - started
-        told = self._team.table([loss, seconds, self._stop or 0])
+        told = self._team.table([loss, seconds, self._stop])
         self.course.seconds = float(told[0, 1])
-        self._stop = int(told[:, 2].max()) or None
+        self._agreed_stop = int(told[:, 2].max())
         return float(told[:, 0].sum())
 
     def _rate(self) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
@@ -13,6 +13,9 @@ from training.building import build_model
 from training.loop import Loop
 from training.recipe import Recipe
 from training.tokenizers import train_bpe
+
+if TYPE_CHECKING:
+    from training.team import Team
 
 STORIES = Path(__file__).parent.parent / "data" / "stories.csv"
 with STORIES.open(newline="", encoding="utf-8") as _file:
@@ -50,9 +53,9 @@ def recipe(kind: Literal["gpt2", "lstm"], **training: Any) -> Recipe:
     )
 
 
-def loop(folder: Path, chosen: Recipe, train: list[str] = TRAIN) -> Loop:
+def loop(folder: Path, chosen: Recipe, train: list[str] = TRAIN, team: Team | None = None) -> Loop:
     """A loop over a new model of the recipe; it takes up the folder's checkpoint."""
     torch.manual_seed(chosen.training.seed)
     model = build_model(chosen, TOKENIZER)
     rows = encode(train, TOKENIZER, 128)
-    return Loop(model, TOKENIZER, chosen.training, rows, rows[:4], VALIDATION, folder)
+    return Loop(model, TOKENIZER, chosen.training, rows, rows[:4], VALIDATION, folder, team)
