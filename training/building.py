@@ -44,7 +44,9 @@ def build_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> PreTraine
     """
     shape = recipe.model
     if isinstance(shape, Pretrained):
-        model: PreTrainedModel = _load(AutoModelForCausalLM, shape.name, dtype=torch.float32)
+        model: PreTrainedModel = _load(
+            AutoModelForCausalLM, shape.name, dtype=torch.float32, **_dropouts(shape.dropout)
+        )
         reach = model.config.max_position_embeddings
         if shape.context > reach:
             raise InputError(f"model.context: {shape.name} reads {reach} tokens at most.")
@@ -55,6 +57,7 @@ def build_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> PreTraine
         "eos_token_id": tokenizer.eos_token_id,
     }
     if isinstance(shape, GPT2):
+        ids |= _dropouts(shape.dropout)
         return GPT2LMHeadModel(
             GPT2Config(
                 **ids,
@@ -62,9 +65,6 @@ def build_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> PreTraine
                 n_layer=shape.num_layers,
                 n_head=shape.num_heads,
                 n_positions=shape.context,
-                resid_pdrop=shape.dropout,
-                embd_pdrop=shape.dropout,
-                attn_pdrop=shape.dropout,
                 activation_function="gelu_pytorch_tanh",  # gelu_new in one kernel
             )
         )
@@ -85,6 +85,13 @@ def build_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> PreTraine
             )
         )
     assert_never(shape)
+
+
+def _dropouts(share: float | None) -> dict[str, float]:
+    """GPT-2's three."""
+    return (
+        {} if share is None else dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), share)
+    )
 
 
 def _load(kind: Any, name: str, **options: Any) -> Any:

@@ -26,9 +26,10 @@ def optimizers(model: nn.Module, training: Training) -> list[Optimizer]:
     embeddings = {
         id(module.weight) for module in model.modules() if isinstance(module, torch.nn.Embedding)
     }
-    matrices = [p for p in model.parameters() if p.ndim >= 2 and id(p) not in embeddings]  # noqa: PLR2004  # a matrix
-    tables = [p for p in model.parameters() if id(p) in embeddings]
-    vectors = [p for p in model.parameters() if p.ndim < 2]  # noqa: PLR2004
+    learning = [p for p in model.parameters() if p.requires_grad]
+    matrices = [p for p in learning if p.ndim >= 2 and id(p) not in embeddings]  # noqa: PLR2004  # a matrix
+    tables = [p for p in learning if id(p) in embeddings]
+    vectors = [p for p in learning if p.ndim < 2]  # noqa: PLR2004
     decay = training.weight_decay if training.decay_vectors else 0.0
     groups: list[dict[str, object]] = [{"params": vectors, "weight_decay": decay}]
     found: list[Optimizer] = []

@@ -65,6 +65,13 @@ class Pretrained(_Section):
     """A model folder, or a name of the hub."""
     context: Positive
     """Longer texts are cut in training; at most what the model can read."""
+    dropout: Rate | None = None
+    """Instead of the model's own."""
+    lora_rank: Annotated[int, Field(ge=0)] = 0
+    """Of small matrices that learn beside the frozen model; 0: the model itself learns."""
+    lora_alpha: Annotated[int, Field(ge=0)] = 0
+    """They count alpha / rank times; 0: twice the rank, so twice."""
+    lora_dropout: Rate = 0.0
 
 
 class Tokens(_Section):

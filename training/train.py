@@ -14,9 +14,10 @@ from training.building import build_model, build_tokenizer
 from training.corpus import Split, read_corpus, without_duplicates
 from training.likelihood import likelihood
 from training.loop import Loop
+from training.lora import add_lora
 from training.publishing import publish, write_card
 from training.reading import InputError
-from training.recipe import Fault, Recipe
+from training.recipe import Fault, Pretrained, Recipe
 from training.telling import ARTICLE_PROMPTS, tell
 from training.tokenizers import unknown_word
 
@@ -61,6 +62,9 @@ def train(recipe: Recipe, corpus: Path, out: Path, runs: Path, team: Team) -> No
     tokenizer: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(folder / TOKENIZER)
     torch.manual_seed(recipe.training.seed)
     model = build_model(recipe, tokenizer)
+    merge = None
+    if isinstance(recipe.model, Pretrained) and recipe.model.lora_rank:
+        merge = add_lora(model, recipe.model)
     device: Any = team.device  # transformers' `to` hides its arguments from type checkers
     model.to(device)
     context = recipe.model.context
@@ -75,6 +79,8 @@ def train(recipe: Recipe, corpus: Path, out: Path, runs: Path, team: Team) -> No
         team,
     )
     loop.run()
+    if merge:
+        merge()
     if not team.leads:
         return
     publish(model, tokenizer, recipe.sampling, out)

@@ -6,15 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from tests.training.small import STORIES, TEXTS, TOKENIZER, TRAIN, loop, recipe
 from training.__main__ import main
 from training.batches import collate, encode
+from training.building import build_model
 from training.likelihood import likelihood, token_losses
+from training.recipe import load_recipe
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+MATRICES = ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")
 
 
 @pytest.fixture
@@ -32,12 +38,15 @@ def pretrained(tmp_path: Path) -> Path:
     return folder
 
 
+def base(pretrained: Path) -> list[str]:
+    return [f"model.name='{pretrained}'", "model.context=160"]
+
+
 def finetune(pretrained: Path, tmp_path: Path, *settings: str) -> int:
     corpus = tmp_path / "corpus.jsonl"
     assert main(["clean", str(STORIES), "--out", str(corpus)]) == 0
     given = [
-        f"model.name='{pretrained}'", "model.context=160", "training.learning_rate=1e-2",
-        "sampling.max_new_tokens=20", *settings,
+        *base(pretrained), "training.learning_rate=1e-2", "sampling.max_new_tokens=20", *settings
     ]  # fmt: skip
     return main(
         [
@@ -56,6 +65,35 @@ def test_it_goes_on_from_the_pretrained_weights(pretrained: Path, tmp_path: Path
     assert after.bits_per_byte < before.bits_per_byte
     card = (tmp_path / "tuned" / "README.md").read_text(encoding="utf-8")
     assert f"trained from the weights of {pretrained}" in card
+
+
+def test_lora_learns_beside_frozen_weights_and_leaves_an_ordinary_model(
+    pretrained: Path, tmp_path: Path
+) -> None:
+    settings = ["model.lora_rank=4", "training.learning_rate=3e-2"]
+    assert finetune(pretrained, tmp_path, *settings) == 0
+    before = load_file(pretrained / "model.safetensors")
+    after = load_file(tmp_path / "tuned" / "model.safetensors")
+    assert set(after) == set(before)
+    changed = {
+        name for name, weight in after.items() if not torch.equal(weight, before[name].half())
+    }
+    assert changed == {f"transformer.h.0.{part}.weight" for part in MATRICES}
+    for part in changed:
+        learned = torch.linalg.svdvals(after[part].float() - before[part])
+        assert learned[3] > 10 * learned[4], "it is the sum of four products"
+    texts = TEXTS[:20]
+    bits = [
+        likelihood(GPT2LMHeadModel.from_pretrained(folder), TOKENIZER, texts).bits_per_byte
+        for folder in (pretrained, tmp_path / "tuned")
+    ]
+    assert bits[1] < bits[0]
+
+
+def test_the_pretrained_models_dropout_can_be_another(pretrained: Path) -> None:
+    chosen = load_recipe("finetune-gpt2", [*base(pretrained), "model.dropout=0.25"])
+    config = build_model(chosen, TOKENIZER).config
+    assert (config.attn_pdrop, config.embd_pdrop, config.resid_pdrop) == (0.25, 0.25, 0.25)
 
 
 @pytest.mark.parametrize(
