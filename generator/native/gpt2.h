@@ -116,6 +116,7 @@ private:
     // Some heads of one token over all positions up to its own. Memory is read as it lies: a block
     // of positions for all these heads, then the next block.
     void look_back(int row, int layer, int begin, int end) {
+        const size_t apart = keys(0, 1, 0, 0) - keys(0, 0, 0, 0);  // the same piece of the next block
         int length = position_[row] + 1, blocks = (length + LANES - 1) / LANES, slot = slot_[row];
         float scale = 1.0f / std::sqrt(float(size_));
         thread_local std::vector<float> memory;
@@ -128,6 +129,7 @@ private:
                 const Half *key = keys(slot, block, layer, head);
                 Floats even{}, odd{};
                 for (int dimension = 0; dimension < size_; dimension += 2) {
+                    __builtin_prefetch(key + apart + dimension * LANES);
                     even += load(key + dimension * LANES) * query[dimension];
                     odd += load(key + (dimension + 1) * LANES) * query[dimension + 1];
                 }
@@ -159,6 +161,8 @@ private:
                     Floats even = load(told + head * size_ + at), odd{};
                     int position = 0;
                     for (; position + 1 < positions; position += 2) {
+                        __builtin_prefetch(value + apart + position * size_ + at);
+                        __builtin_prefetch(value + apart + (position + 1) * size_ + at);
                         even += load(value + position * size_ + at) * share[position];
                         odd += load(value + (position + 1) * size_ + at) * share[position + 1];
                     }
