@@ -45,7 +45,7 @@ def build_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> PreTraine
     shape = recipe.model
     if isinstance(shape, Pretrained):
         model: PreTrainedModel = _load(
-            AutoModelForCausalLM, shape.name, dtype=torch.float32, **_dropouts(shape.dropout)
+            AutoModelForCausalLM, shape.name, dtype=torch.float32, **_dropouts(shape)
         )
         reach = model.config.max_position_embeddings
         if shape.context > reach:
@@ -57,10 +57,12 @@ def build_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> PreTraine
         "eos_token_id": tokenizer.eos_token_id,
     }
     if isinstance(shape, GPT2):
-        ids |= _dropouts(shape.dropout)
         return GPT2LMHeadModel(
             GPT2Config(
                 **ids,
+                resid_pdrop=shape.dropout,
+                embd_pdrop=shape.dropout,
+                attn_pdrop=0.0,  # with it a CPU leaves its fast attention
                 n_embd=shape.embedding_size,
                 n_layer=shape.num_layers,
                 n_head=shape.num_heads,
