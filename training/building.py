@@ -89,11 +89,10 @@ def build_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> PreTraine
     assert_never(shape)
 
 
-def _dropouts(share: float | None) -> dict[str, float]:
-    """GPT-2's three."""
-    return (
-        {} if share is None else dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), share)
-    )
+def _dropouts(shape: Pretrained) -> dict[str, float]:
+    """GPT-2's three, where the recipe gives another."""
+    names = ("resid_pdrop", "embd_pdrop", "attn_pdrop")
+    return {} if shape.dropout is None else dict.fromkeys(names, shape.dropout)
 
 
 def _load(kind: Any, name: str, **options: Any) -> Any:
