@@ -61,6 +61,8 @@ class Engine:
         self._decoder, self._sampler = loaded.prepare(
             slots, threads, self._rules, self._scheduler.history
         )
+        self.memory = loaded.memory + self._decoder.memory
+        """Bytes that the model takes at most while it tells: weights, and all slots' state."""
         self._beams = BeamSearch(loaded)
         self._searches: dict[Generation, asyncio.Task[None]] = {}
         self._told: dict[int, Generation] = {}  # by slot; the thread's own
@@ -69,7 +71,6 @@ class Engine:
         self._cancelled: list[Generation] = []
         self._closing = False
         self._outbox: dict[Generation, tuple[list[int], FinishReason | None]] = {}
-        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
     @property
     def slots_in_use(self) -> int:
@@ -83,6 +84,7 @@ class Engine:
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
         return self
 

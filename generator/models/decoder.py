@@ -48,6 +48,14 @@ class Decoder(Protocol):
 
     vocabulary: int
 
+    @property
+    def memory(self) -> int:
+        """Bytes that it keeps beside the model's own weights, however full its slots are.
+
+        What a step takes for a moment and gives back is not among them.
+        """
+        ...
+
     def step(self, batch: Batch) -> Tensor:
         """Reads the batch into the slots' state; logits after each slot's last token.
 

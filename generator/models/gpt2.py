@@ -37,6 +37,11 @@ class GPT2Decoder:
         self._keys = [weights.new_zeros(shape) for _ in range(config.n_layer)]
         self._values = [weights.new_zeros(shape) for _ in range(config.n_layer)]
 
+    @property
+    def memory(self) -> int:
+        """See `Decoder.memory`: keys and values."""
+        return sum(tensor.nbytes for tensor in [*self._keys, *self._values])
+
     @torch.inference_mode()
     def step(self, batch: Batch) -> Tensor:
         """See `Decoder.step`."""

@@ -78,6 +78,11 @@ class LoadedModel:
         return self.model.config
 
     @property
+    def memory(self) -> int:
+        """Bytes of its weights, as transformers holds them."""
+        return sum(tensor.nbytes for tensor in [*self.model.parameters(), *self.model.buffers()])
+
+    @property
     def context(self) -> int:
         """Tokens of prompt and story together, at most."""
         return int(self.config.max_position_embeddings)

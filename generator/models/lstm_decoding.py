@@ -23,6 +23,11 @@ class LSTMDecoder:
         shape = config.num_layers, slots, config.hidden_size
         self._hidden, self._cell = weights.new_zeros(shape), weights.new_zeros(shape)
 
+    @property
+    def memory(self) -> int:
+        """See `Decoder.memory`: hidden and cell state."""
+        return self._hidden.nbytes + self._cell.nbytes
+
     @torch.inference_mode()
     def step(self, batch: Batch) -> Tensor:
         """See `Decoder.step`."""

@@ -95,6 +95,7 @@ class _Quantised:
     ) -> None:
         self.vocabulary = model.config.vocab_size
         self.threads = threads
+        self._weights = {weight.data_ptr() for weight in model.parameters()}
         self._held: list[Tensor] = []
         self._packed = _memory(_packed_bytes(model), torch.uint8)
         self._taken = 0
@@ -110,6 +111,16 @@ class _Quantised:
         self._model = make(
             *(byref(part) if isinstance(part, Structure) else part for part in parts)
         )
+
+    @property
+    def memory(self) -> int:
+        """See `Decoder.memory`: packed weights, state and logits.
+
+        A GPT-2's keys and values are counted whole, which is the most that they may take: the
+        system gives their pages only when stories first grow into them.
+        """
+        own = (held for held in self._held if held.data_ptr() not in self._weights)
+        return self._taken + self._logits.nbytes + sum(tensor.nbytes for tensor in own)
 
     def step(self, batch: Batch) -> Tensor:
         """See `Decoder.step`."""

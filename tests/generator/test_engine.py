@@ -63,6 +63,10 @@ class Watched:
         self.fail = False
         engine._decoder = self
 
+    @property
+    def memory(self) -> int:
+        return self._decoder.memory
+
     def step(self, batch: Batch) -> Tensor:
         if self.fail:
             raise RuntimeError("the model broke")
@@ -271,6 +275,13 @@ async def test_closing_stops_a_search(endless: LoadedModel) -> None:
     for generation in searches:
         with pytest.raises(EngineError, match="closing"):
             await anext(generation)
+
+
+def test_memory_is_the_weights_once_and_a_share_for_each_slot(loaded: LoadedModel) -> None:
+    one, two, four = (Engine(loaded, slots=slots).memory for slots in (1, 2, 4))
+    assert two > one
+    assert four - two == 2 * (two - one)
+    assert one - (two - one) == sum(weight.nbytes for weight in loaded.model.parameters())
 
 
 def test_a_long_prompt_keeps_nobody_waiting() -> None:

@@ -192,6 +192,23 @@ def test_packed_weights_can_be_read_back() -> None:
     assert back[:, 21:].eq(0).all()
 
 
+def test_memory_is_8_bit_weights_and_state_of_every_slot(loaded: LoadedModel) -> None:
+    (quantised, exact), (more, more_exact) = both(loaded, slots=8), both(loaded, slots=9)
+    config = loaded.model.config
+    if isinstance(loaded.model, LSTMForCausalLM):
+        state = 2 * config.num_layers * config.hidden_size * 4
+        padded = 2 * config.num_layers * -(-config.hidden_size // 16) * 16 * 4
+    else:
+        state = 2 * config.n_layer * config.n_embd * config.n_positions * 4
+        padded = state // 2  # 16 bits a number
+    slot = padded + 4 * VOCABULARY
+    assert more_exact.memory - exact.memory == state
+    assert exact.memory == 8 * state
+    assert more.memory - quantised.memory == slot
+    matrices = sum(weight.numel() for weight in loaded.model.parameters() if weight.dim() > 1)
+    assert matrices / 2 < quantised.memory - 8 * slot < 4 * matrices
+
+
 def test_threads_are_measured(loaded: LoadedModel) -> None:
     decoder, _ = both(loaded)
     assert isinstance(decoder, QuantisedGPT2 | QuantisedLSTM)
