@@ -71,7 +71,7 @@ class _Occupancy:
         for resident in self._shelf.residents:
             in_use.add_metric([resident.name], resident.engine.slots_in_use)
             queued.add_metric([resident.name], resident.engine.waiting)
-            memory.add_metric([resident.name], resident.size)
+            memory.add_metric([resident.name], resident.engine.memory)
         return gauges
 
     @staticmethod
@@ -81,7 +81,11 @@ class _Occupancy:
             GaugeMetricFamily(
                 "kataribe_waiting", "Stories that wait for a slot.", labels=["model"]
             ),
-            GaugeMetricFamily("kataribe_model_bytes", "Memory of a model.", labels=["model"]),
+            GaugeMetricFamily(
+                "kataribe_model_bytes",
+                "Memory of a model at most: its weights and its stories' state.",
+                labels=["model"],
+            ),
         )
 
 

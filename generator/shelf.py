@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 GIB = 1024**3
+_NO_ROOM = "no_room"
 
 
 class Resident:
@@ -34,9 +35,6 @@ class Resident:
         self.name = name
         self.loaded = loaded
         self.engine = engine
-        tensors = [*loaded.model.parameters(), *loaded.model.buffers()]
-        self.size = sum(tensor.nbytes for tensor in tensors)
-        """Bytes of its weights."""
         self.idle = asyncio.Event()
         """Nobody has it borrowed."""
         self.idle.set()
@@ -68,8 +66,10 @@ class Resident:
 class Shelf:
     """Loads models when they are asked for, within a memory budget.
 
-    The longest unused model that nobody has borrowed makes room for a newcomer. All of it is for
-    the event loop; loading itself happens in a thread, one model at a time.
+    The longest unused model that nobody has borrowed makes room for a newcomer. What a model takes
+    is known exactly once it is read (`Engine.memory`); before its first time here only its weights
+    are, so it may turn out to have no room after all. All of it is for the event loop; loading
+    itself happens in a thread, one model at a time.
     """
 
     def __init__(self, settings: EngineSettings) -> None:
@@ -77,6 +77,7 @@ class Shelf:
         self._budget = int(settings.memory * GIB) or _half_of_memory(settings.device)
         self._residents: OrderedDict[str, Resident] = OrderedDict()  # longest unused first
         self._leaving: dict[Resident, asyncio.Task[None]] = {}
+        self._sizes: dict[tuple[str, int], int] = {}  # bytes in memory, by name and bytes on disk
         self._loads: dict[str, asyncio.Task[None]] = {}
         self._one_at_a_time = asyncio.Lock()
         self._closed = False
@@ -115,14 +116,14 @@ class Shelf:
 
     async def load_all(self) -> None:
         """Load every model for which there is room; one that cannot be loaded is only logged."""
-        for name, folder in self.folders().items():
-            if self._occupied() + _size_on_disk(folder) > self._budget:
-                log.info("%s stays on disk until it is asked for: no room in memory", name)
-                continue
+        for name in self.folders():
             try:
-                await self.load(name)
+                await self.load(name, make_room=False)
             except ApiError as error:
-                log.error("%s", error)  # noqa: TRY400  # the sentence says it
+                if error.code == _NO_ROOM:
+                    log.info("%s stays on disk until it is asked for: no room in memory", name)
+                else:
+                    log.error("%s", error)  # noqa: TRY400  # the sentence says it
 
     @asynccontextmanager
     async def borrow(self, name: str) -> AsyncIterator[Resident]:
@@ -140,8 +141,12 @@ class Shelf:
         finally:
             resident.give_back()
 
-    async def load(self, name: str) -> None:
+    async def load(self, name: str, *, make_room: bool = True) -> None:
         """Load a model, or wait for the load that goes on already.
+
+        Args:
+            name: of its folder.
+            make_room: whether unused models may be closed for it.
 
         Raises:
             ApiError: as in `borrow`.
@@ -152,7 +157,9 @@ class Shelf:
             return
         task = self._loads.get(name)
         if task is None:
-            task = self._loads[name] = asyncio.create_task(self._load(name), name=f"load {name}")
+            task = self._loads[name] = asyncio.create_task(
+                self._load(name, make_room=make_room), name=f"load {name}"
+            )
             task.add_done_callback(lambda _: self._loads.pop(name))
         try:
             # A caller who leaves does not end the load: others may wait for it.
@@ -193,27 +200,11 @@ class Shelf:
         await resident.close()
         del self._leaving[resident]
 
-    async def _load(self, name: str) -> None:
+    async def _load(self, name: str, *, make_room: bool) -> None:
         async with self._one_at_a_time:
             folder = self.folder(name)
-            size = _size_on_disk(folder)
-            if size > self._budget:
-                raise ApiError(
-                    HTTPStatus.SERVICE_UNAVAILABLE,
-                    f"The model {name} takes {size / GIB:.2f} GiB, more than the "
-                    f"{self._budget / GIB:.2f} GiB that loaded models may take.",
-                    param="model",
-                    code="model_too_large",
-                )
-            if not await self._make_room(size):
-                raise ApiError(
-                    HTTPStatus.TOO_MANY_REQUESTS,
-                    f"There is no room for the model {name} while the loaded ones are telling "
-                    "stories; ask again in a moment.",
-                    param="model",
-                    code="no_room",
-                    retry_after=5,
-                )
+            on_disk = _size_on_disk(folder)
+            await self._find_room(name, self._sizes.get((name, on_disk), on_disk), make_room)
             log.info("loading %s …", name)
             start = time.perf_counter()
             try:
@@ -223,13 +214,18 @@ class Shelf:
                 raise ApiError(
                     HTTPStatus.INTERNAL_SERVER_ERROR, message, param="model", code="model_broken"
                 ) from error
-            await self._make_room(resident.size)  # in memory it may take more than on disk
+            size = self._sizes[name, on_disk] = resident.engine.memory
+            try:
+                await self._find_room(name, size, make_room)
+            except ApiError:
+                del resident  # or the error's traceback would keep it in memory
+                raise
             await resident.open()
             self._residents[name] = resident
             log.info(
-                "%s is loaded: %.0f MB on %s in %s, after %.1f s",
+                "%s is loaded: %.0f MB at most on %s in %s, after %.1f s",
                 name,
-                resident.size / 1e6,
+                size / 1e6,
                 resident.loaded.device,
                 resident.loaded.precision,
                 time.perf_counter() - start,
@@ -244,19 +240,38 @@ class Shelf:
         )
         return Resident(name, loaded, engine)
 
-    async def _make_room(self, size: int) -> bool:
-        """Close unused models until so many bytes are free; returns whether they are."""
+    async def _find_room(self, name: str, size: int, make_room: bool) -> None:
+        """Returns once so many bytes are free, for which it may close unused models.
+
+        Raises:
+            ApiError: they are more than all that models may take, or no more can be freed now.
+        """
+        if size > self._budget:
+            raise ApiError(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                f"The model {name} takes {size / GIB:.2f} GiB, more than the "
+                f"{self._budget / GIB:.2f} GiB that loaded models may take (engine.memory); with "
+                "fewer engine.slots it takes less.",
+                param="model",
+                code="model_too_large",
+            )
         while self._occupied() + size > self._budget:
-            unused = next((r for r in self.residents if r.idle.is_set()), None)
+            unused = next((r for r in self.residents if make_room and r.idle.is_set()), None)
             if unused is None:
-                return False
+                raise ApiError(
+                    HTTPStatus.TOO_MANY_REQUESTS,
+                    f"There is no room for the model {name} while the loaded ones are telling "
+                    "stories; ask again in a moment.",
+                    param="model",
+                    code=_NO_ROOM,
+                    retry_after=5,
+                )
             log.info("%s makes room", unused.name)
             del self._residents[unused.name]
             await unused.close()
-        return True
 
     def _occupied(self) -> int:
-        return sum(resident.size for resident in [*self.residents, *self._leaving])
+        return sum(r.engine.memory for r in [*self.residents, *self._leaving])
 
 
 def _closing() -> ApiError:

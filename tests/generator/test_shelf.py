@@ -2,14 +2,18 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import shutil
 import threading
 import weakref
+from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import pytest
 
 from generator.config import EngineSettings
+from generator.engine import Engine
+from generator.models.loading import load_model
 from generator.protocol import ApiError
 from generator.requests import Request, Sampling
 from generator.shelf import GIB, Shelf
@@ -28,10 +32,15 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+@cache
+def memory(folder: Path) -> int:
+    """Bytes that a model takes with all slots of the default settings."""
+    return Engine(load_model(folder), slots=EngineSettings().slots).memory
+
+
 def shelf_for(models: Path, count: float) -> Shelf:
     """A shelf with room for so many of the models."""
-    size = sum(file.stat().st_size for file in models.glob("a/*.safetensors"))
-    return Shelf(EngineSettings(models=models, memory=count * size / GIB))
+    return Shelf(EngineSettings(models=models, memory=count * memory(models / "a") / GIB))
 
 
 @pytest.fixture
@@ -142,6 +151,45 @@ async def test_a_model_larger_than_all_memory_is_refused(models: Path) -> None:
     with pytest.raises(ApiError, match=r"takes .* more than") as caught:
         await shelf.load("a")
     assert caught.value.code == "model_too_large"
+    await shelf.close()
+
+
+async def test_slots_count_as_well_as_weights(models: Path) -> None:
+    room = memory(models / "a") / GIB
+    shelf = Shelf(EngineSettings(models=models, memory=room, slots=64))
+    await shelf.load_all()
+    assert loaded(shelf) == []
+    await shelf.close()
+    shelf = Shelf(EngineSettings(models=models, memory=room, slots=8))
+    await shelf.load_all()
+    assert "a" in loaded(shelf)
+    await shelf.close()
+
+
+async def test_a_model_that_was_too_large_is_not_read_again(models: Path, tmp_path: Path) -> None:
+    shutil.copytree(models / "a", tmp_path / "a")
+    shelf = shelf_for(tmp_path, 0.9)
+    with pytest.raises(ApiError, match=r"engine\.slots"):
+        await shelf.load("a")
+    (tmp_path / "a" / "tokenizer.json").write_text("{")  # who reads it now says that it is broken
+    with pytest.raises(ApiError, match=r"engine\.slots"):
+        await shelf.load("a")
+    await shelf.close()
+
+
+async def test_a_newcomer_for_whom_there_is_no_room_leaves_nothing_behind(models: Path) -> None:
+    shelf = shelf_for(models, 1.9)
+    gc.collect()
+    gc.disable()
+    try:
+        async with shelf.borrow("a"):
+            with pytest.raises(ApiError, match="no room"):
+                await shelf.load("b")
+            async with asyncio.timeout(10):
+                while sum(type(one) is Engine for one in gc.get_objects()) > 1:  # noqa: ASYNC110
+                    await asyncio.sleep(0)  # the loading thread lets go of it, and tells nobody
+    finally:
+        gc.enable()
     await shelf.close()
 
 
