@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,11 @@ from generator.server import Server
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    import aiohttp
+
+ENDLESS = {"model": "lstm-endless", "max_tokens": 900_000, "min_tokens": 900_000}
+"""A story that is still being told when the test's patience ends."""
 
 
 @asynccontextmanager
@@ -30,3 +36,16 @@ async def client(address: str, key: str = "none") -> AsyncIterator[AsyncOpenAI]:
     """The official client, which does not try again by itself."""
     async with AsyncOpenAI(base_url=f"{address}/v1", api_key=key, max_retries=0) as openai:
         yield openai
+
+
+async def occupancy(http: aiohttp.ClientSession) -> tuple[int, int]:
+    """Stories that are told and that wait, of all models together."""
+    async with http.get("/health") as response:
+        models = (await response.json())["models"].values()
+    return sum(model["slots_in_use"] for model in models), sum(model["waiting"] for model in models)
+
+
+async def until(http: aiohttp.ClientSession, *, told: int, waiting: int) -> None:
+    async with asyncio.timeout(20):
+        while await occupancy(http) != (told, waiting):
+            pass

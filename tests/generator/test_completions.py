@@ -1,0 +1,163 @@
+"""What the completions API tells, asked by OpenAI's own client."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.generator.small_models import byte_level_tokenizer
+
+if TYPE_CHECKING:
+    import openai
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.mark.parametrize("model", ["gpt2-small", "lstm-small"])
+async def test_a_streamed_story_is_the_whole_story(api: openai.AsyncOpenAI, model: str) -> None:
+    asked: dict[str, Any] = {
+        "model": model,
+        "prompt": "In the year",
+        "max_tokens": 60,
+        "seed": 7,
+        "temperature": 1,
+    }
+    whole = await api.completions.create(**asked)
+    stream = await api.completions.create(
+        **asked, stream=True, stream_options={"include_usage": True}
+    )
+    chunks = [chunk async for chunk in stream]
+    told = [chunk.choices[0] for chunk in chunks if chunk.choices]
+    assert "".join(choice.text for choice in told) == whole.choices[0].text
+    assert [choice.finish_reason for choice in told[:-1]] == [None] * (len(told) - 1)
+    assert told[-1].finish_reason == whole.choices[0].finish_reason
+    assert not chunks[-1].choices
+    assert chunks[-1].usage == whole.usage
+    assert {chunk.id for chunk in chunks} == {chunks[0].id}
+
+
+async def test_the_seed_that_was_drawn_tells_the_same_story_again(api: openai.AsyncOpenAI) -> None:
+    asked: dict[str, Any] = {"model": "lstm-small", "prompt": "In", "max_tokens": 30}
+    first, other = [await api.completions.create(**asked) for _ in range(2)]
+    assert first.model_extra
+    again = await api.completions.create(**asked, seed=first.model_extra["seed"])
+    assert again.choices[0].text == first.choices[0].text
+    assert other.choices[0].text != first.choices[0].text
+
+
+async def test_each_of_n_stories_of_each_prompt_is_its_own(api: openai.AsyncOpenAI) -> None:
+    answer = await api.completions.create(
+        model="lstm-small",
+        prompt=["In the year", "a young man"],
+        n=2,
+        seed=5,
+        max_tokens=20,
+        echo=True,
+    )
+    texts = [choice.text for choice in answer.choices]
+    assert [choice.index for choice in answer.choices] == [0, 1, 2, 3]
+    assert [text.startswith("In the year") for text in texts] == [True, True, False, False]
+    assert len(set(texts)) == 4
+    alone = await api.completions.create(
+        model="lstm-small", prompt="a young man", seed=8, max_tokens=20, echo=True
+    )
+    assert alone.choices[0].text == texts[3]
+    assert answer.usage
+    assert answer.usage.prompt_tokens == sum(
+        len(byte_level_tokenizer().encode(text).ids) for text in ["In the year", "a young man"]
+    )
+
+
+async def test_several_stories_stream_side_by_side(api: openai.AsyncOpenAI) -> None:
+    asked: dict[str, Any] = {"model": "lstm-small", "prompt": "In", "n": 3, "seed": 1}
+    whole = await api.completions.create(**asked)
+    texts = ["", "", ""]
+    async for chunk in await api.completions.create(**asked, stream=True):
+        texts[chunk.choices[0].index] += chunk.choices[0].text
+    assert texts == [choice.text for choice in whole.choices]
+
+
+async def test_all_forms_of_a_prompt_are_understood(api: openai.AsyncOpenAI) -> None:
+    ids = byte_level_tokenizer().encode("In the year").ids
+    forms: list[Any] = ["In the year", ["In the year"], ids, [ids]]
+    answers = [
+        await api.completions.create(model="lstm-small", prompt=form, seed=3, echo=True)
+        for form in forms
+    ]
+    assert len({answer.choices[0].text for answer in answers}) == 1
+
+
+async def test_an_empty_prompt_begins_from_nothing(api: openai.AsyncOpenAI) -> None:
+    forms: list[Any] = ["", [[]]]
+    for form in forms:
+        answer = await api.completions.create(
+            model="lstm-small", prompt=form, seed=3, extra_body={"min_tokens": 9}
+        )
+        assert answer.usage
+        assert answer.usage.prompt_tokens == 1
+        assert answer.choices[0].text
+
+
+async def test_what_is_left_out_is_the_models_own_default(api: openai.AsyncOpenAI) -> None:
+    answers = [
+        await api.completions.create(
+            model="gpt2-small", prompt="In the year", extra_body={"finish_sentence": False}
+        )
+        for _ in range(2)
+    ]
+    assert answers[0].usage
+    assert answers[0].usage.completion_tokens == 7
+    assert answers[0].choices[0].text == answers[1].choices[0].text  # its temperature is 0
+
+
+async def test_a_stop_string_ends_a_story_and_is_not_shown(api: openai.AsyncOpenAI) -> None:
+    asked: dict[str, Any] = {"model": "lstm-small", "prompt": "In", "seed": 2, "max_tokens": 60}
+    full = (await api.completions.create(**asked)).choices[0].text
+    stop = full[10:13]
+    answer = await api.completions.create(**asked, stop=[stop, "\0never"])
+    assert answer.choices[0].text == full[: full.index(stop)]
+    assert answer.choices[0].finish_reason == "stop"
+
+
+async def test_a_story_does_not_go_on_with_the_prompts_last_word(api: openai.AsyncOpenAI) -> None:
+    async def first_letters(prompt: str, *, begin_word: bool) -> list[str]:
+        # A few at a time: the server is small, and a story before may still be leaving it.
+        answers = [
+            await api.completions.create(
+                model="lstm-small",
+                prompt=prompt,
+                seed=seed,
+                n=4,
+                max_tokens=1,
+                extra_body={"begin_word": begin_word, "finish_sentence": False, "min_tokens": 1},
+            )
+            for seed in (1, 5, 9)
+        ]
+        return [choice.text[:1] for answer in answers for choice in answer.choices]
+
+    inside = await first_letters("In the year", begin_word=False)
+    assert any(letter.isalnum() for letter in inside)
+    anew = await first_letters("In the year", begin_word=True)
+    assert not any(letter.isalnum() for letter in anew)
+    # After a space a word begins anyway.
+    assert await first_letters("In the ", begin_word=True) == await first_letters(
+        "In the ", begin_word=False
+    )
+
+
+async def test_the_articles_beams_tell_whole_and_streamed(api: openai.AsyncOpenAI) -> None:
+    asked: dict[str, Any] = {
+        "model": "gpt2-small",
+        "prompt": "In the year",
+        "max_tokens": 30,
+        "seed": 1,
+        "temperature": 0.6,
+        "extra_body": {"num_beams": 5, "no_repeat_ngram_size": 2, "min_tokens": 20, "top_k": 100},
+    }
+    whole = await api.completions.create(**asked)
+    stream = await api.completions.create(**asked, stream=True)
+    chunks = [chunk.choices[0] async for chunk in stream]
+    assert whole.choices[0].text
+    assert "".join(chunk.text for chunk in chunks) == whole.choices[0].text
+    assert chunks[-1].finish_reason == whole.choices[0].finish_reason == "length"
