@@ -1,4 +1,7 @@
-"""A migrated database for each test; POSTGRES_URL in the environment takes that one instead."""
+"""A migrated database and a generator of our own for each test.
+
+POSTGRES_URL in the environment takes that database instead.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import pytest
 
 from bot.database import Database, open_database
 from bot.database.tables import Base
+from tests.bot.teller import Teller, teller
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -28,3 +32,9 @@ async def database(database_url: str) -> AsyncIterator[Database]:
             async with opened.engine.begin() as connection:
                 for table in reversed(Base.metadata.sorted_tables):
                     await connection.execute(table.delete())
+
+
+@pytest.fixture
+async def tells() -> AsyncIterator[Teller]:
+    async with teller() as told:
+        yield told

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 MODELS = ("gpt2-starter", "lstm-starter")
+STORY = " a fox found the moon."
+"""What a teller tells."""
 
 
 @dataclass
@@ -93,3 +95,34 @@ async def teller() -> AsyncIterator[Teller]:
     async with TestServer(app, host="127.0.0.1") as server:
         told.url = str(server.make_url(""))
         yield told
+
+
+@asynccontextmanager
+async def answers(*handlers: Any) -> AsyncIterator[str]:
+    """A generator that answers with one handler after the other, then always with the last."""
+    left = list(handlers)
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        answer: web.StreamResponse = await (left.pop(0) if len(left) > 1 else left[0])(request)
+        return answer
+
+    app = web.Application()
+    app.router.add_post("/v1/completions", handler)
+    async with TestServer(app, host="127.0.0.1") as server:
+        yield str(server.make_url(""))
+
+
+async def well(request: web.Request) -> web.StreamResponse:
+    return await Teller().complete(request)
+
+
+async def full(_request: web.Request) -> web.StreamResponse:
+    return web.Response(status=429, headers={"Retry-After": "0.1"})
+
+
+async def broken(_request: web.Request) -> web.StreamResponse:
+    return web.Response(status=500)
+
+
+async def refusing(_request: web.Request) -> web.StreamResponse:
+    return web.json_response({"error": {"message": "No such model."}}, status=404)

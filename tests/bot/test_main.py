@@ -16,20 +16,15 @@ from bot.__main__ import main
 from bot.database.connection import sole_user
 from bot.playground import Playground
 from bot.playground.visitor import Visitor, visit
-from tests.bot.teller import Teller, teller
 from tests.running import running_bot
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from tests.bot.teller import Teller
+
 PATIENCE = 120.0
-
-
-@pytest.fixture
-async def tells() -> AsyncIterator[Teller]:
-    async with teller() as told:
-        yield told
 
 
 @asynccontextmanager

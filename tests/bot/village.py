@@ -1,0 +1,151 @@
+"""A dispatcher with a real queue and a real generator's API, and a stage that remembers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bot.completions import Completions
+from bot.config import Settings
+from bot.database.stories import Stories
+from bot.dispatcher import Dispatcher
+from bot.queue import Queue
+from tests.bot.wishes import wish
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+    from bot.database import Database
+    from bot.database.tables import State, Story
+
+PATIENCE = 20.0
+
+
+@dataclass
+class Wall:
+    """A stage that remembers what stood on it, and may be told to break."""
+
+    shown: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
+    ended: list[Story] = field(default_factory=list)
+    places: list[dict[int, int]] = field(default_factory=list)
+    broken: dict[int, Exception] = field(default_factory=dict)
+    """Story id → what its next `finish` raises."""
+    torn: dict[int, Exception] = field(default_factory=dict)
+    """Story id → what every `show` raises."""
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def telling(self, story: Story) -> Sheet:
+        return Sheet(self, story.id)
+
+    def waiting(self, positions: Mapping[int, int]) -> None:
+        self.places.append(dict(positions))
+        self.changed.set()
+
+    async def until(self, found: Callable[[], object]) -> None:
+        """Wait until something holds; looked at again whenever the wall changes."""
+        async with asyncio.timeout(PATIENCE):
+            while not found():
+                self.changed.clear()
+                await self.changed.wait()
+
+    def endings(self) -> list[tuple[int, State]]:
+        return [(story.id, story.state) for story in self.ended]
+
+
+@dataclass
+class Sheet:
+    wall: Wall
+    story_id: int
+
+    def show(self, text: str) -> None:
+        if error := self.wall.torn.get(self.story_id):
+            raise error
+        self.wall.shown[self.story_id].append(text)
+        self.wall.changed.set()
+
+    async def finish(self, story: Story) -> None:
+        self.wall.changed.set()
+        if error := self.wall.broken.pop(self.story_id, None):
+            raise error
+        self.wall.ended.append(story)
+
+
+class WatchedQueue(Queue):
+    """A queue that can be waited for."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self._shown: set[int] = set()
+        self._changed = asyncio.Condition()
+
+    async def shown(self, story_id: int) -> None:
+        await super().shown(story_id)
+        async with self._changed:
+            self._shown.add(story_id)
+            self._changed.notify_all()
+
+    async def known(self, story_ids: tuple[int, ...]) -> None:
+        async with asyncio.timeout(PATIENCE), self._changed:
+            await self._changed.wait_for(lambda: self._shown >= set(story_ids))
+
+
+@dataclass
+class Village:
+    """A dispatcher at work, and everything around it."""
+
+    queue: WatchedQueue
+    stories: Stories
+    completions: Completions
+    wall: Wall
+    dispatcher: Dispatcher
+    settings: Settings
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def start(self, dispatcher: Dispatcher | None = None) -> None:
+        self._tasks.append(asyncio.create_task((dispatcher or self.dispatcher).run()))
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.wait(self._tasks)
+        self._tasks.clear()
+
+    def another(self) -> Dispatcher:
+        return Dispatcher(self.queue, self.stories, self.completions, self.wall, self.settings)
+
+    async def ask(self, member: int = 1, **changes: Any) -> int:
+        story = await self.queue.enqueue(wish(member, **changes))
+        self.dispatcher.wake()
+        return story.id
+
+    async def get(self, story_id: int) -> Story:
+        story = await self.stories.get(story_id)
+        assert story is not None
+        return story
+
+    async def over(self, *story_ids: int) -> None:
+        """Wait until these stories' last word was shown, and the queue knows it."""
+        await self.wall.until(lambda: {s.id for s in self.wall.ended} >= set(story_ids))
+        await self.queue.known(story_ids)
+
+
+@asynccontextmanager
+async def village(
+    database: Database,
+    url: str | None,
+    queue_type: type[WatchedQueue] = WatchedQueue,
+    **settings: Any,
+) -> AsyncIterator[Village]:
+    queue_settings = {"per_member": 100, **settings.pop("queue", {})}
+    loaded = Settings(queue=queue_settings, **settings)
+    queue, stories = queue_type(database.sessions, loaded.queue), Stories(database.sessions)
+    wall = Wall()
+    async with Completions(url, loaded.stories, request_timeout=10) as completions:
+        dispatcher = Dispatcher(queue, stories, completions, wall, loaded)
+        place = Village(queue, stories, completions, wall, dispatcher, loaded)
+        place.start()
+        yield place
+        await place.stop()
