@@ -67,6 +67,7 @@ class BeamSearch:
             min_new_tokens=min(request.min_tokens, room),
             repetition_penalty=sampling.repetition_penalty,
             no_repeat_ngram_size=sampling.no_repeat_ngram_size,
+            suppress_tokens=loaded.unspoken().tolist() or None,
             eos_token_id=list(loaded.ends) or None,
             pad_token_id=loaded.eos_id or 0,
             **drawn,

@@ -86,6 +86,7 @@ class TorchSampler:
         history: NDArray[np.int32],
         ends: tuple[int, ...],
         inside: NDArray[np.int32],
+        unspoken: NDArray[np.int32],
     ) -> None:
         """Keeps views of the engine's columns.
 
@@ -94,9 +95,11 @@ class TorchSampler:
             history: (slots, context), tokens of prompt and story.
             ends: token ids that end a story.
             inside: token ids that go on with a word.
+            unspoken: token ids that are never drawn.
         """
         self._rules, self._history, self._ends = rules, history, list(ends)
         self._inside = torch.from_numpy(inside.astype(np.int64))
+        self._unspoken = torch.from_numpy(unspoken.astype(np.int64))
 
     @torch.inference_mode()
     def draw(
@@ -110,6 +113,8 @@ class TorchSampler:
             lengths: (n,), tokens so far in prompt and story.
         """
         rules = self._rules.rows(slots)
+        if len(self._unspoken):
+            logits[:, self._unspoken.to(logits.device)] = -torch.inf
         for row, (slot, length) in enumerate(zip(slots, lengths, strict=True)):
             self._forbid(logits[row], row, rules, self._history[slot, :length])
         floats = torch.from_numpy(np.stack([rules.temperature, rules.min_p])).to(logits.device)
@@ -152,10 +157,11 @@ class CompiledSampler:
         history: NDArray[np.int32],
         ends: tuple[int, ...],
         inside: NDArray[np.int32],
+        unspoken: NDArray[np.int32],
         threads: Threads,
     ) -> None:
         """As for `TorchSampler`, with the threads that draw."""
-        self._held = rules, history, np.array(ends, np.int32), inside
+        self._held = rules, history, np.array(ends, np.int32), inside, unspoken
         self._rules = _Columns(
             *(getattr(rules, column.name).ctypes.data for column in fields(rules))
         )
@@ -163,8 +169,10 @@ class CompiledSampler:
             history=history.ctypes.data,
             ends=self._held[2].ctypes.data,
             inside=inside.ctypes.data,
+            unspoken=unspoken.ctypes.data,
             end_count=len(ends),
             inside_count=len(inside),
+            unspoken_count=len(unspoken),
             context=history.shape[1],
         )
         self._threads = threads
@@ -197,8 +205,10 @@ class _Stories(Structure):
         ("history", c_void_p),
         ("ends", c_void_p),
         ("inside", c_void_p),
+        ("unspoken", c_void_p),
         ("end_count", c_int32),
         ("inside_count", c_int32),
+        ("unspoken_count", c_int32),
         ("context", c_int32),
         ("vocabulary", c_int32),
         ("stride", c_int32),

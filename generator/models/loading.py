@@ -112,6 +112,15 @@ class LoadedModel:
         found = [token for token in ids if _goes_on(backend.id_to_token(token) or "")]
         return np.array(found, np.int32)
 
+    def unspoken(self) -> NDArray[np.int32]:
+        """Token ids that stand in no story: the unknown word, beginning and padding.
+
+        Not among them are those that end one, as in GPT-2, where one token is all of these.
+        """
+        tokenizer = self.tokenizer
+        marks = {tokenizer.unk_token_id, tokenizer.bos_token_id, tokenizer.pad_token_id}
+        return np.array(sorted(marks - {None, tokenizer.eos_token_id, *self.ends}), np.int32)
+
     def prepare(
         self, slots: int, threads: int, rules: Rules, history: NDArray[np.int32]
     ) -> tuple[Decoder, Sampler]:
@@ -124,6 +133,7 @@ class LoadedModel:
             history: (slots, context), tokens of each.
         """
         decoder: Decoder
+        inside, unspoken = self.inside_words(), self.unspoken()
         if self.precision == "int8":
             team = Threads(threads or 1)
             if isinstance(self.model, LSTMForCausalLM):
@@ -132,14 +142,14 @@ class LoadedModel:
                 decoder = QuantisedGPT2(cast("GPT2LMHeadModel", self.model), slots, team)
             if not threads:
                 team = fastest_threads(decoder, slots)
-            return decoder, CompiledSampler(rules, history, self.ends, self.inside_words(), team)
+            return decoder, CompiledSampler(rules, history, self.ends, inside, unspoken, team)
         if threads and self.device.type == "cpu":
             torch.set_num_threads(threads)
         if isinstance(self.model, LSTMForCausalLM):
             decoder = LSTMDecoder(self.model, slots)
         else:
             decoder = GPT2Decoder(cast("GPT2LMHeadModel", self.model), slots)
-        return decoder, TorchSampler(rules, history, self.ends, self.inside_words())
+        return decoder, TorchSampler(rules, history, self.ends, inside, unspoken)
 
 
 def _goes_on(token: str) -> bool:

@@ -22,7 +22,8 @@ struct Stories {
     const int32_t *history;  // [slots][context]
     const int32_t *ends;     // tokens that end a story
     const int32_t *inside;   // tokens that go on with a word
-    int32_t end_count, inside_count, context, vocabulary;
+    const int32_t *unspoken; // tokens that are never drawn
+    int32_t end_count, inside_count, unspoken_count, context, vocabulary;
     int32_t stride;  // floats from one row to the next
 };
 
@@ -102,6 +103,7 @@ private:
             for (int end = 0; end < stories_.end_count; ++end) logits_[stories_.ends[end]] = -INFINITY;
         if (length_ == rules_.opening[slot_])
             for (int at = 0; at < stories_.inside_count; ++at) logits_[stories_.inside[at]] = -INFINITY;
+        for (int at = 0; at < stories_.unspoken_count; ++at) logits_[stories_.unspoken[at]] = -INFINITY;
     }
 
     float most() const {

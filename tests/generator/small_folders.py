@@ -8,7 +8,7 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel, PreTrainedTokenizerFast
 
 from generator.models.lstm import LSTMConfig, LSTMForCausalLM
-from tests.generator.small_models import byte_level_tokenizer
+from tests.generator.small_models import byte_level_tokenizer, word_tokenizer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,6 +47,14 @@ def save_lstm(folder: Path, seed: int = 0, **changes: Any) -> Path:
     with torch.no_grad():
         model.embedding.weight.mul_(25)
     return _save(folder, model)
+
+
+def save_words(folder: Path) -> None:
+    """Instead of its tokenizer, one of whole words: 0 is the unknown word, 1 padding."""
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=word_tokenizer(), unk_token="<unk>", pad_token="in", eos_token="."
+    )
+    tokenizer.save_pretrained(folder)
 
 
 def _save(folder: Path, model: PreTrainedModel) -> Path:

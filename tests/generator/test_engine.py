@@ -5,22 +5,27 @@ import gc
 import random
 import resource
 import weakref
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from transformers import GPT2LMHeadModel
 
 from generator.engine import Engine, EngineError, EngineFull
 from generator.models.loading import LoadedModel, load_model
 from generator.requests import Request, Sampling
 from generator.scheduler import PREFILL_BESIDE, Scheduler
-from tests.generator.small_folders import VOCABULARY, save_gpt2, save_lstm
+from tests.generator.small_folders import VOCABULARY, save_gpt2, save_lstm, save_words
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from generator.generation import Generation
     from generator.models.decoder import Batch, Decoder
+    from generator.models.loading import Precision
 
 GREEDY = Sampling(temperature=0)
 LIVELY = Sampling(temperature=0.9, top_k=100, top_p=0.95, repetition_penalty=1.1)
@@ -251,6 +256,22 @@ async def test_beams_find_what_transformers_finds_and_stories_go_on_beside(
     assert len(found) >= 10
     pairs = list(zip((5, 6, 7, *found), (6, 7, *found), strict=False))
     assert len(set(pairs)) == len(pairs)
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+async def test_no_story_has_an_unknown_word(tmp_path: Path, precision: Precision) -> None:
+    folder = save_gpt2(tmp_path / "words", vocab_size=9, eos_token_id=8)
+    save_words(folder)
+    loaded = load_model(folder, precision=precision)
+    assert isinstance(loaded.model, GPT2LMHeadModel)
+    body = loaded.model.transformer
+    body.ln_f.bias.add_(body.wte.weight[0], alpha=5)  # makes the unknown word the likeliest
+    request = Request(prompt=(2, 3), sampling=Sampling(), seed=1, max_tokens=120, min_tokens=120)
+    async with Engine(loaded, slots=1) as engine:
+        for beams in (1, 3):
+            told, _ = await tell(engine, replace(request, num_beams=beams))
+            assert set(told) <= {2, 3, 4, 5, 6, 7}
+            assert len(told) == 120
 
 
 async def test_greedy_beams_are_those_of_generate(loaded: LoadedModel) -> None:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import BertConfig, GenerationConfig
+from transformers import BertConfig, GenerationConfig, PreTrainedTokenizerFast
 
 from generator.models.loading import ModelFolderError, load_model
-from tests.generator.small_folders import save_gpt2, save_lstm
+from tests.generator.small_folders import save_gpt2, save_lstm, save_words
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,6 +43,18 @@ def test_tokens_inside_words_are_told_from_those_that_begin_one(folder: Path) ->
     assert letters
     assert letters <= inside
     assert not any(texts[token][:1] in {" ", ".", ",", "\n", '"'} for token in inside)
+
+
+def test_tokens_that_are_no_words_are_unspoken_unless_they_end_a_story(tmp_path: Path) -> None:
+    """The one token that is everything in a GPT-2 may be drawn."""
+    folder = save_gpt2(tmp_path / "bytes")
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+    tokenizer.unk_token = tokenizer.bos_token = tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.save_pretrained(folder)
+    assert load_model(folder).unspoken().tolist() == []
+    save_gpt2(tmp_path / "words", vocab_size=9, eos_token_id=8)
+    save_words(tmp_path / "words")
+    assert load_model(tmp_path / "words").unspoken().tolist() == [0, 1]
 
 
 def test_a_trailing_slash_does_not_lose_the_name(folder: Path) -> None:

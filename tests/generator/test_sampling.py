@@ -48,12 +48,13 @@ def _draw(
     logits: Tensor,
     requests: list[Request],
     history: tuple[int, ...] = HISTORY,
+    unspoken: tuple[int, ...] = (),
 ) -> NDArray[np.int32]:
     rules = Rules.of(len(requests))
     for slot, request in enumerate(requests):
         rules.put(slot, request)
     stories = np.tile(np.array(history, np.int32), (len(requests), 1))
-    sampler = make(rules, stories, (END,), INSIDE)
+    sampler = make(rules, stories, (END,), INSIDE, np.array(unspoken, np.int32))
     slots = np.arange(len(requests), dtype=np.int32)
     lengths = np.full(len(requests), len(history), np.int32)
     return sampler.draw(logits.repeat(len(requests), 1), slots, lengths)
@@ -221,3 +222,15 @@ def test_a_new_word_begins_only_where_the_story_does(draw: Draw) -> None:
     assert np.isin(draw(logits, later), INSIDE).all()
     without = [replace(request, begin_word=False) for request in opening]
     assert np.isin(draw(logits, without), INSIDE).all()
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [Sampling(), Sampling(temperature=0), Sampling(top_k=5), Sampling(top_p=0.9, min_p=0.01)],
+)
+def test_an_unspoken_token_is_never_drawn(draw: Draw, sampling: Sampling) -> None:
+    logits = one_story()
+    logits[:, [2, 33]] = 9.0
+    requests = [asked(sampling, seed=seed) for seed in range(200)]
+    assert np.isin(draw(logits, requests), [2, 33]).any()
+    assert not np.isin(draw(logits, requests, unspoken=(2, 33)), [2, 33]).any()
