@@ -96,6 +96,8 @@ class Loop:
         # The state is an LSTM's after its last window, where one goes on from the other.
         self.course, self._state = self._checkpoint.load(model, self._optimizers, model.device)
         self._planned = training.epochs * self._open(rows).tokens
+        self._counted = time.monotonic()
+        """Until when time is in the course's seconds."""
         self._stop = self._agreed_stop = 0
         """The signal that came to this process, and that which all know of since the last step."""
 
@@ -117,6 +119,7 @@ class Loop:
             Interrupted: SIGINT or SIGTERM came; the checkpoint is saved.
         """
         saved = self.course.seconds
+        self._counted = time.monotonic()
         batches = self._batches()
         with self._listening(), self._progress_bar() as bar:
             while not self._done():
@@ -157,7 +160,6 @@ class Loop:
 
         Every process knows all batches, but reads only its own.
         """
-        started = time.monotonic()
         course, training = self.course, self._training
         self._model.train()
         share = self._rate()
@@ -173,7 +175,7 @@ class Loop:
             part = token_losses(logits, batch.targets.to(device)).sum() / tokens
             part.backward()
             loss += part.item()
-        loss = self._agree(loss, started)
+        loss = self._agree(loss)
         if not math.isfinite(loss):
             raise InputError(
                 f"The loss is no longer a number at step {course.step}: lower the learning rates "
@@ -190,13 +192,18 @@ class Loop:
         course.loss_tokens += tokens
         return loss
 
-    def _agree(self, loss: float, started: float) -> float:
+    def _agree(self, loss: float) -> float:
         """The summed loss; all take the leader's clock, and the wish of any to stop."""
-        seconds = self.course.seconds + time.monotonic() - started
-        told = self._team.table([loss, seconds, self._stop])
+        told = self._team.table([loss, self._seconds(), self._stop])
         self.course.seconds = float(told[0, 1])
         self._agreed_stop = int(told[:, 2].max())
         return float(told[:, 0].sum())
+
+    def _seconds(self) -> float:
+        """The course's seconds until now, by this process's clock."""
+        now = time.monotonic()
+        passed, self._counted = now - self._counted, now
+        return self.course.seconds + passed
 
     def _rate(self) -> float:
         """Share of the peak learning rate at this step."""
@@ -221,15 +228,13 @@ class Loop:
 
     def _measure(self, bar: tqdm[Any]) -> None:
         """Bits per byte on validation; keeps the weights where it is the lowest so far."""
-        started = time.monotonic()
         course = self.course
         bits = math.inf
         if self._team.leads:
             bits = likelihood(
                 self._model, self._tokenizer, self._validation, bf16=self._bf16
             ).bits_per_byte
-            course.seconds += time.monotonic() - started
-        bits, course.seconds = self._team.of_leader((bits, course.seconds))
+        bits, course.seconds = self._team.of_leader((bits, self._seconds()))
         train_loss = course.loss_sum / max(1, course.loss_tokens)
         on_training = Fault.BEST_ON_TRAINING in self._training.faults
         score = train_loss if on_training else bits

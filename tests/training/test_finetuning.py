@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import os
+import shutil
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
 from transformers import GPT2Config, GPT2LMHeadModel
 
+from generator.models.loading import load_model
 from tests.training.small import STORIES, TEXTS, TOKENIZER, TRAIN, loop, recipe
 from training.__main__ import main
 from training.batches import collate, encode
 from training.building import build_model
 from training.likelihood import likelihood, token_losses
 from training.recipe import load_recipe
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
 
 MATRICES = ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")
 
@@ -88,6 +88,23 @@ def test_lora_learns_beside_frozen_weights_and_leaves_an_ordinary_model(
         for folder in (pretrained, tmp_path / "tuned")
     ]
     assert bits[1] < bits[0]
+
+
+@pytest.mark.skipif("GPT2_TOKENIZER" not in os.environ, reason="GPT2_TOKENIZER names no folder")
+def test_gpt2s_own_tokens_are_gone_on_with(tmp_path: Path) -> None:
+    """A folder as the hub has it: vocab.json and merges.txt, and no tokenizer.json."""
+    hub = tmp_path / "hub"
+    torch.manual_seed(4)
+    model: Any = GPT2LMHeadModel(GPT2Config(n_positions=160, n_embd=32, n_layer=1, n_head=2))
+    model.save_pretrained(hub)
+    for name in ("vocab.json", "merges.txt"):
+        shutil.copy(Path(os.environ["GPT2_TOKENIZER"]) / name, hub)
+    assert finetune(hub, tmp_path) == 0
+    tuned = load_model(tmp_path / "tuned")
+    ids = tuned.tokenizer("<|endoftext|>In the year").input_ids
+    assert ids[-3:] == [818, 262, 614]
+    assert 50256 in ids
+    assert tuned.ends == (50256,)
 
 
 def test_the_pretrained_models_dropout_can_be_another(pretrained: Path) -> None:

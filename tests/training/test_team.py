@@ -21,6 +21,7 @@ from training.team import Team, team
 ROOT = Path(__file__).parents[2]
 SMALL = [
     "model.embedding_size=32", "model.num_heads=2", "model.num_layers=1", "model.context=128",
+    "model.dropout=0",
     "tokens.vocab_size=400", "training.batch_tokens=512", "training.epochs=3",
     "training.validate_every=4", "training.bf16=false", "sampling.max_new_tokens=10",
 ]  # fmt: skip
