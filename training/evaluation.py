@@ -12,9 +12,8 @@ from training import bootstrap, diversity
 from training.bootstrap import Estimate
 from training.cleaning import default
 from training.corpus import Split, clean, read_corpus
-from training.likelihood import likelihood, unknown_words
+from training.likelihood import learn_spelling, likelihood
 from training.reading import InputError
-from training.spelling import Spelling
 from training.telling import tell
 from training.tokenizers import check_words
 
@@ -88,7 +87,7 @@ def evaluate(
         UnknownWordError: a held-out text has a word that the model cannot read.
     """
     check_words(held_out, model.tokenizer)
-    spelling = _spelling(model, training)
+    spelling = learn_spelling(training, model.tokenizer)
     cost = likelihood(model.model, model.tokenizer, held_out, spelling=spelling)
     nats_per_word = bootstrap.ratio(cost.nats, [len(text.split()) for text in held_out])
     ranked = prompt_ranking(model, held_out, seed)
@@ -180,14 +179,6 @@ def _stories(
     beginnings = [" ".join(text.split()[:_BEGINNING]) for text in held_out]
     prompts = [beginnings[n % len(beginnings)] for n in range(count)]
     return tell(model, prompts, sampling, seed=seed)
-
-
-def _spelling(model: LoadedModel, training: Sequence[str]) -> Spelling | None:
-    """Learned from the words of the training texts that the tokenizer does not know."""
-    if model.tokenizer.unk_token_id is None:
-        return None
-    unknown = unknown_words(training, model.tokenizer, 10**9)
-    return Spelling(word for words in unknown for word in words)
 
 
 def _copying(

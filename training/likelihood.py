@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional
 
 from training.batches import IGNORED, bucketed, collate, encode
+from training.spelling import Spelling
 from training.tokenizers import unknown_word
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
-
-    from training.spelling import Spelling
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +108,14 @@ def unknown_words(
         ]
         for text, ids, offsets in zip(texts, read.input_ids, read.offset_mapping, strict=True)
     ]
+
+
+def learn_spelling(texts: Sequence[str], tokenizer: PreTrainedTokenizerFast) -> Spelling | None:
+    """From the words of training texts that the tokenizer does not know; None if it knows all."""
+    if tokenizer.unk_token_id is None:
+        return None
+    unknown = unknown_words(texts, tokenizer, 10**9)
+    return Spelling(word for words in unknown for word in words)
 
 
 def _read_bytes(row: list[int], tokenizer: PreTrainedTokenizerFast) -> int:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
     from training.recipe import Training
+    from training.spelling import Spelling
 
 CHECKPOINT_SECONDS = 180.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -61,6 +62,7 @@ class Loop:
         validation: Sequence[str],
         folder: Path,
         team: Team | None = None,
+        spelling: Spelling | None = None,
     ) -> None:
         """Takes up the checkpoint of `folder` where there is one.
 
@@ -73,6 +75,7 @@ class Loop:
             validation: texts.
             folder: for checkpoint, best weights and log.
             team: the processes that train together; each has a loop of its own.
+            spelling: what unknown words of validation cost, where there may be any.
 
         Raises:
             InputError: several processes cannot train by this recipe.
@@ -89,6 +92,7 @@ class Loop:
         self._rows = rows
         self._target_rows = target_rows
         self._validation = validation
+        self._spelling = spelling
         self._bf16 = training.bf16 and has_bf16(model.device)
         self._optimizers = optimizers(model, training)
         torch.manual_seed(training.seed + self._team.rank)  # each throws its own dropout
@@ -232,7 +236,11 @@ class Loop:
         bits = math.inf
         if self._team.leads:
             bits = likelihood(
-                self._model, self._tokenizer, self._validation, bf16=self._bf16
+                self._model,
+                self._tokenizer,
+                self._validation,
+                spelling=self._spelling,
+                bf16=self._bf16,
             ).bits_per_byte
         bits, course.seconds = self._team.of_leader((bits, self._seconds()))
         train_loss = course.loss_sum / max(1, course.loss_tokens)

@@ -12,7 +12,7 @@ from generator.models.loading import load_model
 from training.batches import encode
 from training.building import build_model, build_tokenizer
 from training.corpus import Split, read_corpus, without_duplicates
-from training.likelihood import likelihood
+from training.likelihood import learn_spelling, likelihood
 from training.loop import Loop
 from training.lora import add_lora
 from training.publishing import publish, write_card
@@ -68,6 +68,7 @@ def train(recipe: Recipe, corpus: Path, out: Path, runs: Path, team: Team) -> No
     device: Any = team.device  # transformers' `to` hides its arguments from type checkers
     model.to(device)
     context = recipe.model.context
+    spelling = learn_spelling(train_texts, tokenizer)
     loop = Loop(
         model,
         tokenizer,
@@ -77,6 +78,7 @@ def train(recipe: Recipe, corpus: Path, out: Path, runs: Path, team: Team) -> No
         validation,
         folder,
         team,
+        spelling,
     )
     loop.run()
     if merge:
@@ -86,7 +88,7 @@ def train(recipe: Recipe, corpus: Path, out: Path, runs: Path, team: Team) -> No
     publish(model, tokenizer, recipe.sampling, out)
     published = load_model(out)
     bits = {
-        split: likelihood(published.model, tokenizer, held_out).bits_per_byte
+        split: likelihood(published.model, tokenizer, held_out, spelling=spelling).bits_per_byte
         for split, held_out in ((Split.VALIDATION, validation), (Split.TEST, test))
         if held_out
     }

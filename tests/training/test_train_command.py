@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -42,6 +44,21 @@ def command(recipe: str, corpus: Path, folder: Path, *settings: str) -> list[str
         "train", "--recipe", recipe, "--corpus", str(corpus), "--out", str(folder / "small"),
         "--runs", str(folder / "runs"), *given,
     ]  # fmt: skip
+
+
+def test_a_word_model_pays_for_unknown_words_in_training_as_in_evaluation(
+    tmp_path: Path, corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command("word-lstm", corpus, tmp_path)) == 0
+    printed = re.search(r"validation: (\S+) bits", capsys.readouterr().out)
+    given = ["--model", str(tmp_path / "small"), "--corpus", str(corpus), "--stories", "2"]
+    assert main(["evaluate", *given, "--split", "validation", "--json"]) == 0
+    measured = json.loads(capsys.readouterr().out.splitlines()[-1])["bits_per_byte"]
+    assert printed is not None
+    assert float(printed[1]) == pytest.approx(measured, abs=1e-3)
+    with (tmp_path / "runs" / "small" / "log.csv").open(encoding="utf-8") as log:
+        best = min(float(line["bits_per_byte"]) for line in csv.DictReader(log))
+    assert best == pytest.approx(measured, rel=0.02)  # it may be measured in bfloat16
 
 
 @pytest.mark.parametrize("recipe", ["starter-gpt2", "starter-lstm"])
