@@ -103,7 +103,7 @@ inline void multiply(const Linear &layer, const Rows &rows, int row, int block, 
     }
 }
 
-#if defined(__AMX_INT8__) && defined(__linux__)
+#ifdef MATRIX_TILES
 constexpr int FEW = 2;  // rows that are done sooner without tiles
 
 // The same for up to sixteen rows.
@@ -146,7 +146,7 @@ void apply(Threads &threads, const Linear &layer, const Rows &rows, int count, P
             for (int r = 0; r < COUNT; ++r) finish(row + r, sums[r]);
         };
         int row = 0;
-#if defined(__AMX_INT8__) && defined(__linux__)
+#ifdef MATRIX_TILES
         if (count > FEW && layer.inputs % TILE_INPUTS == 0 && have_tiles()) {
             Tiles tiles;
             for (int rest; (rest = std::min(count - row, TILE_ROWS)) > FEW; row += rest) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #if defined(__AMX_INT8__) && defined(__linux__)
+#define MATRIX_TILES
 #include <cstdint>
 #include <immintrin.h>
 #include <sys/syscall.h>
