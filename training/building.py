@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, assert_never
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
 from generator.models.lstm import LSTMConfig, LSTMForCausalLM
 from training.reading import InputError
@@ -90,9 +90,14 @@ def build_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> PreTraine
 
 
 def _dropouts(shape: Pretrained) -> dict[str, float]:
-    """GPT-2's three, where the recipe gives another."""
-    names = ("resid_pdrop", "embd_pdrop", "attn_pdrop")
-    return {} if shape.dropout is None else dict.fromkeys(names, shape.dropout)
+    """Those of the recipe, under the names that the model's kind has for them."""
+    if shape.dropout is None:
+        return {}
+    config = _load(AutoConfig, shape.name)
+    names: tuple[str, ...] = ("resid_pdrop", "embd_pdrop")
+    if isinstance(config, LSTMConfig):
+        names = ("input_dropout", "layer_dropout", "output_dropout")
+    return dict.fromkeys(names, shape.dropout)
 
 
 def _load(kind: Any, name: str, **options: Any) -> Any:

@@ -19,6 +19,7 @@ from tqdm import tqdm
 from training.article import open_stream
 from training.batches import Batch, Position, Stream
 from training.checkpoint import Checkpoint, Measurement
+from training.dropout import quicken_dropout
 from training.hardware import has_bf16
 from training.likelihood import likelihood, token_losses
 from training.optimization import halvings, optimizers, rate
@@ -93,6 +94,8 @@ class Loop:
         self._target_rows = target_rows
         self._validation = validation
         self._spelling = spelling
+        if model.device.type == "cpu":
+            quicken_dropout(model)
         self._bf16 = training.bf16 and has_bf16(model.device)
         self._optimizers = optimizers(model, training)
         torch.manual_seed(training.seed + self._team.rank)  # each throws its own dropout

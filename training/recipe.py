@@ -66,7 +66,7 @@ class Pretrained(_Section):
     context: Positive
     """Longer texts are cut in training; at most what the model can read."""
     dropout: Rate | None = None
-    """Instead of the model's own."""
+    """Of embeddings and between layers, instead of the model's own."""
     lora_rank: Annotated[int, Field(ge=0)] = 0
     """Of small matrices that learn beside the frozen model; 0: the model itself learns."""
     lora_alpha: Annotated[int, Field(ge=0)] = 0
