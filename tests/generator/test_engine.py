@@ -4,6 +4,7 @@ import asyncio
 import gc
 import random
 import resource
+import threading
 import weakref
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -59,22 +60,29 @@ async def tell(engine: Engine, request: Request) -> tuple[list[int], str | None]
 
 
 class Watched:
-    """A decoder that keeps which slots took part in each step."""
+    """A decoder that keeps which slots took part in each step, and halts before one if told to."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, halt: int | None = None) -> None:
         self._decoder: Decoder = engine._decoder
         self.vocabulary = self._decoder.vocabulary
         self.steps: list[dict[int, int]] = []
         self.fail = False
+        self._halt = halt
+        self._goes_on = threading.Event()
         engine._decoder = self
 
     @property
     def memory(self) -> int:
         return self._decoder.memory
 
+    def go_on(self) -> None:
+        self._goes_on.set()
+
     def step(self, batch: Batch) -> Tensor:
         if self.fail:
             raise RuntimeError("the model broke")
+        if len(self.steps) == self._halt:
+            assert self._goes_on.wait(60)
         self.steps.append(dict(zip(batch.slots.tolist(), batch.counts.tolist(), strict=True)))
         return self._decoder.step(batch)
 
@@ -134,28 +142,32 @@ async def test_a_cancelled_story_takes_part_in_no_more_than_the_step_under_way(
     endless: LoadedModel,
 ) -> None:
     engine = Engine(endless, slots=2)
-    watched = Watched(engine)
+    watched = Watched(engine, halt=1)
+    stays = engine.submit(Request(prompt=(1,), sampling=LIVELY, seed=1, max_tokens=120))
+    leaves = engine.submit(Request(prompt=(2,), sampling=LIVELY, seed=2, max_tokens=120))
     async with engine:
-        stays = engine.submit(Request(prompt=(1,), sampling=LIVELY, seed=1, max_tokens=120))
-        leaves = engine.submit(Request(prompt=(2,), sampling=LIVELY, seed=2, max_tokens=120))
         await anext(leaves)
         leaves.cancel()
-        after = len(watched.steps)
+        watched.go_on()
         async for _ in stays:
             pass
-        assert all(1 not in step for step in watched.steps[after + 1 :])
+        assert 1 in watched.steps[0]
+        assert all(1 not in step for step in watched.steps[2:])
         assert leaves.finish_reason is None
         assert engine.slots_in_use == 0
 
 
 async def test_a_cancelled_story_leaves_the_queue(endless: LoadedModel) -> None:
-    async with Engine(endless, slots=1, waiting=2) as engine:
+    engine = Engine(endless, slots=1, waiting=2)
+    watched = Watched(engine, halt=1)
+    async with engine:
         told = engine.submit(Request(prompt=(1,), sampling=LIVELY, seed=1, max_tokens=120))
         await anext(told)
         waits = engine.submit(Request(prompt=(2,), sampling=LIVELY, seed=1, max_tokens=120))
         assert engine.waiting == 1
         waits.cancel()
         assert engine.waiting == 0
+        watched.go_on()
         assert [tokens async for tokens in waits] == []
 
 
@@ -172,9 +184,12 @@ async def test_no_more_stories_wait_than_may(endless: LoadedModel) -> None:
 
 async def test_closing_ends_stories_with_an_error_that_says_so(endless: LoadedModel) -> None:
     request = Request(prompt=(1,), sampling=LIVELY, seed=1, max_tokens=120)
-    async with Engine(endless, slots=1) as engine:
+    engine = Engine(endless, slots=1)
+    watched = Watched(engine, halt=1)
+    async with engine:
         told, waits = engine.submit(request), engine.submit(request)
         await anext(told)
+        asyncio.get_running_loop().call_soon(watched.go_on)  # once the engine knows of its end
     for generation in (told, waits):
         with pytest.raises(EngineError, match="closing"):
             _ = [tokens async for tokens in generation]
