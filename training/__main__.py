@@ -92,7 +92,7 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _train(options: argparse.Namespace) -> int:
     # torch takes seconds to import, which `clean` and `--help` need not wait for.
-    from training.loop import Interrupted  # noqa: PLC0415
+    from training.interruption import Interrupted  # noqa: PLC0415
     from training.team import team  # noqa: PLC0415
     from training.train import train  # noqa: PLC0415
 
@@ -204,7 +204,7 @@ def _number(text: str) -> int:
 
 def _bench(options: argparse.Namespace) -> int:
     from training.bench import bench  # noqa: PLC0415
-    from training.loop import Interrupted  # noqa: PLC0415
+    from training.interruption import Interrupted  # noqa: PLC0415
 
     try:
         bench(load_recipe(options.recipe), options.corpus, options.texts, options.repeat)

@@ -7,22 +7,21 @@ optimizers, the order of the data and the dice of dropout all come back.
 from __future__ import annotations
 
 import math
-import signal
 import time
-from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
-from tqdm import tqdm
 
 from training.article import open_stream
 from training.batches import Batch, Position, Stream
 from training.checkpoint import Checkpoint, Measurement
 from training.dropout import quicken_dropout
 from training.hardware import has_bf16
+from training.interruption import Interrupted, Wish
 from training.likelihood import likelihood, token_losses
 from training.optimization import halvings, optimizers, rate
+from training.progress import ProgressBar
 from training.reading import InputError
 from training.recipe import Fault
 from training.team import Team
@@ -39,15 +38,6 @@ if TYPE_CHECKING:
     from training.spelling import Spelling
 
 CHECKPOINT_SECONDS = 180.0
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
-class Interrupted(Exception):  # noqa: N818  # not an error: the person asked for it
-    """Training was told to stop and has saved its checkpoint."""
-
-    def __init__(self, signal_number: int) -> None:
-        super().__init__("Stopped and saved. The same command goes on from here.")
-        self.signal_number = signal_number
 
 
 class Loop:
@@ -105,8 +95,9 @@ class Loop:
         self._planned = training.epochs * self._open(rows).tokens
         self._counted = time.monotonic()
         """Until when time is in the course's seconds."""
-        self._stop = self._agreed_stop = 0
-        """The signal that came to this process, and that which all know of since the last step."""
+        self._wish = Wish()
+        self._agreed_stop = 0
+        """The signal that came to one of the team; all know of it since the last step."""
 
     @property
     def progress(self) -> float:
@@ -128,14 +119,18 @@ class Loop:
         saved = self.course.seconds
         self._counted = time.monotonic()
         batches = self._batches()
-        with self._listening(), self._progress_bar() as bar:
+        visible = self._team.leads
+        with (
+            self._wish.listening(),
+            ProgressBar.open(self.course, self._training, self._planned, visible=visible) as bar,
+        ):
             while not self._done():
                 step = list(islice(batches, self._training.accumulate * self._team.size))
-                self._show(bar, self._step(step))
+                bar.show_step(self._step(step))
                 every = self._training.validate_every
                 due = self.course.step % every == 0 if every else any(part.last for part in step)
                 if self.progress >= 1.0 or due:
-                    self._measure(bar)
+                    bar.show_validation(self._measure())
                 if self._agreed_stop:
                     self._save()
                     raise Interrupted(self._agreed_stop)
@@ -201,7 +196,7 @@ class Loop:
 
     def _agree(self, loss: float) -> float:
         """The summed loss; all take the leader's clock, and the wish of any to stop."""
-        told = self._team.table([loss, self._seconds(), self._stop])
+        told = self._team.table([loss, self._seconds(), self._wish.signal])
         self.course.seconds = float(told[0, 1])
         self._agreed_stop = int(told[:, 2].max())
         return float(told[:, 0].sum())
@@ -233,7 +228,7 @@ class Loop:
         self._state = None if batch.last else tuple(part.detach() for part in output.state)
         return output.logits  # type: ignore[no-any-return]  # transformers leaves it open
 
-    def _measure(self, bar: tqdm[Any]) -> None:
+    def _measure(self) -> float:
         """Bits per byte on validation; keeps the weights where it is the lowest so far."""
         course = self.course
         bits = math.inf
@@ -265,7 +260,7 @@ class Loop:
         )
         course.loss_sum, course.loss_tokens = 0.0, 0
         self._checkpoint.write_log(course.measurements)
-        bar.set_postfix_str(f"validation {bits:.3f} bits/byte, best {course.best:.3f}")
+        return bits
 
     def _done(self) -> bool:
         """The schedule is at its end and measured, or validation has not improved for long."""
@@ -273,38 +268,6 @@ class Loop:
         patience = self._training.patience
         exhausted = patience > 0 and self.course.since_best >= patience
         return (self.progress >= 1.0 and measured) or exhausted
-
-    def _show(self, bar: tqdm[Any], loss: float) -> None:
-        course = self.course
-        speed = course.tokens / course.seconds if course.seconds else 0.0
-        bar.set_description_str(f"loss {loss:.3f}, {speed:,.0f} tokens/s", refresh=False)
-        done = course.seconds if self._training.minutes else course.tokens
-        bar.update(min(done, float(bar.total or done)) - bar.n)
-
-    def _progress_bar(self) -> tqdm[Any]:
-        training = self._training
-        total, done, unit = self._planned, float(self.course.tokens), "token"
-        if training.minutes:
-            total, done, unit = 60 * training.minutes, self.course.seconds, "s"
-        return tqdm(
-            total=round(total), initial=round(done), unit=unit, unit_scale=True, mininterval=1.0,
-            disable=not self._team.leads,
-            bar_format="{desc} |{bar}| {percentage:.0f}% {elapsed}<{remaining} {postfix}",
-        )  # fmt: skip
-
-    @contextmanager
-    def _listening(self) -> Iterator[None]:
-        """Turns SIGINT and SIGTERM into a wish that the next step honours."""
-
-        def remember(number: int, _: Any) -> None:
-            self._stop = number
-
-        before = {number: signal.signal(number, remember) for number in _SIGNALS}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def _save(self) -> None:
         self._checkpoint.save(self._model, self._optimizers, self.course, self._state)

@@ -20,8 +20,8 @@ from training.__main__ import main
 from training.article import MixedRows, Windows
 from training.batches import collate, encode
 from training.building import build_model
+from training.interruption import Interrupted
 from training.likelihood import likelihood, token_losses
-from training.loop import Interrupted
 from training.optimization import halvings
 from training.publishing import publish
 from training.reading import InputError
@@ -185,7 +185,7 @@ def test_windows_go_on_after_an_interruption_as_if_there_had_been_none(tmp_path:
 
         def stop(*_: Any, running: Any = stopped, at: int = step) -> None:
             if running.course.step == at:
-                running._stop = 15
+                running._wish.signal = 15
 
         stopped._model.register_forward_hook(stop)
         with pytest.raises(Interrupted):

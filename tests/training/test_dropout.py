@@ -62,4 +62,4 @@ def test_a_models_dropouts_are_replaced() -> None:
     found = [module for module in model.modules() if isinstance(module, nn.Dropout)]
     assert len(found) == 7
     assert all(isinstance(module, ByteDropout) for module in found)
-    assert model.transformer.h[1].mlp.dropout.p == 0.25
+    assert [module.p for module in found] == [0.1, *2 * [0.1, 0.25, 0.25]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -105,6 +105,36 @@ def test_gpt2s_own_tokens_are_gone_on_with(tmp_path: Path) -> None:
     assert ids[-3:] == [818, 262, 614]
     assert 50256 in ids
     assert tuned.ends == (50256,)
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "lstm"])
+def test_a_starter_has_another_sitting(kind: Literal["gpt2", "lstm"], tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    torch.manual_seed(3)
+    model: Any = build_model(recipe(kind), TOKENIZER)
+    model.save_pretrained(first)
+    TOKENIZER.save_pretrained(first)
+    settings = [f"model.name='{first}'", "model.context=128", "sampling.max_new_tokens=20"]
+    corpus = tmp_path / "corpus.jsonl"
+    assert main(["clean", str(STORIES), "--out", str(corpus)]) == 0
+    assert main(
+        [
+            "train", "--recipe", f"further-{kind}", "--corpus", str(corpus), "--out", str(second),
+            "--runs", str(tmp_path / "runs"), *(f"--set={setting}" for setting in settings),
+        ]
+    ) == 0  # fmt: skip
+    before, after = (
+        likelihood(load_model(folder).model, TOKENIZER, TEXTS[:20]) for folder in (first, second)
+    )
+    assert after.bits_per_byte < before.bits_per_byte - 0.5
+
+
+def test_the_dropouts_of_an_lstm_can_be_others(tmp_path: Path) -> None:
+    build_model(recipe("lstm"), TOKENIZER).save_pretrained(tmp_path)
+    chosen = load_recipe("further-lstm", [f"model.name='{tmp_path}'", "model.context=128"])
+    config = build_model(chosen, TOKENIZER).config
+    told = config.input_dropout, config.layer_dropout, config.output_dropout, config.weight_drop
+    assert told == (0.2, 0.2, 0.2, 0.1)
 
 
 def test_the_pretrained_models_dropout_can_be_another(pretrained: Path) -> None:

@@ -12,12 +12,14 @@ import pytest
 import torch
 
 from tests.training.small import TOKENIZER, TRAIN, VALIDATION, loop, recipe
+from training.interruption import Interrupted
 from training.likelihood import likelihood
-from training.loop import Interrupted, Loop
 from training.reading import InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from training.loop import Loop
 
 
 def signal_at_step(running: Loop, step: int, number: signal.Signals) -> None:
