@@ -16,7 +16,7 @@ from training.recipe import load_recipe
 
 if TYPE_CHECKING:
     from generator.models.loading import LoadedModel
-    from training.recipe import Sampling
+    from training.sampling import Sampling
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -119,6 +119,10 @@ def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     )
     parser.add_argument("--split", choices=["validation", "test"], default="test")
     parser.add_argument("--stories", type=int, default=64, help="to tell and look at (%(default)s)")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", dest="settings",
+        help="tell with another sampling setting than the folder's, such as temperature=0.9",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="one JSON object on the last line")
     parser.set_defaults(run=_evaluate)
 
@@ -128,13 +132,8 @@ def _evaluate(options: argparse.Namespace) -> int:
 
     held_out, training = read_texts(options.corpus, Split(options.split))
     model, sampling = _load(options.model)
-    evaluation = evaluate(
-        model,
-        held_out,
-        training,
-        sampling,
-        stories=options.stories,
-    )
+    sampling = sampling.but(options.settings)
+    evaluation = evaluate(model, held_out, training, sampling, stories=options.stories)
     print(table(evaluation))
     if options.json:
         print(json.dumps(evaluation.plain()))
@@ -144,7 +143,7 @@ def _evaluate(options: argparse.Namespace) -> int:
 def _load(name: str) -> tuple[LoadedModel, Sampling]:
     """A model and its own sampling settings."""
     from generator.models.loading import ModelFolderError, load_model  # noqa: PLC0415
-    from training.recipe import Sampling  # noqa: PLC0415
+    from training.sampling import Sampling  # noqa: PLC0415
 
     try:
         model = load_model(name)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from generator.models.loading import LoadedModel
     from training.diversity import Copies, Words
-    from training.recipe import Sampling
+    from training.sampling import Sampling
     from training.telling import Story
 
 _BEGINNING = 3

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from training.checkpoint import Measurement
     from training.corpus import Text
-    from training.recipe import Recipe, Sampling
+    from training.recipe import Recipe
+    from training.sampling import Sampling
     from training.telling import Story
 
 

@@ -8,15 +8,12 @@ from __future__ import annotations
 import tomllib
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from generator.requests import Sampling as Settings
 from training.reading import InputError
-
-if TYPE_CHECKING:
-    from transformers import GenerationConfig
+from training.sampling import Sampling
 
 FOLDER = Path(__file__).parent / "recipes"
 
@@ -169,36 +166,6 @@ class Training(_Section):
                 "no_unknown_word needs best_on_training: unseen texts cannot be read to choose by"
             )
         return self
-
-
-class Sampling(_Section):
-    """Goes into the folder's generation_config.json."""
-
-    temperature: Annotated[float, Field(gt=0)]
-    top_k: Annotated[int, Field(ge=0)] = 0
-    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    repetition_penalty: Annotated[float, Field(gt=0)] = 1.0
-    no_repeat_ngram_size: Annotated[int, Field(ge=0)] = 0
-    min_new_tokens: Annotated[int, Field(ge=0)] = 0
-    max_new_tokens: Positive = 300
-    num_beams: Positive = 1
-
-    @classmethod
-    def of(cls, published: GenerationConfig) -> Self:
-        """From a folder's generation_config.json; what it leaves out is off."""
-        given = {name: getattr(published, name, None) for name in cls.model_fields}
-        values = {name: value for name, value in given.items() if value is not None}
-        return cls.model_validate({"temperature": 1.0, **values})
-
-    def request(self) -> Settings:
-        """As the generator's sampler takes them."""
-        return Settings(
-            temperature=self.temperature,
-            top_k=self.top_k,
-            top_p=self.top_p,
-            repetition_penalty=self.repetition_penalty,
-            no_repeat_ngram_size=self.no_repeat_ngram_size,
-        )
 
 
 class Recipe(_Section):

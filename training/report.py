@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from generator.models.loading import LoadedModel
     from training.bootstrap import Estimate
-    from training.recipe import Sampling
+    from training.sampling import Sampling
     from training.telling import Story
 
 _PLOTTED = {

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from generator.models.loading import LoadedModel
-    from training.recipe import Sampling
+    from training.sampling import Sampling
 
 ARTICLE_PROMPTS = (
     "After years",

@@ -25,7 +25,8 @@ from training.likelihood import likelihood, token_losses
 from training.optimization import halvings
 from training.publishing import publish
 from training.reading import InputError
-from training.recipe import Fault, Recipe, Sampling, load_recipe
+from training.recipe import Fault, Recipe, load_recipe
+from training.sampling import Sampling
 from training.telling import tell
 from training.tokenizers import UNKNOWN, UnknownWordError, train_words
 

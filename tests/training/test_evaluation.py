@@ -123,3 +123,28 @@ def test_what_cannot_be_measured_is_one_clear_error(
 ) -> None:
     assert main(["evaluate", "--model", model, "--corpus", corpus]) == 2
     assert says in capsys.readouterr().err
+
+
+def test_stories_can_be_told_with_other_sampling_settings(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["--model", str(folder), "--corpus", str(STORIES)]
+    found = evaluated(capsys, *asked, "--set", "max_new_tokens=1", "--set", "temperature=0.5")
+    assert found["words"] is not None
+    assert found["words"] <= 8
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ("temperature", "write it as name=value"),
+        ("temperature=0", "--set temperature: Input should be greater than 0"),
+        ("heat=1", "--set heat: Extra inputs are not permitted"),
+    ],
+)
+def test_a_wrong_sampling_setting_is_one_clear_error(
+    setting: str, says: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["--model", str(folder), "--corpus", str(STORIES)]
+    assert main(["evaluate", *asked, "--set", setting]) == 2
+    assert says in capsys.readouterr().err
