@@ -55,12 +55,11 @@ class MixedRows(Stream):
         super().__init__(rows, 0, seed, position)
         self._batch_rows = batch_rows
         self._padding = padding
-        self._length = max((len(row) - 1 for row in rows), default=0)
 
     @property
     def tokens(self) -> int:
         """Targets of an epoch, padding among them where it counts."""
-        return super().tokens if self._padding is None else len(self._rows) * self._length
+        return super().tokens if self._padding is None else len(self._rows) * self._longest
 
     def _epoch(self, epoch: int) -> Sequence[Sequence[int]]:
         order = np.random.default_rng((self._seed, epoch)).permutation(len(self._rows)).tolist()
@@ -71,7 +70,7 @@ class MixedRows(Stream):
         batch = super()._collate(indices)
         if self._padding is None:
             return batch
-        missing = (0, self._length - batch.inputs.shape[1])
+        missing = (0, self._longest - batch.inputs.shape[1])
         inputs = torch.nn.functional.pad(batch.inputs, missing)
         targets = torch.nn.functional.pad(batch.targets, missing, value=IGNORED)
         empty = targets == IGNORED

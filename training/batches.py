@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 IGNORED = -100
 """A target that is padding: left out of every loss."""
 
+_STEP = 8
+"""Batches are as wide as a multiple of it: a few dozen shapes in all, for which a library compiles
+its kernels once, instead of hundreds, for which it does so again and again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -48,9 +52,9 @@ def encode(
     return [np.asarray([*row, end][: context + 1], dtype=np.int32) for row in rows]
 
 
-def collate(rows: Sequence[np.ndarray]) -> Batch:
-    """One batch of rows."""
-    length = max(len(row) for row in rows) - 1
+def collate(rows: Sequence[np.ndarray], width: int = 0) -> Batch:
+    """One batch of rows, padded to the longest, or to `width` where that is more."""
+    length = max(width, max(len(row) for row in rows) - 1)
     inputs = torch.zeros(len(rows), length, dtype=torch.long)
     targets = torch.full((len(rows), length), IGNORED, dtype=torch.long)
     for index, row in enumerate(rows):
@@ -97,6 +101,7 @@ class Stream:
         self._rows = rows
         self._batch_tokens = batch_tokens
         self._seed = seed
+        self._longest = max((len(row) - 1 for row in rows), default=0)
         self.position = position or Position()
 
     @property
@@ -116,13 +121,18 @@ class Stream:
             self.position.batch = 0
 
     def _collate(self, indices: Sequence[int]) -> Batch:
-        return collate([self._rows[index] for index in indices])
+        rows = [self._rows[index] for index in indices]
+        return collate(rows, self._width(max(len(row) - 1 for row in rows)))
+
+    def _width(self, length: int) -> int:
+        """Of a batch whose longest row has so many targets; never more than the longest of all."""
+        return min(-(-length // _STEP) * _STEP, self._longest)
 
     def _epoch(self, epoch: int) -> Sequence[Sequence[int]]:
         """Shuffled before the stable sort by length, so that texts meet other neighbours."""
         dice = np.random.default_rng((self._seed, epoch))
         order = dice.permutation(len(self._rows))
-        lengths = np.array([len(self._rows[index]) for index in order])
-        batches = bucketed(np.maximum(lengths, 1).tolist(), self._batch_tokens)
+        widths = [self._width(max(1, len(self._rows[index]) - 1)) for index in order]
+        batches = bucketed(widths, self._batch_tokens)
         dice.shuffle(batches)
         return [[int(order[index]) for index in batch] for batch in batches]

@@ -47,6 +47,21 @@ def test_a_text_longer_than_the_budget_is_a_batch_of_its_own() -> None:
     assert bucketed([5, 900, 5], 100) == [[0, 2], [1]]
 
 
+def test_batches_have_few_shapes_and_none_is_wider_than_the_longest_text() -> None:
+    rows = [np.arange(2 + length) for length in range(1, 100)] * 20
+    stream = Stream(rows, 512, seed=1)
+    shapes = set()
+    for batch in stream:
+        if stream.position.epoch == 1:
+            break
+        shapes.add(tuple(batch.inputs.shape))
+        assert batch.inputs.numel() <= 512
+        assert batch.tokens == (batch.targets != IGNORED).sum()
+    widths = {width for _, width in shapes}
+    assert widths == {*range(8, 104, 8), 100}
+    assert len(shapes) <= 2.5 * len(widths)
+
+
 def texts_of(batch_inputs: torch.Tensor) -> list[int]:
     return [int(first) // 100 for first in batch_inputs[:, 0]]
 
