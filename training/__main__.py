@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from training.cleaning import RULES
 from training.corpus import Split, clean, table, write_corpus
-from training.reading import InputError
+from training.errors import InputError
 from training.recipe import load_recipe
 
 if TYPE_CHECKING:
@@ -35,7 +35,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     except OSError as error:  # a full disk, a folder that is none or not ours to write
-        print(f"{error.filename or 'Input or output'}: {error.strerror or error}", file=sys.stderr)
+        # Of two names the second is what was to be written.
+        name = error.filename2 or error.filename or "Input or output"
+        print(f"{name}: {error.strerror or error}", file=sys.stderr)
         return 2
     return status
 
@@ -118,7 +120,9 @@ def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         help="made by `clean`, to measure on a split of it; or any synopsis file, as a whole",
     )
     parser.add_argument("--split", choices=["validation", "test"], default="test")
-    parser.add_argument("--stories", type=int, default=64, help="to tell and look at (%(default)s)")
+    parser.add_argument(
+        "--stories", type=_number, default=64, help="to tell and look at (%(default)s)"
+    )
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", dest="settings",
         help="tell with another sampling setting than the folder's, such as temperature=0.9",
@@ -157,7 +161,9 @@ def _add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("models", nargs="+", metavar="MODEL", help="folders, or names of the hub")
     parser.add_argument("--corpus", type=Path, required=True, help="as for `evaluate`")
     parser.add_argument("--split", choices=["validation", "test"], default="test")
-    parser.add_argument("--stories", type=int, default=64, help="to tell and look at (%(default)s)")
+    parser.add_argument(
+        "--stories", type=_number, default=64, help="to tell and look at (%(default)s)"
+    )
     parser.add_argument("--out", type=Path, required=True, help="the report's folder")
     parser.set_defaults(run=_compare)
 
@@ -167,6 +173,9 @@ def _compare(options: argparse.Namespace) -> int:
     from training.report import measure, write_report  # noqa: PLC0415
 
     held_out, training = read_texts(options.corpus, Split(options.split))
+    folders = [Path(name).name for name in options.models]
+    if len(set(folders)) < len(folders):
+        raise InputError("compare names models by their folders: give each folder another name.")
     contestants = []
     for name in options.models:
         model, sampling = _load(name)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from training.batches import IGNORED, Batch, Position, Stream
-from training.reading import InputError
+from training.errors import InputError
 from training.recipe import Fault
 
 if TYPE_CHECKING:

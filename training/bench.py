@@ -32,8 +32,8 @@ from training.batches import encode
 from training.building import build_model, build_tokenizer
 from training.contestants import CONTESTANTS, Epoch, Work
 from training.corpus import Split, read_corpus
+from training.errors import InputError
 from training.hardware import best_device
-from training.reading import InputError
 from training.recipe import GPT2
 
 if TYPE_CHECKING:

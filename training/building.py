@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, assert_never
 
 import torch
+from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -14,16 +15,19 @@ from transformers import (
 )
 
 from generator.models.lstm import LSTMConfig, LSTMForCausalLM
-from training.reading import InputError
+from training.errors import InputError
 from training.recipe import GPT2, LSTM, Fault, Pretrained
 from training.tokenizers import begin_texts, train_bpe, train_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
     from training.recipe import Recipe
+
+
+_TOLD = ("gpt2", LSTMConfig.model_type)
 
 
 def build_tokenizer(recipe: Recipe, texts: Iterable[str]) -> PreTrainedTokenizerFast:
@@ -50,8 +54,14 @@ def build_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> PreTraine
     """
     shape = recipe.model
     if isinstance(shape, Pretrained):
+        config = _load(AutoConfig, shape.name)
+        if config.model_type not in _TOLD:
+            raise InputError(
+                f"model.name: {shape.name} is a {config.model_type}; the generator tells from "
+                "GPT-2 and our LSTM only."
+            )
         model: PreTrainedModel = _load(
-            AutoModelForCausalLM, shape.name, dtype=torch.float32, **_dropouts(shape)
+            AutoModelForCausalLM, shape.name, dtype=torch.float32, **_dropouts(shape, config)
         )
         reach = model.config.max_position_embeddings
         if shape.context > reach:
@@ -95,11 +105,10 @@ def build_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> PreTraine
     assert_never(shape)
 
 
-def _dropouts(shape: Pretrained) -> dict[str, float]:
+def _dropouts(shape: Pretrained, config: PreTrainedConfig) -> dict[str, float]:
     """Those of the recipe, under the names that the model's kind has for them."""
     if shape.dropout is None:
         return {}
-    config = _load(AutoConfig, shape.name)
     names: tuple[str, ...] = ("resid_pdrop", "embd_pdrop")
     if isinstance(config, LSTMConfig):
         names = ("input_dropout", "layer_dropout", "output_dropout")
@@ -109,7 +118,7 @@ def _dropouts(shape: Pretrained) -> dict[str, float]:
 def _load(kind: Any, name: str, **options: Any) -> Any:
     try:
         return kind.from_pretrained(name, **options)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise InputError(
             f"model.name: {name} is no model folder and cannot be had from the hub."
         ) from error

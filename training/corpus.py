@@ -15,8 +15,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from training.cleaning import Drop, fingerprint
+from training.errors import InputError
 from training.franchise import Families, franchise_name, shingles
-from training.reading import BadRow, InputError, read_rows
+from training.reading import BadRow, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -178,9 +179,20 @@ class _HeldOut:
 def write_corpus(texts: Sequence[Text], path: Path) -> None:
     """One JSON object a line: text, title, domain, split."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8") as file:
+    beside = path.with_name(path.name + ".new")
+    with beside.open("w", encoding="utf-8") as file:
         for text in texts:
             file.write(json.dumps(asdict(text), ensure_ascii=False) + "\n")
+    beside.replace(path)
+
+
+def is_corpus(path: Path) -> bool:
+    """Whether a file's first line is one that `write_corpus` writes; the rest may be damaged."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            return "split" in json.loads(file.readline())
+    except (OSError, ValueError, TypeError):
+        return False
 
 
 def read_corpus(path: Path) -> list[Text]:

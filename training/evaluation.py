@@ -11,9 +11,9 @@ import numpy as np
 from training import bootstrap, diversity
 from training.bootstrap import Estimate
 from training.cleaning import default
-from training.corpus import Split, clean, read_corpus
+from training.corpus import Split, clean, is_corpus, read_corpus
+from training.errors import InputError
 from training.likelihood import learn_spelling, likelihood
-from training.reading import InputError
 from training.telling import tell
 from training.tokenizers import check_words
 
@@ -89,7 +89,7 @@ def evaluate(
     check_words(held_out, model.tokenizer)
     spelling = learn_spelling(training, model.tokenizer)
     cost = likelihood(model.model, model.tokenizer, held_out, spelling=spelling)
-    nats_per_word = bootstrap.ratio(cost.nats, [len(text.split()) for text in held_out])
+    nats_per_word = bootstrap.ratio(cost.nats, [len(text.split()) for text in cost.read])
     ranked = prompt_ranking(model, held_out, seed)
     told = _stories(model, held_out, sampling, stories, seed)
     words = [diversity.words_of(story.text) for story in told]
@@ -124,10 +124,9 @@ def read_texts(path: Path, split: Split) -> tuple[list[str], list[str]]:
     Raises:
         InputError: the file cannot be used, or the split is empty.
     """
-    try:
-        texts = read_corpus(path)
-    except InputError:
+    if not is_corpus(path):
         return [text.text for text in clean([path], default).texts], []
+    texts = read_corpus(path)
     held_out = [text.text for text in texts if text.split is split]
     if not held_out:
         raise InputError(f"{path} holds no texts for {split}.")

@@ -22,6 +22,9 @@ _RARE = 6
 _NAMES_SHARED = 3
 """So many names in common make one franchise."""
 
+_SHORT = 5
+"""Letters of a word that many names begin with."""
+
 _EDITION = re.compile(
     r"\b(the )?(movies?|films?|gekijou ?ban|ovas?|onas?|specials?|tv|season|series|part|cour|arc|"
     r"hen|recap|final|zoku|shin|kai|dash|pilot|picture drama|episodes?|vol(ume)?|"
@@ -50,12 +53,23 @@ def _capitalised(text: str) -> set[str]:
     return set(re.findall(r"(?<![.!?\"'] )(?<!^)\b[A-Z][a-z]{2,}", text))
 
 
+def _starts(name: str) -> list[str]:
+    """Shorter names that would make one franchise with it, as "dragon ball" of "dragon ball z".
+
+    A short word alone marks none.
+    """
+    words = name.split()
+    starts = (" ".join(words[:length]) for length in range(1, len(words)))
+    return [start for start in starts if len(start) > _SHORT]
+
+
 class Families:
     """Franchises of the texts of one file, found once and then asked about other files' texts."""
 
     def __init__(self, titles: Sequence[str], texts: Sequence[str]) -> None:
         self._parent = list(range(len(texts)))
         self._by_name: dict[str, int] = {}
+        self._by_start: dict[str, list[int]] = defaultdict(list)
         self._by_shingle: dict[int, int] = {}
         self._by_rare: dict[str, list[int]] = defaultdict(list)
         found = [_capitalised(text) for text in texts]
@@ -64,14 +78,15 @@ class Families:
             for relative in self._related(title, text, found[index]):
                 self._join(index, relative)
             name = franchise_name(title)
-            if name:
-                self._by_name.setdefault(name, index)
+            if name and name not in self._by_name:
+                self._by_name[name] = index
+                for start in _starts(name):
+                    self._by_start[start].append(index)
             for shingle in shingles(text):
                 self._by_shingle.setdefault(shingle, index)
             for rare in found[index]:
-                if 1 < spread[rare] <= _RARE:
+                if spread[rare] <= _RARE:
                     self._by_rare[rare].append(index)
-        self._join_prefixes()
 
     def of(self, index: int) -> int:
         """The franchise of a text, as the index of its first text."""
@@ -87,8 +102,9 @@ class Families:
     def _related(self, title: str, text: str, names: Iterable[str]) -> set[int]:
         relatives = {self._by_shingle[run] for run in shingles(text) if run in self._by_shingle}
         name = franchise_name(title)
-        if name in self._by_name:
-            relatives.add(self._by_name[name])
+        earlier = [name, *_starts(name)]
+        relatives.update(self._by_name[start] for start in earlier if start in self._by_name)
+        relatives.update(self._by_start.get(name, ()))
         shared = Counter(index for rare in names for index in self._by_rare.get(rare, ()))
         relatives.update(index for index, count in shared.items() if count >= _NAMES_SHARED)
         return relatives
@@ -96,12 +112,3 @@ class Families:
     def _join(self, one: int, other: int) -> None:
         first, second = sorted((self.of(one), self.of(other)))
         self._parent[second] = first
-
-    def _join_prefixes(self) -> None:
-        """As "dragon ball z" joins "dragon ball"; a short word alone marks no franchise."""
-        for name, index in self._by_name.items():
-            words = name.split()
-            for length in range(1, len(words)):
-                start = " ".join(words[:length])
-                if start in self._by_name and len(start) > 5:  # noqa: PLR2004
-                    self._join(index, self._by_name[start])

@@ -26,8 +26,13 @@ class Likelihood:
 
     nats: list[float]
     """Sum over the text's own tokens; the end-of-text token is not text and not counted."""
-    bytes: list[int]
-    """UTF-8 length."""
+    read: list[str]
+    """The text, up to the model's context."""
+
+    @property
+    def bytes(self) -> list[int]:
+        """UTF-8 length of what was read."""
+        return [len(text.encode()) for text in self.read]
 
     @property
     def bits_per_byte(self) -> float:
@@ -85,11 +90,11 @@ def likelihood(
     if spelling is not None:
         for index, words in enumerate(unknown_words(texts, tokenizer, context)):
             nats[index] += sum(map(spelling.nats, words))
-    lengths = [
-        len(text.encode()) if len(row) <= context else _read_bytes(row.tolist(), tokenizer)
+    within = [
+        text if len(row) <= context else _within(text, tokenizer, context)
         for text, row in zip(texts, rows, strict=True)
     ]
-    return Likelihood(nats, lengths)
+    return Likelihood(nats, within)
 
 
 def unknown_words(
@@ -97,7 +102,7 @@ def unknown_words(
 ) -> list[list[str]]:
     """The words of each text that the tokenizer does not know, lower-cased as it reads them."""
     unknown = tokenizer.unk_token_id
-    if unknown is None:
+    if unknown is None or not texts:
         return [[] for _ in texts]
     read = tokenizer(list(texts), return_offsets_mapping=True)
     return [
@@ -118,6 +123,7 @@ def learn_spelling(texts: Sequence[str], tokenizer: PreTrainedTokenizerFast) -> 
     return Spelling(word for words in unknown for word in words)
 
 
-def _read_bytes(row: list[int], tokenizer: PreTrainedTokenizerFast) -> int:
-    """Length of what fitted into the context."""
-    return len(str(tokenizer.decode(row, skip_special_tokens=True)).encode())
+def _within(text: str, tokenizer: PreTrainedTokenizerFast, context: int) -> str:
+    """As much of a text as fits into the context."""
+    offsets = tokenizer(text, return_offsets_mapping=True).offset_mapping
+    return text if len(offsets) <= context else text[: offsets[context][1]]

@@ -17,12 +17,12 @@ from training.article import open_stream
 from training.batches import Batch, Position, Stream
 from training.checkpoint import Checkpoint, Measurement
 from training.dropout import quicken_dropout
+from training.errors import InputError
 from training.hardware import has_bf16
 from training.interruption import Interrupted, Wish
 from training.likelihood import likelihood, token_losses
 from training.optimization import halvings, optimizers, rate
 from training.progress import ProgressBar
-from training.reading import InputError
 from training.recipe import Fault
 from training.team import Team
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from training.reading import InputError
+from training.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -47,15 +47,17 @@ def optimizers(model: nn.Module, training: Training) -> list[Optimizer]:
         )
     else:
         groups.append({"params": [*matrices, *tables]})
-    found.append(
-        AdamW(
-            [group for group in groups if group["params"]],
-            lr=training.learning_rate,
-            betas=training.betas,
-            weight_decay=training.weight_decay,
-            fused=True,
+    groups = [group for group in groups if group["params"]]
+    if groups:  # of LoRA, Muon may have all
+        found.append(
+            AdamW(
+                groups,
+                lr=training.learning_rate,
+                betas=training.betas,
+                weight_decay=training.weight_decay,
+                fused=True,
+            )
         )
-    )
     for optimizer in found:
         for group in optimizer.param_groups:
             group["peak"] = group["lr"]

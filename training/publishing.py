@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import json
+import shutil
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
@@ -10,11 +13,12 @@ from matplotlib.figure import Figure
 from transformers import GenerationConfig
 
 from training.corpus import Split
-from training.recipe import LSTM, Fault, Pretrained
+from training.markdown import table, told
+from training.recipe import Fault, Pretrained
 from training.telling import ARTICLE_PROMPTS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -33,7 +37,6 @@ def publish(
     folder: Path,
 ) -> None:
     """Writes config, weights in half precision, tokenizer and sampling settings."""
-    folder.mkdir(parents=True, exist_ok=True)
     half = copy.deepcopy(model).half()
     half.generation_config = GenerationConfig(
         do_sample=True,
@@ -45,6 +48,24 @@ def publish(
     half.save_pretrained(folder)
     tokenizer.model_max_length = model.config.max_position_embeddings
     tokenizer.save_pretrained(folder)
+
+
+@contextmanager
+def staged(folder: Path) -> Iterator[Path]:
+    """A folder of the same name elsewhere, whose files go into `folder` when all are written.
+
+    So a model that is there already stays whole until then, whenever the process dies.
+    """
+    beside = folder.parent / ".unfinished" / folder.name
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    yield beside
+    folder.mkdir(exist_ok=True)
+    for file in beside.iterdir():
+        file.replace(folder / file.name)
+    beside.rmdir()
+    with suppress(OSError):  # another training's may be there
+        beside.parent.rmdir()
 
 
 def plot_losses(measurements: Sequence[Measurement], path: Path) -> None:
@@ -85,7 +106,8 @@ def write_card(
     plot_losses(measurements, folder / "training.png")
     parameters = (folder / "model.safetensors").stat().st_size / 2e6
     last = measurements[-1]
-    kind = "LSTM" if isinstance(recipe.model, LSTM) else "GPT-2"
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    kind = "GPT-2" if config["model_type"] == "gpt2" else "LSTM"
     card = f"""---
 license: other
 license_name: research-only
@@ -97,7 +119,7 @@ tags: [kataribe, {kind.lower()}, synopsis]
 
 {_article(kind)} {kind} of {parameters:.1f} million weights that writes short synopses in the manner
 of anime, trained from {_origin(recipe)} by `python -m training train --recipe {recipe.name}`.
-Kataribe's generator tells from it, or transformers ({_loading(recipe)}).
+Kataribe's generator tells from it, or transformers ({_loading(kind)}).
 
 ## How good it is
 {_results(bits_per_byte)}
@@ -137,8 +159,8 @@ def _article(kind: str) -> str:
     return "An" if kind == "LSTM" else "A"
 
 
-def _loading(recipe: Recipe) -> str:
-    if isinstance(recipe.model, LSTM):
+def _loading(kind: str) -> str:
+    if kind == "LSTM":
         return "`AutoModelForCausalLM`, once `generator.models.lstm` is imported"
     return "`AutoModelForCausalLM`"
 
@@ -161,14 +183,9 @@ def _beginnings(told: int) -> str:
     return f"The {told} of the article's eight beginnings whose words it knows"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
 def _results(bits_per_byte: dict[Split, float]) -> str:
     rows = [[str(split), f"{bits:.3f}"] for split, bits in bits_per_byte.items()]
-    return _table(["split", "bits per byte"], rows)
+    return table(["split", "bits per byte"], rows)
 
 
 def _data(texts: Sequence[Text]) -> str:
@@ -178,7 +195,7 @@ def _data(texts: Sequence[Text]) -> str:
         counts = [sum(text.split is split for text in of_domain) for split in Split]
         words = sum(len(text.text.split()) for text in of_domain)
         rows.append([domain, *(f"{count:,}" for count in counts), f"{words:,}"])
-    return _table(["file", *Split, "words"], rows)
+    return table(["file", *Split, "words"], rows)
 
 
 def _recipe(recipe: Recipe) -> str:
@@ -188,12 +205,8 @@ def _recipe(recipe: Recipe) -> str:
         for section, values in sections.items()
         for name, value in values.items()
     ]
-    return _table(["setting", "value"], rows)
+    return table(["setting", "value"], rows)
 
 
 def _stories(stories: Sequence[Story]) -> str:
-    told = []
-    for seed, story in enumerate(stories, 1):
-        end = "" if story.ended else " [cut at the limit]"
-        told.append(f"{seed}. {' '.join(story.text.split())}{end}\n")
-    return "".join(told)
+    return "".join(f"{seed}. {told(story)}\n" for seed, story in enumerate(stories, 1))

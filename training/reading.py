@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from pyarrow import parquet
 
+from training.errors import InputError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
@@ -19,10 +21,6 @@ TITLE_COLUMNS = ("title", "name")
 GENRE_COLUMNS = ("genres", "genders", "genre")
 
 csv.field_size_limit(2**24)  # a stray quote swallows lines up to here, then it is one bad row
-
-
-class InputError(Exception):
-    """What was given cannot be used; the message tells the person what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +145,9 @@ def _read_csv(path: Path, column: str | None) -> Iterator[Row | BadRow]:
 
 
 def _read_json_lines(path: Path, column: str | None) -> Iterator[Row | BadRow]:
-    columns: _Columns | None = None
+    """Columns are found anew where a line has other keys than any before."""
+    known: dict[tuple[str, ...], _Columns] = {}
+    lacking: InputError | None = None
     with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
@@ -160,9 +160,17 @@ def _read_json_lines(path: Path, column: str | None) -> Iterator[Row | BadRow]:
             if not isinstance(record, dict):
                 yield BadRow(number, "is not a JSON object")
                 continue
-            if columns is None:
-                columns = _Columns.find(list(record), path, column)
+            keys = tuple(record)
+            try:
+                columns = known.get(keys) or _Columns.find(keys, path, column)
+            except InputError as error:
+                lacking = lacking or error
+                yield BadRow(number, "has no text")
+                continue
+            known[keys] = columns
             yield columns.row(number, record)
+    if lacking and not known:
+        raise lacking
 
 
 def _read_parquet(path: Path, column: str | None) -> Iterator[Row | BadRow]:

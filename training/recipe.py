@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from training.reading import InputError
+from training.errors import InputError
 from training.sampling import Sampling
 
 FOLDER = Path(__file__).parent / "recipes"
@@ -36,6 +36,12 @@ class GPT2(_Section):
     context: Positive
     """Tokens of prompt and story together; longer texts are cut in training."""
     dropout: Rate = 0.0
+
+    @model_validator(mode="after")
+    def _heads_are_equally_wide(self) -> Self:
+        if self.embedding_size % self.num_heads:
+            raise ValueError("embedding_size must be a multiple of num_heads")
+        return self
 
 
 class LSTM(_Section):

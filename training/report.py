@@ -10,6 +10,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from training.evaluation import Evaluation, evaluate
+from training.markdown import table, told
 from training.telling import ARTICLE_PROMPTS, tell
 
 if TYPE_CHECKING:
@@ -96,8 +97,7 @@ def _figures_table(contestants: Sequence[Contestant]) -> str:
         [f"`{field.name}`", *(_shown(one, field.name) for one in contestants)]
         for field in fields(Evaluation)
     ]
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return table(head, rows)
 
 
 def _shown(contestant: Contestant, name: str) -> str:
@@ -136,7 +136,5 @@ def _told(contestants: Sequence[Contestant]) -> list[str]:
     for index, prompt in enumerate(ARTICLE_PROMPTS):
         lines += [f"### {prompt}", ""]
         for one in contestants:
-            story = one.stories[index]
-            end = "" if story.ended else " [cut at the limit]"
-            lines += [f"**{one.name}**: {' '.join(story.text.split())}{end}", ""]
+            lines += [f"**{one.name}**: {told(one.stories[index])}", ""]
     return lines

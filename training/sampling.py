@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from generator.requests import Sampling as Settings
-from training.reading import InputError
+from training.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

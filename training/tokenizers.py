@@ -21,7 +21,7 @@ from tokenizers import (
 )
 from transformers import PreTrainedTokenizerFast
 
-from training.reading import InputError
+from training.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

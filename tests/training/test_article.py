@@ -20,11 +20,11 @@ from training.__main__ import main
 from training.article import MixedRows, Windows
 from training.batches import collate, encode
 from training.building import build_model
+from training.errors import InputError
 from training.interruption import Interrupted
 from training.likelihood import likelihood, token_losses
 from training.optimization import halvings
 from training.publishing import publish
-from training.reading import InputError
 from training.recipe import Fault, Recipe, load_recipe
 from training.sampling import Sampling
 from training.telling import tell

@@ -11,8 +11,8 @@ import pytest
 from training.__main__ import main
 from training.cleaning import RULES, Drop
 from training.corpus import Split, clean, read_corpus, table
+from training.errors import InputError
 from training.franchise import franchise_name
-from training.reading import InputError
 
 STORIES = Path(__file__).parent.parent / "data" / "stories.csv"
 DEFAULT = RULES["default"]
@@ -60,6 +60,7 @@ def test_wider_files_change_nothing_in_the_targets_splits_and_leak_nothing(tmp_p
             ("Something else", stranger),
             (f"{held_out[0].title} 5th Season", stranger.replace("green", "black") + " Why?"),
             ("The same under another name", "Now retold by us: " + held_out[-1].text),
+            (f"{franchise_name(held_out[1].title)} zero", "Another tale: " + stranger),
         ],
     )
     cleaned = clean([STORIES, wider], DEFAULT)
@@ -69,7 +70,25 @@ def test_wider_files_change_nothing_in_the_targets_splits_and_leak_nothing(tmp_p
         ("Something else", "wider", Split.TRAIN)
     ]
     dropped = cleaned.files[1].dropped
-    assert dropped[Drop.LEAK] + dropped[Drop.NEAR_DUPLICATE] == 2
+    assert dropped[Drop.LEAK] + dropped[Drop.NEAR_DUPLICATE] == 3
+
+
+def test_people_of_one_held_out_work_are_recognised(tmp_path: Path) -> None:
+    """Though no second work of the target names them."""
+    alone = clean([STORIES], DEFAULT).texts
+    held_out = next(text for text in alone if text.split is Split.TEST)
+    people = "At night Qwertilda meets Zumbrano, and both fear Old Xanthippo."
+    rows = [
+        (title, f"{text} {people}" if title == held_out.title else text)
+        for title, text in rows_of(STORIES)
+    ]
+    target = write(tmp_path / "stories.csv", rows)
+    told = (
+        "Long before, a boy called Zumbrano stole the boat of Xanthippo and hid with Qwertilda in "
+        "the marsh, where the two of them learned to talk with the herons and never came home."
+    )
+    wider = write(tmp_path / "wider.csv", [("An unlike name", told)])
+    assert clean([target, wider], DEFAULT).files[1].dropped[Drop.LEAK] == 1
 
 
 def test_duplicates_are_dropped_unless_asked_for(tmp_path: Path) -> None:

@@ -125,6 +125,16 @@ def test_what_cannot_be_measured_is_one_clear_error(
     assert says in capsys.readouterr().err
 
 
+def test_a_damaged_corpus_is_not_measured_as_a_whole(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus = tmp_path / "corpus.jsonl"
+    assert main(["clean", str(STORIES), "--out", str(corpus)]) == 0
+    corpus.write_bytes(corpus.read_bytes()[:-20])
+    assert main(["evaluate", "--model", str(folder), "--corpus", str(corpus)]) == 2
+    assert "is not a cleaned corpus" in capsys.readouterr().err
+
+
 def test_stories_can_be_told_with_other_sampling_settings(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

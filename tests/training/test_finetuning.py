@@ -10,6 +10,7 @@ from typing import Any, Literal
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch.optim import Muon
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from generator.models.loading import load_model
@@ -17,8 +18,11 @@ from tests.training.small import STORIES, TEXTS, TOKENIZER, TRAIN, loop, recipe
 from training.__main__ import main
 from training.batches import collate, encode
 from training.building import build_model
+from training.errors import InputError
 from training.likelihood import likelihood, token_losses
-from training.recipe import load_recipe
+from training.lora import add_lora
+from training.optimization import optimizers
+from training.recipe import Pretrained, load_recipe
 
 MATRICES = ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")
 
@@ -127,6 +131,32 @@ def test_a_starter_has_another_sitting(kind: Literal["gpt2", "lstm"], tmp_path: 
         likelihood(load_model(folder).model, TOKENIZER, TEXTS[:20]) for folder in (first, second)
     )
     assert after.bits_per_byte < before.bits_per_byte - 0.5
+    card = (second / "README.md").read_text(encoding="utf-8")
+    assert ("An LSTM of" in card) == ("`generator.models.lstm` is imported" in card)
+    assert ("An LSTM of" if kind == "lstm" else "A GPT-2 of") in card
+
+
+def test_another_kind_of_model_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "gpt_neox"}')
+    TOKENIZER.save_pretrained(tmp_path)
+    with pytest.raises(InputError, match="is a gpt_neox; the generator tells from GPT-2"):
+        build_model(load_recipe("finetune-gpt2", [f"model.name='{tmp_path}'"]), TOKENIZER)
+
+
+def test_a_damaged_model_is_one_clear_error(pretrained: Path) -> None:
+    weights = pretrained / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(InputError, match="is no model folder"):
+        build_model(load_recipe("finetune-gpt2", base(pretrained)), TOKENIZER)
+
+
+def test_lora_may_learn_by_muon(pretrained: Path) -> None:
+    settings = [*base(pretrained), "model.lora_rank=4", "training.optimizer='muon'"]
+    chosen = load_recipe("finetune-gpt2", settings)
+    model = build_model(chosen, TOKENIZER)
+    assert isinstance(chosen.model, Pretrained)
+    add_lora(model, chosen.model)
+    assert [type(found) for found in optimizers(model, chosen.training)] == [Muon]
 
 
 def test_the_dropouts_of_an_lstm_can_be_others(tmp_path: Path) -> None:

@@ -97,6 +97,15 @@ def test_a_text_beyond_the_context_is_measured_up_to_there() -> None:
     assert told.bits_per_byte == pytest.approx(math.log2(400) * context / len(read), rel=0.05)
 
 
+def test_unknown_words_within_the_context_count_as_text() -> None:
+    tokenizer = train_words(["the fox sleeps"], 50, min_frequency=1)
+    model = Known(tokenizer, {"the": 0.5, "<unk>": 0.5})
+    model.config.max_position_embeddings = 3
+    told = likelihood(model, tokenizer, ["the walrus the walrus the fox"])
+    assert told.read == ["the walrus the"]
+    assert told.bytes == [len("the walrus the")]
+
+
 def test_a_word_model_pays_for_words_it_does_not_know() -> None:
     tokenizer = train_words(["the fox sleeps"], 50, min_frequency=1)
     assert unknown_words(["The walrus sleeps", "fox"], tokenizer, 100) == [["walrus"], []]

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from tests.training.small import TOKENIZER, TRAIN, VALIDATION, loop, recipe
+from training.errors import InputError
 from training.interruption import Interrupted
 from training.likelihood import likelihood
-from training.reading import InputError
 
 if TYPE_CHECKING:
     from pathlib import Path

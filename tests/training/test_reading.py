@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from training.reading import BadRow, InputError, Row, read_rows
+from training.errors import InputError
+from training.reading import BadRow, Row, read_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,6 +41,15 @@ def test_json_lines_are_read_alike(tmp_path: Path) -> None:
     path.write_text("\n\n".join(json.dumps(record) for record in RECORDS), encoding="utf-8")
     rows = list(read_rows(path))
     assert [row.text for row in rows if isinstance(row, Row)] == [row.text for row in ROWS]
+
+
+def test_a_key_may_be_missing_from_the_first_json_lines(tmp_path: Path) -> None:
+    path = tmp_path / "works.jsonl"
+    records = [{"id": 1}, {"text": "A tale."}, {"title": "Fox", "text": "Another.", "genre": "x"}]
+    path.write_text("\n".join(map(json.dumps, records)))
+    assert list(read_rows(path)) == [
+        BadRow(1, "has no text"), Row(2, "", "", "A tale."), Row(3, "Fox", "x", "Another.")
+    ]  # fmt: skip
 
 
 def test_parquet_is_read_alike(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from training.reading import InputError
+from training.errors import InputError
 from training.recipe import FOLDER, GPT2, load_recipe
 
 if TYPE_CHECKING:

@@ -14,6 +14,8 @@ from training.telling import ARTICLE_PROMPTS
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pytest
+
 
 def test_the_report_shows_every_model_and_every_story(tmp_path: Path) -> None:
     kinds: tuple[Literal["gpt2"], Literal["lstm"]] = ("gpt2", "lstm")
@@ -33,6 +35,14 @@ def test_the_report_shows_every_model_and_every_story(tmp_path: Path) -> None:
         assert f"### {prompt}\n" in page
         assert page.count(f"**: {prompt}") == len(kinds)
     assert (out / "bits_per_byte.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_two_models_of_one_name_are_one_clear_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--corpus", str(STORIES), "--out", str(tmp_path / "report")]
+    assert main(["compare", "old/mine", "new/mine", *given]) == 2
+    assert "give each folder another name" in capsys.readouterr().err
 
 
 def test_a_missing_model_is_one_clear_error(tmp_path: Path) -> None:

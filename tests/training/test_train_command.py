@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 from generator.models.loading import load_model
 from tests.training.small import STORIES
 from training.__main__ import main
-from training.corpus import read_corpus
+from training.corpus import Split, read_corpus, write_corpus
 from training.telling import ARTICLE_PROMPTS
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def test_the_card_says_what_was_done_and_shows_every_story(tmp_path: Path, corpu
     card = (tmp_path / "small" / "README.md").read_text(encoding="utf-8")
     assert "| training.seed | 77 |" in card
     assert f"| stories | {sum(text.split == 'train' for text in read_corpus(corpus))} |" in card
+    assert "A GPT-2 of" in card
     for number, prompt in enumerate(ARTICLE_PROMPTS, 1):
         assert f"\n{number}. {prompt}" in card
 
@@ -136,7 +138,70 @@ def test_a_checkpoint_of_other_settings_is_not_gone_on_with(
     assert main(command("starter-gpt2", corpus, tmp_path)) == 0
     assert main(command("starter-gpt2", corpus, tmp_path, "sampling.temperature=0.5")) == 0
     assert main(command("starter-gpt2", corpus, tmp_path, "training.seed=1")) == 2
-    assert "holds the checkpoint of another recipe" in capsys.readouterr().err
+    assert "holds the checkpoint of another training" in capsys.readouterr().err
+
+
+def test_a_checkpoint_of_other_texts_is_not_gone_on_with(
+    tmp_path: Path, corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command("starter-gpt2", corpus, tmp_path)) == 0
+    fewer = tmp_path / "fewer.jsonl"
+    fewer.write_text("".join(corpus.read_text(encoding="utf-8").splitlines(keepends=True)[1:]))
+    assert main(command("starter-gpt2", fewer, tmp_path)) == 2
+    assert "by other settings, texts or code" in capsys.readouterr().err
+
+
+def test_tokens_learned_by_a_run_without_a_checkpoint_are_learned_anew(
+    tmp_path: Path, corpus: Path
+) -> None:
+    assert main(command("starter-gpt2", corpus, tmp_path, "tokens.vocab_size=300")) == 0
+    (tmp_path / "runs" / "small" / "checkpoint.pt").unlink()
+    assert main(command("starter-gpt2", corpus, tmp_path)) == 0
+    assert len(AutoTokenizer.from_pretrained(tmp_path / "small")) == 400
+
+
+def test_two_processes_do_not_train_in_one_folder(
+    tmp_path: Path, corpus: Path, training: subprocess.Popen[str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    assert training.stderr is not None
+    while "loss" not in training.stderr.read(1000):
+        pass
+    assert main(command("starter-gpt2", corpus, tmp_path, "training.epochs=100000")) == 2
+    assert "another process trains here" in capsys.readouterr().err
+
+
+def test_an_epoch_reads_every_training_text_once_and_no_other(tmp_path: Path, corpus: Path) -> None:
+    settings = ["training.epochs=1", "training.target_last=0"]
+    assert main(command("starter-gpt2", corpus, tmp_path, *settings)) == 0
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "small")
+    texts = [text.text for text in read_corpus(corpus) if text.split is Split.TRAIN]
+    with (tmp_path / "runs" / "small" / "log.csv").open(encoding="utf-8") as log:
+        read = int(list(csv.DictReader(log))[-1]["tokens"])
+    assert read == sum(len(tokenizer(text).input_ids) for text in texts)  # the end is read as well
+
+
+def test_a_folder_that_is_trained_again_keeps_what_is_not_the_models(
+    tmp_path: Path, corpus: Path
+) -> None:
+    (tmp_path / "small").mkdir()
+    (tmp_path / "small" / "notes.txt").write_text("mine")
+    assert main(command("starter-gpt2", corpus, tmp_path)) == 0
+    assert (tmp_path / "small" / "notes.txt").read_text() == "mine"
+    assert load_model(tmp_path / "small").name == "small"
+    assert {path.name for path in tmp_path.iterdir()} == {"small", "runs"}
+
+
+def test_a_corpus_without_target_texts_to_end_with_is_one_clear_error(
+    tmp_path: Path, corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = [
+        replace(text, domain="wider") if text.split is Split.TRAIN else text
+        for text in sorted(read_corpus(corpus), key=lambda text: text.split is Split.TRAIN)
+    ]
+    write_corpus(texts, tmp_path / "wider.jsonl")
+    assert main(command("starter-gpt2", tmp_path / "wider.jsonl", tmp_path)) == 2
+    assert "lacks target texts to end with" in capsys.readouterr().err
 
 
 def test_the_finished_command_again_only_writes_the_folder_again(
