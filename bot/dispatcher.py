@@ -110,10 +110,11 @@ class Dispatcher:
 
     async def _round(self) -> None:
         loop = asyncio.get_running_loop()
-        ours = self._tellings.keys() | self._showings.keys()
+        ours = self._busy()
         if loop.time() >= self._upkeep_due:
-            await self._queue.sweep()
+            # First, or the sweep would end what we still tell after this machine slept.
             held = await self._queue.renew(self._owner, ours) if ours else set()
+            await self._queue.sweep()
             self._upkeep_due = loop.time() + self._settings.queue.lease / 3
         else:
             held = await self._queue.held(self._owner) if ours else set()
@@ -123,14 +124,20 @@ class Dispatcher:
             if task := self._tellings.get(story_id) or self._showings.get(story_id):
                 task.cancel()
         if room := SHOWING - len(self._showings):
-            for story in await self._queue.unshown(self._owner, room):
+            for story in await self._queue.unshown(self._owner, room, busy=self._busy()):
                 self._start(self._showings, story, self._show)
         while len(self._tellings) < self._settings.queue.tellers:
-            following = await self._queue.claim(self._owner, resting=self._resting_at(loop.time()))
+            following = await self._queue.claim(
+                self._owner, resting=self._resting_at(loop.time()), busy=self._busy()
+            )
             if following is None:
                 break
             self._start(self._tellings, following, self._tell)
         self._moved.set()
+
+    def _busy(self) -> set[int]:
+        """Stories that must not be taken a second time, even when their lease has run out."""
+        return self._tellings.keys() | self._showings.keys()
 
     def _start(
         self,
@@ -139,9 +146,7 @@ class Dispatcher:
         work: Callable[[Story], Coroutine[None, None, None]],
     ) -> None:
         def ended(task: asyncio.Task[None]) -> None:
-            # One that was given back may have been taken again before this one ended.
-            if tasks.get(story.id) is task:
-                del tasks[story.id]
+            del tasks[story.id]
             self.wake()
             if not task.cancelled() and (error := task.exception()):
                 # Its lease is not renewed any more: it runs out, and the story is begun again.

@@ -153,12 +153,15 @@ class Queue:
         async with self._sessions() as session:
             return dict((await session.execute(line())).all())
 
-    async def claim(self, owner: str, *, resting: Collection[str] = ()) -> Story | None:
+    async def claim(
+        self, owner: str, *, resting: Collection[str] = (), busy: Collection[int] = ()
+    ) -> Story | None:
         """Take the next story to tell; None when there is none.
 
         Args:
             owner: Who holds the lease from now on.
             resting: Models whose server cannot tell now; their stories wait.
+            busy: Stories that the owner still works on, though their lease may have run out.
         """
         moment = now()
         places = line().subquery()
@@ -172,6 +175,7 @@ class Queue:
                 free(chosen, moment),
                 chosen.attempts < self._settings.attempts,
                 chosen.model.not_in(resting),
+                chosen.id.not_in(busy),
             )
             .order_by(places.c.place)
             .limit(1)
@@ -289,8 +293,8 @@ class Queue:
             .values(lease_owner=None, lease_until=now() + self._lease)
         )
 
-    async def unshown(self, owner: str, limit: int) -> list[Story]:
-        """Take stories that ended but whose end nobody shows, oldest first.
+    async def unshown(self, owner: str, limit: int, *, busy: Collection[int] = ()) -> list[Story]:
+        """Take stories that ended but whose end nobody shows, oldest first; `busy` as in `claim`.
 
         One that could not be shown within twice `expire_after` is left in peace.
         """
@@ -303,6 +307,7 @@ class Queue:
                 ended.state.not_in(LIVE),
                 free(ended, moment),
                 ended.asked_at > moment - 2 * self._expiry,
+                ended.id.not_in(busy),
             )
             .order_by(ended.id)
             .limit(limit)

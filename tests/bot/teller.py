@@ -47,6 +47,11 @@ class Teller:
             self.allowed = None if pieces is None else (self.allowed or 0) + pieces
             self._changed.notify_all()
 
+    async def wished(self, times: int) -> None:
+        """Wait until so many stories were asked for."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: len(self.asked) >= times)
+
     def go_away(self) -> None:
         """Break off every story, as when the machine is switched off."""
         self.away = True
@@ -68,7 +73,10 @@ class Teller:
         """POST /v1/completions, streamed."""
         if self.away:
             return web.json_response({"error": {"message": "away"}}, status=503)
-        self.asked.append(await request.json())
+        body = await request.json()
+        async with self._changed:
+            self.asked.append(body)
+            self._changed.notify_all()
         self._open.append(request)
         answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await answer.prepare(request)

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import OperationalError
 
 from bot.database.tables import State, Story
+from tests.bot.rows import lapse
 from tests.bot.teller import STORY, Teller
-from tests.bot.village import PATIENCE, WatchedQueue, village
+from tests.bot.village import LONG, PATIENCE, Village, WatchedQueue, village
 from tests.bot.wishes import wish
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     import pytest
 
     from bot.database import Database
+
+
+async def lease(place: Village, story_id: int) -> dt.datetime:
+    until = (await place.get(story_id)).lease_until
+    assert until is not None
+    return until
 
 
 async def test_a_wish_is_told_word_by_word_saved_and_shown(
@@ -108,28 +118,67 @@ async def test_what_was_told_but_not_shown_is_only_shown(database: Database, tel
 
 
 async def test_a_long_telling_keeps_its_lease(database: Database, tells: Teller) -> None:
-    class Patient(WatchedQueue):
-        renewals = 0
-        enough = asyncio.Event()
-
-        async def renew(self, owner: str, story_ids: Any) -> set[int]:
-            kept = await super().renew(owner, story_ids)
-            self.renewals += 1
-            if self.renewals == 4:
-                self.enough.set()
-            return kept
-
-    async with village(database, tells.url, Patient, queue={"lease": 1}) as place:
+    async with village(database, tells.url, queue={"lease": LONG}) as place:
         tells.hold(after=1)
-        place.start(place.another())
         story_id = await place.ask()
-        async with asyncio.timeout(PATIENCE):
-            await Patient.enough.wait()
+        await place.wall.until(lambda: place.wall.shown[story_id])
+        leases = [await lease(place, story_id)]
+        for _ in range(4):
+            await place.upkeep()
+            leases.append(await lease(place, story_id))
         await tells.release()
         await place.over(story_id)
         assert (await place.get(story_id)).attempts == 1
+    assert all(earlier < later for earlier, later in pairwise(leases))
     assert place.wall.endings() == [(story_id, State.TOLD)]
     assert len(tells.asked) == 1
+
+
+async def test_a_telling_outlives_a_sleep_of_the_machine(database: Database, tells: Teller) -> None:
+    async with village(database, tells.url, queue={"lease": LONG, "attempts": 1}) as place:
+        tells.hold(after=1)
+        story_id = await place.ask()
+        await place.wall.until(lambda: place.wall.shown[story_id])
+        await lapse(database, story_id)
+        await place.upkeep()
+        assert (await place.get(story_id)).state is State.TELLING
+        await tells.release()
+        await place.over(story_id)
+    assert place.wall.endings() == [(story_id, State.TOLD)]
+
+
+async def test_a_story_that_is_being_told_is_not_begun_again(
+    database: Database, tells: Teller
+) -> None:
+    async with village(database, tells.url, queue={"lease": LONG}) as place:
+        tells.hold(after=1)
+        story_id = await place.ask()
+        await place.wall.until(lambda: place.wall.shown[story_id])
+        await lapse(database, story_id)
+        other = await place.ask()  # so the dispatcher looks for more to tell, and renews nothing
+        async with asyncio.timeout(PATIENCE):
+            await tells.wished(2)
+        await tells.release()
+        await place.over(story_id, other)
+        assert (await place.get(story_id)).attempts == 1
+    assert sorted(place.wall.endings()) == [(story_id, State.TOLD), (other, State.TOLD)]
+    assert len(tells.asked) == 2
+
+
+async def test_an_ending_that_is_being_shown_is_not_shown_again(
+    database: Database, tells: Teller
+) -> None:
+    async with village(database, tells.url, queue={"lease": LONG}) as place:
+        tells.hold()
+        story_id = await place.ask()
+        place.wall.slow[story_id] = asyncio.Event()
+        await tells.release()
+        await place.wall.until(lambda: place.wall.finishing)
+        await lapse(database, story_id)
+        await place.over(await place.ask())
+        place.wall.slow[story_id].set()
+        await place.over(story_id)
+    assert place.wall.finishing.count(story_id) == 1
 
 
 async def test_two_bots_on_one_database_tell_each_story_once(

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import update
 
 from bot.database import open_database
 from bot.database.line import now
 from bot.database.stories import Stories
 from bot.database.tables import State, Story
 from bot.queue import Queue, QueueFullError, Scope
+from tests.bot.rows import change, lapse
 from tests.bot.wishes import queue_of, wish
 
 if TYPE_CHECKING:
@@ -23,16 +23,6 @@ if TYPE_CHECKING:
 @pytest.fixture
 def queue(database: Database) -> Queue:
     return queue_of(database)
-
-
-async def change(database: Database, story_id: int, **values: Any) -> None:
-    """Let time pass for one story, by what it leaves in the row."""
-    async with database.sessions.begin() as session:
-        await session.execute(update(Story).where(Story.id == story_id).values(**values))
-
-
-async def lapse(database: Database, story_id: int) -> None:
-    await change(database, story_id, lease_until=now() - dt.timedelta(seconds=1))
 
 
 async def get(database: Database, story_id: int) -> Story:
@@ -210,6 +200,21 @@ async def test_a_lapsed_lease_that_nobody_took_is_still_its_owners(
     assert await queue.told(story.id, "bot", "text", 1) is not None
 
 
+async def test_what_its_owner_still_works_on_is_not_taken_a_second_time(
+    database: Database, queue: Queue
+) -> None:
+    telling, told = [await queue.enqueue(wish()) for _ in range(2)]
+    await queue.claim("bot")
+    await queue.claim("bot")
+    await queue.told(told.id, "bot", "text", 1)
+    for story in (telling, told):
+        await lapse(database, story.id)
+    assert await queue.claim("bot", busy={telling.id}) is None
+    assert await queue.unshown("bot", 10, busy={told.id}) == []
+    assert await queue.claim("bot", busy={told.id}) is not None
+    assert [story.id for story in await queue.unshown("bot", 10, busy={telling.id})] == [told.id]
+
+
 async def test_leases_are_renewed_and_lost_ones_are_named(database: Database, queue: Queue) -> None:
     kept, lost = [await queue.enqueue(wish()) for _ in range(2)]
     await queue.claim("bot")
@@ -223,8 +228,10 @@ async def test_leases_are_renewed_and_lost_ones_are_named(database: Database, qu
 
 
 async def test_a_failed_attempt_rests_longer_each_time_and_fails_at_last(
-    database: Database,
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # So long that the seconds this test takes do not count.
+    monkeypatch.setattr("bot.queue.REST", 1000)
     queue = queue_of(database, attempts=3)
     await queue.enqueue(wish())
     rests = []
@@ -239,7 +246,7 @@ async def test_a_failed_attempt_rests_longer_each_time_and_fails_at_last(
         assert await queue.claim("bot") is None
         assert await queue.position(story.id) == 1
         await lapse(database, story.id)
-    assert rests == [pytest.approx(1, abs=0.5), pytest.approx(2, abs=0.5)]
+    assert rests == [pytest.approx(1000, abs=200), pytest.approx(2000, abs=200)]
     story = await queue.claim("bot")
     assert story is not None
     last = await queue.retry(story, "bot", "no answer")

@@ -9,8 +9,9 @@ from aiohttp import web
 
 from bot.database.tables import State
 from bot.stage import StageGoneError
+from tests.bot.rows import lapse
 from tests.bot.teller import STORY, Teller, answers, well
-from tests.bot.village import PATIENCE, village
+from tests.bot.village import LONG, PATIENCE, village
 from tests.bot.wishes import wish
 
 if TYPE_CHECKING:
@@ -78,14 +79,18 @@ async def test_what_discord_did_not_take_is_shown_again_later(
 async def test_a_fault_in_one_telling_stops_no_other(
     database: Database, tells: Teller, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with village(database, tells.url, queue={"lease": 1, "attempts": 1}) as place:
+    async with village(database, tells.url, queue={"lease": LONG, "attempts": 1}) as place:
         tells.hold()
         faulty = await place.ask()
         place.wall.torn[faulty] = ZeroDivisionError("a fault of ours")
         well = await place.ask()
         await tells.release()
         await place.over(well)
+        if task := place.dispatcher._tellings.get(faulty):
+            await asyncio.wait([task])
         # Its lease runs out, and it is not begun for ever.
+        await lapse(database, faulty)
+        await place.upkeep()
         await place.over(faulty)
     assert dict(place.wall.endings()) == {well: State.TOLD, faulty: State.FAILED}
     assert "a fault of ours" in caplog.text

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from bot.database.tables import State, Story
 
 PATIENCE = 20.0
+LONG = 3600.0
+"""Seconds of a lease that ends, and is renewed, only when a test says so."""
 
 
 @dataclass
@@ -35,6 +37,10 @@ class Wall:
     """Story id → what its next `finish` raises."""
     torn: dict[int, Exception] = field(default_factory=dict)
     """Story id → what every `show` raises."""
+    slow: dict[int, asyncio.Event] = field(default_factory=dict)
+    """Story id → what its `finish` waits for."""
+    finishing: list[int] = field(default_factory=list)
+    """Each `finish` that began."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def telling(self, story: Story) -> Sheet:
@@ -67,10 +73,14 @@ class Sheet:
         self.wall.changed.set()
 
     async def finish(self, story: Story) -> None:
+        self.wall.finishing.append(self.story_id)
         self.wall.changed.set()
+        if self.story_id in self.wall.slow:
+            await self.wall.slow[self.story_id].wait()
         if error := self.wall.broken.pop(self.story_id, None):
             raise error
         self.wall.ended.append(story)
+        self.wall.changed.set()
 
 
 class WatchedQueue(Queue):
@@ -79,6 +89,7 @@ class WatchedQueue(Queue):
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
         self._shown: set[int] = set()
+        self.sweeps = 0
         self._changed = asyncio.Condition()
 
     async def shown(self, story_id: int) -> None:
@@ -86,6 +97,16 @@ class WatchedQueue(Queue):
         async with self._changed:
             self._shown.add(story_id)
             self._changed.notify_all()
+
+    async def sweep(self) -> None:
+        await super().sweep()
+        async with self._changed:
+            self.sweeps += 1
+            self._changed.notify_all()
+
+    async def swept(self, times: int) -> None:
+        async with asyncio.timeout(PATIENCE), self._changed:
+            await self._changed.wait_for(lambda: self.sweeps >= times)
 
     async def known(self, story_ids: tuple[int, ...]) -> None:
         async with asyncio.timeout(PATIENCE), self._changed:
@@ -125,6 +146,13 @@ class Village:
         story = await self.stories.get(story_id)
         assert story is not None
         return story
+
+    async def upkeep(self) -> None:
+        """Renew the leases and sweep the queue now; by itself it would take a third of a lease."""
+        times = self.queue.sweeps + 1
+        self.dispatcher._upkeep_due = 0.0
+        self.dispatcher.wake()
+        await self.queue.swept(times)
 
     async def over(self, *story_ids: int) -> None:
         """Wait until these stories' last word was shown, and the queue knows it."""
