@@ -196,7 +196,7 @@ async def world(
             wake=lambda: here.dispatcher.wake(),  # noqa: PLW0108  # it starts later, and anew
         )
         client = _client(loaded, services, clock)
-        async with simcord.run(client, shard_count=1) as env:
+        async with simcord.run(client, shard_count=1, settle_timeout=PATIENCE) as env:
             guild = env.create_guild("Village")
             moderators = guild.create_role(
                 "Moderators", permissions=discord.Permissions(manage_guild=True)
