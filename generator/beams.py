@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from generator.requests import FinishReason, Request
 
 
+_TORCHS_DICE = threading.Lock()
+"""They are the whole process's, so searches of all its models take turns."""
+
+
 class BeamSearch:
     """Searches stories with `num_beams` above one, with or without sampling."""
 
@@ -52,14 +56,15 @@ class BeamSearch:
     ) -> tuple[list[int], FinishReason]:
         loaded, sampling = self._loaded, request.sampling
         room = min(request.max_tokens, loaded.context - len(request.prompt))
-        drawn: dict[str, Any] = {}
+        # What is left open here, `generate` takes from the model's own settings.
+        drawn: dict[str, Any] = {"do_sample": False}
         if sampling.temperature > 0:
             drawn = {
                 "do_sample": True,
                 "temperature": sampling.temperature,
                 "top_k": sampling.top_k,
                 "top_p": sampling.top_p,
-                "min_p": sampling.min_p or None,
+                "min_p": sampling.min_p,
             }
         settings = GenerationConfig(
             num_beams=request.num_beams,
@@ -72,12 +77,13 @@ class BeamSearch:
             pad_token_id=loaded.eos_id or 0,
             **drawn,
         )
-        torch.manual_seed(request.seed)
         prompt = torch.tensor([request.prompt], device=loaded.device)
         model: Any = loaded.model  # transformers' mix-in hides `generate` from type checkers
-        told = model.generate(
-            prompt, generation_config=settings, stopping_criteria=[_Cancelled(cancelled)]
-        )
+        with _TORCHS_DICE:
+            torch.manual_seed(request.seed)
+            told = model.generate(
+                prompt, generation_config=settings, stopping_criteria=[_Cancelled(cancelled)]
+            )
         tokens: list[int] = told[0, len(request.prompt) :].tolist()
         for index, token in enumerate(tokens):
             if token in loaded.ends:

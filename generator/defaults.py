@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 _GREEDY_BELOW = 1e-5
 """A temperature this low is taken for 0: dividing logits by it could overflow."""
 
+_MOST = 2**31 - 1
+"""A top_k above it is more than any vocabulary has."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StorySettings:
@@ -47,7 +50,7 @@ def settings_of(request: CompletionRequest, model: GenerationConfig | None) -> S
     return StorySettings(
         sampling=Sampling(
             temperature=temperature if temperature >= _GREEDY_BELOW else 0.0,
-            top_k=int(number(request.top_k, "top_k", 0)),
+            top_k=min(int(number(request.top_k, "top_k", 0)), _MOST),
             top_p=number(request.top_p, "top_p", 1.0),
             min_p=number(request.min_p, "min_p", 0.0),
             repetition_penalty=number(request.repetition_penalty, "repetition_penalty", 1.0),

@@ -113,9 +113,12 @@ class Engine:
         """Lets a story in, or into the queue. On the event loop only.
 
         Raises:
+            ValueError: the prompt is empty, or leaves no room in the context.
             EngineFull: no slot is free and the queue is full.
             EngineError: the engine is closing.
         """
+        if not 0 < len(request.prompt) < self._scheduler.history.shape[1]:
+            raise ValueError("a prompt must have a token, and leave room for one")
         generation = Generation(request, self._cancel)
         with self._lock:
             if self._closing:
@@ -153,9 +156,12 @@ class Engine:
     # From here on: the engine's thread.
 
     def _run(self) -> None:
-        while self._admit():
+        going = True
+        while going:
             try:
-                self._step()
+                going = self._admit()
+                if going:
+                    self._step()
             except Exception:
                 log.exception("a step failed; the stories in it are given up")
                 self._give_up()
@@ -173,8 +179,8 @@ class Engine:
                 while self._queue and self._scheduler.free:
                     generation = self._queue.popleft()
                     slot = self._scheduler.admit(generation.request.prompt)
-                    self._rules.put(slot, generation.request)
                     self._told[slot] = generation
+                    self._rules.put(slot, generation.request)
                 if self._closing:
                     return False
                 if self._told:

@@ -53,10 +53,6 @@ class Generation:
             self.end()
             self._on_cancel(self)
 
-    async def aclose(self) -> None:
-        """As `cancel`, for `contextlib.aclosing`."""
-        self.cancel()
-
     def deliver(self, tokens: list[int], reason: FinishReason | None) -> None:
         """The engine's: what some steps brought, with the reason if it ended in them."""
         if not self.over:

@@ -46,7 +46,7 @@ class Metrics:
         )
         self.stories = Counter(
             "kataribe_stories",
-            "Stories by their end: stop, length, cancelled or failed.",
+            "Stories by their end: stop, length or cut.",
             ["model", "end"],
             registry=self._registry,
         )

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -79,6 +79,7 @@ class Shelf:
         self._leaving: dict[Resident, asyncio.Task[None]] = {}
         self._sizes: dict[tuple[str, int], int] = {}  # bytes in memory, by name and bytes on disk
         self._loads: dict[str, asyncio.Task[None]] = {}
+        self._wanted: Counter[str] = Counter()  # how many wait to borrow it
         self._one_at_a_time = asyncio.Lock()
         self._closed = False
 
@@ -132,8 +133,12 @@ class Shelf:
         Raises:
             ApiError: there is no such model, it cannot be loaded, or there is no room for it.
         """
-        while (resident := self._residents.get(name)) is None:
-            await self.load(name)
+        self._wanted[name] += 1  # or a model loaded next could close it before it is lent
+        try:
+            while (resident := self._residents.get(name)) is None:
+                await self.load(name)
+        finally:
+            self._wanted[name] -= 1
         self._residents.move_to_end(name)
         resident.lend()
         try:
@@ -203,33 +208,44 @@ class Shelf:
     async def _load(self, name: str, *, make_room: bool) -> None:
         async with self._one_at_a_time:
             folder = self.folder(name)
-            on_disk = _size_on_disk(folder)
-            await self._find_room(name, self._sizes.get((name, on_disk), on_disk), make_room)
-            log.info("loading %s …", name)
-            start = time.perf_counter()
             try:
-                resident = await asyncio.to_thread(self._read, name, folder)
-            except ModelFolderError as error:
-                message = f"The model {name} cannot be loaded: {error}."
-                raise ApiError(
-                    HTTPStatus.INTERNAL_SERVER_ERROR, message, param="model", code="model_broken"
-                ) from error
-            size = self._sizes[name, on_disk] = resident.engine.memory
-            try:
-                await self._find_room(name, size, make_room)
+                await self._take_in(name, folder, make_room)
             except ApiError:
-                del resident  # or the error's traceback would keep it in memory
                 raise
-            await resident.open()
-            self._residents[name] = resident
-            log.info(
-                "%s is loaded: %.0f MB at most on %s in %s, after %.1f s",
-                name,
-                size / 1e6,
-                resident.loaded.device,
-                resident.loaded.precision,
-                time.perf_counter() - start,
-            )
+            except Exception as error:
+                # Whatever a folder holds or memory lacks, the other models go on telling.
+                if not isinstance(error, ModelFolderError):
+                    log.exception("the model %s cannot be loaded", name)
+                reason = str(error).strip().partition("\n")[0] or type(error).__name__
+                raise ApiError(
+                    HTTPStatus.INTERNAL_SERVER_ERROR,
+                    f"The model {name} cannot be loaded: {reason}.",
+                    param="model",
+                    code="model_broken",
+                ) from error
+
+    async def _take_in(self, name: str, folder: Path, make_room: bool) -> None:
+        on_disk = _size_on_disk(folder)
+        await self._find_room(name, self._sizes.get((name, on_disk), on_disk), make_room)
+        log.info("loading %s …", name)
+        start = time.perf_counter()
+        resident = await asyncio.to_thread(self._read, name, folder)
+        size = self._sizes[name, on_disk] = resident.engine.memory
+        try:
+            await self._find_room(name, size, make_room)
+        except ApiError:
+            del resident  # or the error's traceback would keep it in memory
+            raise
+        await resident.open()
+        self._residents[name] = resident
+        log.info(
+            "%s is loaded: %.0f MB at most on %s in %s, after %.1f s",
+            name,
+            size / 1e6,
+            resident.loaded.device,
+            resident.loaded.precision,
+            time.perf_counter() - start,
+        )
 
     def _read(self, name: str, folder: Path) -> Resident:
         """In a thread: from the folder to an engine that is ready to start."""
@@ -256,8 +272,8 @@ class Shelf:
                 code="model_too_large",
             )
         while self._occupied() + size > self._budget:
-            unused = next((r for r in self.residents if make_room and r.idle.is_set()), None)
-            if unused is None:
+            unused = next((r for r in self.residents if self._is_unused(r)), None)
+            if unused is None or not make_room:
                 raise ApiError(
                     HTTPStatus.TOO_MANY_REQUESTS,
                     f"There is no room for the model {name} while the loaded ones are telling "
@@ -269,6 +285,9 @@ class Shelf:
             log.info("%s makes room", unused.name)
             del self._residents[unused.name]
             await unused.close()
+
+    def _is_unused(self, resident: Resident) -> bool:
+        return resident.idle.is_set() and not self._wanted[resident.name]
 
     def _occupied(self) -> int:
         return sum(r.engine.memory for r in [*self.residents, *self._leaving])

@@ -66,6 +66,11 @@ class StopStrings:
         self._held = ""
         self.found = False
 
+    @property
+    def any(self) -> bool:
+        """Whether there is one to be found."""
+        return bool(self._stops)
+
     def push(self, text: str) -> str:
         """The part of the text so far that is surely before any stop string."""
         text = self._held + text
@@ -132,6 +137,11 @@ class Transcript:
 
     def push(self, tokens: Sequence[int]) -> str:
         """Take in new tokens; returns the text that may now be shown, often empty."""
+        if self._stops.any:  # one by one, so that none is counted after a stop string
+            return "".join(self._push([token]) for token in tokens)
+        return self._push(tokens)
+
+    def _push(self, tokens: Sequence[int]) -> str:
         if self.stopped:
             return ""
         free = max(0, self._free - self.tokens)

@@ -142,6 +142,12 @@ def run(options: argparse.Namespace) -> int:
         except ModelFolderError as error:
             print(error, file=sys.stderr)
             return 2
+        if options.prompt + options.tokens > loaded.context:
+            print(
+                f"{loaded.name} reads {loaded.context} tokens at most: lower --prompt or --tokens",
+                file=sys.stderr,
+            )
+            return 2
         slots = max(options.concurrency)
         ours = Kataribe(loaded, slots, options.threads)
         contestants: list[Contestant] = [ours]

@@ -197,20 +197,34 @@ def load_model(
         raise ModelFolderError(f"the weights of {where} lack {lacking[0]} (of {len(lacking)})")
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise ModelFolderError(f"{where} has no fast tokenizer (tokenizer.json)")
-    if len(tokenizer) > config.vocab_size:
-        raise ModelFolderError(
-            f"the tokenizer of {where} has {len(tokenizer)} tokens, its model {config.vocab_size}"
-        )
     chosen = _choose_precision(precision, chosen_device, model)
     module: nn.Module = model.eval().requires_grad_(requires_grad=False)
     module.to(chosen_device, _FLOATS.get(chosen, torch.float32))
-    return LoadedModel(
+    loaded = LoadedModel(
         name=folder.resolve().name if local else where,
         model=model,
         tokenizer=tokenizer,
         device=chosen_device,
         precision=chosen,
     )
+    _check_ids(loaded)
+    return loaded
+
+
+def _check_ids(loaded: LoadedModel) -> None:
+    """Every token id that comes up must have a row: the native step looks at none again."""
+    size: int = loaded.config.vocab_size
+    for end in loaded.ends:
+        if not 0 <= end < size:
+            raise ModelFolderError(
+                f"the end token of {loaded.name} is {end}, and its model has {size} tokens: set "
+                "eos_token_id in config.json and generation_config.json"
+            )
+    highest = max(loaded.tokenizer.get_vocab().values(), default=0)
+    if highest >= size:
+        raise ModelFolderError(
+            f"the tokenizer of {loaded.name} has a token {highest}, its model {size} tokens"
+        )
 
 
 def _load_weights(where: str) -> tuple[PreTrainedModel, dict[str, Any]]:

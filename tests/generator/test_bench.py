@@ -93,6 +93,14 @@ def test_a_wrong_option_is_named(
     assert complaint in capsys.readouterr().err
 
 
+def test_more_tokens_than_the_model_reads_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = save_gpt2(tmp_path / "small")
+    assert bench("--model", str(folder), "--prompt", "100", "--tokens", "29") == 2
+    assert "small reads 128 tokens at most" in capsys.readouterr().err
+
+
 def test_a_folder_that_is_not_there_is_one_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -26,8 +26,9 @@ READY = re.compile(r"Kataribe generator ready on (http://127\.0\.0\.1:\d+) \(mod
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("models")
-    save_gpt2(place / "gpt2-small", n_positions=3000)
+    save_gpt2(place / "gpt2-small")
     save_lstm(place / "lstm-small")
+    save_lstm(place / "lstm-endless", max_position_embeddings=1_000_000)
     return place
 
 
@@ -59,10 +60,10 @@ def ready_at(process: subprocess.Popen[str]) -> str:
 def test_it_serves_until_told_to_stop_and_cuts_what_runs_with_an_error(models: Path) -> None:
     with started("serve", "--models", models, "--port", "0", "--grace", "0") as process:
         url = f"{ready_at(process)}/v1"
-        asked: dict[str, Any] = {"max_tokens": 2900, "extra_body": {"min_tokens": 2900}}
+        asked: dict[str, Any] = {"max_tokens": 900_000, "extra_body": {"min_tokens": 900_000}}
         with openai.OpenAI(base_url=url, api_key="none", max_retries=0) as api:
             stream = api.completions.create(
-                model="gpt2-small", prompt="In the year", stream=True, **asked
+                model="lstm-endless", prompt="In the year", stream=True, **asked
             )
             next(iter(stream))
             process.send_signal(signal.SIGTERM)

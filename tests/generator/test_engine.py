@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from transformers import GPT2LMHeadModel
+from transformers import GenerationConfig, GPT2LMHeadModel
 
+from generator.beams import _TORCHS_DICE
 from generator.engine import Engine, EngineError, EngineFull
 from generator.models.loading import LoadedModel, load_model
 from generator.requests import Request, Sampling
@@ -173,12 +174,15 @@ async def test_a_cancelled_story_leaves_the_queue(endless: LoadedModel) -> None:
 
 async def test_no_more_stories_wait_than_may(endless: LoadedModel) -> None:
     request = Request(prompt=(1,), sampling=LIVELY, seed=1, max_tokens=120)
-    async with Engine(endless, slots=2, waiting=3) as engine:
+    engine = Engine(endless, slots=2, waiting=3)
+    watched = Watched(engine, halt=0)
+    async with engine:
         stories = [engine.submit(request) for _ in range(5)]
         with pytest.raises(EngineFull, match="wait already"):
             engine.submit(request)
         for story in stories:
             story.cancel()
+        watched.go_on()
         assert len((await tell(engine, request))[0]) == 120
 
 
@@ -259,12 +263,13 @@ async def test_beams_find_what_transformers_finds_and_stories_go_on_beside(
         prompt=(5, 6, 7), sampling=article, seed=3, max_tokens=40, min_tokens=10, num_beams=5
     )
     async with Engine(loaded, slots=4) as engine:
-        beams = engine.submit(search)
-        assert engine.waiting == 1
-        streamed = await tell(
-            engine, Request(prompt=(5, 6, 7), sampling=LIVELY, seed=3, max_tokens=20)
-        )
-        assert len(streamed[0]) > 0
+        with _TORCHS_DICE:  # the search cannot go on
+            beams = engine.submit(search)
+            assert engine.waiting == 1
+            streamed = await tell(
+                engine, Request(prompt=(5, 6, 7), sampling=LIVELY, seed=3, max_tokens=20)
+            )
+            assert len(streamed[0]) > 0
         found = [token async for tokens in beams for token in tokens]
         again = await tell(engine, search)
     assert (found, beams.finish_reason) == again
@@ -302,6 +307,49 @@ async def test_greedy_beams_are_those_of_generate(loaded: LoadedModel) -> None:
     async with Engine(loaded, slots=1) as engine:
         found, _ = await tell(engine, search)
     assert found == (told[: told.index(0)] if 0 in told else told)
+
+
+async def test_searches_do_as_asked_and_not_as_the_model_is_used_to(loaded: LoadedModel) -> None:
+    usual = loaded.model.generation_config
+    search = Request(prompt=(9, 8, 7), sampling=GREEDY, seed=0, max_tokens=12, num_beams=3)
+    async with Engine(loaded, slots=1) as engine:
+        expected = await tell(engine, search)
+        loaded.model.generation_config = GenerationConfig(
+            eos_token_id=0, do_sample=True, temperature=1.7, min_p=0.9
+        )
+        try:
+            again = await tell(engine, search)
+        finally:
+            loaded.model.generation_config = usual
+    assert again == expected
+
+
+async def test_searches_of_two_engines_share_no_dice(loaded: LoadedModel) -> None:
+    search = Request(
+        prompt=(5, 6), sampling=Sampling(temperature=0.9), seed=3, max_tokens=30, num_beams=2
+    )
+    async with Engine(loaded, slots=1) as one, Engine(loaded, slots=1) as other:
+        alone = await tell(one, search)
+        both = await asyncio.gather(*(tell(engine, search) for engine in (one, other) * 4))
+    assert both == [alone] * 8
+
+
+@pytest.mark.parametrize("length", [0, 128, 200])
+async def test_a_prompt_without_room_is_refused(endless: LoadedModel, length: int) -> None:
+    async with Engine(endless, slots=1) as engine:
+        with pytest.raises(ValueError, match="leave room"):
+            engine.submit(Request(prompt=(1,) * length, sampling=LIVELY, seed=1, max_tokens=9))
+
+
+async def test_a_story_whose_rules_cannot_be_kept_ends_and_the_engine_goes_on(
+    endless: LoadedModel,
+) -> None:
+    request = Request(prompt=(1,), sampling=LIVELY, seed=1, max_tokens=9)
+    impossible = replace(request, sampling=Sampling(top_k=2**40))
+    async with Engine(endless, slots=1) as engine:
+        with pytest.raises(EngineError, match="failed"):
+            await tell(engine, impossible)
+        assert len((await tell(engine, request))[0]) == 9
 
 
 async def test_closing_stops_a_search(endless: LoadedModel) -> None:

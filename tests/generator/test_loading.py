@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from transformers import BertConfig, GenerationConfig, PreTrainedTokenizerFast
 
 from generator.models.loading import ModelFolderError, load_model
-from tests.generator.small_folders import save_gpt2, save_lstm, save_words
+from tests.generator.small_folders import VOCABULARY, save_gpt2, save_lstm, save_words
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -125,7 +125,23 @@ def test_a_tokenizer_larger_than_the_model_is_refused(folder: Path, tmp_path: Pa
     other = save_gpt2(tmp_path / "few", vocab_size=100)
     for file in ("config.json", "model.safetensors"):
         shutil.copy(other / file, folder)
-    with pytest.raises(ModelFolderError, match=r"has .* tokens, its model 100"):
+    with pytest.raises(ModelFolderError, match=r"has a token .*, its model 100"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("end", [VOCABULARY, 50256, [3, VOCABULARY], -1])
+def test_an_end_token_beyond_the_vocabulary_is_refused(folder: Path, end: int | list[int]) -> None:
+    GenerationConfig(eos_token_id=end).save_pretrained(folder)
+    with pytest.raises(ModelFolderError, match="set eos_token_id in"):
+        load_model(folder)
+
+
+def test_a_token_beyond_the_vocabulary_is_refused_though_there_are_few(folder: Path) -> None:
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    vocabulary = tokenizer["model"]["vocab"]
+    vocabulary[max(vocabulary, key=vocabulary.__getitem__)] = VOCABULARY
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    with pytest.raises(ModelFolderError, match=f"has a token {VOCABULARY}, its model"):
         load_model(folder)
 
 

@@ -134,7 +134,6 @@ async def test_a_slow_reader_misses_nothing_and_delays_nobody(
     texts = [json.loads(event.removeprefix(b"data: "))["choices"][0]["text"] for event in events]
     assert "".join(texts) == whole
     assert answer.count(b"data: [DONE]\n\n") == 1
-    assert len(events) < tokens / 2  # what had gathered went out together
 
 
 async def test_a_long_silence_is_broken_by_comments(

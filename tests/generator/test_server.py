@@ -17,6 +17,8 @@ from tests.generator.running import ENDLESS, client, running, until
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from openai.types import Completion
+
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -53,6 +55,11 @@ async def test_running_stories_get_their_ends_when_the_server_closes(models: Pat
             await api.models.list()
 
 
+async def read_out(stream: openai.AsyncStream[Completion]) -> None:
+    async for _ in stream:
+        pass
+
+
 async def test_stories_that_do_not_end_in_time_are_cut_with_an_error(models: Path) -> None:
     server = Server(EngineSettings(models=models, port=0, grace=0))
     address = await server.open()
@@ -68,11 +75,13 @@ async def test_stories_that_do_not_end_in_time_are_cut_with_an_error(models: Pat
             for beams in ({}, {"num_beams": 2})
         ]
         whole = asyncio.create_task(api.completions.create(**asked, extra_body=body))
+        # Read all the time, so that the news of the end does not wait behind what is unread.
+        readers = [asyncio.create_task(read_out(stream)) for stream in streams]
         await until(http, told=2, waiting=1)
         await server.close()
-        for stream in streams:
+        for reader in readers:
             with pytest.raises(openai.APIError, match="cut") as caught:
-                _ = [chunk async for chunk in stream]
+                await reader
             assert caught.value.code == "story_cut"
         with pytest.raises(openai.InternalServerError, match="cut"):
             await whole

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import shutil
 import threading
 import weakref
@@ -84,6 +85,42 @@ async def test_those_who_ask_together_wait_for_one_load(shelf: Shelf) -> None:
 
     first, second, other = await asyncio.gather(borrow("a"), borrow("a"), borrow("b"))
     assert first == second != other
+
+
+async def test_two_models_with_room_for_one_do_not_drive_each_other_out(models: Path) -> None:
+    shelf = shelf_for(models, 1.5)
+    for name in ("a", "b"):  # so that it is known what they take
+        await shelf.load(name)
+        await shelf.unload(name)
+    told = asyncio.Event()
+
+    async def borrow(name: str) -> None:
+        async with shelf.borrow(name):
+            await told.wait()
+
+    first, second = asyncio.create_task(borrow("a")), asyncio.create_task(borrow("b"))
+    with pytest.raises(ApiError, match="no room for the model b"):
+        await second
+    assert loaded(shelf) == ["a"]
+    told.set()
+    await first
+    await borrow("b")
+    await shelf.close()
+
+
+async def test_a_folder_that_breaks_in_an_unforeseen_way_stops_no_other(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        save_gpt2(tmp_path / name)
+    (tmp_path / "a" / "model.safetensors").unlink()
+    (tmp_path / "a" / "model.safetensors").symlink_to("nowhere")
+    config = json.loads((tmp_path / "b" / "config.json").read_text())
+    (tmp_path / "b" / "config.json").write_text(json.dumps(config | {"n_embd": "64"}))
+    shelf = Shelf(EngineSettings(models=tmp_path))
+    await shelf.load_all()
+    assert loaded(shelf) == ["c"]
+    with pytest.raises(ApiError, match="The model a cannot be loaded"):
+        await shelf.load("a")
+    await shelf.close()
 
 
 async def test_one_who_leaves_does_not_end_the_load_for_others(shelf: Shelf) -> None:

@@ -95,6 +95,19 @@ def test_a_stop_string_is_found_across_pieces() -> None:
     assert stops.found
 
 
+@pytest.mark.parametrize("cut", [1, 2, 5, 100])
+def test_no_token_after_a_stop_string_is_counted(cut: int) -> None:
+    tokenizer = byte_level_tokenizer()
+    tokens = tokenizer.encode("one two. three four five").ids
+    transcript = Transcript(tokenizer, [], budget=100, stops=["."])
+    for start in range(0, len(tokens), cut):
+        transcript.push(tokens[start : start + cut])
+    assert transcript.stopped
+    assert transcript.tokens == next(
+        n for n in range(len(tokens)) if "." in tokenizer.decode(tokens[:n])
+    )
+
+
 def test_what_only_looked_like_a_stop_string_is_shown() -> None:
     stops = StopStrings(["\n\n", "END"])
     assert stops.push("one\n") == "one"
