@@ -85,6 +85,9 @@ class EchoBot(discord.Client):
         self.seen: asyncio.Queue[discord.Interaction] = asyncio.Queue()
         self.let_go = asyncio.Event()
         """What `/slow` waits for before it answers."""
+        self.let_suggest = asyncio.Event()
+        """What suggestions wait for; a test clears it to make them late."""
+        self.let_suggest.set()
         _add_commands(self)
 
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
@@ -168,6 +171,7 @@ def _add_commands(bot: EchoBot) -> None:
 
     @use.autocomplete("name")
     async def models(_: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:
+        await bot.let_suggest.wait()
         return [app_commands.Choice(name=n, value=n) for n in MODELS if current in n]
 
     tree.add_command(model)

@@ -61,6 +61,7 @@ async def test_a_typed_command_is_answered_live_and_its_buttons_work(
     playground: Playground, page: Page
 ) -> None:
     await page.goto(f"{playground.url}/?as=haru")
+    await expect(page.locator(".welcome")).to_be_visible()
     await _write(page, "/echo In the year")
     message = page.locator("[data-message-id]")
     await expect(message.locator(".embed-description")).to_have_text("In the year")
@@ -105,6 +106,7 @@ async def test_only_its_addressee_sees_an_ephemeral_answer(
     playground: Playground, page: Page
 ) -> None:
     await page.goto(f"{playground.url}/?as=haru")
+    await expect(page.locator(".welcome")).to_be_visible()
     await _write(page, "/whisper psst")
     secret = page.locator("[data-ephemeral]")
     await expect(secret).to_contain_text("psst")
@@ -142,6 +144,37 @@ async def test_commands_are_found_and_filled_in_with_the_keyboard(
     await form.locator("[data-run]").press("Enter")
     await expect(page.locator("[data-ephemeral]")).to_contain_text("lstm-starter speaks #lounge")
     await expect(box).to_be_focused()
+
+
+async def test_a_late_suggestion_leaves_the_marked_one_marked(
+    playground: Playground, echo_bot: EchoBot, page: Page
+) -> None:
+    await page.goto(f"{playground.url}/?as=aoi")
+    await expect(page.locator(".welcome")).to_be_visible()
+    await _write(page, "/model use")
+    suggestions = page.locator("[data-suggestion]")
+    await expect(suggestions).to_have_count(2)
+    echo_bot.let_suggest.clear()
+    await page.keyboard.type("lstm")
+    await expect(suggestions).to_have_text(["lstm-starter"])
+    await page.keyboard.press("ArrowDown")
+    await suggestions.evaluate("node => (node.dataset.early = '')")
+    echo_bot.let_suggest.set()
+    await expect(page.locator("[data-early]")).to_have_count(0)
+    await page.keyboard.press("Enter")
+    await expect(page.locator("[data-option=name]")).to_have_value("lstm-starter")
+
+
+async def test_what_is_no_command_stays_in_its_box_and_is_told_why(
+    playground: Playground, page: Page
+) -> None:
+    await page.goto(playground.url)
+    await expect(page.locator(".welcome")).to_be_visible()
+    box = page.get_by_label("Message", exact=True)
+    await box.fill("/story In the year")
+    await page.get_by_role("button", name="Send", exact=True).click()
+    await expect(page.locator("#command-list")).to_contain_text("No commands yet")
+    await expect(box).to_have_value("/story In the year")
 
 
 @echoing
@@ -182,6 +215,7 @@ async def test_a_modal_and_a_messages_menu(playground: Playground, page: Page) -
     await expect(page.locator("[data-ephemeral]")).to_contain_text("Rude: too good")
     await _write(page, "a fine day")
     said = page.locator("[data-message-id]").last
+    await expect(said).to_contain_text("a fine day")
     await said.hover()
     await said.locator("[data-more]").click()
     await page.get_by_role("menuitem", name="Quote").click()

@@ -137,7 +137,8 @@ export class Composer {
       return;
     }
     const entry = named(this.#entries, line);
-    if (!entry) return this.#found.length && this.pick(this.#found[this.#marked]);
+    if (!entry && this.#found.length) return this.pick(this.#found[this.#marked]);
+    if (!entry) return this.write(line); // the list says why nothing is sent
     const values = typedValues(entry, line);
     if (missing(entry, values)) return this.pick(entry, values);
     this.#clear();

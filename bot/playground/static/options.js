@@ -103,6 +103,7 @@ function suggested(option, input, id, suggest) {
 
   const close = () => {
     asked += 1;
+    clearTimeout(timer); // or the list would open again
     list.hidden = true;
     input.setAttribute("aria-expanded", "false");
   };
@@ -118,14 +119,14 @@ function suggested(option, input, id, suggest) {
     items.forEach((item, index) => (item.ariaSelected = String(index === next)));
     items[next]?.scrollIntoView({ block: "nearest" });
   };
-  const show = (shown) => {
+  const show = (shown, kept = null) => {
     list.replaceChildren(
       ...shown.map((choice) =>
         element(
           "li",
           {
             role: "option",
-            ariaSelected: "false",
+            ariaSelected: String(choice.value === kept),
             data: { suggestion: String(choice.value) },
             on: { pointerdown: (event) => (event.preventDefault(), pick(choice)) },
           },
@@ -136,13 +137,15 @@ function suggested(option, input, id, suggest) {
     list.marked = () => shown[[...list.children].findIndex((item) => item.ariaSelected === "true")];
     list.hidden = !shown.length;
     input.setAttribute("aria-expanded", String(shown.length > 0));
+    list.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" });
   };
   const ask = async () => {
     const mine = ++asked;
     const answer = await suggest(option.name);
     if (mine !== asked || !answer) return;
     choices = answer;
-    show(choices);
+    // One may have been marked while the bot was thinking.
+    show(choices, list.hidden ? null : list.marked()?.value);
   };
   input.addEventListener("input", () => {
     picked = null;
