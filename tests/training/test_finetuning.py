@@ -161,10 +161,11 @@ def test_lora_may_learn_by_muon(pretrained: Path) -> None:
 
 def test_the_dropouts_of_an_lstm_can_be_others(tmp_path: Path) -> None:
     build_model(recipe("lstm"), TOKENIZER).save_pretrained(tmp_path)
-    chosen = load_recipe("further-lstm", [f"model.name='{tmp_path}'", "model.context=128"])
+    settings = [f"model.name='{tmp_path}'", "model.context=128", "model.dropout=0.3"]
+    chosen = load_recipe("further-lstm", settings)
     config = build_model(chosen, TOKENIZER).config
     told = config.input_dropout, config.layer_dropout, config.output_dropout, config.weight_drop
-    assert told == (0.2, 0.2, 0.2, 0.1)
+    assert told == (0.3, 0.3, 0.3, 0.1)
 
 
 def test_the_pretrained_models_dropout_can_be_another(pretrained: Path) -> None:
