@@ -44,8 +44,11 @@ async def _become(page: Page, member: str) -> None:
 async def test_a_newcomer_hears_a_story_and_another_member_rates_it_over_a_restart(
     page: Page, tmp_path: Path
 ) -> None:
-    async with running_bot(tmp_path) as bot:
+    # Slow enough that the page shows it in several steps, however short it is.
+    slowly = {"STORIES__WORDS_PER_SECOND": "4", "STORIES__MIN_TOKENS": "60"}
+    async with running_bot(tmp_path, **slowly, STORIES__MAX_TOKENS="80") as bot:
         await page.goto(f"{bot.address}/?as=haru")
+        await expect(page.locator(".welcome")).to_be_visible()
         await _watch(page)
         await _ask(page, "/story In the year")
         story = page.locator("li.message").last
@@ -124,7 +127,7 @@ async def test_every_story_is_told_once_though_the_bot_dies(
     tmp_path: Path, signal_name: str
 ) -> None:
     """A Discord that outlives the bot, which is stopped in the middle of its first story."""
-    async with Playground(port=0) as discord:
+    async with Playground(port=0, deadline=30) as discord:
         settings = {
             "token": discord.token,
             "DISCORD__API_URL": discord.api_url,

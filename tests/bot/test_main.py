@@ -29,7 +29,7 @@ PATIENCE = 120.0
 
 @asynccontextmanager
 async def another_discord() -> AsyncIterator[Playground]:
-    async with Playground(port=0) as discord:
+    async with Playground(port=0, deadline=30) as discord:
         yield discord
 
 

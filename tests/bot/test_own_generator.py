@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import TYPE_CHECKING, Any
 
 from bot import generator_process
@@ -24,6 +25,24 @@ if TYPE_CHECKING:
     from bot.database import Database
 
 PATIENCE = 120.0
+STALLING = """
+import asyncio, pathlib, sys
+from aiohttp import web
+from generator.__main__ import main
+
+write, stalled = web.StreamResponse.write, pathlib.Path("stalled")
+
+async def stalling(response, data):
+    first = not stalled.exists()
+    stalled.touch()  # before anybody reads the words, and kills
+    await write(response, data)
+    if first:
+        await asyncio.Event().wait()
+
+web.StreamResponse.write = stalling
+sys.exit(main())
+"""
+"""The generator, but what the first one writes ends after the first words: it dies mid-story."""
 
 
 class KillingStage:
@@ -77,7 +96,8 @@ async def test_a_story_is_told_whole_though_the_generator_dies_in_the_middle(
             completions.url = url
             dispatcher.resume()
 
-        generator = GeneratorProcess(moved, start_timeout=PATIENCE, command=COMMAND)
+        command = [sys.executable, "-c", STALLING, *COMMAND[COMMAND.index("serve") :]]
+        generator = GeneratorProcess(moved, start_timeout=PATIENCE, command=command)
         work = [asyncio.create_task(w) for w in (generator.run(), dispatcher.run())]
         try:
             async with asyncio.timeout(PATIENCE):

@@ -184,7 +184,7 @@ async def world(
     async with (
         teller() as told,
         open_database(f"sqlite+aiosqlite:///{folder / 'kataribe.db'}") as database,
-        Completions(told.url, loaded.stories, request_timeout=10) as completions,
+        Completions(told.url, loaded.stories, request_timeout=60) as completions,
     ):
         here: World
         services = Services(
@@ -196,7 +196,8 @@ async def world(
             wake=lambda: here.dispatcher.wake(),  # noqa: PLW0108  # it starts later, and anew
         )
         client = _client(loaded, services, clock)
-        async with simcord.run(client, shard_count=1, settle_timeout=PATIENCE) as env:
+        # SimCord waits for each timer that ends within its timeout; a held teller must not be one.
+        async with simcord.run(client, shard_count=1, settle_timeout=9) as env:
             guild = env.create_guild("Village")
             moderators = guild.create_role(
                 "Moderators", permissions=discord.Permissions(manage_guild=True)

@@ -206,7 +206,7 @@ async def test_an_interaction_is_acknowledged_once(
 
 async def test_a_token_dies_and_the_message_is_still_the_bots() -> None:
     async with (
-        Playground(port=0, token_lifetime=0.0) as playground,
+        Playground(port=0, deadline=30, token_lifetime=0.0) as playground,
         connected(playground) as bot,
         visiting(playground) as haru,
     ):

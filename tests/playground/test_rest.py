@@ -250,7 +250,7 @@ async def test_a_naive_stream_of_edits_is_slowed_but_arrives(
 ) -> None:
     caplog.set_level(logging.DEBUG, "discord.http")
     async with (
-        Playground(port=0, rate_limit=2, rate_window=1) as playground,
+        Playground(port=0, deadline=30, rate_limit=2, rate_window=1) as playground,
         connected(playground),
         visiting(playground) as haru,
     ):

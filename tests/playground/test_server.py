@@ -122,7 +122,7 @@ async def test_a_bot_finds_back_to_a_playground_that_restarted(playground: Playg
     async with connected(playground) as bot:
         bot.is_up.clear()
         await playground.__aexit__(None, None, None)
-        async with Playground(port=port) as again:
+        async with Playground(port=port, deadline=30) as again:
             await soon(bot.is_up.wait())
             await bot.tree.sync()
             async with visiting(again) as haru:
@@ -157,4 +157,4 @@ async def test_closing_lets_everyone_go(echo_bot: EchoBot, playground: Playgroun
     async with visiting(playground) as haru:
         await haru.begin(do="command", command=haru.id_of("slow"), path=[], values={})
         await soon(echo_bot.seen.get())
-        await asyncio.wait_for(playground.__aexit__(None, None, None), 5)
+        await asyncio.wait_for(playground.__aexit__(None, None, None), 60)

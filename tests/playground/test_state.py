@@ -29,7 +29,7 @@ def _entries(state: Path) -> list[object]:
 
 async def test_messages_buttons_and_commands_outlive_a_restart(state: Path) -> None:
     async with (
-        Playground(port=0, state=state) as playground,
+        Playground(port=0, state=state, deadline=30) as playground,
         connected(playground),
         visiting(playground) as haru,
     ):
@@ -37,7 +37,7 @@ async def test_messages_buttons_and_commands_outlive_a_restart(state: Path) -> N
         told = await haru.message("edited")
         await haru.command("whisper", text="for now")
     async with (
-        Playground(port=0, state=state) as playground,
+        Playground(port=0, state=state, deadline=30) as playground,
         connected(playground, sync=False),
         visiting(playground) as haru,
     ):
@@ -102,7 +102,7 @@ async def test_history_does_not_grow_with_edits(
 ) -> None:
     monkeypatch.setattr("bot.playground.journal._LINES_BEFORE_REWRITE", 10)
     async with (
-        Playground(port=0, state=state, rate_limit=100) as playground,
+        Playground(port=0, state=state, deadline=30, rate_limit=100) as playground,
         connected(playground),
         visiting(playground) as haru,
     ):
