@@ -152,7 +152,7 @@ class Stories(Section):
     model: str = Field("gpt2-starter", min_length=1, max_length=100, description="a model's name")
     max_tokens: int = _whole(220, low=1, high=2000)
     min_tokens: int = _whole(40, low=0, high=2000)
-    temperature: float | None = _number(None, low=0, high=5)
+    temperature: float | None = _number(None, low=0, high=2)
     top_k: int | None = _whole(None, low=0, high=1_000_000)
     top_p: float | None = Field(
         None, gt=0, le=1, allow_inf_nan=False, description="a number above 0, up to 1"

@@ -116,8 +116,12 @@ class GeneratorProcess:
 
 
 def _environment() -> dict[str, str]:
-    """Ours without the token, which is none of its business; its lines come as it writes them."""
-    ours = {name: value for name, value in os.environ.items() if name != "DISCORD_TOKEN"}
+    """Ours without the token and the keys of its clients; its lines come as it writes them.
+
+    The token is none of its business, and its only client is this bot, which has no key.
+    """
+    secret = {"DISCORD_TOKEN", "KATARIBE_ENGINE__API_KEYS"}
+    ours = {name: value for name, value in os.environ.items() if name not in secret}
     return {**ours, "PYTHONUNBUFFERED": "1"}
 
 

@@ -28,7 +28,7 @@ async def test_everything_that_the_bot_sends_is_as_discord_describes_it(tmp_path
         RestDescription(described_in(OPENAPI)),
         GatewayDescription(described_in(GATEWAY)),
     )
-    async with Playground(port=0) as discord:
+    async with Playground(port=0, deadline=30) as discord:
         settings = {
             "token": discord.token,
             "DISCORD__API_URL": discord.api_url,

@@ -120,7 +120,7 @@ def test_a_servers_key_comes_from_the_environment_only(
         ("queue", "tellers", '"many"', "a whole number from 1 to 1000, not 'many'"),
         ("queue", "tellers", "0", "a whole number from 1 to 1000, not 0"),
         ("queue", "lease", "0.5", "seconds, a number from 1 to 3600, not 0.5"),
-        ("stories", "temperature", "nan", "a number from 0 to 5, not nan"),
+        ("stories", "temperature", "nan", "a number from 0 to 2, not nan"),
         ("stories", "top_p", "0", "a number above 0, up to 1, not 0"),
         ("stories", "model", '""', "a model's name, not ''"),
         ("discord", "api_url", '"discord.com"', "an address such as https://discord.com/api/v10"),

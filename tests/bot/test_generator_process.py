@@ -151,19 +151,21 @@ async def test_its_lines_are_logged_as_it_meant_them_however_long(
     assert all(message for _, message in said)
 
 
-async def test_it_is_not_told_the_token(
+async def test_it_is_told_neither_the_token_nor_keys_that_the_bot_lacks(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("DISCORD_TOKEN", "very.secret")
+    monkeypatch.setenv("KATARIBE_ENGINE__API_KEYS", "crane")
     monkeypatch.setenv("KATARIBE_ENGINE__SLOTS", "4")
     program = (
         "import os; print('has', os.environ.get('DISCORD_TOKEN'), "
+        "os.environ.get('KATARIBE_ENGINE__API_KEYS'), "
         "os.environ['KATARIBE_ENGINE__SLOTS'])\n" + READY + UNTIL_PARENT_ENDS
     )
     with caplog.at_level(logging.INFO, logger="generator"):
         async with running(program) as moves:
             await moves.get()
-    assert "has None 4" in caplog.text
+    assert "has None None 4" in caplog.text
 
 
 async def test_it_ends_though_the_bot_is_killed(tmp_path: Path) -> None:
