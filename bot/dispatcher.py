@@ -40,6 +40,8 @@ PLACES_EVERY = 1.0
 """Seconds between two looks at everybody's place."""
 AFTER_A_FAILURE = 1.0
 """Seconds until the database is tried again."""
+LONGEST_WORD = 50
+"""Characters after which what has no space is not taken for a word."""
 FIRST_REST = 0.5
 LONGEST_REST = 30.0
 """Seconds that a model rests when its server does not answer; doubled from first to longest."""
@@ -211,8 +213,9 @@ class Dispatcher:
         memory = self._settings.stories.memory
         if len(whole) <= memory:
             return whole
-        # The first word may be half of one.
-        return whole[-memory:].partition(" ")[2]
+        end = whole[len(whole) - memory :]
+        # The first word may be half of one; a script without spaces has none to be cut.
+        return end[end.find(" ", 0, LONGEST_WORD) + 1 :]
 
     async def _show(self, story: Story) -> None:
         """Show how a story ended; only then it is over for us."""

@@ -6,6 +6,7 @@ import asyncio
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from sqlalchemy.exc import OperationalError
 
 from bot.database.tables import State, Story
@@ -16,8 +17,6 @@ from tests.bot.wishes import wish
 
 if TYPE_CHECKING:
     import datetime as dt
-
-    import pytest
 
     from bot.database import Database
 
@@ -71,6 +70,24 @@ async def test_a_continuation_begins_from_the_end_of_what_it_continues(
         # The last 40 characters of both parts, from a whole word on.
         "found the moon. a fox found the moon.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("beginning", "memory", "remembered"),
+    [
+        ("In the year", 0, ""),
+        # No space in sight: nothing is dropped as half a word.
+        ("むかしむかし" * 20, 80, ("むかしむかし" * 20)[-58:] + STORY),
+    ],
+)
+async def test_a_memory_may_be_nothing_and_text_may_have_no_spaces(
+    database: Database, tells: Teller, beginning: str, memory: int, remembered: str
+) -> None:
+    async with village(database, tells.url, stories={"memory": memory}) as place:
+        first = await place.ask(prompt=beginning)
+        await place.over(first)
+        await place.over(await place.ask(prompt="", parent_id=first))
+    assert tells.asked[1]["prompt"] == remembered
 
 
 async def test_a_cancelled_story_is_told_no_further(database: Database, tells: Teller) -> None:
