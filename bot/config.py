@@ -22,7 +22,12 @@ from pydantic import (
     SecretStr,
     ValidationError,
 )
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -194,6 +199,25 @@ class Log(Section):
     )
 
 
+class Environment(EnvSettingsSource):
+    """The environment, where the case of a name is lost: a model is spelt as the file spells it."""
+
+    def __init__(self, settings: type[BaseSettings], file: dict[str, Any]) -> None:
+        """Take the spelling from what the file gave."""
+        super().__init__(settings)
+        models = file.get("models")
+        # Sorted: of two names that differ in case only, a variable means the one in lower case.
+        names = sorted(models) if isinstance(models, dict) else []
+        self._spelt = {name.lower(): name for name in names}
+
+    def __call__(self) -> dict[str, Any]:
+        """Read it."""
+        given = super().__call__()
+        if isinstance(models := given.get("models"), dict):
+            given["models"] = {self._spelt.get(name, name): of for name, of in models.items()}
+        return given
+
+
 class Settings(BaseSettings):
     """All settings of the bot, read once at the start and never changed."""
 
@@ -221,8 +245,8 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Let the environment win over the file, which `load` gives as initial values."""
-        del settings_cls, dotenv_settings, file_secret_settings
-        return env_settings, init_settings
+        del env_settings, dotenv_settings, file_secret_settings
+        return Environment(settings_cls, init_settings()), init_settings
 
     @classmethod
     def load(cls, path: Path | str = "config.toml", *, required: bool = False) -> Self:

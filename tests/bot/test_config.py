@@ -114,6 +114,28 @@ def test_a_servers_key_comes_from_the_environment_only(
     assert "KATARIBE_GENERATOR__API_KEY" in sentences(file)[0]
 
 
+def test_a_variable_reaches_a_model_however_the_file_spells_its_name(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KATARIBE_MODELS__LLAMA__API_KEY", "a key")
+    file.write_text('[models.Llama]\nurl = "http://127.0.0.1:9000"\n')
+    settings = Settings.load(file)
+    assert settings.models.keys() == {"Llama"}
+    key = settings.models["Llama"].api_key
+    assert key is not None
+    assert key.get_secret_value() == "a key"
+    # Of two names that differ in case only, it means the one in lower case.
+    file.write_text(
+        '[models.Llama]\nurl = "http://127.0.0.1:9000"\n'
+        '[models.llama]\nurl = "http://127.0.0.1:9001"\n'
+    )
+    keys = {name: model.api_key is not None for name, model in Settings.load(file).models.items()}
+    assert keys == {"Llama": False, "llama": True}
+    monkeypatch.delenv("KATARIBE_MODELS__LLAMA__API_KEY")
+    file.write_text("models = 3\n")
+    assert sentences(file) == [f"{file}: models takes a table of settings"]
+
+
 @pytest.mark.parametrize(
     ("section", "name", "value", "takes"),
     [
