@@ -155,10 +155,14 @@ class Cancel(StoryButton, template=r"kataribe:cancel:(?P<story_id>\d{1,19})"):
 
     async def pressed(self, interaction: discord.Interaction[Kataribe], story: Story) -> None:
         """Take it out of the queue or out of the teller's hands; the dispatcher shows its end."""
-        if interaction.user.id != story.member_id and not interaction.permissions.manage_guild:
+        own = interaction.user.id == story.member_id
+        if not own and not interaction.permissions.manage_guild:
             raise NotYoursError(f"story {story.id} belongs to another member")
         client = interaction.client
-        if await client.services.queue.cancel(story.id, story.member_id) is None:
+        ended = await client.services.queue.cancel(
+            story.id, story.member_id, moderator_id=None if own else interaction.user.id
+        )
+        if ended is None:
             raise AlreadyOverError(f"story {story.id} has ended")
         client.services.wake()
         await interaction.response.defer()

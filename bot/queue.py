@@ -16,7 +16,7 @@ from sqlalchemy import case, exists, func, insert, literal, select, update
 from sqlalchemy.orm import aliased
 
 from bot.database.line import LIVE, free, held, line, now, waiting
-from bot.database.tables import State, Story
+from bot.database.tables import Audit, State, Story
 from bot.database.unbroken import unbroken
 
 if TYPE_CHECKING:
@@ -255,13 +255,33 @@ class Queue:
             .values(lease_owner=None, lease_until=None)
         )
 
-    async def cancel(self, story_id: int, member_id: int) -> Story | None:
-        """Withdraw a member's own wish while it waits or is being told; None: too late."""
-        return await self._change(
+    async def cancel(
+        self, story_id: int, member_id: int, *, moderator_id: int | None = None
+    ) -> Story | None:
+        """Withdraw a member's own wish while it waits or is being told; None: too late.
+
+        A moderator who does it in the member's stead leaves an audit row, in the same transaction.
+        """
+        statement = (
             update(Story)
             .where(Story.id == story_id, Story.member_id == member_id, Story.state.in_(LIVE))
             .values(state=State.CANCELLED, lease_owner=None, lease_until=None)
+            .returning(Story)
         )
+        async with self._sessions.begin() as session:
+            story: Story | None = await session.scalar(statement, execution_options=PLAIN)
+            # Only a server has moderators.
+            if story is not None and story.guild_id is not None and moderator_id is not None:
+                session.add(
+                    Audit(
+                        guild_id=story.guild_id,
+                        moderator_id=moderator_id,
+                        act="call off",
+                        detail=f"story {story.id}",
+                        at=now(),
+                    )
+                )
+            return story
 
     async def abandon(self, story_id: int, owner: str, error: str) -> None:
         """Close a story that has nowhere left to be shown; what was told stays saved."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import delete, text
+from sqlalchemy import delete, select, text
 
 from bot.catalogue import Catalogue
 from bot.database.ratings import Stars
-from bot.database.tables import State, Story
+from bot.database.tables import Audit, State, Story
 from tests.bot.world import footer, labels, page, reply, whisper, world
 
 if TYPE_CHECKING:
@@ -101,6 +101,10 @@ async def test_a_waiting_story_is_called_off(tmp_path: Path, who: str) -> None:
         await w.until(lambda: "Again" in labels(w.message(waiting.id)))
         assert page(w.message(waiting.id)) == "**Second**\n\n-# Called off."
         assert labels(w.message(waiting.id)) == ["Again"]
+        async with w.sessions() as session:
+            trail = [(act.moderator_id, act.act) for act in await session.scalars(select(Audit))]
+        # What members do with their own stories is nobody else's business.
+        assert trail == ([(w.mod.id, "call off")] if who == "mod" else [])
 
 
 async def test_a_story_is_called_off_while_it_is_told(tmp_path: Path) -> None:

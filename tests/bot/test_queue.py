@@ -7,11 +7,12 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import select
 
 from bot.database import open_database
 from bot.database.line import now
 from bot.database.stories import Stories
-from bot.database.tables import State, Story
+from bot.database.tables import Audit, State, Story
 from bot.queue import Queue, QueueFullError, Scope
 from tests.bot.rows import change, lapse
 from tests.bot.wishes import queue_of, wish
@@ -346,6 +347,19 @@ async def test_only_its_member_cancels_a_story_and_only_before_its_end(queue: Qu
     await queue.told(telling.id, "bot", "text", 1)
     assert await queue.cancel(telling.id, 1) is None
     assert await queue.cancel(999, 1) is None
+
+
+async def test_a_moderator_who_calls_a_story_off_leaves_a_trail(
+    database: Database, queue: Queue
+) -> None:
+    story = await queue.enqueue(wish())
+    assert await queue.cancel(story.id, 1, moderator_id=9) is not None
+    # Too late is no act.
+    assert await queue.cancel(story.id, 1, moderator_id=9) is None
+    async with database.sessions() as session:
+        act = (await session.scalars(select(Audit))).one()
+    assert (act.guild_id, act.moderator_id) == (10, 9)
+    assert (act.act, act.detail) == ("call off", f"story {story.id}")
 
 
 async def test_a_story_with_nowhere_to_go_is_over(database: Database, queue: Queue) -> None:
