@@ -38,6 +38,8 @@ class Catalogue:
         self._models: tuple[str, ...] = ()
         self._asked_at = float("-inf")
         self._asking: asyncio.Task[None] | None = None
+        self._late: asyncio.Future[None] | None = None
+        """The question that somebody lost patience with."""
         self.down = False
         """The generator did not answer when it was last asked."""
 
@@ -50,8 +52,11 @@ class Catalogue:
         asking = self.refresh()
         if not self._models:
             try:
-                await asyncio.wait_for(asyncio.shield(asking), PATIENCE)
+                # Once for each question: a command may look twice, and its member waits once.
+                if asking is not self._late:
+                    await asyncio.wait_for(asyncio.shield(asking), PATIENCE)
             except TimeoutError:
+                self._late = asking
                 self.down = True
             if not self._models:
                 raise GeneratorDownError("no list of models yet")

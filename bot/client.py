@@ -13,7 +13,8 @@ from discord.gateway import DiscordWebSocket
 from bot import commands
 from bot.apologies import apologise
 from bot.buttons import BUTTONS
-from bot.catalogue import Catalogue
+from bot.catalogue import Catalogue, UnknownModelError
+from bot.completions import GeneratorDownError
 from bot.pacing import Pace
 from bot.telling import DiscordStage
 
@@ -97,7 +98,16 @@ class Kataribe(discord.AutoShardedClient):
     async def teller(self, guild_id: int | None) -> str:
         """The model that tells in a server, or anywhere else, when a member chooses none."""
         chosen = guild_id and await self.services.guilds.model(guild_id)
-        return chosen or self.settings.stories.model
+        if not chosen:
+            return self.settings.stories.model
+        try:
+            await self.catalogue.check(chosen)
+        except UnknownModelError:
+            # The host took it away; members who named nobody cannot know that it was ever there.
+            return self.settings.stories.model
+        except GeneratorDownError:
+            pass  # nobody knows yet, and the wish waits in any case
+        return chosen
 
     async def on_ready(self) -> None:
         """Say where the bot is; may happen more than once."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 CHOICES = 25
 """Suggestions that Discord takes."""
 NAME_LIMIT = 100
-"""Characters of a suggestion that Discord takes."""
+"""Characters of a suggestion that Discord takes, and of a name that the database does."""
 
 
 async def suggest(
@@ -55,14 +55,21 @@ class Model(app_commands.Group, name="model", description=say("command.model.des
     @app_commands.command(name="use", description=say("command.model.use"))
     @app_commands.describe(model=say("command.model.use_model"))
     @app_commands.autocomplete(model=suggest)
-    async def use(self, interaction: discord.Interaction[Kataribe], model: str) -> None:
-        """Let a model tell in this server from now on."""
+    async def use(
+        self,
+        interaction: discord.Interaction[Kataribe],
+        model: app_commands.Range[str, 1, NAME_LIMIT] | None = None,
+    ) -> None:
+        """Let a model tell in this server from now on; without one, the host's own choice."""
         if interaction.guild_id is None:
             raise app_commands.NoPrivateMessage
         # A server's own settings can hand the command to anyone, so it is asked again here.
         if not interaction.permissions.manage_guild:
             raise NotModeratorError(f"member {interaction.user.id} may not manage the server")
         client = interaction.client
-        await client.catalogue.check(model)
+        if model is not None:
+            await client.catalogue.check(model)
         await client.services.guilds.use_model(interaction.guild_id, model, interaction.user.id)
-        await interaction.response.send_message(say("model.used", model=shown(model)))
+        key = "model.used" if model else "model.unchosen"
+        teller = model or client.settings.stories.model
+        await interaction.response.send_message(say(key, model=shown(teller)))

@@ -8,7 +8,7 @@ import discord
 from discord import app_commands
 
 from bot.asking import ask
-from bot.commands.model import suggest
+from bot.commands.model import NAME_LIMIT, suggest
 from bot.locales import say
 from bot.moderation import checked_prompt
 from bot.openings import opening
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 @app_commands.describe(prompt=say("command.story.prompt"), model=say("command.story.model"))
 @app_commands.autocomplete(model=suggest)
 async def story(
-    interaction: discord.Interaction[Kataribe], prompt: str = "", model: str | None = None
+    interaction: discord.Interaction[Kataribe],
+    prompt: str = "",
+    model: app_commands.Range[str, 1, NAME_LIMIT] | None = None,
 ) -> None:
     """Check what was given, choose what was not, and ask."""
     client = interaction.client

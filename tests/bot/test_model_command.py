@@ -9,7 +9,7 @@ import simcord
 from sqlalchemy import select
 
 from bot.apologies import NotModeratorError
-from bot.catalogue import UnknownModelError
+from bot.catalogue import Catalogue, UnknownModelError
 from bot.database.tables import Audit
 from tests.bot.world import footer, page, reply, world
 
@@ -51,11 +51,48 @@ async def test_a_member_let_in_by_the_servers_settings_is_still_refused(tmp_path
 
 async def test_an_unknown_model_is_not_kept(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
-        result = await w.mod.slash(w.channel, "model use", model="<@1> " + "x" * 200)
+        result = await w.mod.slash(w.channel, "model use", model="<@1> " + "x" * 95)
         sentence = w.refused(result, UnknownModelError)
         assert sentence.startswith("Nobody here is called “")
         assert len(sentence) < 200
         assert await w.services.guilds.model(w.env.guild.id) is None
+
+
+@pytest.mark.parametrize("command", ["story", "model use"])
+async def test_a_name_is_no_longer_than_the_database_takes(tmp_path: Path, command: str) -> None:
+    async with world(tmp_path) as w:
+        with pytest.raises(simcord.SetupError, match="100"):
+            await w.mod.slash(w.channel, command, model="x" * 101)
+
+
+async def test_a_moderator_goes_back_to_the_hosts_choice(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        await w.mod.slash(w.channel, "model use", model="lstm-starter")
+        result = await w.mod.slash(w.channel, "model use")
+        assert reply(result).content == (
+            "From now on I choose who tells the stories here: it is **gpt2-starter**."
+        )
+        assert footer(await w.story()).startswith("gpt2-starter")
+        assert await w.services.guilds.model(w.env.guild.id) is None
+
+
+async def test_where_the_chosen_model_was_removed_the_hosts_choice_tells(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        await w.services.guilds.use_model(w.env.guild.id, "mine", w.mod.id)
+        assert footer(await w.story()).startswith("gpt2-starter")
+        result = await w.aki.slash(w.channel, "models")
+        assert "gpt2-starter · tells here" in page(reply(result))
+        # The choice is kept: the model may come back.
+        w.teller.models = (*w.teller.models, "mine")
+        w.client.catalogue = Catalogue(w.services.completions)
+        assert footer(await w.story()).startswith("mine")
+
+
+async def test_a_choice_that_nobody_can_check_stands(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        await w.services.guilds.use_model(w.env.guild.id, "mine", w.mod.id)
+        w.services.completions.url = "http://127.0.0.1:9"
+        assert await w.client.teller(w.env.guild.id) == "mine"
 
 
 async def test_everybody_can_see_who_tells(tmp_path: Path) -> None:
