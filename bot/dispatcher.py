@@ -20,7 +20,7 @@ from bot.completions import (
 )
 from bot.database.line import now
 from bot.database.tables import State
-from bot.stage import StageGoneError
+from bot.stage import StageClosedError, StageGoneError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -45,6 +45,8 @@ LONGEST_WORD = 50
 FIRST_REST = 0.5
 LONGEST_REST = 30.0
 """Seconds that a model rests when its server does not answer; doubled from first to longest."""
+LONGEST_DELAY = 3600.0
+"""Seconds until an ending that could not be shown is tried again; doubled from a lease to these."""
 
 
 class Dispatcher:
@@ -71,7 +73,9 @@ class Dispatcher:
         self._tellings: dict[int, asyncio.Task[None]] = {}
         self._showings: dict[int, asyncio.Task[None]] = {}
         self._resting: dict[str, float] = {}
-        self._rests: dict[str, int] = {}
+        self._rests: dict[str, float] = {}
+        self._delays: dict[int, tuple[float, float]] = {}
+        """Ended story → how long it was put off the last time, and until when."""
         self._woken = asyncio.Event()
         self._moved = asyncio.Event()
         self._upkeep_due = 0.0
@@ -126,7 +130,8 @@ class Dispatcher:
             if task := self._tellings.get(story_id) or self._showings.get(story_id):
                 task.cancel()
         if room := SHOWING - len(self._showings):
-            for story in await self._queue.unshown(self._owner, room, busy=self._busy()):
+            busy = self._busy() | self._delayed_at(loop.time())
+            for story in await self._queue.unshown(self._owner, room, busy=busy):
                 self._start(self._showings, story, self._show)
         while len(self._tellings) < self._settings.queue.tellers:
             following = await self._queue.claim(
@@ -165,8 +170,9 @@ class Dispatcher:
             self._rest(story.model, error.retry_after, str(error))
             await self._queue.release(self._owner, [story.id])
         except GeneratorDownError as error:
-            rests = self._rests[story.model] = self._rests.get(story.model, 0) + 1
-            self._rest(story.model, min(FIRST_REST * 2 ** (rests - 1), LONGEST_REST), str(error))
+            rest = longer(self._rests.get(story.model), FIRST_REST, LONGEST_REST)
+            self._rests[story.model] = rest
+            self._rest(story.model, rest, str(error))
             await self._queue.release(self._owner, [story.id])
         except GeneratorRefusedError as error:
             _log.error("Story %d is refused: %s", story.id, error)
@@ -223,14 +229,31 @@ class Dispatcher:
             await self._stage.telling(story).finish(story)
         except StageGoneError as error:
             await self._abandon(story, error)
+        except StageClosedError as error:
+            _log.warning("The end of story %d cannot be shown for now: %s", story.id, error)
+            await self._put_off(story)
         except Exception:  # noqa: BLE001  # whatever Discord's side raises, it may work later
             _log.exception("The end of story %d cannot be shown; trying again later", story.id)
-            await self._queue.postpone(story.id, self._owner)
+            await self._put_off(story)
         else:
+            self._delays.pop(story.id, None)
             await self._queue.shown(story.id)
+
+    async def _put_off(self, story: Story) -> None:
+        """Try to show the end later, and later each time: a thread may be archived for days."""
+        before, _ = self._delays.get(story.id, (None, 0.0))
+        delay = longer(before, self._settings.queue.lease, LONGEST_DELAY)
+        self._delays[story.id] = delay, asyncio.get_running_loop().time() + delay
+        await self._queue.postpone(story.id, self._owner)
+
+    def _delayed_at(self, moment: float) -> set[int]:
+        # What nobody takes up again within the longest delay is not going to be.
+        self._delays = {i: d for i, d in self._delays.items() if moment - d[1] < LONGEST_DELAY}
+        return {i for i, (_, until) in self._delays.items() if until > moment}
 
     async def _abandon(self, story: Story, error: StageGoneError) -> None:
         _log.info("Story %d has nowhere to be shown: %s", story.id, error)
+        self._delays.pop(story.id, None)
         await self._queue.abandon(story.id, self._owner, str(error))
 
     def _rest(self, model: str, seconds: float, reason: str) -> None:
@@ -257,3 +280,8 @@ class Dispatcher:
             except Exception:  # noqa: BLE001  # a place untold must not end the telling of places
                 _log.exception("Nobody was told their place")
             await asyncio.sleep(PLACES_EVERY)
+
+
+def longer(before: float | None, first: float, longest: float) -> float:
+    """How long to wait after one more failure; `before` is the wait after the last, in seconds."""
+    return first if before is None else min(2 * before, longest)

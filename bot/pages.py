@@ -11,11 +11,12 @@ import logging
 import math
 from dataclasses import dataclass, field
 from enum import IntEnum
+from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeAlias
 
 import discord
 
-from bot.stage import StageGoneError
+from bot.stage import StageClosedError, StageGoneError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from bot.pacing import Clock, EditBudget
 
 _log = logging.getLogger(__name__)
+
+THREAD_ARCHIVED = 50083
+"""Discord's code of a refusal that ends when somebody writes in the thread."""
 
 
 class Urgency(IntEnum):
@@ -217,11 +221,8 @@ class Channel:
         try:
             if draw is not None:
                 await self._write(page, await draw())
-        except (discord.NotFound, discord.Forbidden) as error:
-            _log.info("The message of story %d is out of reach: %s", page.story.id, error)
-            page.closed = page.gone = True
-            page.draw = None
-            page.settle(StageGoneError(str(error)))
+        except discord.HTTPException as error:
+            self._refused(page, urgency, error)
         except Exception as error:  # noqa: BLE001  # told to whoever waits, or logged
             # The dispatcher shows an end again later; other words are followed by newer ones.
             _log.warning("Story %d could not be shown: %r", page.story.id, error)
@@ -233,3 +234,25 @@ class Channel:
         page.edited_at = self._edited_at = self._clock.time()
         if page.draw is None:
             self._pages.remove(page)
+
+    def _refused(self, page: Page, urgency: Urgency, error: discord.HTTPException) -> None:
+        """Give the page up, or tell who waits for its end that it may be shown later."""
+        if _for_good(error, urgency):
+            _log.info("The message of story %d is out of reach: %s", page.story.id, error)
+            page.closed = page.gone = True
+            page.draw = None
+            page.settle(StageGoneError(str(error)))
+        elif urgency is Urgency.LAST:
+            page.settle(StageClosedError(str(error)))
+        else:
+            # Newer words follow.
+            _log.warning("Story %d could not be shown: %r", page.story.id, error)
+
+
+def _for_good(error: discord.HTTPException, urgency: Urgency) -> bool:
+    """Whether no further edit of the message would be taken either."""
+    if error.status == HTTPStatus.BAD_REQUEST and urgency is Urgency.LAST:
+        # Something is wrong with what was sent. Of a story still untold that is no reason to give
+        # it up: its end is another edit.
+        return error.code != THREAD_ARCHIVED
+    return isinstance(error, discord.NotFound | discord.Forbidden)

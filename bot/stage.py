@@ -14,6 +14,10 @@ class StageGoneError(Exception):
     """The channel or message was deleted, or the bot may no longer write there."""
 
 
+class StageClosedError(Exception):
+    """Nothing is taken there for now: Discord fails, or the thread is archived."""
+
+
 class Telling(Protocol):
     """One message while its story is told."""
 
@@ -25,6 +29,7 @@ class Telling(Protocol):
 
         Raises:
             StageGoneError: There is nowhere left to show it.
+            StageClosedError: It cannot be shown now; later it may.
         """
 
 

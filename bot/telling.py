@@ -71,6 +71,7 @@ class DiscordTelling:
 
         Raises:
             StageGoneError: The message was deleted, or the bot may no longer write there.
+            StageClosedError: Discord takes nothing there for now.
         """
         if story.state is State.TOLD:
             await self._all_said()
@@ -208,6 +209,7 @@ class DiscordStage:
 
         Raises:
             StageGoneError: The message was deleted, or the bot may no longer write there.
+            StageClosedError: Discord takes nothing there for now.
         """
         if page.gone:
             raise StageGoneError(f"the message of story {story.id} is out of reach")

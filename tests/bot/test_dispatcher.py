@@ -79,6 +79,7 @@ async def test_a_continuation_begins_from_the_end_of_what_it_continues(
         # No space in sight: nothing is dropped as half a word.
         ("むかしむかし" * 20, 80, ("むかしむかし" * 20)[-58:] + STORY),
     ],
+    ids=["nothing", "no spaces"],
 )
 async def test_a_memory_may_be_nothing_and_text_may_have_no_spaces(
     database: Database, tells: Teller, beginning: str, memory: int, remembered: str

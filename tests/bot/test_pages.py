@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from unittest.mock import Mock
 
 import discord
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from bot.database.tables import State, Story
 from bot.pacing import EditBudget
 from bot.pages import Channel, Drawing, Page, Urgency
+from bot.stage import StageClosedError, StageGoneError
 from tests.bot.clock import Clock, settle
 
 
@@ -124,6 +126,45 @@ async def test_an_end_waits_for_its_edit_and_hears_of_its_failure() -> None:
     scene.want(one, "the end", Urgency.LAST)
     with pytest.raises(OSError, match="reset"):
         await shown
+
+
+def refusal(status: int, code: int) -> discord.HTTPException:
+    kind = {403: discord.Forbidden, 404: discord.NotFound}.get(status, discord.HTTPException)
+    return kind(Mock(status=status, reason="No"), {"code": code, "message": "not so"})
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "told"),
+    [
+        (400, 50035, StageGoneError),
+        (403, 50001, StageGoneError),
+        (404, 10008, StageGoneError),
+        (400, 50083, StageClosedError),  # the thread is archived
+        (429, 30046, StageClosedError),
+        (503, 0, StageClosedError),
+    ],
+)
+async def test_an_end_that_is_refused_is_given_up_unless_time_may_help(
+    status: int, code: int, told: type[Exception]
+) -> None:
+    scene, one = Scene(), page()
+    shown = asyncio.get_running_loop().create_future()
+    one.shown.append(shown)
+    scene.errors.append(refusal(status, code))
+    scene.want(one, "the end", Urgency.LAST)
+    with pytest.raises(told):
+        await shown
+    assert one.gone is (told is StageGoneError)
+
+
+async def test_words_that_are_refused_do_not_cost_the_story_its_end() -> None:
+    scene, one = Scene(), page()
+    scene.errors.append(refusal(400, 50035))
+    scene.want(one, "a", Urgency.FIRST)
+    await settle()
+    scene.want(one, "a, the end", Urgency.LAST)
+    await scene.clock.advance(1)
+    assert [text for _, _, text in scene.edits] == ["a, the end"]
 
 
 async def test_closing_cancels_who_waits() -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from bot.database.tables import State
-from bot.stage import StageGoneError
+from bot.dispatcher import longer
+from bot.stage import StageClosedError, StageGoneError
 from tests.bot.rows import lapse
 from tests.bot.teller import STORY, Teller, answers, well
 from tests.bot.village import LONG, PATIENCE, village
@@ -74,6 +75,34 @@ async def test_what_discord_did_not_take_is_shown_again_later(
         await place.over(story_id)
     assert place.wall.endings() == [(story_id, State.TOLD)]
     assert "cannot be shown" in caplog.text
+
+
+async def test_an_end_that_is_refused_for_now_rests_and_leaves_no_traceback(
+    database: Database, tells: Teller, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with village(database, tells.url, queue={"lease": LONG}) as place:
+        tells.hold()
+        archived = await place.ask()
+        place.wall.broken[archived] = StageClosedError("Thread is archived")
+        await tells.release()
+        await place.wall.until(lambda: place.wall.finishing)
+        if task := place.dispatcher._tellings.get(archived):
+            await asyncio.wait([task])
+        # Even when its row is free again: it rests longer each time, and only this bot knows.
+        await lapse(database, archived)
+        await place.upkeep()
+        await place.over(await place.ask())
+        assert place.wall.finishing.count(archived) == 1
+    (line,) = [record for record in caplog.records if "cannot be shown" in record.message]
+    assert line.exc_info is None
+
+
+def test_a_wait_is_doubled_up_to_the_longest() -> None:
+    waits = [longer(None, 30.0, 3600.0)]
+    for _ in range(2000):
+        waits.append(longer(waits[-1], 30.0, 3600.0))
+    assert waits[:4] == [30.0, 60.0, 120.0, 240.0]
+    assert waits[-1] == 3600.0
 
 
 async def test_a_fault_in_one_telling_stops_no_other(
