@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 import discord
 from discord import ui
 
+from bot import embeds
 from bot.apologies import AlreadyOverError, NotYoursError, StoryGoneError, apologise
 from bot.asking import ask
 from bot.database.tables import State
@@ -154,7 +155,7 @@ class Cancel(StoryButton, template=r"kataribe:cancel:(?P<story_id>\d{1,19})"):
         self.story_id = story_id
 
     async def pressed(self, interaction: discord.Interaction[Kataribe], story: Story) -> None:
-        """Take it out of the queue or out of the teller's hands; the dispatcher shows its end."""
+        """Take it out of the queue or out of the teller's hands, and show its end."""
         own = interaction.user.id == story.member_id
         if not own and not interaction.permissions.manage_guild:
             raise NotYoursError(f"story {story.id} belongs to another member")
@@ -165,7 +166,9 @@ class Cancel(StoryButton, template=r"kataribe:cancel:(?P<story_id>\d{1,19})"):
         if ended is None:
             raise AlreadyOverError(f"story {story.id} has ended")
         client.services.wake()
-        await interaction.response.defer()
+        # The dispatcher shows it too, after any words on their way, but it may have no way left to
+        # edit the message: where the bot is no member, only an interaction can, for a while.
+        await interaction.response.edit_message(embed=embeds.ended(ended), view=view_of(ended))
 
 
 BUTTONS = (Rate, Again, Continue, Cancel)

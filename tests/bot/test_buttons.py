@@ -122,6 +122,22 @@ async def test_a_story_is_called_off_while_it_is_told(tmp_path: Path) -> None:
         assert story.state is State.CANCELLED
 
 
+async def test_a_story_is_called_off_where_only_the_press_can_edit_its_message(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as w:
+        w.teller.hold()
+        await w.aki.slash(w.channel, "story", prompt="In the year")
+        await w.stop()
+        # The bot is no member there, and the interaction of before the restart is forgotten.
+        w.env.inject_error("PATCH", "/channels/*/messages/*", status=403, code=50001, times=None)
+        await w.restart()
+        await w.aki.click(w.message(), label="Call it off")
+        await w.idle()
+        assert page(w.message()) == "**In the year**\n\n-# Called off."
+        assert labels(w.message()) == ["Again"]
+
+
 async def test_others_cannot_call_a_story_off(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         w.teller.hold()
