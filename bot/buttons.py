@@ -86,11 +86,15 @@ class Rate(StoryButton, template=r"kataribe:rate:(?P<story_id>\d{1,19}):(?P<star
 
     async def pressed(self, interaction: discord.Interaction[Kataribe], story: Story) -> None:
         """Keep the vote, thank for it, and bring the average up to date."""
+        assert interaction.message is not None  # noqa: S101  # the one with the button
         client = interaction.client
         await client.services.ratings.rate(story.id, interaction.user.id, self.stars)
-        drawn = "★" * self.stars + "☆" * (STARS[-1] - self.stars)
-        await interaction.response.send_message(say("rated.thanks", drawn=drawn), ephemeral=True)
+        # Acknowledged like this, the press can edit the message where the bot is no member.
+        await interaction.response.defer()
+        client.stage.answered(story, interaction.message.id, interaction, None)
         client.stage.rated(story)
+        drawn = "★" * self.stars + "☆" * (STARS[-1] - self.stars)
+        await interaction.followup.send(say("rated.thanks", drawn=drawn), ephemeral=True)
 
 
 class Again(StoryButton, template=r"kataribe:again:(?P<story_id>\d{1,19})"):

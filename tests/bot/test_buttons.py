@@ -15,17 +15,37 @@ from tests.bot.world import footer, labels, page, reply, whisper, world
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import simcord
+
+
+def thanks(result: simcord.InteractionResult) -> str:
+    """What a member alone hears after a vote."""
+    (said,) = result.followups
+    assert said.ephemeral
+    return said.content
+
 
 async def test_a_vote_is_counted_thanked_for_and_can_be_changed(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         message = await w.story(prompt="In the year")
         result = await w.ben.click(message, label="3 ★")
-        assert whisper(result) == "★★★☆☆ from you. Another star changes your vote."
+        assert thanks(result) == "★★★☆☆ from you. Another star changes your vote."
         await w.until(lambda: footer(w.message()).endswith(" · ★ 3.0 from 1 vote"))
         await w.ben.click(message, label="5 ★")
         await w.mod.click(message, label="4 ★")
         await w.until(lambda: footer(w.message()).endswith(" · ★ 4.5 from 2 votes"))
         assert await w.services.ratings.stars(1) == Stars(2, 4.5)
+
+
+async def test_a_vote_is_seen_where_only_the_press_can_edit_the_message(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        message = await w.story(prompt="In the year")
+        await w.idle()
+        await w.stop()
+        w.env.inject_error("PATCH", "/channels/*/messages/*", status=403, code=50001, times=None)
+        await w.restart()
+        await w.ben.click(message, label="3 ★")
+        await w.until(lambda: footer(w.message()).endswith(" · ★ 3.0 from 1 vote"))
 
 
 async def test_nobody_rates_their_own_story(tmp_path: Path) -> None:
@@ -49,7 +69,7 @@ async def test_again_tells_the_same_beginning_anew_for_who_pressed(tmp_path: Pat
         assert wishes[1]["model"] == "lstm-starter"
         # Now it is Ben's own, and Aki may rate it.
         assert whisper(await w.ben.click(again, label="5 ★")).startswith("That is your")
-        assert whisper(await w.aki.click(again, label="5 ★")).startswith("★★★★★")
+        assert thanks(await w.aki.click(again, label="5 ★")).startswith("★★★★★")
 
 
 async def test_continue_goes_on_from_what_was_told(tmp_path: Path) -> None:
@@ -72,7 +92,7 @@ async def test_buttons_work_after_a_restart(tmp_path: Path) -> None:
         await w.stop()
         await w.restart()
         result = await w.ben.click(message, label="4 ★")
-        assert reply(result).content.startswith("★★★★☆")
+        assert thanks(result).startswith("★★★★☆")
         await w.until(lambda: footer(w.message()).endswith(" · ★ 4.0 from 1 vote"))
         result = await w.mod.click(message, label="Again")
         assert page(await w.told(reply(result).id)).startswith("**In the year**")
