@@ -6,6 +6,7 @@ import asyncio
 import math
 import re
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol
 
 import aiohttp
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 _EDIT = re.compile(r"/channels/(\d+)/messages/\d+$")
 RESERVE = 1
 """Edits left unused in each window: discord.py sleeps through the rest of it after the last."""
+AMBIENT = 10.0
+"""Ambient edits a second over all channels: Discord allows a bot fifty requests of any kind."""
 
 
 @dataclass(slots=True)
@@ -56,6 +59,21 @@ class EditBudget:
         self.resets_at = now + reset_after
 
 
+class Turns:
+    """The turns of all channels together for edits that nobody waits for, one after the other."""
+
+    def __init__(self, rate: float = AMBIENT) -> None:
+        """`rate`: turns a second."""
+        self._between = 1 / rate
+        self._next = -math.inf
+
+    def take(self, now: float) -> float:
+        """Take the next turn; gives its moment, which may be now."""
+        turn = max(now, self._next)
+        self._next = turn + self._between
+        return turn
+
+
 class Clock(Protocol):
     """What of an event loop is needed to wait; the loop itself is one."""
 
@@ -77,6 +95,8 @@ class Pace:
         self._limit = limit
         self._window = window
         self._clock = clock
+        self.ambient = Turns()
+        """Whose turn it is, of all channels, for an edit that nobody waits for."""
         self._budgets: dict[int, EditBudget] = {}
 
     @property
@@ -109,6 +129,8 @@ class Pace:
         edited = _EDIT.search(params.url.path)
         if params.method != "PATCH" or edited is None:
             return
+        if params.response.status == HTTPStatus.TOO_MANY_REQUESTS:
+            return  # It may speak of another limit, as that of old messages; discord.py waits.
         budget = self._budgets.get(int(edited[1]))
         if budget is None:
             return

@@ -1,7 +1,8 @@
 """Messages that are being written, and whose turn it is in a channel.
 
 A channel takes few edits (see `bot.pacing`), so its pages share them: at most one edit is in
-flight, the newest content wins, and who matters more goes first.
+flight, the newest content wins, and who matters more goes first. An ambient edit that is held up
+lets the others pass: only it is still in flight then.
 """
 
 from __future__ import annotations
@@ -22,10 +23,15 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from bot.database.tables import Story
-    from bot.pacing import Clock, EditBudget
+    from bot.pacing import Clock, EditBudget, Turns
 
 _log = logging.getLogger(__name__)
 
+AMBIENT_HOLDS = 2.0
+"""Seconds for which an ambient edit may keep more urgent ones of its channel waiting.
+
+Messages older than an hour have a limit of their own; discord.py sleeps until it is over.
+"""
 THREAD_ARCHIVED = 50083
 """Discord's code of a refusal that ends when somebody writes in the thread."""
 
@@ -65,6 +71,8 @@ class Page:
     """The one that was answered with the message; edits it where the bot itself may not."""
     through_interaction: bool = False
     """The bot itself was found not to be allowed to."""
+    in_flight: bool = False
+    """It is being edited; what it shall show next waits for that."""
     answering: bool = False
     """The edit in flight goes through the interaction: see `may_answer`."""
     draw: Draw | None = None
@@ -138,16 +146,22 @@ class Channel:
         *,
         write: Callable[[Page, Drawing], Awaitable[None]],
         budget: EditBudget,
+        ambient: Turns,
         interval: float,
         clock: Clock,
     ) -> None:
         self._write = write
         self._budget = budget
+        self._ambient = ambient
+        self._turn: float | None = None
+        """When the channel's next ambient edit may go out, as far as the other channels go."""
         self._interval = interval
         self._clock = clock
         self._pages: list[Page] = []
         self._edited_at = -math.inf
         self._writing: asyncio.Task[None] | None = None
+        self._held_up: asyncio.Task[None] | None = None
+        """The ambient edit that others need not wait for any more."""
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, page: Page) -> None:
@@ -166,9 +180,10 @@ class Channel:
         """Stop writing; whoever waits for a last edit is cancelled."""
         if self._timer is not None:
             self._timer.cancel()
-        if self._writing is not None:
-            self._writing.cancel()
-            await asyncio.wait([self._writing])
+        if writing := [task for task in (self._writing, self._held_up) if task is not None]:
+            for task in writing:
+                task.cancel()
+            await asyncio.wait(writing)
         for page in self._pages:
             for future in page.shown:
                 future.cancel()
@@ -184,6 +199,7 @@ class Channel:
                 at = max(page.edited_at + self._interval, self._edited_at + spacing)
             case Urgency.AMBIENT:
                 at = max(page.edited_at + self._interval, self._edited_at + 2 * spacing)
+                at = max(at, self._turn or at)
         wait = 0.0 if page.may_answer else self._budget.wait(now)
         return max(at, page.not_before, now + wait)
 
@@ -194,20 +210,48 @@ class Channel:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if not self._pages:
+        if not (free := [page for page in self._pages if self._free(page)]):
             return
         now = self._clock.time()
-        due = {page: self.due(page, now) for page in self._pages}
-        ready = [page for page in self._pages if due[page] <= now]
+        due = {page: self.due(page, now) for page in free}
+        ready = [page for page in free if due[page] <= now]
         if not ready:
             self._timer = self._clock.call_later(min(due.values()) - now, self._go_on)
             return
         page = min(ready, key=lambda page: (page.urgency, page.edited_at))
-        self._writing = asyncio.create_task(self._edit(page), name=f"edit {page.story.id}")
-        self._writing.add_done_callback(self._edited)
+        ambient = page.urgency is Urgency.AMBIENT
+        if ambient and self._turn is None:
+            self._turn = self._ambient.take(now)
+            if self._turn > now:
+                self._go_on()
+                return
+        page.in_flight = True
+        task = asyncio.create_task(self._edit(page), name=f"edit {page.story.id}")
+        self._writing = task
+        task.add_done_callback(self._edited)
+        if ambient:
+            self._turn = None
+            let_pass = self._clock.call_later(AMBIENT_HOLDS, self._let_pass)
+            task.add_done_callback(lambda _: let_pass.cancel())
+
+    def _free(self, page: Page) -> bool:
+        ambient = page.urgency is Urgency.AMBIENT
+        return not page.in_flight and not (ambient and self._held_up is not None)
+
+    def _let_pass(self) -> None:
+        """Go on although an ambient edit is still in flight.
+
+        It is not cancelled: discord.py would never again send anything if that were to happen
+        while it waits for the end of Discord's global limit.
+        """
+        self._held_up, self._writing = self._writing, None
+        self._go_on()
 
     def _edited(self, task: asyncio.Task[None]) -> None:
-        self._writing = None
+        if task is self._held_up:
+            self._held_up = None
+        else:
+            self._writing = None
         if not task.cancelled():
             self._go_on()
 
@@ -231,6 +275,7 @@ class Channel:
         else:
             if urgency is Urgency.LAST:
                 page.settle()
+        page.in_flight = False
         page.edited_at = self._edited_at = self._clock.time()
         if page.draw is None:
             self._pages.remove(page)

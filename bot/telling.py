@@ -257,6 +257,7 @@ class DiscordStage:
             channel = self._channels[channel_id] = Channel(
                 write=self._posts.write,
                 budget=self._pace.of(channel_id),
+                ambient=self._pace.ambient,
                 interval=self._client.settings.stories.edit_interval,
                 clock=self.clock,
             )

@@ -12,11 +12,13 @@ from tests.bot.clock import Clock
 EDIT = "/api/v10/channels/5/messages/7"
 
 
-async def edited(headers: dict[str, str], *, path: str = EDIT, method: str = "PATCH") -> Pace:
+async def edited(
+    headers: dict[str, str], *, path: str = EDIT, method: str = "PATCH", status: int = 200
+) -> Pace:
     """What is known of channel 5 at second 100, after one request that was answered so."""
 
     async def answer(request: web.Request) -> web.Response:
-        return web.json_response({"path": request.path}, headers=headers)
+        return web.json_response({"path": request.path}, status=status, headers=headers)
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", answer)
@@ -50,6 +52,10 @@ async def test_what_it_says_of_other_requests_is_another_limit() -> None:
         assert (await edited(LIMIT, path=path, method=method)).of(5).left == 4
     pace = await edited(LIMIT, path="/api/v10/channels/6/messages/7")
     assert (pace.of(5).left, pace.of(6).left) == (4, 0)
+
+
+async def test_a_message_that_was_edited_too_often_does_not_speak_for_its_channel() -> None:
+    assert (await edited(LIMIT, status=429)).of(5).left == 4
 
 
 async def test_without_its_headers_its_habit_is_assumed() -> None:

@@ -10,8 +10,8 @@ import discord
 import pytest
 
 from bot.database.tables import State, Story
-from bot.pacing import EditBudget
-from bot.pages import Channel, Drawing, Page, Urgency
+from bot.pacing import EditBudget, Turns
+from bot.pages import AMBIENT_HOLDS, Channel, Drawing, Page, Urgency
 from bot.stage import StageClosedError, StageGoneError
 from tests.bot.clock import Clock, settle
 
@@ -19,14 +19,25 @@ from tests.bot.clock import Clock, settle
 class Scene:
     """One channel that writes down when it was edited and with what."""
 
-    def __init__(self, *, interval: float = 1.2, limit: int = 5) -> None:
-        self.clock = Clock()
+    def __init__(
+        self,
+        *,
+        interval: float = 1.2,
+        limit: int = 5,
+        clock: Clock | None = None,
+        ambient: Turns | None = None,
+    ) -> None:
+        self.clock = clock or Clock()
         self.budget = EditBudget(limit)
         self.edits: list[tuple[float, int, str]] = []
         self.errors: list[Exception] = []
         self.gate: asyncio.Event | None = None
         self.channel = Channel(
-            write=self._write, budget=self.budget, interval=interval, clock=self.clock
+            write=self._write,
+            budget=self.budget,
+            ambient=ambient or Turns(),
+            interval=interval,
+            clock=self.clock,
         )
 
     async def _write(self, page: Page, drawing: Drawing) -> None:
@@ -107,6 +118,62 @@ async def test_an_end_goes_before_words_and_words_before_places() -> None:
     await scene.clock.advance(30)
     assert [text for _, _, text in scene.edits] == ["LAST", "FIRST", "NEXT", "AMBIENT"]
     assert scene.edits[0][0] == 3.0
+
+
+async def test_places_in_many_channels_share_ten_edits_a_second() -> None:
+    clock, ambient = Clock(), Turns()
+    scenes = [Scene(clock=clock, ambient=ambient) for _ in range(100)]
+    waiting = [page(number) for number in range(100)]
+    for at in range(10):
+        for scene, one in zip(scenes, waiting, strict=True):
+            scene.want(one, f"place at {at}", Urgency.AMBIENT)
+        await clock.advance(0.95)
+    # Story text never waits for that.
+    scenes[-1].want(page(100), "words", Urgency.FIRST)
+    await settle()
+    assert scenes[-1].edits[-1] == (9.5, 100, "words")
+    await clock.advance(20)
+    places = sorted(
+        edit for scene in scenes for edit in scene.edits if edit[2].startswith("place at")
+    )
+    times = [at for at, _, _ in places]
+    # Ten, and the one whose turn came too soon after the words in its channel.
+    assert all(later - earlier >= 0.99 for earlier, later in zip(times, times[11:], strict=False))
+    # Everybody's newest place is shown in the end, and nobody's comes a second time before that.
+    assert [scene.edits[-1][2] for scene in scenes[:-1]] == ["place at 9"] * 99
+    assert {number for _, number, _ in places[:90]} == set(range(90))
+
+
+async def test_an_ambient_edit_that_is_held_up_lets_words_and_endings_pass() -> None:
+    scene, old, new = Scene(), page(1), page(2)
+    gate = scene.gate = asyncio.Event()
+    scene.want(old, "4 stars", Urgency.AMBIENT)
+    await settle()
+    scene.gate = None
+    scene.want(new, "a", Urgency.FIRST)
+    await scene.clock.advance(AMBIENT_HOLDS / 2)
+    assert scene.edits == []
+    await scene.clock.advance(AMBIENT_HOLDS / 2)
+    scene.want(new, "a, the end", Urgency.LAST)
+    await settle()
+    assert [text for _, _, text in scene.edits] == ["a", "a, the end"]
+    # Nothing else that can wait joins it, and its own message is not edited twice at once.
+    scene.want(page(3), "5 stars", Urgency.AMBIENT)
+    scene.want(old, "the old end", Urgency.LAST)
+    await scene.clock.advance(60)
+    assert [text for _, _, text in scene.edits] == ["a", "a, the end"]
+    gate.set()
+    await scene.clock.advance(60)
+    assert [text for _, _, text in scene.edits[2:]] == ["4 stars", "the old end", "5 stars"]
+
+
+async def test_closing_ends_an_edit_that_is_held_up() -> None:
+    scene = Scene()
+    scene.gate = asyncio.Event()
+    scene.want(page(), "4 stars", Urgency.AMBIENT)
+    await scene.clock.advance(AMBIENT_HOLDS)
+    await scene.channel.close()
+    assert "edit 1" not in {task.get_name() for task in asyncio.all_tasks()}
 
 
 async def test_what_discord_says_of_its_limit_is_believed() -> None:
