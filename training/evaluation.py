@@ -198,6 +198,6 @@ def table(evaluation: Evaluation) -> str:
         figure: Estimate | None = getattr(evaluation, field.name)
         if figure is not None:
             lines.append(
-                f"{field.name:<16}{figure.value:>10.3f}   ({figure.low:.3f} to {figure.high:.3f})"
+                f"{field.name:<16}{figure.value:>11.4f}   ({figure.low:.4f} to {figure.high:.4f})"
             )
     return "\n".join(lines)

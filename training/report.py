@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from training.sampling import Sampling
     from training.telling import Story
 
+_COUNT = 20
+"""A figure as large as this needs no decimals."""
+_RARE = 0.01
+"""A share as small as this needs four."""
+
 _PLOTTED = {
     "bits_per_byte": "Bits per byte of unseen text (lower is better)",
     "prompt_ranking": "Own beginning recognised, of ten (higher is better)",
@@ -104,7 +109,11 @@ def _shown(contestant: Contestant, name: str) -> str:
     figure: Estimate | None = getattr(contestant.evaluation, name)
     if figure is None:
         return "—"
-    digits: Callable[[float], str] = "{:,.0f}".format if figure.value >= 20 else "{:.3f}".format  # noqa: PLR2004  # a count
+    digits: Callable[[float], str] = "{:.3f}".format
+    if figure.value >= _COUNT:
+        digits = "{:,.0f}".format
+    elif figure.high < _RARE:
+        digits = "{:.4f}".format
     return f"{digits(figure.value)} ({digits(figure.low)}–{digits(figure.high)})"  # noqa: RUF001  # a range
 
 
