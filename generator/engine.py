@@ -156,12 +156,11 @@ class Engine:
     # From here on: the engine's thread.
 
     def _run(self) -> None:
-        going = True
-        while going:
+        while True:
             try:
-                going = self._admit()
-                if going:
-                    self._step()
+                if not self._admit():
+                    return
+                self._step()
             except Exception:
                 log.exception("a step failed; the stories in it are given up")
                 self._give_up()

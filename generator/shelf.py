@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import time
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -79,7 +79,7 @@ class Shelf:
         self._leaving: dict[Resident, asyncio.Task[None]] = {}
         self._sizes: dict[tuple[str, int], int] = {}  # bytes in memory, by name and bytes on disk
         self._loads: dict[str, asyncio.Task[None]] = {}
-        self._wanted: Counter[str] = Counter()  # how many wait to borrow it
+        self._wanted: list[str] = []  # a name for each who waits to borrow it
         self._one_at_a_time = asyncio.Lock()
         self._closed = False
 
@@ -133,12 +133,12 @@ class Shelf:
         Raises:
             ApiError: there is no such model, it cannot be loaded, or there is no room for it.
         """
-        self._wanted[name] += 1  # or a model loaded next could close it before it is lent
+        self._wanted.append(name)  # or a model loaded next could close it before it is lent
         try:
             while (resident := self._residents.get(name)) is None:
                 await self.load(name)
         finally:
-            self._wanted[name] -= 1
+            self._wanted.remove(name)
         self._residents.move_to_end(name)
         resident.lend()
         try:
@@ -287,7 +287,7 @@ class Shelf:
             await unused.close()
 
     def _is_unused(self, resident: Resident) -> bool:
-        return resident.idle.is_set() and not self._wanted[resident.name]
+        return resident.idle.is_set() and resident.name not in self._wanted
 
     def _occupied(self) -> int:
         return sum(r.engine.memory for r in [*self.residents, *self._leaving])

@@ -13,10 +13,13 @@ import pytest
 from bot.database import Database, open_database
 from bot.database.tables import Base
 from tests.bot.teller import Teller, teller
+from tests.bot.wishes import queue_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from bot.queue import Queue
 
 
 @pytest.fixture
@@ -32,6 +35,11 @@ async def database(database_url: str) -> AsyncIterator[Database]:
             async with opened.engine.begin() as connection:
                 for table in reversed(Base.metadata.sorted_tables):
                     await connection.execute(table.delete())
+
+
+@pytest.fixture
+def queue(database: Database) -> Queue:
+    return queue_of(database)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Stories' rows, changed behind the queue's back: that is how tests let time pass."""
+"""Stories' rows, looked at and changed behind the queue's back, as to let time pass."""
 
 from __future__ import annotations
 
@@ -8,10 +8,18 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import update
 
 from bot.database.line import now
+from bot.database.stories import Stories
 from bot.database.tables import Story
 
 if TYPE_CHECKING:
     from bot.database import Database
+
+
+async def get(database: Database, story_id: int) -> Story:
+    """The story as it is saved."""
+    story = await Stories(database.sessions).get(story_id)
+    assert story is not None
+    return story
 
 
 async def change(database: Database, story_id: int, **values: Any) -> None:
