@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _TORCHS_DICE = threading.Lock()
 """They are the whole process's, so searches of all its models take turns."""
+_LOOK_AGAIN = 0.1
+"""Seconds after which a search that waits for its turn looks whether it is still wanted."""
 
 
 class BeamSearch:
@@ -79,11 +81,16 @@ class BeamSearch:
         )
         prompt = torch.tensor([request.prompt], device=loaded.device)
         model: Any = loaded.model  # transformers' mix-in hides `generate` from type checkers
-        with _TORCHS_DICE:
+        while not _TORCHS_DICE.acquire(timeout=_LOOK_AGAIN):
+            if cancelled():
+                return [], "length"
+        try:
             torch.manual_seed(request.seed)
             told = model.generate(
                 prompt, generation_config=settings, stopping_criteria=[_Cancelled(cancelled)]
             )
+        finally:
+            _TORCHS_DICE.release()
         tokens: list[int] = told[0, len(request.prompt) :].tolist()
         for index, token in enumerate(tokens):
             if token in loaded.ends:

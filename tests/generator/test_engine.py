@@ -352,6 +352,15 @@ async def test_a_story_whose_rules_cannot_be_kept_ends_and_the_engine_goes_on(
         assert len((await tell(engine, request))[0]) == 9
 
 
+async def test_closing_does_not_wait_for_the_search_of_another_engine(endless: LoadedModel) -> None:
+    search = Request(prompt=(1,), sampling=LIVELY, seed=1, max_tokens=127, num_beams=4)
+    with _TORCHS_DICE:  # another's turn
+        async with Engine(endless, slots=1) as engine:
+            waits = engine.submit(search)
+        with pytest.raises(EngineError, match="closing"):
+            await anext(waits)
+
+
 async def test_closing_stops_a_search(endless: LoadedModel) -> None:
     search = Request(prompt=(1,), sampling=LIVELY, seed=1, max_tokens=127, num_beams=4)
     async with Engine(endless, slots=1) as engine:
