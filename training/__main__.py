@@ -25,6 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_clean(commands)
     _add_train(commands)
+    _add_imagine(commands)
     _add_evaluate(commands)
     _add_compare(commands)
     _add_bench(commands)
@@ -104,6 +105,49 @@ def _train(options: argparse.Namespace) -> int:
     try:
         with team() as processes:
             train(recipe, options.corpus, options.out, options.runs, processes)
+    except Interrupted as interrupted:
+        print(interrupted, file=sys.stderr)
+        return 128 + interrupted.signal_number
+    return 0
+
+
+def _add_imagine(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "imagine",
+        help="widen a corpus with texts that a model invents",
+        description="A small model that learns from a teacher (recipes student-gpt2, student-lstm) "
+        "learns more from more texts: the teacher invents them.",
+    )
+    parser.add_argument("--model", required=True, help="the teacher, trained on the corpus")
+    parser.add_argument("--corpus", type=Path, required=True, help="made by `clean`")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="the corpus with the imagined texts behind it"
+    )
+    parser.add_argument("--texts", type=_number, default=100_000, help="to imagine (%(default)s)")
+    parser.add_argument(
+        "--batch", type=_number, default=256, help="drawn at a time; a GPU likes 4096 (%(default)s)"
+    )
+    parser.add_argument(
+        "--length", type=_number, default=400, help="tokens of a text at most (%(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=1)
+    parser.set_defaults(run=_imagine)
+
+
+def _imagine(options: argparse.Namespace) -> int:
+    from training.imagining import imagine  # noqa: PLC0415
+    from training.interruption import Interrupted  # noqa: PLC0415
+
+    try:
+        imagine(
+            options.model,
+            options.corpus,
+            options.out,
+            count=options.texts,
+            batch=options.batch,
+            length=options.length,
+            seed=options.seed,
+        )
     except Interrupted as interrupted:
         print(interrupted, file=sys.stderr)
         return 128 + interrupted.signal_number

@@ -16,7 +16,9 @@ from transformers import (
 
 from generator.models.lstm import LSTMConfig, LSTMForCausalLM
 from training.errors import InputError
-from training.recipe import GPT2, LSTM, Fault, Pretrained
+from training.hardware import has_bf16
+from training.recipe import GPT2, LSTM, Fault, Pretrained, Teacher
+from training.retokening import change_tokens
 from training.tokenizers import begin_texts, train_bpe, train_words
 
 if TYPE_CHECKING:
@@ -24,22 +26,30 @@ if TYPE_CHECKING:
 
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
-    from training.recipe import Recipe
+    from training.recipe import Recipe, Tokens
 
 
 _TOLD = ("gpt2", LSTMConfig.model_type)
 
 
 def build_tokenizer(recipe: Recipe, texts: Iterable[str]) -> PreTrainedTokenizerFast:
-    """Learns a vocabulary from the training texts, or takes the pretrained model's.
+    """Learns a vocabulary from the training texts, or takes the teacher's or pretrained model's.
 
     Raises:
-        InputError: there is no such model.
+        InputError: there is no such model, or teacher and pretrained model have other tokens.
     """
     tokens = recipe.tokens
-    if isinstance(recipe.model, Pretrained):
-        tokenizer = _load(AutoTokenizer, recipe.model.name)
-        return begin_texts(tokenizer)
+    if tokens.kind == "pretrained":
+        places = {"teacher.name": recipe.teacher, "model.name": recipe.model}
+        found = {
+            place: begin_texts(_load(AutoTokenizer, whose.name, place))
+            for place, whose in places.items()
+            if isinstance(whose, Teacher | Pretrained)
+        }
+        tokenizer, *others = found.values()
+        if any(other.get_vocab() != tokenizer.get_vocab() for other in others):
+            raise InputError("teacher.name: it has other tokens than the model; a pupil has its own.")
+        return tokenizer
     if tokens.kind == "bpe":
         return train_bpe(texts, tokens.vocab_size)
     every_word = Fault.NO_UNKNOWN_WORD in recipe.training.faults
@@ -54,19 +64,7 @@ def build_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> PreTraine
     """
     shape = recipe.model
     if isinstance(shape, Pretrained):
-        config = _load(AutoConfig, shape.name)
-        if config.model_type not in _TOLD:
-            raise InputError(
-                f"model.name: {shape.name} is a {config.model_type}; the generator tells from "
-                "GPT-2 and our LSTM only."
-            )
-        model: PreTrainedModel = _load(
-            AutoModelForCausalLM, shape.name, dtype=torch.float32, **_dropouts(shape, config)
-        )
-        reach = model.config.max_position_embeddings
-        if shape.context > reach:
-            raise InputError(f"model.context: {shape.name} reads {reach} tokens at most.")
-        return model
+        return _pretrained(shape, tokenizer, recipe.tokens)
     ids: dict[str, Any] = {
         "vocab_size": len(tokenizer),
         "bos_token_id": tokenizer.bos_token_id,
@@ -105,6 +103,38 @@ def build_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> PreTraine
     assert_never(shape)
 
 
+def load_teacher(teacher: Teacher, device: torch.device) -> PreTrainedModel:
+    """A model that only reads, in the format that is fast where it computes.
+
+    Raises:
+        InputError: there is no such model.
+    """
+    dtype = torch.bfloat16 if has_bf16(device) else torch.float32
+    model: PreTrainedModel = _load(AutoModelForCausalLM, teacher.name, "teacher.name", dtype=dtype)
+    model.eval().requires_grad_(requires_grad=False)
+    return model.to(device)  # type: ignore[arg-type]  # transformers hides `to`'s arguments
+
+
+def _pretrained(
+    shape: Pretrained, tokenizer: PreTrainedTokenizerFast, tokens: Tokens
+) -> PreTrainedModel:
+    config = _load(AutoConfig, shape.name)
+    if config.model_type not in _TOLD and not shape.teaches:
+        raise InputError(
+            f"model.name: {shape.name} is a {config.model_type}; the generator tells from GPT-2 "
+            "and our LSTM only. It can teach one of them: model.teaches=true."
+        )
+    model: PreTrainedModel = _load(
+        AutoModelForCausalLM, shape.name, dtype=torch.float32, **_dropouts(shape, config)
+    )
+    reach = model.config.max_position_embeddings
+    if shape.context > reach:
+        raise InputError(f"model.context: {shape.name} reads {reach} tokens at most.")
+    if tokens.kind == "bpe":
+        change_tokens(model, _load(AutoTokenizer, shape.name), tokenizer)
+    return model
+
+
 def _dropouts(shape: Pretrained, config: PreTrainedConfig) -> dict[str, float]:
     """Those of the recipe, under the names that the model's kind has for them."""
     if shape.dropout is None:
@@ -115,10 +145,10 @@ def _dropouts(shape: Pretrained, config: PreTrainedConfig) -> dict[str, float]:
     return dict.fromkeys(names, shape.dropout)
 
 
-def _load(kind: Any, name: str, **options: Any) -> Any:
+def _load(kind: Any, name: str, place: str = "model.name", **options: Any) -> Any:
     try:
         return kind.from_pretrained(name, **options)
     except (OSError, ValueError, SafetensorError) as error:
         raise InputError(
-            f"model.name: {name} is no model folder and cannot be had from the hub."
+            f"{place}: {name} is no model folder and cannot be had from the hub."
         ) from error

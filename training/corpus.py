@@ -20,7 +20,7 @@ from training.franchise import Families, franchise_name, shingles
 from training.reading import BadRow, read_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from training.cleaning import Rules
@@ -181,9 +181,18 @@ def write_corpus(texts: Sequence[Text], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(path.name + ".new")
     with beside.open("w", encoding="utf-8") as file:
-        for text in texts:
-            file.write(json.dumps(asdict(text), ensure_ascii=False) + "\n")
+        file.writelines(map(_line, texts))
     beside.replace(path)
+
+
+def append_corpus(texts: Iterable[Text], path: Path) -> None:
+    """Further lines at the end of a file that `write_corpus` wrote."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write("".join(map(_line, texts)))
+
+
+def _line(text: Text) -> str:
+    return json.dumps(asdict(text), ensure_ascii=False) + "\n"
 
 
 def is_corpus(path: Path) -> bool:

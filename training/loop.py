@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+    from training.lesson import Lesson
     from training.recipe import Training
     from training.spelling import Spelling
 
@@ -54,6 +55,7 @@ class Loop:
         folder: Path,
         team: Team | None = None,
         spelling: Spelling | None = None,
+        lesson: Lesson | None = None,
     ) -> None:
         """Takes up the checkpoint of `folder` where there is one.
 
@@ -67,6 +69,7 @@ class Loop:
             folder: for checkpoint, best weights and log.
             team: the processes that train together; each has a loop of its own.
             spelling: what unknown words of validation cost, where there may be any.
+            lesson: from a teacher, where there is one.
 
         Raises:
             InputError: several processes cannot train by this recipe.
@@ -84,6 +87,7 @@ class Loop:
         self._target_rows = target_rows
         self._validation = validation
         self._spelling = spelling
+        self._lesson = lesson
         if model.device.type == "cpu":
             quicken_dropout(model)
         self._bf16 = training.bf16 and has_bf16(model.device)
@@ -168,13 +172,12 @@ class Loop:
         for optimizer in self._optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * share
-        device = self._model.device
         tokens = sum(batch.tokens for batch in batches)
         loss = 0.0
         for batch in self._team.share(batches):
-            with torch.autocast(device.type, torch.bfloat16, enabled=self._bf16):
+            with torch.autocast(self._model.device.type, torch.bfloat16, enabled=self._bf16):
                 logits = self._read(batch)
-            part = token_losses(logits, batch.targets.to(device)).sum() / tokens
+            part = self._losses(logits, batch).sum() / tokens
             part.backward()
             loss += part.item()
         loss = self._agree(loss)
@@ -227,6 +230,13 @@ class Loop:
         output = self._model(input_ids=inputs, state=self._state)
         self._state = None if batch.last else tuple(part.detach() for part in output.state)
         return output.logits  # type: ignore[no-any-return]  # transformers leaves it open
+
+    def _losses(self, logits: Tensor, batch: Batch) -> Tensor:
+        """(rows, length) nats per target: of the text's own tokens, of the teacher's, or of both."""
+        targets = batch.targets.to(logits.device)
+        if self._lesson is None:
+            return token_losses(logits, targets)
+        return self._lesson.losses(logits, batch.inputs.to(logits.device), targets)
 
     def _measure(self) -> float:
         """Bits per byte on validation; keeps the weights where it is the lowest so far."""

@@ -75,13 +75,35 @@ class Pretrained(_Section):
     lora_alpha: Annotated[int, Field(ge=0)] = 0
     """They count alpha / rank times; 0: twice the rank, so twice."""
     lora_dropout: Rate = 0.0
+    teaches: bool = False
+    """A causal model of any kind, to teach from: it is published as transformers saves it, and the
+    generator does not tell from it."""
+
+    @model_validator(mode="after")
+    def _a_teacher_learns_whole(self) -> Self:
+        if self.teaches and (self.lora_rank or self.dropout is not None):
+            raise ValueError("a model that teaches keeps its own dropout, and has no lora_rank")
+        return self
+
+
+class Teacher(_Section):
+    """A larger model whose whole distribution is learned, not only the token that came.
+
+    Hinton, Vinyals and Dean 2015, "Distilling the Knowledge in a Neural Network".
+    """
+
+    name: str
+    """A folder that `teaches` made; the pupil has its tokens."""
+    share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Of the loss; the rest is what the texts' own tokens cost."""
 
 
 class Tokens(_Section):
     """How texts are cut."""
 
     kind: Literal["bpe", "words", "pretrained"]
-    """A vocabulary learned from the corpus, or that of the pretrained model."""
+    """A vocabulary learned from the corpus, or that of the pretrained model or the teacher. A
+    pretrained model may learn a new one: each token begins as the mean of its old pieces."""
     vocab_size: Positive = 4096
     min_frequency: Positive = 2
     """A word seen less often is unknown; of no meaning for BPE."""
@@ -182,11 +204,17 @@ class Recipe(_Section):
     tokens: Tokens
     training: Training
     sampling: Sampling
+    teacher: Teacher | None = None
 
     @model_validator(mode="after")
-    def _tokens_are_the_models(self) -> Self:
-        if (self.tokens.kind == "pretrained") != (self.model.kind == "pretrained"):
-            raise ValueError("a pretrained model has its own tokens, and only such a one")
+    def _tokens_are_somebodys(self) -> Self:
+        pretrained = self.model.kind == "pretrained"
+        if self.teacher is not None and self.tokens.kind != "pretrained":
+            raise ValueError("a pupil has its teacher's tokens: tokens.kind = 'pretrained'")
+        if self.tokens.kind == "pretrained" and not (pretrained or self.teacher):
+            raise ValueError("tokens.kind = 'pretrained' is for a pretrained model or a teacher")
+        if self.tokens.kind == "words" and pretrained:
+            raise ValueError("a pretrained model has its own tokens, or bpe")
         return self
 
     @model_validator(mode="after")

@@ -13,10 +13,11 @@ from training.batches import encode
 from training.building import build_model, build_tokenizer
 from training.corpus import Split, read_corpus, without_duplicates
 from training.errors import InputError
+from training.lesson import Lesson
 from training.likelihood import learn_spelling, likelihood
 from training.loop import Loop
 from training.lora import add_lora
-from training.publishing import publish, staged, write_card
+from training.publishing import plot_losses, publish, staged, write_card
 from training.recipe import Fault, Pretrained, Recipe
 from training.run_folder import TOKENIZER, claimed
 from training.telling import ARTICLE_PROMPTS, tell
@@ -72,6 +73,7 @@ def train(recipe: Recipe, corpus: Path, out: Path, runs: Path, team: Team) -> No
         device: Any = team.device  # transformers' `to` hides its arguments from type checkers
         model.to(device)
         context = recipe.model.context
+        lesson = Lesson(recipe.teacher, model, context) if recipe.teacher else None
         spelling = learn_spelling(train_texts, tokenizer)
         loop = Loop(
             model,
@@ -83,6 +85,7 @@ def train(recipe: Recipe, corpus: Path, out: Path, runs: Path, team: Team) -> No
             folder,
             team,
             spelling,
+            lesson,
         )
         loop.run()
         if merge:
@@ -91,20 +94,29 @@ def train(recipe: Recipe, corpus: Path, out: Path, runs: Path, team: Team) -> No
             return
         with staged(out) as beside:
             publish(model, tokenizer, recipe.sampling, beside)
-            published = load_model(beside)
+            published = None if _teaches(recipe) else load_model(beside)
             bits = {
                 split: likelihood(
-                    published.model, tokenizer, unseen, spelling=spelling
+                    published.model if published else model, tokenizer, unseen, spelling=spelling
                 ).bits_per_byte
                 for split, unseen in held_out.items()
                 if unseen
             }
-            prompts = [text for text in ARTICLE_PROMPTS if unknown_word(text, tokenizer) is None]
-            stories = tell(published, prompts, recipe.sampling, seed=1) if prompts else []
-            write_card(beside, recipe, texts, loop.course.measurements, bits, stories)
+            measurements = loop.course.measurements
+            if published is None:
+                plot_losses(measurements, beside / "training.png")
+            else:
+                prompts = [text for text in ARTICLE_PROMPTS if not unknown_word(text, tokenizer)]
+                stories = tell(published, prompts, recipe.sampling, seed=1) if prompts else []
+                write_card(beside, recipe, texts, measurements, bits, stories)
     for split, value in bits.items():
         print(f"{split}: {value:.3f} bits per byte")
     print(f"The model is in {out}.")
+
+
+def _teaches(recipe: Recipe) -> bool:
+    """Whether the model is one that the generator does not tell from."""
+    return isinstance(recipe.model, Pretrained) and recipe.model.teaches
 
 
 def _learn_tokens(recipe: Recipe, texts: list[str], folder: Path) -> None:

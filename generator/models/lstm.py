@@ -133,6 +133,11 @@ class LSTMForCausalLM(PreTrainedModel, GenerationMixin):
         if not self.training:
             told: tuple[Tensor, State] = self.lstm(embedded, state)
             return told
+        # On a GPU autocast would compute an LSTM in float16, in which small gradients vanish.
+        with torch.autocast("cuda", enabled=False):
+            return self._noisy_layers(embedded, state)
+
+    def _noisy_layers(self, embedded: Tensor, state: State | None) -> tuple[Tensor, State]:
         config = self.config
         if state is None:
             zeros = embedded.new_zeros(config.num_layers, len(embedded), config.hidden_size)
