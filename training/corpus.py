@@ -37,6 +37,9 @@ class Split(StrEnum):
 HELD_OUT_PERCENT = 5
 """Of the franchises, so many for validation and as many again for test."""
 
+IMAGINED = "imagined"
+"""The domain of texts that a model invented, which no file holds."""
+
 _NEAR = 0.5
 """A text that shares this much of its runs of words with earlier ones is a near-duplicate."""
 

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from transformers import AutoTokenizer, DynamicCache
 
 from training.building import load_teacher
-from training.corpus import Split, Text, append_corpus, read_corpus, write_corpus
+from training.corpus import IMAGINED, Split, Text, append_corpus, read_corpus, write_corpus
 from training.diversity import Copies, words_of
 from training.errors import InputError
 from training.hardware import best_device
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
-
-DOMAIN = "imagined"
 
 _SHORTEST = 20
 """Words of a text that is kept, as of one that `clean` keeps."""
@@ -72,7 +70,7 @@ def imagine(
                     f"Of {batch} texts that {name} began none could be kept: none ended within "
                     "--length tokens, or all were copies. Raise --length or --batch."
                 )
-            found = [Text(text, "", DOMAIN, Split.TRAIN) for text in drawn[: count - have]]
+            found = [Text(text, "", IMAGINED, Split.TRAIN) for text in drawn[: count - have]]
             append_corpus(found, out)
             have += len(found)
             bar.update(len(found))
@@ -87,7 +85,7 @@ def _begin(texts: list[Text], out: Path) -> int:
         return 0
     before = read_corpus(out)
     imagined = before[len(texts) :]
-    if before[: len(texts)] != texts or any(text.domain != DOMAIN for text in imagined):
+    if before[: len(texts)] != texts or any(text.domain != IMAGINED for text in imagined):
         raise InputError(f"{out} is there and grew from another corpus: choose another --out.")
     return len(imagined)
 

@@ -12,7 +12,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from transformers import GenerationConfig
 
-from training.corpus import Split
+from training.corpus import IMAGINED, Split
 from training.markdown import table, told
 from training.recipe import Fault, Pretrained
 from training.telling import ARTICLE_PROMPTS
@@ -135,7 +135,7 @@ minutes of wall time.
 {_data(texts)}
 Synopses by fans and publishers, collected from public catalogues; the first file is the target and
 alone is held out. A franchise is wholly in one split, and nothing in the other files that belongs
-to a held-out franchise was read.
+to a held-out franchise was read.{_imagined(texts)}
 
 ## Recipe
 {_recipe(recipe)}
@@ -166,9 +166,12 @@ def _loading(kind: str) -> str:
 
 
 def _origin(recipe: Recipe) -> str:
+    begun = "random weights"
     if isinstance(recipe.model, Pretrained):
-        return f"the weights of {recipe.model.name}"
-    return "random weights"
+        begun = f"the weights of {recipe.model.name}"
+    if recipe.teacher:
+        return f"{begun} and the lessons of {recipe.teacher.name}"
+    return begun
 
 
 def _choice(recipe: Recipe) -> str:
@@ -198,8 +201,17 @@ def _data(texts: Sequence[Text]) -> str:
     return table(["file", *Split, "words"], rows)
 
 
+def _imagined(texts: Sequence[Text]) -> str:
+    if all(text.domain != IMAGINED for text in texts):
+        return ""
+    return (
+        f"\n\nThe texts of `{IMAGINED}` are the teacher's (`python -m training imagine`); none shares "
+        "a run of eight\nwords with any of the others, held out or not."
+    )
+
+
 def _recipe(recipe: Recipe) -> str:
-    sections = recipe.model_dump(mode="json", exclude={"name"})
+    sections = recipe.model_dump(mode="json", exclude={"name"}, exclude_none=True)
     rows = [
         [f"{section}.{name}", str(value)]
         for section, values in sections.items()
