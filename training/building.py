@@ -48,7 +48,7 @@ def build_tokenizer(recipe: Recipe, texts: Iterable[str]) -> PreTrainedTokenizer
         }
         tokenizer, *others = found.values()
         if any(other.get_vocab() != tokenizer.get_vocab() for other in others):
-            raise InputError("teacher.name: it has other tokens than the model; a pupil has its own.")
+            raise InputError("teacher.name: it has other tokens than the model, and must not.")
         return tokenizer
     if tokens.kind == "bpe":
         return train_bpe(texts, tokens.vocab_size)
@@ -110,9 +110,13 @@ def load_teacher(teacher: Teacher, device: torch.device) -> PreTrainedModel:
         InputError: there is no such model.
     """
     dtype = torch.bfloat16 if has_bf16(device) else torch.float32
-    model: PreTrainedModel = _load(AutoModelForCausalLM, teacher.name, "teacher.name", dtype=dtype)
+    model: PreTrainedModel = _load(
+        AutoModelForCausalLM, teacher.name, "teacher.name", {"dtype": dtype}
+    )
     model.eval().requires_grad_(requires_grad=False)
-    return model.to(device)  # type: ignore[arg-type]  # transformers hides `to`'s arguments
+    where: Any = device  # transformers' `to` hides its arguments from type checkers
+    model.to(where)
+    return model
 
 
 def _pretrained(
@@ -124,9 +128,8 @@ def _pretrained(
             f"model.name: {shape.name} is a {config.model_type}; the generator tells from GPT-2 "
             "and our LSTM only. It can teach one of them: model.teaches=true."
         )
-    model: PreTrainedModel = _load(
-        AutoModelForCausalLM, shape.name, dtype=torch.float32, **_dropouts(shape, config)
-    )
+    options = {"dtype": torch.float32, **_dropouts(shape, config)}
+    model: PreTrainedModel = _load(AutoModelForCausalLM, shape.name, options=options)
     reach = model.config.max_position_embeddings
     if shape.context > reach:
         raise InputError(f"model.context: {shape.name} reads {reach} tokens at most.")
@@ -145,9 +148,11 @@ def _dropouts(shape: Pretrained, config: PreTrainedConfig) -> dict[str, float]:
     return dict.fromkeys(names, shape.dropout)
 
 
-def _load(kind: Any, name: str, place: str = "model.name", **options: Any) -> Any:
+def _load(
+    kind: Any, name: str, place: str = "model.name", options: dict[str, Any] | None = None
+) -> Any:
     try:
-        return kind.from_pretrained(name, **options)
+        return kind.from_pretrained(name, **(options or {}))
     except (OSError, ValueError, SafetensorError) as error:
         raise InputError(
             f"{place}: {name} is no model folder and cannot be had from the hub."

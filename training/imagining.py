@@ -57,7 +57,7 @@ def imagine(
     texts = read_corpus(corpus)
     device = best_device()
     model = load_teacher(Teacher(name=name), device)
-    tokenizer = AutoTokenizer.from_pretrained(name)
+    tokenizer: Any = AutoTokenizer.from_pretrained(name)
     known = Copies(text.text for text in texts)
     have = _begin(texts, out)
     wish = Wish()

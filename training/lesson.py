@@ -1,4 +1,4 @@
-"""What a pupil learns from its teacher: the probability of every token, not only of the one that came.
+"""What a pupil learns from its teacher: how likely every token was, not only which one came.
 
 A text's own token says that one word was possible; a teacher that has read far more says how likely
 each other one was, so a small model learns more of each text, and from texts that it reads again.

@@ -49,8 +49,10 @@ def token_losses(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def taught_losses(logits: Tensor, teacher_logits: Tensor, targets: Tensor) -> Tensor:
-    """Nats that each token costs on average where the teacher draws it: cross-entropy to its
-    distribution, (rows, length) float32, zero where the target is `IGNORED`.
+    """Nats of each target on average over what the teacher would have it be.
+
+    The cross-entropy to its distribution: (rows, length) float32, zero where the target is
+    `IGNORED`. Its gradient is that of the Kullback-Leibler divergence.
     """
     losses = functional.cross_entropy(
         logits.flatten(0, 1).float(),

@@ -232,7 +232,7 @@ class Loop:
         return output.logits  # type: ignore[no-any-return]  # transformers leaves it open
 
     def _losses(self, logits: Tensor, batch: Batch) -> Tensor:
-        """(rows, length) nats per target: of the text's own tokens, of the teacher's, or of both."""
+        """(rows, length) nats per target, by the text's own tokens or the teacher's."""
         targets = batch.targets.to(logits.device)
         if self._lesson is None:
             return token_losses(logits, targets)

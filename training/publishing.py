@@ -204,14 +204,16 @@ def _data(texts: Sequence[Text]) -> str:
 def _imagined(texts: Sequence[Text]) -> str:
     if all(text.domain != IMAGINED for text in texts):
         return ""
-    return (
-        f"\n\nThe texts of `{IMAGINED}` are the teacher's (`python -m training imagine`); none shares "
-        "a run of eight\nwords with any of the others, held out or not."
-    )
+    return f"""
+
+The texts of `{IMAGINED}` are the teacher's (`python -m training imagine`); none shares a run of
+eight words with any of the others, held out or not."""
 
 
 def _recipe(recipe: Recipe) -> str:
     sections = recipe.model_dump(mode="json", exclude={"name"}, exclude_none=True)
+    if recipe.tokens.kind == "pretrained":
+        sections["tokens"] = {"kind": "pretrained"}  # the rest is of tokens that are learned
     rows = [
         [f"{section}.{name}", str(value)]
         for section, values in sections.items()

@@ -53,7 +53,7 @@ def _pieces(old: PreTrainedTokenizerFast, new: PreTrainedTokenizerFast) -> list[
     if backend.token_to_id("\u0120") is None:  # a space, as byte-level BPEs write it
         raise InputError("model.name: its tokens are not a byte-level BPE's; keep them.")
     pieces = []
-    for token in new.convert_ids_to_tokens(range(len(new))):
+    for token in new.convert_ids_to_tokens(list(range(len(new)))):
         whole = backend.token_to_id(token)
         if token == END:
             pieces.append([old.eos_token_id if whole is None else whole])

@@ -24,8 +24,14 @@ from training.telling import ARTICLE_PROMPTS, tell
 from training.tokenizers import check_words, unknown_word
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from transformers import PreTrainedModel
+
+    from training.checkpoint import Measurement
+    from training.corpus import Text
+    from training.spelling import Spelling
     from training.team import Team
 
 
@@ -49,11 +55,8 @@ def train(recipe: Recipe, corpus: Path, out: Path, runs: Path, team: Team) -> No
         to_train_on = without_duplicates(to_train_on)
     train_texts = [text.text for text in to_train_on]
     target_texts = [text.text for text in to_train_on if text.domain == texts[0].domain]
-    held_out = {
-        split: [text.text for text in texts if text.split is split]
-        for split in (Split.VALIDATION, Split.TEST)
-    }
-    if not (train_texts and held_out[Split.VALIDATION]):
+    validation = _held_out(texts, Split.VALIDATION)
+    if not (train_texts and validation):
         raise InputError(f"{corpus} lacks texts to train on or to validate by.")
     if recipe.training.target_last and not target_texts:
         raise InputError(f"{corpus} lacks target texts to end with: set training.target_last=0.")
@@ -64,7 +67,7 @@ def train(recipe: Recipe, corpus: Path, out: Path, runs: Path, team: Team) -> No
         team.of_leader(None)  # it is done
         tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / TOKENIZER)
         if Fault.BEST_ON_TRAINING not in recipe.training.faults:
-            check_words(held_out[Split.VALIDATION], tokenizer)  # or there is no best
+            check_words(validation, tokenizer)  # or there is no best
         torch.manual_seed(recipe.training.seed)
         model = build_model(recipe, tokenizer)
         merge = None
@@ -81,7 +84,7 @@ def train(recipe: Recipe, corpus: Path, out: Path, runs: Path, team: Team) -> No
             recipe.training,
             encode(train_texts, tokenizer, context),
             encode(target_texts, tokenizer, context),
-            held_out[Split.VALIDATION],
+            validation,
             folder,
             team,
             spelling,
@@ -92,31 +95,46 @@ def train(recipe: Recipe, corpus: Path, out: Path, runs: Path, team: Team) -> No
             merge()
         if not team.leads:
             return
-        with staged(out) as beside:
-            publish(model, tokenizer, recipe.sampling, beside)
-            published = None if _teaches(recipe) else load_model(beside)
-            bits = {
-                split: likelihood(
-                    published.model if published else model, tokenizer, unseen, spelling=spelling
-                ).bits_per_byte
-                for split, unseen in held_out.items()
-                if unseen
-            }
-            measurements = loop.course.measurements
-            if published is None:
-                plot_losses(measurements, beside / "training.png")
-            else:
-                prompts = [text for text in ARTICLE_PROMPTS if not unknown_word(text, tokenizer)]
-                stories = tell(published, prompts, recipe.sampling, seed=1) if prompts else []
-                write_card(beside, recipe, texts, measurements, bits, stories)
+        bits = _export(recipe, model, tokenizer, texts, spelling, loop.course.measurements, out)
     for split, value in bits.items():
         print(f"{split}: {value:.3f} bits per byte")
     print(f"The model is in {out}.")
 
 
-def _teaches(recipe: Recipe) -> bool:
-    """Whether the model is one that the generator does not tell from."""
-    return isinstance(recipe.model, Pretrained) and recipe.model.teaches
+def _held_out(texts: Sequence[Text], split: Split) -> list[str]:
+    return [text.text for text in texts if text.split is split]
+
+
+def _export(
+    recipe: Recipe,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    texts: Sequence[Text],
+    spelling: Spelling | None,
+    measurements: Sequence[Measurement],
+    out: Path,
+) -> dict[Split, float]:
+    """Writes the model folder; returns what is published in bits per byte, by held-out split.
+
+    A model that only teaches gets no card: the generator does not tell from it.
+    """
+    teaches = isinstance(recipe.model, Pretrained) and recipe.model.teaches
+    with staged(out) as beside:
+        publish(model, tokenizer, recipe.sampling, beside)
+        published = None if teaches else load_model(beside)
+        read_by = published.model if published else model
+        bits = {
+            split: likelihood(read_by, tokenizer, unseen, spelling=spelling).bits_per_byte
+            for split in (Split.VALIDATION, Split.TEST)
+            if (unseen := _held_out(texts, split))
+        }
+        if published is None:
+            plot_losses(measurements, beside / "training.png")
+        else:
+            prompts = [text for text in ARTICLE_PROMPTS if unknown_word(text, tokenizer) is None]
+            stories = tell(published, prompts, recipe.sampling, seed=1) if prompts else []
+            write_card(beside, recipe, texts, measurements, bits, stories)
+    return bits
 
 
 def _learn_tokens(recipe: Recipe, texts: list[str], folder: Path) -> None:
