@@ -1,6 +1,6 @@
 """`python -m training imagine`: a corpus grows by texts that a model invents.
 
-A pupil that learns from a teacher needs texts to read, and few were written. What the teacher
+A student that learns from a teacher needs texts to read, and few were written. What the teacher
 draws by its own probabilities is as its texts are on average, and without end.
 """
 
@@ -23,7 +23,7 @@ from training.recipe import Teacher
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+    from transformers import PreTrainedModel
 
 _SHORTEST = 20
 """Words of a text that is kept, as of one that `clean` keeps."""
@@ -64,7 +64,8 @@ def imagine(
     with wish.listening(), tqdm(total=count, initial=have, unit="text", mininterval=1.0) as bar:
         while have < count:
             torch.manual_seed(seed * 10**9 + have)  # so that going on is as if nothing had been
-            drawn = [text for text in draw(model, tokenizer, batch, length) if _fit(text, known)]
+            rows = draw(model, tokenizer.eos_token_id, batch, length)
+            drawn = [text for text in tokenizer.batch_decode(rows) if _fit(text, known)]
             if not drawn:
                 raise InputError(
                     f"Of {batch} texts that {name} began none could be kept: none ended within "
@@ -97,20 +98,17 @@ def _fit(text: str, known: Copies) -> bool:
 
 
 @torch.inference_mode()
-def draw(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, batch: int, length: int
-) -> list[str]:
-    """Whole texts by the model's own probabilities, of `batch` begun, in no order.
+def draw(model: PreTrainedModel, end: int, batch: int, length: int) -> list[list[int]]:
+    """Tokens of whole texts by the model's own probabilities, of `batch` begun, in no order.
 
     Args:
         model: with transformers' cache of keys and values.
-        tokenizer: of the model.
+        end: the token before and after every text.
         batch: texts to begin; the rows that have ended leave the batch, so the rest is faster.
         length: tokens after which a text that has not ended is dropped.
     """
-    device, end = model.device, tokenizer.eos_token_id
     cache: Any = DynamicCache(config=model.config)
-    rows = torch.full((batch, 1), end, device=device)
+    rows = torch.full((batch, 1), end, device=model.device)
     whole: list[list[int]] = []
     for step in range(length + 1):
         logits = model(input_ids=rows[:, -1:], past_key_values=cache, use_cache=True).logits
@@ -124,4 +122,4 @@ def draw(
                 break
             rows = rows[going]
             cache.batch_select_indices(going)
-    return tokenizer.batch_decode([row[: row.index(end)] for row in whole])
+    return [row[: row.index(end)] for row in whole]

@@ -93,7 +93,7 @@ class Teacher(_Section):
     """
 
     name: str
-    """A folder that `teaches` made; the pupil has its tokens."""
+    """A folder that `teaches` made; the student has its tokens."""
     share: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Of the loss; the rest is what the texts' own tokens cost."""
 
@@ -210,7 +210,7 @@ class Recipe(_Section):
     def _tokens_are_somebodys(self) -> Self:
         pretrained = self.model.kind == "pretrained"
         if self.teacher is not None and self.tokens.kind != "pretrained":
-            raise ValueError("a pupil has its teacher's tokens: tokens.kind = 'pretrained'")
+            raise ValueError("a student has its teacher's tokens: tokens.kind = 'pretrained'")
         if self.tokens.kind == "pretrained" and not (pretrained or self.teacher):
             raise ValueError("tokens.kind = 'pretrained' is for a pretrained model or a teacher")
         if self.tokens.kind == "words" and pretrained:
