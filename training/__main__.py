@@ -116,7 +116,7 @@ def _add_imagine(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "imagine",
         help="widen a corpus with texts that a model invents",
         description="A small model that learns from a teacher (recipes student-gpt2, student-lstm) "
-        "learns more from more texts: the teacher invents them.",
+        "learns more from more texts: the teacher invents them. Stopped, the same command goes on.",
     )
     parser.add_argument("--model", required=True, help="the teacher, trained on the corpus")
     parser.add_argument("--corpus", type=Path, required=True, help="made by `clean`")
@@ -125,7 +125,7 @@ def _add_imagine(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("--texts", type=_number, default=100_000, help="to imagine (%(default)s)")
     parser.add_argument(
-        "--batch", type=_number, default=256, help="drawn at a time; a GPU likes 4096 (%(default)s)"
+        "--batch", type=_number, default=256, help="drawn at a time; give a GPU 4096 (%(default)s)"
     )
     parser.add_argument(
         "--length", type=_number, default=400, help="tokens of a text at most (%(default)s)"

@@ -130,7 +130,8 @@ def _work(recipe: Recipe, texts: list[str], held_out: list[str]) -> Work:
 
     That is AdamW, a rate that rises and falls in lines, and one epoch that ends with its last text.
     """
-    if not (isinstance(recipe.model, GPT2) and recipe.training.batch_tokens):
+    from_nothing = isinstance(recipe.model, GPT2) and recipe.teacher is None
+    if not (from_nothing and recipe.training.batch_tokens):
         raise InputError(
             f"{recipe.name}: bench takes a recipe of a GPT-2 from nothing with batch_tokens, such "
             "as starter-gpt2."

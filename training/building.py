@@ -16,10 +16,10 @@ from transformers import (
 
 from generator.models.lstm import LSTMConfig, LSTMForCausalLM
 from training.errors import InputError
-from training.hardware import has_bf16
 from training.recipe import GPT2, LSTM, Fault, Pretrained, Teacher
 from training.retokening import change_tokens
-from training.tokenizers import begin_texts, train_bpe, train_words
+from training.teacher import reach
+from training.tokenizers import END, begin_texts, train_bpe, train_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,7 +42,7 @@ def build_tokenizer(recipe: Recipe, texts: Iterable[str]) -> PreTrainedTokenizer
     if tokens.kind == "pretrained":
         places = {"teacher.name": recipe.teacher, "model.name": recipe.model}
         found = {
-            place: begin_texts(_load(AutoTokenizer, whose.name, place))
+            place: _beginning(_load(AutoTokenizer, whose.name, place), place)
             for place, whose in places.items()
             if isinstance(whose, Teacher | Pretrained)
         }
@@ -103,22 +103,6 @@ def build_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> PreTraine
     assert_never(shape)
 
 
-def load_teacher(teacher: Teacher, device: torch.device) -> PreTrainedModel:
-    """A model that only reads, in the format that is fast where it computes.
-
-    Raises:
-        InputError: there is no such model.
-    """
-    dtype = torch.bfloat16 if has_bf16(device) else torch.float32
-    model: PreTrainedModel = _load(
-        AutoModelForCausalLM, teacher.name, "teacher.name", {"dtype": dtype}
-    )
-    model.eval().requires_grad_(requires_grad=False)
-    where: Any = device  # transformers' `to` hides its arguments from type checkers
-    model.to(where)
-    return model
-
-
 def _pretrained(
     shape: Pretrained, tokenizer: PreTrainedTokenizerFast, tokens: Tokens
 ) -> PreTrainedModel:
@@ -130,10 +114,11 @@ def _pretrained(
         )
     options = {"dtype": torch.float32, **_dropouts(shape, config)}
     model: PreTrainedModel = _load(AutoModelForCausalLM, shape.name, options=options)
-    reach = model.config.max_position_embeddings
-    if shape.context > reach:
-        raise InputError(f"model.context: {shape.name} reads {reach} tokens at most.")
+    if shape.context > (most := reach(model, "model.name")):
+        raise InputError(f"model.context: {shape.name} reads {most} tokens at most.")
     if tokens.kind == "bpe":
+        if isinstance(config, LSTMConfig):
+            raise InputError("tokens.kind: our LSTM keeps its tokens; bpe is for a transformer.")
         change_tokens(model, _load(AutoTokenizer, shape.name), tokenizer)
     return model
 
@@ -148,12 +133,18 @@ def _dropouts(shape: Pretrained, config: PreTrainedConfig) -> dict[str, float]:
     return dict.fromkeys(names, shape.dropout)
 
 
+def _beginning(tokenizer: PreTrainedTokenizerFast, place: str) -> PreTrainedTokenizerFast:
+    if END not in tokenizer.get_vocab():
+        raise InputError(f"{place}: its tokens have no {END}; tokens.kind='bpe' gives it ours.")
+    return begin_texts(tokenizer)
+
+
 def _load(
     kind: Any, name: str, place: str = "model.name", options: dict[str, Any] | None = None
 ) -> Any:
     try:
         return kind.from_pretrained(name, **(options or {}))
-    except (OSError, ValueError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise InputError(
             f"{place}: {name} is no model folder and cannot be had from the hub."
         ) from error

@@ -194,6 +194,13 @@ def append_corpus(texts: Iterable[Text], path: Path) -> None:
         file.write("".join(map(_line, texts)))
 
 
+def whole_lines(path: Path) -> None:
+    """Cuts off what stands behind the last line's end: a process may have died while it wrote."""
+    with path.open("rb+") as file:
+        content = file.read()
+        file.truncate(content.rfind(b"\n") + 1)
+
+
 def _line(text: Text) -> str:
     return json.dumps(asdict(text), ensure_ascii=False) + "\n"
 

@@ -10,23 +10,29 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from tqdm import tqdm
-from transformers import AutoTokenizer, DynamicCache
+from transformers import DynamicCache
 
-from training.building import load_teacher
-from training.corpus import IMAGINED, Split, Text, append_corpus, read_corpus, write_corpus
+from training.cleaning import MIN_WORDS
+from training.corpus import (
+    IMAGINED,
+    Split,
+    Text,
+    append_corpus,
+    read_corpus,
+    whole_lines,
+    write_corpus,
+)
 from training.diversity import Copies, words_of
 from training.errors import InputError
 from training.hardware import best_device
 from training.interruption import Interrupted, Wish
-from training.recipe import Teacher
+from training.teacher import load_teacher, reach
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from transformers import PreTrainedModel
-
-_SHORTEST = 20
-"""Words of a text that is kept, as of one that `clean` keeps."""
 
 _THIN_OUT = 16
 """Tokens between two times when the rows that have ended leave the batch."""
@@ -39,10 +45,10 @@ def imagine(
 
     A text that shares a run of eight words with any of the corpus, held out or not, is left out:
     a model that reads the result learns nothing by heart that it would not have from the corpus.
-    A file that an interrupted run left is gone on with.
+    A file that an interrupted run left is gone on with, by whatever model and settings are given.
 
     Args:
-        name: a folder that a recipe with `model.teaches` made, or any GPT-2's.
+        name: a folder that a recipe with `model.teaches` made, or a GPT-2's.
         corpus: made by `python -m training clean`.
         out: the larger corpus.
         count: imagined texts that it shall have.
@@ -52,53 +58,64 @@ def imagine(
 
     Raises:
         InputError: there is no such model, `out` is another corpus, or no text can be kept.
-        Interrupted: told to stop; what was drawn is in `out`.
+        Interrupted: told to stop; whole batches that were drawn are in `out`.
     """
     texts = read_corpus(corpus)
-    device = best_device()
-    model = load_teacher(Teacher(name=name), device)
-    tokenizer: Any = AutoTokenizer.from_pretrained(name)
+    model, tokenizer = load_teacher(name, best_device(), "--model")
+    if length >= (most := reach(model, "--model")):
+        raise InputError(f"--length {length}: {name} reads {most} tokens, so {most - 1} at most.")
+    have = _begin(texts, corpus, out)
     known = Copies(text.text for text in texts)
-    have = _begin(texts, out)
     wish = Wish()
     with wish.listening(), tqdm(total=count, initial=have, unit="text", mininterval=1.0) as bar:
         while have < count:
-            torch.manual_seed(seed * 10**9 + have)  # so that going on is as if nothing had been
-            rows = draw(model, tokenizer.eos_token_id, batch, length)
-            drawn = [text for text in tokenizer.batch_decode(rows) if _fit(text, known)]
-            if not drawn:
+            torch.manual_seed((seed * 10**9 + have) % 2**63)  # a batch is the same after a stop
+            rows = draw(
+                model, tokenizer.eos_token_id, batch, length, wanted=lambda: not wish.signal
+            )
+            if wish.signal:
+                raise Interrupted(wish.signal)
+            drawn = [" ".join(text.split()) for text in tokenizer.batch_decode(rows)]
+            kept = [Text(text, "", IMAGINED, Split.TRAIN) for text in drawn if _fit(text, known)]
+            if not kept:
                 raise InputError(
                     f"Of {batch} texts that {name} began none could be kept: none ended within "
                     "--length tokens, or all were copies. Raise --length or --batch."
                 )
-            found = [Text(text, "", IMAGINED, Split.TRAIN) for text in drawn[: count - have]]
-            append_corpus(found, out)
-            have += len(found)
-            bar.update(len(found))
-            if wish.signal:
-                raise Interrupted(wish.signal)
+            kept = kept[: count - have]
+            append_corpus(kept, out)
+            have += len(kept)
+            bar.update(len(kept))
 
 
-def _begin(texts: list[Text], out: Path) -> int:
+def _begin(texts: list[Text], corpus: Path, out: Path) -> int:
     """Writes the corpus unless it stands in `out`; returns how many imagined texts do."""
     if not out.exists():
         write_corpus(texts, out)
         return 0
+    whole_lines(out)
     before = read_corpus(out)
     imagined = before[len(texts) :]
-    if before[: len(texts)] != texts or any(text.domain != IMAGINED for text in imagined):
-        raise InputError(f"{out} is there and grew from another corpus: choose another --out.")
+    same = before[: len(texts)] == texts and all(text.domain == IMAGINED for text in imagined)
+    if not same or out.samefile(corpus):
+        raise InputError(f"{out} is there and did not grow from {corpus}: choose another --out.")
     return len(imagined)
 
 
 def _fit(text: str, known: Copies) -> bool:
-    """Whether it is long enough, and its own."""
-    words = words_of(text)
-    return len(words) >= _SHORTEST and known.share(words) == 0.0
+    """Whether it is as long as `clean` asks of a text, readable, and nobody else's."""
+    enough = len(text.split()) >= MIN_WORDS
+    return enough and "\ufffd" not in text and known.share(words_of(text)) == 0.0
 
 
 @torch.inference_mode()
-def draw(model: PreTrainedModel, end: int, batch: int, length: int) -> list[list[int]]:
+def draw(
+    model: PreTrainedModel,
+    end: int,
+    batch: int,
+    length: int,
+    wanted: Callable[[], bool] = lambda: True,
+) -> list[list[int]]:
     """Tokens of whole texts by the model's own probabilities, of `batch` begun, in no order.
 
     Args:
@@ -106,12 +123,21 @@ def draw(model: PreTrainedModel, end: int, batch: int, length: int) -> list[list
         end: the token before and after every text.
         batch: texts to begin; the rows that have ended leave the batch, so the rest is faster.
         length: tokens after which a text that has not ended is dropped.
+        wanted: whether to go on, asked at each token.
+
+    Raises:
+        InputError: the batch is too large for the GPU's memory.
     """
     cache: Any = DynamicCache(config=model.config)
     rows = torch.full((batch, 1), end, device=model.device)
     whole: list[list[int]] = []
     for step in range(length + 1):
-        logits = model(input_ids=rows[:, -1:], past_key_values=cache, use_cache=True).logits
+        if not wanted():
+            break
+        try:
+            logits = model(input_ids=rows[:, -1:], past_key_values=cache, use_cache=True).logits
+        except torch.OutOfMemoryError as error:
+            raise InputError(f"--batch {batch}: the GPU has not the memory; give fewer.") from error
         tokens = torch.multinomial(logits[:, -1].float().softmax(dim=-1), 1)
         rows = torch.cat([rows, tokens], dim=1)
         if step % _THIN_OUT == 0 or step == length:

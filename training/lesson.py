@@ -9,16 +9,32 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
+from torch.nn import functional
 
-from training.building import load_teacher
+from training.batches import IGNORED
 from training.errors import InputError
-from training.likelihood import taught_losses, token_losses
+from training.likelihood import token_losses
+from training.teacher import load_teacher, reach
 
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
 
     from training.recipe import Teacher
+
+
+def taught_losses(logits: Tensor, teacher_logits: Tensor, targets: Tensor) -> Tensor:
+    """Nats of each target on average over what the teacher would have it be.
+
+    The cross-entropy to its distribution: (rows, length) float32, zero where the target is
+    `IGNORED`. Its gradient is that of the Kullback-Leibler divergence.
+    """
+    losses = functional.cross_entropy(
+        logits.flatten(0, 1).float(),
+        teacher_logits.flatten(0, 1).float().softmax(dim=-1),
+        reduction="none",
+    )
+    return losses.view(targets.shape).masked_fill(targets == IGNORED, 0.0)
 
 
 class Lesson:
@@ -31,17 +47,14 @@ class Lesson:
             InputError: there is no such teacher, or it reads less, or other tokens.
         """
         self._share = teacher.share
-        self._model = load_teacher(teacher, student.device)
-        config = self._model.config
-        if config.vocab_size != student.config.vocab_size:
+        self._model, _ = load_teacher(teacher.name, student.device, "teacher.name")
+        taught, learned = self._model.config.vocab_size, student.config.vocab_size
+        if taught != learned:
             raise InputError(
-                f"teacher.name: {teacher.name} has {config.vocab_size} tokens, the student "
-                f"{student.config.vocab_size}."
+                f"teacher.name: {teacher.name} has {taught} tokens, the student {learned}."
             )
-        if config.max_position_embeddings < context:
-            raise InputError(
-                f"model.context: the teacher reads {config.max_position_embeddings} tokens at most."
-            )
+        if context > (most := reach(self._model, "teacher.name")):
+            raise InputError(f"model.context: the teacher reads {most} tokens at most.")
 
     def losses(self, logits: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
         """(rows, length) nats per target, from the student's logits and the tokens it read."""

@@ -48,20 +48,6 @@ def token_losses(logits: Tensor, targets: Tensor) -> Tensor:
     return losses.view(targets.shape)
 
 
-def taught_losses(logits: Tensor, teacher_logits: Tensor, targets: Tensor) -> Tensor:
-    """Nats of each target on average over what the teacher would have it be.
-
-    The cross-entropy to its distribution: (rows, length) float32, zero where the target is
-    `IGNORED`. Its gradient is that of the Kullback-Leibler divergence.
-    """
-    losses = functional.cross_entropy(
-        logits.flatten(0, 1).float(),
-        teacher_logits.flatten(0, 1).float().softmax(dim=-1),
-        reduction="none",
-    )
-    return losses.view(targets.shape).masked_fill(targets == IGNORED, 0.0)
-
-
 @torch.inference_mode()
 def likelihood(
     model: PreTrainedModel,

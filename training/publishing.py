@@ -129,7 +129,7 @@ better. {_choice(recipe)}; nothing was chosen by test, which is printed at each 
 ![training](training.png)
 
 {last.tokens / 1e6:.2f} million tokens read in {last.step:,} steps and {last.seconds / 60:.0f}
-minutes of wall time.
+minutes of wall time.{_losses(recipe)}
 
 ## Data
 {_data(texts)}
@@ -201,12 +201,21 @@ def _data(texts: Sequence[Text]) -> str:
     return table(["file", *Split, "words"], rows)
 
 
+def _losses(recipe: Recipe) -> str:
+    if recipe.teacher is None:
+        return ""
+    return (
+        " The training loss is what the teacher's\ndistribution costs, which is never less than "
+        "the teacher is unsure."
+    )
+
+
 def _imagined(texts: Sequence[Text]) -> str:
     if all(text.domain != IMAGINED for text in texts):
         return ""
     return f"""
 
-The texts of `{IMAGINED}` are the teacher's (`python -m training imagine`); none shares a run of
+The texts of `{IMAGINED}` are a model's own (`python -m training imagine`); none shares a run of
 eight words with any of the others, held out or not."""
 
 

@@ -215,12 +215,16 @@ class Recipe(_Section):
             raise ValueError("tokens.kind = 'pretrained' is for a pretrained model or a teacher")
         if self.tokens.kind == "words" and pretrained:
             raise ValueError("a pretrained model has its own tokens, or bpe")
+        if isinstance(self.model, Pretrained) and self.model.teaches and self.tokens.kind != "bpe":
+            raise ValueError("a model that teaches learns our tokens: tokens.kind = 'bpe'")
         return self
 
     @model_validator(mode="after")
     def _the_training_is_the_models(self) -> Self:
         if self.training.window and self.model.kind != "lstm":
             raise ValueError("only an LSTM goes on from window to window")
+        if self.teacher and (self.training.window or Fault.PADDING in self.training.faults):
+            raise ValueError("a teacher knows nothing of the window before, or of padding")
         if Fault.NO_UNKNOWN_WORD in self.training.faults and self.tokens.kind != "words":
             raise ValueError("no_unknown_word is of tokens.kind = 'words'")
         return self

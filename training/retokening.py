@@ -36,6 +36,8 @@ def change_tokens(
     embedding: Any = model.get_input_embeddings()
     head: Any = model.get_output_embeddings()
     tables = [_means(embedding.weight.detach(), pieces)]
+    if getattr(head, "bias", None) is not None:
+        raise InputError("model.name: its head has a bias for each token, which has no mean here.")
     if head.weight is not embedding.weight:
         tables.append(_means(head.weight.detach(), pieces))
     model.resize_token_embeddings(len(new), mean_resizing=False)
@@ -43,6 +45,7 @@ def change_tokens(
     with torch.no_grad():
         for layer, table in zip(resized, tables, strict=False):  # a tied head has none of its own
             layer.weight.copy_(table)
+    resized[0].padding_idx = None  # the old one is another token now, and would not learn
     for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
         setattr(model.config, name, new.eos_token_id)
 
@@ -56,7 +59,8 @@ def _pieces(old: PreTrainedTokenizerFast, new: PreTrainedTokenizerFast) -> list[
     for token in new.convert_ids_to_tokens(list(range(len(new)))):
         whole = backend.token_to_id(token)
         if token == END:
-            pieces.append([old.eos_token_id if whole is None else whole])
+            end = old.eos_token_id if whole is None else whole
+            pieces.append([] if end is None else [end])
         elif whole is not None:
             pieces.append([whole])
         else:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import shutil
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -16,7 +17,6 @@ from training.recipe import Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 TOKENIZER = "tokenizer"
 """The folder of that name in a run's."""
@@ -43,13 +43,21 @@ def claimed(folder: Path, recipe: Recipe, corpus: Path) -> Iterator[None]:
             raise InputError(
                 f"{folder}: another process trains here; wait for it, or choose another --out."
             ) from error
-        identity = {"order": _ORDER, "corpus": _fingerprint(corpus)}
+        identity: dict[str, object] = {"order": _ORDER, "corpus": _fingerprint(corpus)}
+        if recipe.teacher:
+            taught_by = Path(recipe.teacher.name)
+            identity["teacher"] = [
+                _fingerprint(file)
+                for file in (taught_by / "tokenizer.json", taught_by / "model.safetensors")
+                if file.is_file()
+            ]
         path = folder / "run.json"
         if (folder / "checkpoint.pt").is_file():
             if not _same(path, identity, recipe):
                 raise InputError(
                     f"{folder} holds the checkpoint of another training, by other settings, texts "
-                    "or code: go on with those, delete it to start anew, or choose another --out."
+                    "or code, or of another teacher: go on with those, delete it to start anew, or "
+                    "choose another --out."
                 )
         else:
             shutil.rmtree(folder / TOKENIZER, ignore_errors=True)
@@ -69,6 +77,6 @@ def _same(path: Path, identity: dict[str, object], recipe: Recipe) -> bool:
     return before == identity and trained.model_copy(update={"sampling": recipe.sampling}) == recipe
 
 
-def _fingerprint(corpus: Path) -> str:
-    with corpus.open("rb") as file:
+def _fingerprint(path: Path) -> str:
+    with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

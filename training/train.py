@@ -20,6 +20,7 @@ from training.lora import add_lora
 from training.publishing import plot_losses, publish, staged, write_card
 from training.recipe import Fault, Pretrained, Recipe
 from training.run_folder import TOKENIZER, claimed
+from training.teacher import load_teacher
 from training.telling import ARTICLE_PROMPTS, tell
 from training.tokenizers import check_words, unknown_word
 
@@ -122,7 +123,10 @@ def _export(
     with staged(out) as beside:
         publish(model, tokenizer, recipe.sampling, beside)
         published = None if teaches else load_model(beside)
-        read_by = published.model if published else model
+        if published is None:
+            read_by, _ = load_teacher(str(beside), model.device, "--out")
+        else:
+            read_by = published.model
         bits = {
             split: likelihood(read_by, tokenizer, unseen, spelling=spelling).bits_per_byte
             for split in (Split.VALIDATION, Split.TEST)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch.nn import functional
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
@@ -16,25 +18,43 @@ from tests.training.small import STORIES, TEXTS, TOKENIZER, loop, recipe
 from tests.training.test_retokening import llama
 from training.__main__ import main
 from training.batches import IGNORED, collate, encode
-from training.building import load_teacher
+from training.building import build_model
 from training.corpus import IMAGINED, Split, read_corpus
 from training.diversity import Copies, words_of
 from training.errors import InputError
+from training.hardware import best_device
 from training.imagining import draw
-from training.lesson import Lesson
-from training.likelihood import taught_losses, token_losses
+from training.lesson import Lesson, taught_losses
+from training.likelihood import token_losses
 from training.recipe import Teacher, load_recipe
+from training.teacher import load_teacher
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture
-def base(tmp_path: Path) -> Path:
-    """A pretrained Llama with tokens of its own."""
-    folder = tmp_path / "base"
-    llama(len(TOKENIZER)).save_pretrained(folder)
+@pytest.fixture(scope="module")
+def pretrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Llama with tokens of its own that has read some stories: it spells in whole characters."""
+    model = llama(len(TOKENIZER)).train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    batch = collate(encode(TEXTS[:16], TOKENIZER, 255))
+    for _ in range(40):
+        logits = model(input_ids=batch.inputs).logits
+        (token_losses(logits, batch.targets).sum() / batch.tokens).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    folder = tmp_path_factory.mktemp("pretrained")
+    model.save_pretrained(folder)
     TOKENIZER.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def base(tmp_path: Path, pretrained: Path) -> Path:
+    """A folder of that model, to be used or damaged."""
+    folder = tmp_path / "base"
+    shutil.copytree(pretrained, folder)
     return folder
 
 
@@ -58,7 +78,7 @@ def imagine(tmp_path: Path, model: Path, corpus: Path, *options: str, out: str =
     return main(
         [
             "imagine", "--model", str(model), "--corpus", str(corpus),
-            "--out", str(tmp_path / f"{out}.jsonl"), "--length", "300", "--batch", "32", *options,
+            "--out", str(tmp_path / f"{out}.jsonl"), "--length", "250", "--batch", "32", *options,
         ]
     )  # fmt: skip
 
@@ -95,7 +115,7 @@ def test_a_teacher_a_wider_corpus_and_two_students(
         card = (tmp_path / kind / "README.md").read_text(encoding="utf-8")
         assert f"trained from random weights and the lessons of {teacher} by" in card
         assert "\n| imagined | 6 | 0 | 0 |" in card
-        assert "The texts of `imagined` are the teacher's" in card
+        assert "The texts of `imagined` are a model's own" in card
         assert "tokens.vocab_size" not in card
 
 
@@ -166,7 +186,7 @@ def test_imagined_texts_are_new_and_go_on_after_a_stop(
     known = Copies(text.text for text in given)
     for text in imagined:
         assert known.share(words_of(text.text)) == 0.0
-        assert len(words_of(text.text)) >= 20
+        assert len(text.text.split()) >= 20
     assert imagined != read_corpus(tmp_path / "other.jsonl")[len(given) :]
     lines = (tmp_path / "whole.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
     first = _drawn_first(base, corpus)
@@ -178,11 +198,14 @@ def test_imagined_texts_are_new_and_go_on_after_a_stop(
 
 def _drawn_first(base: Path, corpus: Path) -> int:
     """How many texts the first batch gives."""
-    model = load_teacher(Teacher(name=str(base)), torch.device("cpu"))
+    model, _ = load_teacher(str(base), best_device(), "--model")
     torch.manual_seed(10**9)
     known = Copies(text.text for text in read_corpus(corpus))
-    drawn = map(words_of, TOKENIZER.batch_decode(draw(model, TOKENIZER.eos_token_id, 32, 300)))
-    return sum(len(words) >= 20 and not known.share(words) for words in drawn)
+    drawn = TOKENIZER.batch_decode(draw(model, TOKENIZER.eos_token_id, 32, 250))
+    return sum(
+        len(text.split()) >= 20 and "\ufffd" not in text and not known.share(words_of(text))
+        for text in drawn
+    )
 
 
 def test_copies_are_left_out(
@@ -241,23 +264,130 @@ def test_a_file_that_grew_from_another_corpus_is_left_alone(
     other.write_text("".join(lines[1:]), encoding="utf-8")
     before = other.read_bytes()
     assert imagine(tmp_path, base, corpus, "--texts", "3") == 2
-    assert "grew from another corpus" in capsys.readouterr().err
+    assert "did not grow from" in capsys.readouterr().err
     assert other.read_bytes() == before
 
 
 @pytest.mark.parametrize(
-    ("name", "setting", "says"),
+    ("name", "settings", "says"),
     [
         ("student-gpt2", "tokens.kind='bpe'", "a student has its teacher's tokens"),
         ("starter-gpt2", "tokens.kind='pretrained'", "for a pretrained model or a teacher"),
         ("teacher", "tokens.kind='words'", "has its own tokens, or bpe"),
         ("teacher", "model.lora_rank=4", "no lora_rank"),
+        ("teacher", "tokens.kind='pretrained'", "learns our tokens"),
+        (
+            "student-lstm",
+            "training.window=30 training.batch_rows=4 training.batch_tokens=0",
+            "knows nothing of the window",
+        ),
         ("student-gpt2", "teacher.share=0", "greater than 0"),
     ],
 )
-def test_recipes_that_cannot_be(name: str, setting: str, says: str) -> None:
+def test_recipes_that_cannot_be(name: str, settings: str, says: str) -> None:
     with pytest.raises(InputError, match=says):
-        load_recipe(name, [setting])
+        load_recipe(name, settings.split())
+
+
+def test_what_a_killed_process_wrote_of_a_line_is_left_out(
+    tmp_path: Path, base: Path, corpus: Path
+) -> None:
+    assert imagine(tmp_path, base, corpus, "--texts", "4") == 0
+    whole = (tmp_path / "wide.jsonl").read_bytes()
+    (tmp_path / "wide.jsonl").write_bytes(whole[:-5])
+    assert imagine(tmp_path, base, corpus, "--texts", "4") == 0
+    texts = read_corpus(tmp_path / "wide.jsonl")
+    assert [text.domain for text in texts[-4:]] == [IMAGINED] * 4
+    assert len(texts) == len(read_corpus(corpus)) + 4
+
+
+def test_the_corpus_itself_does_not_grow(
+    tmp_path: Path, base: Path, corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = corpus.read_bytes()
+    assert imagine(tmp_path, base, corpus, "--texts", "3", out="corpus") == 2
+    assert "choose another --out" in capsys.readouterr().err
+    assert corpus.read_bytes() == before
+
+
+def test_a_batch_that_is_no_longer_wanted_ends() -> None:
+    asked = iter([True, True, False])
+    assert draw(llama(400), 0, 4, 200, wanted=lambda: next(asked)) == []
+
+
+def damage(base: Path, how: str) -> None:
+    """Makes a teacher's folder one that cannot be used."""
+    if how == "tokenizer":
+        (base / "tokenizer.json").write_text('{"torn')
+    elif how == "weights":
+        weights = load_file(base / "model.safetensors")
+        lacking = {name: weight for name, weight in weights.items() if "norm" not in name}
+        save_file(lacking, base / "model.safetensors", {"format": "pt"})
+    elif how == "lstm":
+        build_model(recipe("lstm"), TOKENIZER).save_pretrained(base)
+    elif how == "end":
+        TOKENIZER.from_pretrained(base, eos_token="<|im_end|>").save_pretrained(base)
+
+
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        ("tokenizer", "is no model folder, or a damaged one"),
+        ("weights", "lack model.layers.0"),
+        ("lstm", "is an LSTM; only a transformer teaches"),
+        ("end", "has not our way to end a text"),
+    ],
+)
+def test_a_model_that_cannot_teach_is_one_clear_error(
+    how: str,
+    says: str,
+    tmp_path: Path,
+    base: Path,
+    corpus: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    damage(base, how)
+    assert imagine(tmp_path, base, corpus, "--texts", "3") == 2
+    error = capsys.readouterr().err
+    assert f"--model: {base} " in error or "--model: the weights of" in error
+    assert says in error
+    assert not (tmp_path / "wide.jsonl").exists()
+
+
+def test_texts_longer_than_the_model_reads_and_any_seed(
+    tmp_path: Path, base: Path, corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert imagine(tmp_path, base, corpus, "--texts", "1", "--length", "256") == 2
+    assert "reads 256 tokens, so 255 at most" in capsys.readouterr().err
+    for number, seed in enumerate(("-3", "20000000000000")):
+        options = ["--texts", "1", "--seed", seed]
+        assert imagine(tmp_path, base, corpus, *options, out=f"seed{number}") == 0
+
+
+def test_a_student_does_not_go_on_under_another_teacher(
+    tmp_path: Path, base: Path, corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = [
+        f"teacher.name='{base}'", *STUDENTS["gpt2"], "model.context=200", "training.epochs=1",
+        "training.batch_tokens=2048", "sampling.max_new_tokens=10",
+    ]  # fmt: skip
+    assert train(tmp_path, "student-gpt2", corpus, "student", *settings) == 0
+    assert train(tmp_path, "student-gpt2", corpus, "student", *settings) == 0
+    model = llama(len(TOKENIZER))
+    with torch.no_grad():
+        model.lm_head.weight.mul_(2)
+    model.save_pretrained(base)
+    assert train(tmp_path, "student-gpt2", corpus, "student", *settings) == 2
+    assert "or of another teacher" in capsys.readouterr().err
+
+
+def test_our_lstm_keeps_its_tokens(
+    tmp_path: Path, base: Path, corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damage(base, "lstm")
+    given = [f"model.name='{base}'", "model.context=128", "tokens.kind='bpe'"]
+    assert train(tmp_path, "further-lstm", corpus, "lstm", *given) == 2
+    assert "our LSTM keeps its tokens" in capsys.readouterr().err
 
 
 def test_a_teacher_of_other_tokens_or_none_is_named(
