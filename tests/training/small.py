@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from training.batches import encode
 from training.building import build_model
@@ -59,3 +60,15 @@ def loop(folder: Path, chosen: Recipe, train: list[str] = TRAIN, team: Team | No
     model = build_model(chosen, TOKENIZER)
     rows = encode(train, TOKENIZER, 128)
     return Loop(model, TOKENIZER, chosen.training, rows, rows[:4], VALIDATION, folder, team)
+
+
+def llama(tokens: int, *, tied: bool = True) -> Any:
+    """A tiny Llama with random weights: a kind of model that can only teach."""
+    torch.manual_seed(4)
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=tokens, hidden_size=32, intermediate_size=48, num_hidden_layers=1,
+            num_attention_heads=2, num_key_value_heads=1, max_position_embeddings=256,
+            tie_word_embeddings=tied, bos_token_id=0, eos_token_id=0,
+        )
+    ).eval()  # fmt: skip

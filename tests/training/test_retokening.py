@@ -7,23 +7,12 @@ from typing import Any
 import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 
-from tests.training.small import TEXTS, TOKENIZER
+from tests.training.small import TEXTS, TOKENIZER, llama
 from training.errors import InputError
 from training.retokening import change_tokens
 from training.tokenizers import train_bpe
-
-
-def llama(tokens: int, *, tied: bool = True) -> Any:
-    torch.manual_seed(4)
-    return LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=tokens, hidden_size=32, intermediate_size=48, num_hidden_layers=1,
-            num_attention_heads=2, num_key_value_heads=1, max_position_embeddings=256,
-            tie_word_embeddings=tied, bos_token_id=0, eos_token_id=0,
-        )
-    ).eval()  # fmt: skip
 
 
 @torch.inference_mode()
