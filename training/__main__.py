@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from training.cleaning import RULES
 from training.corpus import Split, clean, table, write_corpus
 from training.errors import InputError
+from training.interruption import Interrupted
 from training.recipe import load_recipe
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
+    except Interrupted as interrupted:
+        print(interrupted, file=sys.stderr)
+        return 128 + interrupted.signal_number
     except OSError as error:  # a full disk, a folder that is none or not ours to write
         # Of two names the second is what was to be written.
         name = error.filename2 or error.filename or "Input or output"
@@ -93,22 +97,16 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.set_defaults(run=_train)
 
 
-def _train(options: argparse.Namespace) -> int:
+def _train(options: argparse.Namespace) -> None:
     # torch takes seconds to import, which `clean` and `--help` need not wait for.
-    from training.interruption import Interrupted  # noqa: PLC0415
     from training.team import team  # noqa: PLC0415
     from training.train import train  # noqa: PLC0415
 
     given = {"minutes": options.minutes, "seed": options.seed}
     settings = [f"training.{name}={value}" for name, value in given.items() if value is not None]
     recipe = load_recipe(options.recipe, [*options.settings, *settings])
-    try:
-        with team() as processes:
-            train(recipe, options.corpus, options.out, options.runs, processes)
-    except Interrupted as interrupted:
-        print(interrupted, file=sys.stderr)
-        return 128 + interrupted.signal_number
-    return 0
+    with team() as processes:
+        train(recipe, options.corpus, options.out, options.runs, processes)
 
 
 def _add_imagine(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -134,24 +132,18 @@ def _add_imagine(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.set_defaults(run=_imagine)
 
 
-def _imagine(options: argparse.Namespace) -> int:
+def _imagine(options: argparse.Namespace) -> None:
     from training.imagining import imagine  # noqa: PLC0415
-    from training.interruption import Interrupted  # noqa: PLC0415
 
-    try:
-        imagine(
-            options.model,
-            options.corpus,
-            options.out,
-            count=options.texts,
-            batch=options.batch,
-            length=options.length,
-            seed=options.seed,
-        )
-    except Interrupted as interrupted:
-        print(interrupted, file=sys.stderr)
-        return 128 + interrupted.signal_number
-    return 0
+    imagine(
+        options.model,
+        options.corpus,
+        options.out,
+        count=options.texts,
+        batch=options.batch,
+        length=options.length,
+        seed=options.seed,
+    )
 
 
 def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -256,7 +248,6 @@ def _number(text: str) -> int:
 
 def _bench(options: argparse.Namespace) -> int:
     from training.bench import bench  # noqa: PLC0415
-    from training.interruption import Interrupted  # noqa: PLC0415
 
     try:
         bench(load_recipe(options.recipe), options.corpus, options.texts, options.repeat)

@@ -42,7 +42,7 @@ def build_tokenizer(recipe: Recipe, texts: Iterable[str]) -> PreTrainedTokenizer
     if tokens.kind == "pretrained":
         places = {"teacher.name": recipe.teacher, "model.name": recipe.model}
         found = {
-            place: _beginning(_load(AutoTokenizer, whose.name, place), place)
+            place: _beginning_texts(_load(AutoTokenizer, whose.name, place), place)
             for place, whose in places.items()
             if isinstance(whose, Teacher | Pretrained)
         }
@@ -133,7 +133,7 @@ def _dropouts(shape: Pretrained, config: PreTrainedConfig) -> dict[str, float]:
     return dict.fromkeys(names, shape.dropout)
 
 
-def _beginning(tokenizer: PreTrainedTokenizerFast, place: str) -> PreTrainedTokenizerFast:
+def _beginning_texts(tokenizer: PreTrainedTokenizerFast, place: str) -> PreTrainedTokenizerFast:
     if END not in tokenizer.get_vocab():
         raise InputError(f"{place}: its tokens have no {END}; tokens.kind='bpe' gives it ours.")
     return begin_texts(tokenizer)

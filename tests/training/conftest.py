@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from tests.training.small import TEXTS, TOKENIZER, llama
+from tests.training.small import STORIES, TEXTS, TOKENIZER, llama
+from training.__main__ import main
 from training.batches import collate, encode
 from training.likelihood import token_losses
 
@@ -41,3 +42,11 @@ def base(tmp_path: Path, pretrained_llama: Path) -> Path:
     folder = tmp_path / "base"
     shutil.copytree(pretrained_llama, folder)
     return folder
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """Our own stories, cleaned."""
+    path = tmp_path / "corpus.jsonl"
+    assert main(["clean", str(STORIES), "--out", str(path)]) == 0
+    return path

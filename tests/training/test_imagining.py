@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch.nn import functional
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from tests.training.small import STORIES, TOKENIZER, llama, recipe
+from tests.training.small import TOKENIZER, llama, recipe
 from training.__main__ import main
 from training.batches import IGNORED, collate, encode
 from training.building import build_model
@@ -24,13 +24,6 @@ from training.teacher import load_teacher
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-@pytest.fixture
-def corpus(tmp_path: Path) -> Path:
-    path = tmp_path / "corpus.jsonl"
-    assert main(["clean", str(STORIES), "--out", str(path)]) == 0
-    return path
 
 
 def imagine(tmp_path: Path, model: Path, corpus: Path, *options: str, out: str = "wide") -> int:

@@ -10,7 +10,7 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from generator.models.loading import load_model
-from tests.training.small import STORIES, TEXTS, TOKENIZER, llama, loop, recipe
+from tests.training.small import TEXTS, TOKENIZER, llama, loop, recipe
 from training.__main__ import main
 from training.batches import IGNORED, collate, encode
 from training.building import build_model
@@ -21,13 +21,6 @@ from training.recipe import Teacher, load_recipe
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-@pytest.fixture
-def corpus(tmp_path: Path) -> Path:
-    path = tmp_path / "corpus.jsonl"
-    assert main(["clean", str(STORIES), "--out", str(path)]) == 0
-    return path
 
 
 def train(tmp_path: Path, name: str, corpus: Path, out: str, *settings: str) -> int:
