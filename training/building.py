@@ -98,6 +98,7 @@ def build_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> PreTraine
                 output_dropout=shape.output_dropout,
                 locked_dropout=shape.locked_dropout,
                 weight_drop=shape.weight_drop,
+                float32_layers=shape.float32_layers,
             )
         )
     assert_never(shape)

@@ -45,7 +45,7 @@ class GPT2(_Section):
 
 
 class LSTM(_Section):
-    """An LSTM from random weights; the dropouts are explained in `generator.models.lstm`."""
+    """An LSTM from random weights; its noise is explained in `generator.models.lstm`."""
 
     kind: Literal["lstm"]
     embedding_size: Positive
@@ -58,6 +58,7 @@ class LSTM(_Section):
     output_dropout: Rate = 0.0
     locked_dropout: bool = True
     weight_drop: Rate = 0.0
+    float32_layers: bool = False
 
 
 class Pretrained(_Section):

@@ -8,6 +8,7 @@ Grounded Application of Dropout in Recurrent Neural Networks") and weight drop (
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -54,6 +55,9 @@ class LSTMConfig(PreTrainedConfig):
     """One dropout mask for all steps of a row instead of a new one at each step."""
     weight_drop: float = 0.0
     """Share of hidden-to-hidden weights dropped for a whole batch in training."""
+    float32_layers: bool = False
+    """Trained in float32 where autocast computes the rest in bfloat16, in which three layers learn
+    no more than how frequent each token is. On a GPU always: autocast would make it float16."""
 
     bos_token_id: int | None = None
     eos_token_id: int | list[int] | None = None
@@ -133,8 +137,9 @@ class LSTMForCausalLM(PreTrainedModel, GenerationMixin):
         if not self.training:
             told: tuple[Tensor, State] = self.lstm(embedded, state)
             return told
-        # On a GPU autocast would compute an LSTM in float16, in which small gradients vanish.
-        with torch.autocast("cuda", enabled=False):
+        device = embedded.device.type
+        exact = self.config.float32_layers or device == "cuda"
+        with torch.autocast(device, enabled=False) if exact else nullcontext():
             return self._noisy_layers(embedded, state)
 
     def _noisy_layers(self, embedded: Tensor, state: State | None) -> tuple[Tensor, State]:

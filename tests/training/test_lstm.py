@@ -91,6 +91,14 @@ def test_locked_dropout_drops_the_same_features_at_every_step() -> None:
     assert not torch.equal(free, free[:, :1].expand_as(free))
 
 
+def test_its_layers_stay_in_float32_where_asked() -> None:
+    with torch.autocast("cpu", torch.bfloat16):
+        for asked, kept in ((True, torch.float32), (False, torch.bfloat16)):
+            output = small(float32_layers=asked).train()(some_tokens())
+            assert output.state[0].dtype is kept
+            assert output.logits.dtype is torch.bfloat16
+
+
 def test_every_weight_learns() -> None:
     model = small(weight_drop=0.1, layer_dropout=0.1).train()
     model(some_tokens(), labels=some_tokens()).loss.backward()
