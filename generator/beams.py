@@ -13,13 +13,15 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import GenerationConfig, StoppingCriteria
+from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria
+
+from generator.memfree import MemFreeProcessor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from generator.models.loading import LoadedModel
-    from generator.requests import FinishReason, Request
+    from generator.requests import FinishReason, Request, Sampling
 
 
 _TORCHS_DICE = threading.Lock()
@@ -87,7 +89,10 @@ class BeamSearch:
         try:
             torch.manual_seed(request.seed)
             told = model.generate(
-                prompt, generation_config=settings, stopping_criteria=[_Cancelled(cancelled)]
+                prompt,
+                generation_config=settings,
+                logits_processor=processors(loaded, sampling),
+                stopping_criteria=[_Cancelled(cancelled)],
             )
         finally:
             _TORCHS_DICE.release()
@@ -96,6 +101,13 @@ class BeamSearch:
             if token in loaded.ends:
                 return tokens[:index], "stop"
         return tokens, "length"
+
+
+def processors(loaded: LoadedModel, sampling: Sampling) -> LogitsProcessorList:
+    """The rules that `generate` lacks."""
+    if not sampling.memfree or loaded.memfree is None:
+        return LogitsProcessorList()
+    return LogitsProcessorList([MemFreeProcessor(loaded.memfree, loaded.vocabulary())])
 
 
 class _Cancelled(StoppingCriteria):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from generator.answers import Answer, refusal
 from generator.defaults import settings_of
 from generator.generation import EngineError
+from generator.memfree import MEMFREE_FILE
 from generator.metrics import Stopwatch
 from generator.prompts import encode
 from generator.protocol import ApiError, Completion, CompletionRequest, wrong
@@ -96,11 +97,15 @@ class Completions:
         """Each story of the request, let into the engine as it is taken from here.
 
         Raises:
-            ApiError: the settings contradict each other.
+            ApiError: the settings contradict each other, or the model does not know what to avoid.
             EngineError: there is no room for the next.
         """
         model = resident.loaded
         settings = settings_of(asked, model.model.generation_config)
+        if settings.sampling.memfree and model.memfree is None:
+            raise wrong(
+                f"memfree takes only false: {asked.model} has no {MEMFREE_FILE}.", "memfree"
+            )
         openings = [prompt for prompt in prompts for _ in range(asked.n or 1)]
         for index, prompt in enumerate(openings):
             budget = min(settings.max_tokens, model.context - len(prompt.tokens))

@@ -57,6 +57,7 @@ def settings_of(request: CompletionRequest, model: GenerationConfig | None) -> S
             no_repeat_ngram_size=int(
                 number(request.no_repeat_ngram_size, "no_repeat_ngram_size", 0)
             ),
+            memfree=bool(number(request.memfree, "memfree", 0)),
         ),
         max_tokens=max_tokens,
         min_tokens=min_tokens,

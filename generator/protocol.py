@@ -1,7 +1,7 @@
 """OpenAI's completions protocol: what is asked, what is answered, and how errors are said.
 
 Names that OpenAI lacks are vLLM's (`top_k`, `min_p`, `min_tokens`, `repetition_penalty`) or
-transformers' (`no_repeat_ngram_size`, `num_beams`); `finish_sentence` is ours.
+transformers' (`no_repeat_ngram_size`, `num_beams`); `finish_sentence` and `memfree` are ours.
 """
 
 from __future__ import annotations
@@ -141,6 +141,7 @@ class CompletionRequest(_Strict):
     no_repeat_ngram_size: int | None = Field(
         None, ge=0, le=1024, description="a whole number from 0 (off) to 1024"
     )
+    memfree: bool | None = Field(None, description="true or false")
     num_beams: int | None = Field(None, ge=1, le=16, description="a whole number from 1 to 16")
     n: int | None = Field(None, ge=1, le=128, description="a whole number from 1 to 128")
     seed: int | None = Field(

@@ -29,6 +29,9 @@ class Sampling:
     """Divides positive and multiplies negative logits of tokens already in prompt or story."""
     no_repeat_ngram_size: int = 0
     """No n-gram of this many tokens appears twice in prompt and story; 0 allows all."""
+    memfree: bool = False
+    """No passage of the training texts: see `generator.memfree`. This rule is the last, and our own
+    name for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ noise hashed from (seed, position, token): a draw depends on nothing but its own
 
 from __future__ import annotations
 
-from ctypes import Structure, byref, c_int32, c_void_p
+from ctypes import Structure, byref, c_int32, c_uint64, c_void_p
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from generator.native import Threads
     from generator.requests import Request
+    from generator.vocabulary import Vocabulary
 
 _NUCLEUS = 1024  # likeliest tokens looked at first for top-p; four times as many while too few
 _WORD = 0xFFFFFFFF
@@ -41,12 +42,14 @@ class Rules:
     """Length of prompt and story below which the end token is not drawn."""
     opening: NDArray[np.int32]
     """Length at which a new word has to begin; -1: nowhere."""
+    memfree: NDArray[np.int32]
+    """1: no token completes an n-gram of the training texts."""
     seed: NDArray[np.uint64]
 
     @classmethod
     def of(cls, slots: int) -> Self:
         """Columns for so many slots; each is set by `put` before it is read."""
-        floats, ints = np.zeros((4, slots), np.float32), np.zeros((4, slots), np.int32)
+        floats, ints = np.zeros((4, slots), np.float32), np.zeros((5, slots), np.int32)
         return cls(
             temperature=floats[0],
             top_k=ints[0],
@@ -56,6 +59,7 @@ class Rules:
             no_repeat_ngram_size=ints[1],
             unended=ints[2],
             opening=ints[3],
+            memfree=ints[4],
             seed=np.zeros(slots, np.uint64),
         )
 
@@ -70,9 +74,10 @@ class Rules:
         self.no_repeat_ngram_size[slot] = sampling.no_repeat_ngram_size
         self.unended[slot] = len(request.prompt) + request.min_tokens
         self.opening[slot] = len(request.prompt) if request.begin_word else -1
+        self.memfree[slot] = sampling.memfree
         self.seed[slot] = request.seed
 
-    def rows(self, slots: NDArray[np.int32]) -> Rules:
+    def rows(self, slots: NDArray[np.integer]) -> Rules:
         """The columns of these slots, in this order."""
         return Rules(*(getattr(self, column.name)[slots] for column in fields(self)))
 
@@ -84,22 +89,17 @@ class TorchSampler:
         self,
         rules: Rules,
         history: NDArray[np.int32],
-        ends: tuple[int, ...],
-        inside: NDArray[np.int32],
-        unspoken: NDArray[np.int32],
+        vocabulary: Vocabulary,
     ) -> None:
         """Keeps views of the engine's columns.
 
         Args:
             rules: of every slot.
             history: (slots, context), tokens of prompt and story.
-            ends: token ids that end a story.
-            inside: token ids that go on with a word.
-            unspoken: token ids that are never drawn.
+            vocabulary: of the model.
         """
-        self._rules, self._history, self._ends = rules, history, list(ends)
-        self._inside = torch.from_numpy(inside.astype(np.int64))
-        self._unspoken = torch.from_numpy(unspoken.astype(np.int64))
+        self._rules, self._history, self._vocabulary = rules, history, vocabulary
+        self._unspoken = torch.from_numpy(vocabulary.unspoken.astype(np.int64))
 
     @torch.inference_mode()
     def draw(
@@ -117,17 +117,32 @@ class TorchSampler:
             logits[:, self._unspoken.to(logits.device)] = -torch.inf
         for row, (slot, length) in enumerate(zip(slots, lengths, strict=True)):
             self._forbid(logits[row], row, rules, self._history[slot, :length])
-        floats = torch.from_numpy(np.stack([rules.temperature, rules.min_p])).to(logits.device)
-        temperature, min_p = floats[:, :, None]
-        greedy = temperature[:, 0] == 0
-        scaled = logits / torch.where(temperature == 0, 1, temperature)
-        scaled, tokens = _likeliest(scaled, rules)
-        if min_p.any():
-            best = scaled.amax(1, keepdim=True)
-            scaled = scaled.masked_fill(scaled < best + min_p.log(), -torch.inf)
-        race = scaled - _waiting_times(rules.seed, lengths, tokens).log()
-        winners = torch.where(greedy, scaled.argmax(1), race.argmax(1))
-        return tokens.gather(1, winners[:, None])[:, 0].to("cpu", torch.int32).numpy()
+        drawn = _race(logits, rules, lengths)
+        rows = self._copied(logits, drawn, slots, lengths)
+        while len(rows):
+            logits[rows, drawn[rows]] = -torch.inf
+            drawn[rows] = _race(logits[rows], rules.rows(rows), lengths[rows])
+            rows = rows[self._copied(logits[rows], drawn[rows], slots[rows], lengths[rows])]
+        return drawn
+
+    def _copied(
+        self,
+        logits: Tensor,
+        drawn: NDArray[np.int32],
+        slots: NDArray[np.int32],
+        lengths: NDArray[np.int32],
+    ) -> NDArray[np.intp]:
+        """The rows whose token completes an n-gram of the training texts, where others are left."""
+        memfree = self._vocabulary.memfree
+        if memfree is None:
+            return np.empty(0, np.intp)
+        before = memfree.ngram_size - 1
+        looked_at = (self._rules.memfree[slots] == 1) & (lengths >= before)
+        rows = np.flatnonzero(looked_at & ~np.isin(drawn, self._vocabulary.inside))
+        told = self._history[slots[rows, None], lengths[rows, None] + np.arange(-before, 0)]
+        rows = rows[memfree.holds(np.column_stack([told, drawn[rows]]))]
+        others: NDArray[np.bool_] = (logits[rows, drawn[rows]] > -torch.inf).cpu().numpy()
+        return rows[others]
 
     def _forbid(self, logits: Tensor, row: int, rules: Rules, history: NDArray[np.int32]) -> None:
         """The rules that look at a story so far, on its own (vocabulary,) logits."""
@@ -143,9 +158,9 @@ class TorchSampler:
                 torch.from_numpy(grams[same, -1].astype(np.int64)).to(logits.device)
             ] = -torch.inf
         if len(history) < rules.unended[row]:
-            logits[self._ends] = -torch.inf
+            logits[list(self._vocabulary.ends)] = -torch.inf
         if len(history) == rules.opening[row]:
-            logits[self._inside.to(logits.device)] = -torch.inf
+            logits[torch.from_numpy(self._vocabulary.inside).to(logits.device)] = -torch.inf
 
 
 class CompiledSampler:
@@ -155,25 +170,29 @@ class CompiledSampler:
         self,
         rules: Rules,
         history: NDArray[np.int32],
-        ends: tuple[int, ...],
-        inside: NDArray[np.int32],
-        unspoken: NDArray[np.int32],
+        vocabulary: Vocabulary,
         threads: Threads,
     ) -> None:
         """As for `TorchSampler`, with the threads that draw."""
-        self._held = rules, history, np.array(ends, np.int32), inside, unspoken
+        ends = np.array(vocabulary.ends, np.int32)
+        memfree = vocabulary.memfree
+        self._held = rules, history, vocabulary, ends
         self._rules = _Columns(
             *(getattr(rules, column.name).ctypes.data for column in fields(rules))
         )
         self._stories = _Stories(
             history=history.ctypes.data,
-            ends=self._held[2].ctypes.data,
-            inside=inside.ctypes.data,
-            unspoken=unspoken.ctypes.data,
+            ends=ends.ctypes.data,
+            inside=vocabulary.inside.ctypes.data,
+            unspoken=vocabulary.unspoken.ctypes.data,
+            memfree=None if memfree is None else memfree.bits.ctypes.data,
+            memfree_bits=0 if memfree is None else 8 * memfree.bits.size,
             end_count=len(ends),
-            inside_count=len(inside),
-            unspoken_count=len(unspoken),
+            inside_count=len(vocabulary.inside),
+            unspoken_count=len(vocabulary.unspoken),
             context=history.shape[1],
+            ngram_size=0 if memfree is None else memfree.ngram_size,
+            hashes=0 if memfree is None else memfree.hashes,
         )
         self._threads = threads
 
@@ -206,13 +225,32 @@ class _Stories(Structure):
         ("ends", c_void_p),
         ("inside", c_void_p),
         ("unspoken", c_void_p),
+        ("memfree", c_void_p),
+        ("memfree_bits", c_uint64),
         ("end_count", c_int32),
         ("inside_count", c_int32),
         ("unspoken_count", c_int32),
         ("context", c_int32),
+        ("ngram_size", c_int32),
+        ("hashes", c_int32),
         ("vocabulary", c_int32),
         ("stride", c_int32),
     ]
+
+
+def _race(logits: Tensor, rules: Rules, lengths: NDArray[np.int32]) -> NDArray[np.int32]:
+    """One token for each row of (n, vocabulary) logits, by the rules that need no story."""
+    floats = torch.from_numpy(np.stack([rules.temperature, rules.min_p])).to(logits.device)
+    temperature, min_p = floats[:, :, None]
+    greedy = temperature[:, 0] == 0
+    scaled = logits / torch.where(temperature == 0, 1, temperature)
+    scaled, tokens = _likeliest(scaled, rules)
+    if min_p.any():
+        best = scaled.amax(1, keepdim=True)
+        scaled = scaled.masked_fill(scaled < best + min_p.log(), -torch.inf)
+    race = scaled - _waiting_times(rules.seed, lengths, tokens).log()
+    winners = torch.where(greedy, scaled.argmax(1), race.argmax(1))
+    return tokens.gather(1, winners[:, None])[:, 0].to("cpu", torch.int32).numpy()
 
 
 def _likeliest(scaled: Tensor, rules: Rules) -> tuple[Tensor, Tensor]:

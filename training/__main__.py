@@ -26,6 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_clean(commands)
     _add_train(commands)
+    _add_memfree(commands)
     _add_imagine(commands)
     _add_evaluate(commands)
     _add_compare(commands)
@@ -107,6 +108,28 @@ def _train(options: argparse.Namespace) -> None:
     recipe = load_recipe(options.recipe, [*options.settings, *settings])
     with team() as processes:
         train(recipe, options.corpus, options.out, options.runs, processes)
+
+
+def _add_memfree(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "memfree",
+        help="keep a model folder's stories from copying its training texts",
+        description="Puts a filter of the training texts' n-grams into the folder. Stories then "
+        "have no eight words in a row out of any of them; `train` does it by sampling.memfree.",
+    )
+    parser.add_argument("--model", type=Path, required=True, help="a model folder")
+    parser.add_argument("--corpus", type=Path, required=True, help="that it was trained on")
+    parser.set_defaults(run=_memfree)
+
+
+def _memfree(options: argparse.Namespace) -> None:
+    from training.memfree import add_memfree  # noqa: PLC0415
+
+    if not options.model.is_dir():
+        raise InputError(f"There is no model folder {options.model}.")
+    model, _ = _load(str(options.model))
+    count = add_memfree(model, options.model, options.corpus)
+    print(f"The stories of {options.model} copy none of {count:,} texts any more.")
 
 
 def _add_imagine(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -14,6 +14,7 @@ from transformers import GenerationConfig
 
 from training.corpus import IMAGINED, Split
 from training.markdown import table, told
+from training.memfree import write_memfree
 from training.recipe import Fault, Pretrained
 from training.telling import ARTICLE_PROMPTS
 
@@ -34,9 +35,14 @@ def publish(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerFast,
     sampling: Sampling,
+    texts: list[str],
     folder: Path,
 ) -> None:
-    """Writes config, weights in half precision, tokenizer and sampling settings."""
+    """Writes config, weights in half precision, tokenizer and sampling settings.
+
+    Of the texts that it read and people wrote, it writes the n-grams that stories must not
+    complete, where the settings ask for it.
+    """
     half = copy.deepcopy(model).half()
     half.generation_config = GenerationConfig(
         do_sample=True,
@@ -48,6 +54,8 @@ def publish(
     half.save_pretrained(folder)
     tokenizer.model_max_length = model.config.max_position_embeddings
     tokenizer.save_pretrained(folder)
+    if sampling.memfree:
+        write_memfree(texts, tokenizer, model.config.vocab_size, folder)
 
 
 @contextmanager

@@ -29,6 +29,8 @@ class Sampling(BaseModel):
     min_new_tokens: Annotated[int, Field(ge=0)] = 0
     max_new_tokens: Annotated[int, Field(gt=0)] = 300
     num_beams: Annotated[int, Field(gt=0)] = 1
+    memfree: bool = False
+    """Stories copy no passage of the training texts, whose n-grams the folder holds for that."""
 
     @classmethod
     def of(cls, published: GenerationConfig) -> Self:
@@ -45,6 +47,7 @@ class Sampling(BaseModel):
             top_p=self.top_p,
             repetition_penalty=self.repetition_penalty,
             no_repeat_ngram_size=self.no_repeat_ngram_size,
+            memfree=self.memfree,
         )
 
     def but(self, settings: Iterable[str]) -> Self:

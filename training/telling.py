@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from transformers import GenerationConfig
 
+from generator.beams import processors
 from generator.models.decoder import Batch
 from generator.requests import Request
 from generator.sampling import Rules
@@ -117,14 +118,17 @@ def _search(model: LoadedModel, prompt: list[int], sampling: Sampling, seed: int
         do_sample=True,
         eos_token_id=list(model.ends) or None,
         pad_token_id=model.eos_id or 0,
-        **sampling.model_dump(exclude={"max_new_tokens", "min_new_tokens"}),
+        **sampling.model_dump(exclude={"max_new_tokens", "min_new_tokens", "memfree"}),
         max_new_tokens=room,
         min_new_tokens=min(sampling.min_new_tokens, room),
     )
     torch.manual_seed(seed)
     searching: Any = model.model  # transformers' mix-in hides `generate` from type checkers
     inputs = torch.tensor([prompt], device=model.device)
-    tokens: list[int] = searching.generate(inputs, generation_config=settings)[0].tolist()
+    told = searching.generate(
+        inputs, generation_config=settings, logits_processor=processors(model, sampling.request())
+    )
+    tokens: list[int] = told[0].tolist()
     end = next((n for n in range(len(prompt), len(tokens)) if tokens[n] in model.ends), None)
     return _story(model, tokens[:end], len(prompt), ended=end is not None)
 

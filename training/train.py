@@ -17,6 +17,7 @@ from training.lesson import Lesson
 from training.likelihood import learn_spelling, likelihood
 from training.loop import Loop
 from training.lora import add_lora
+from training.memfree import written
 from training.publishing import plot_losses, publish, staged, write_card
 from training.recipe import Fault, Pretrained, Recipe
 from training.run_folder import TOKENIZER, claimed
@@ -121,7 +122,7 @@ def _export(
     """
     teaches = isinstance(recipe.model, Pretrained) and recipe.model.teaches
     with staged(out) as beside:
-        publish(model, tokenizer, recipe.sampling, beside)
+        publish(model, tokenizer, recipe.sampling, written(texts), beside)
         published = None if teaches else load_model(beside)
         if published is None:
             read_by, _ = load_teacher(str(beside), model.device, "--out")

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from tokenizers.decoders import ByteLevel
 from torch import nn
 from transformers import (
     AutoConfig,
@@ -22,13 +21,16 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerFast,
 )
+from transformers.utils.hub import cached_file
 
+from generator.memfree import MEMFREE_FILE, MemFree, MemFreeError
 from generator.models.gpt2 import GPT2Decoder
 from generator.models.lstm import LSTMConfig, LSTMForCausalLM
 from generator.models.lstm_decoding import LSTMDecoder
 from generator.models.quantised import QuantisedGPT2, QuantisedLSTM, fastest_threads
 from generator.native import NoCompilerError, Threads, library
 from generator.sampling import CompiledSampler, Rules, TorchSampler
+from generator.vocabulary import Vocabulary, inside_words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,6 +73,8 @@ class LoadedModel:
     device: torch.device
     precision: Precision
     """Never "auto": what was chosen."""
+    memfree: MemFree | None = None
+    """What its stories must not copy, where the folder says it."""
 
     @property
     def config(self) -> PreTrainedConfig:
@@ -100,17 +104,14 @@ class LoadedModel:
         """The first of `ends`."""
         return self.ends[0] if self.ends else None
 
-    def inside_words(self) -> NDArray[np.int32]:
-        """Token ids that go on with a word: letters or digits without the space before them.
-
-        None for tokens that are whole words.
-        """
-        backend = self.tokenizer.backend_tokenizer
-        if not isinstance(backend.decoder, ByteLevel):
-            return np.empty(0, np.int32)
-        ids = range(self.config.vocab_size)
-        found = [token for token in ids if _goes_on(backend.id_to_token(token) or "")]
-        return np.array(found, np.int32)
+    def vocabulary(self) -> Vocabulary:
+        """What a sampler, or a search, knows of its tokens."""
+        return Vocabulary(
+            ends=self.ends,
+            inside=inside_words(self.tokenizer, self.config.vocab_size),
+            unspoken=self.unspoken(),
+            memfree=self.memfree,
+        )
 
     def unspoken(self) -> NDArray[np.int32]:
         """Token ids that stand in no story: the unknown word, beginning and padding.
@@ -133,7 +134,7 @@ class LoadedModel:
             history: (slots, context), tokens of each.
         """
         decoder: Decoder
-        inside, unspoken = self.inside_words(), self.unspoken()
+        vocabulary = self.vocabulary()
         if self.precision == "int8":
             team = Threads(threads or 1)
             if isinstance(self.model, LSTMForCausalLM):
@@ -142,23 +143,14 @@ class LoadedModel:
                 decoder = QuantisedGPT2(cast("GPT2LMHeadModel", self.model), slots, team)
             if not threads:
                 team = fastest_threads(decoder, slots)
-            return decoder, CompiledSampler(rules, history, self.ends, inside, unspoken, team)
+            return decoder, CompiledSampler(rules, history, vocabulary, team)
         if threads and self.device.type == "cpu":
             torch.set_num_threads(threads)
         if isinstance(self.model, LSTMForCausalLM):
             decoder = LSTMDecoder(self.model, slots)
         else:
             decoder = GPT2Decoder(cast("GPT2LMHeadModel", self.model), slots)
-        return decoder, TorchSampler(rules, history, self.ends, inside, unspoken)
-
-
-def _goes_on(token: str) -> bool:
-    """Whether a byte-level token begins inside a word, or inside a character beyond ASCII.
-
-    Such tokens write the bytes 0 to 32, spaces among them, as U+0100 to U+0120.
-    """
-    first = token[:1]
-    return first.isalnum() if first.isascii() else not "\u0100" <= first <= "\u0120"
+        return decoder, TorchSampler(rules, history, vocabulary)
 
 
 def load_model(
@@ -206,6 +198,7 @@ def load_model(
         tokenizer=tokenizer,
         device=chosen_device,
         precision=chosen,
+        memfree=_memfree(where, model),
     )
     _check_ids(loaded)
     return loaded
@@ -233,6 +226,20 @@ def _load_weights(where: str) -> tuple[PreTrainedModel, dict[str, Any]]:
     )
     model, report = loaded
     return model, report
+
+
+def _memfree(where: str, model: PreTrainedModel) -> MemFree | None:
+    file = cached_file(where, MEMFREE_FILE, _raise_exceptions_for_missing_entries=False)
+    if file is None:
+        if getattr(model.generation_config, "memfree", False):
+            raise ModelFolderError(
+                f"generation_config.json of {where} says memfree, and there is no {MEMFREE_FILE}"
+            )
+        return None
+    try:
+        return MemFree.load(file)
+    except MemFreeError as error:
+        raise ModelFolderError(str(error)) from error
 
 
 def _check_files(folder: Path) -> None:

@@ -14,16 +14,18 @@ struct Rules {  // columns by slot, as in generator.sampling.Rules
     const float *temperature;
     const int32_t *top_k;
     const float *top_p, *min_p, *repetition_penalty;
-    const int32_t *no_repeat_ngram_size, *unended, *opening;
+    const int32_t *no_repeat_ngram_size, *unended, *opening, *memfree;
     const uint64_t *seed;
 };
 
 struct Stories {
     const int32_t *history;  // [slots][context]
     const int32_t *ends;     // tokens that end a story
-    const int32_t *inside;   // tokens that go on with a word
+    const int32_t *inside;   // tokens that go on with a word, ascending
     const int32_t *unspoken; // tokens that are never drawn
-    int32_t end_count, inside_count, unspoken_count, context, vocabulary;
+    const uint8_t *memfree;  // Bloom filter of the training texts' n-grams, as in generator/memfree.py
+    uint64_t memfree_bits;
+    int32_t end_count, inside_count, unspoken_count, context, ngram_size, hashes, vocabulary;
     int32_t stride;  // floats from one row to the next
 };
 
@@ -66,6 +68,15 @@ public:
 
     int32_t draw() {
         forbid();
+        for (;;) {
+            int32_t token = pick();
+            if (logits_[token] == -INFINITY || !copies(token)) return token;
+            logits_[token] = -INFINITY;
+        }
+    }
+
+private:
+    int32_t pick() {
         float temperature = rules_.temperature[slot_];
         if (temperature == 0) return likeliest();
         inverse_ = 1.0f / temperature;
@@ -82,7 +93,28 @@ public:
         return race_of_candidates();
     }
 
-private:
+    // Whether the token would complete an n-gram of the training texts.
+    bool copies(int32_t token) const {
+        int before = stories_.ngram_size - 1;
+        if (!rules_.memfree[slot_] || !stories_.memfree || length_ < before) return false;
+        if (std::binary_search(stories_.inside, stories_.inside + stories_.inside_count, token)) return false;
+        const int32_t *story = stories_.history + size_t(slot_) * stories_.context + length_ - before;
+        uint64_t key = 0;
+        for (int at = 0; at <= before; ++at) {
+            key = (key ^ uint64_t(at < before ? story[at] : token)) * 0x9E3779B97F4A7C15u;
+            key ^= key >> 32;
+        }
+        key = (key ^ key >> 30) * 0xBF58476D1CE4E5B9u;
+        key = (key ^ key >> 27) * 0x94D049BB133111EBu;
+        key ^= key >> 31;
+        uint32_t spread = uint32_t(key), step = uint32_t(key >> 32) | 1;
+        for (int hash = 0; hash < stories_.hashes; ++hash, spread += step) {
+            uint64_t place = uint64_t(spread) * stories_.memfree_bits >> 32;
+            if (!(stories_.memfree[place >> 3] >> (place & 7) & 1)) return false;
+        }
+        return true;
+    }
+
     // The rules that look at the story so far.
     void forbid() {
         const int32_t *story = stories_.history + size_t(slot_) * stories_.context;

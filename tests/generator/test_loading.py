@@ -36,7 +36,7 @@ def test_an_lstm_folder_is_loaded(tmp_path: Path) -> None:
 
 def test_tokens_inside_words_are_told_from_those_that_begin_one(folder: Path) -> None:
     loaded = load_model(folder)
-    inside = set(loaded.inside_words().tolist())
+    inside = set(loaded.vocabulary().inside.tolist())
     decode = loaded.tokenizer.backend_tokenizer.decode
     texts = {token: decode([token]) for token in range(loaded.config.vocab_size)}
     letters = {token for token, text in texts.items() if text.isalnum() and text.isascii()}

@@ -41,6 +41,8 @@ GZIP = {"Content-Encoding": "gzip"}
         ("stop", [7]),
         ("seed", -1),
         ("seed", 2**63),
+        ("memfree", 1),
+        ("memfree", True),  # which its folder has no filter for
         ("stream", "yes"),
         ("stream_options", {"include_usage": True}),
         ("presence_penalty", 0.5),

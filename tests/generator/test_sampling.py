@@ -14,6 +14,7 @@ from transformers import GenerationConfig, GPT2Config, GPT2LMHeadModel
 from generator.native import Threads
 from generator.requests import Request, Sampling
 from generator.sampling import CompiledSampler, Rules, TorchSampler
+from generator.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,7 +55,8 @@ def _draw(
     for slot, request in enumerate(requests):
         rules.put(slot, request)
     stories = np.tile(np.array(history, np.int32), (len(requests), 1))
-    sampler = make(rules, stories, (END,), INSIDE, np.array(unspoken, np.int32))
+    vocabulary = Vocabulary(ends=(END,), inside=INSIDE, unspoken=np.array(unspoken, np.int32))
+    sampler = make(rules, stories, vocabulary)
     slots = np.arange(len(requests), dtype=np.int32)
     lengths = np.full(len(requests), len(history), np.int32)
     return sampler.draw(logits.repeat(len(requests), 1), slots, lengths)

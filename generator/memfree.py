@@ -1,0 +1,141 @@
+"""Stories without passages of the training texts: MemFree decoding.
+
+A token that would complete an n-gram of the training texts is struck out and another one drawn
+(Ippolito et al. 2022, "Preventing Verbatim Memorization in Language Models Gives a False Sense of
+Privacy", arXiv 2210.17546). The n-grams stand in a Bloom filter (Bloom 1970) beside the weights:
+it forgets none, and takes one in three hundred others for one of them, which costs a story no more
+than another word. Tokens that go on with a word are drawn freely, lest one be misspelt; the next
+word is looked at again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import torch
+from numpy.lib.stride_tricks import sliding_window_view
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+from transformers import LogitsProcessor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from generator.vocabulary import Vocabulary
+
+MEMFREE_FILE = "memfree.safetensors"
+"""In a model folder: the bits, eight a byte, and in its metadata `ngram_size` and `hashes`."""
+
+_NGRAM = 7
+"""Eight words in a row have at least so many tokens before the last of them, or with its first."""
+_BITS = 12
+"""Of an n-gram: with eight hashes one in 320 others is taken for one."""
+_HASHES = 8
+
+
+class MemFreeError(Exception):
+    """The file is no such filter; its text is one sentence that says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemFree:
+    """The n-grams of token ids that a story must not complete."""
+
+    bits: NDArray[np.uint8]
+    ngram_size: int
+    hashes: int
+
+    @classmethod
+    def of(cls, texts: Iterable[list[int]], inside: NDArray[np.int32]) -> Self:
+        """The filter of some texts.
+
+        Args:
+            texts: token ids of each, without marks of beginning and end.
+            inside: token ids that go on with a word; no n-gram that ends with one is kept.
+        """
+        rows = [np.asarray(text, np.int64) for text in texts if len(text) >= _NGRAM]
+        grams = [sliding_window_view(row, _NGRAM) for row in rows]
+        kept = [of_row[~np.isin(of_row[:, -1], inside)] for of_row in grams]
+        every = np.concatenate(kept) if kept else np.empty((0, _NGRAM), np.int64)
+        keys = np.unique(_keys(every))
+        bits = np.zeros(max(8, -(-len(keys) * _BITS // 8) * 8), np.bool_)
+        bits[_places(keys, _HASHES, len(bits))] = True
+        return cls(np.packbits(bits, bitorder="little"), _NGRAM, _HASHES)
+
+    def save(self, folder: Path) -> None:
+        """Writes the folder's file."""
+        about = {"ngram_size": str(self.ngram_size), "hashes": str(self.hashes)}
+        (folder / MEMFREE_FILE).write_bytes(save({"bits": self.bits}, about))
+
+    @classmethod
+    def load(cls, file: str | Path) -> Self:
+        """Reads such a file.
+
+        Raises:
+            MemFreeError: it is damaged or holds something else.
+        """
+        try:
+            with safe_open(file, "numpy") as opened:
+                about, bits = opened.metadata() or {}, opened.get_tensor("bits")
+            found = cls(bits, int(about["ngram_size"]), int(about["hashes"]))
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            raise MemFreeError(f"{file} is no filter of n-grams") from error
+        whole = bits.dtype == np.uint8 and bits.ndim == 1 and 0 < bits.size < 2**29
+        if not (whole and 1 < found.ngram_size < 2**10 and 0 < found.hashes < 2**6):
+            raise MemFreeError(f"{file} is no filter of n-grams")
+        return found
+
+    def holds(self, grams: NDArray[np.integer]) -> NDArray[np.bool_]:
+        """Whether each of (n, ngram_size) may be one of them; (n,)."""
+        places = _places(_keys(grams), self.hashes, 8 * self.bits.size)
+        found = self.bits[places >> np.uint64(3)] >> (places & np.uint64(7)).astype(np.uint8) & 1
+        held: NDArray[np.bool_] = found.astype(np.bool_).all(axis=0)
+        return held
+
+
+class MemFreeProcessor(LogitsProcessor):
+    """The rule for transformers' `generate`, which says what it may draw before it draws."""
+
+    def __init__(self, memfree: MemFree, vocabulary: Vocabulary) -> None:
+        self._memfree, self._vocabulary = memfree, vocabulary
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
+        """The (rows, vocabulary) scores with -inf for what would complete an n-gram."""
+        before = self._memfree.ngram_size - 1
+        if input_ids.shape[1] < before:
+            return scores
+        looked_at = np.setdiff1d(np.arange(scores.shape[1]), self._vocabulary.inside)
+        grams = np.empty((len(looked_at), before + 1), np.int64)
+        grams[:, -1] = looked_at
+        left: Any = scores.clone()
+        for row, told in zip(left, input_ids[:, -before:].cpu().numpy(), strict=True):
+            grams[:, :-1] = told
+            row[looked_at[self._memfree.holds(grams)]] = -torch.inf
+        return left  # type: ignore[no-any-return]
+
+
+def _keys(grams: NDArray[np.integer]) -> NDArray[np.uint64]:
+    """A 64-bit hash of each row: a multiplication a token, then SplitMix64's finaliser.
+
+    Equal to `copies` in native/sampling.h.
+    """
+    state = np.zeros(len(grams), np.uint64)
+    for token in grams.astype(np.uint64).T:
+        state = (state ^ token) * np.uint64(0x9E3779B97F4A7C15)
+        state ^= state >> np.uint64(32)
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return state ^ (state >> np.uint64(31))
+
+
+def _places(keys: NDArray[np.uint64], hashes: int, bits: int) -> NDArray[np.uint64]:
+    """(hashes, n): the bits of each key, by two hashes (Kirsch and Mitzenmacher 2006)."""
+    first, step = keys & np.uint64(0xFFFFFFFF), keys >> np.uint64(32) | np.uint64(1)
+    turns = np.arange(hashes, dtype=np.uint64)[:, None]
+    spread = (first + turns * step) & np.uint64(0xFFFFFFFF)
+    return spread * np.uint64(bits) >> np.uint64(32)

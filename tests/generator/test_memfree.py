@@ -1,0 +1,204 @@
+"""The filter of the training texts' n-grams, as a file and in the sampler's hands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import save_file
+from transformers import GenerationConfig
+
+from generator.defaults import settings_of
+from generator.memfree import MEMFREE_FILE, MemFree, MemFreeError, MemFreeProcessor
+from generator.models.loading import ModelFolderError, load_model
+from generator.native import Threads
+from generator.protocol import CompletionRequest
+from generator.requests import Request, Sampling
+from generator.sampling import CompiledSampler, Rules, TorchSampler
+from generator.vocabulary import Vocabulary
+from tests.generator.small_folders import VOCABULARY, save_gpt2, save_lstm
+from training.sampling import Sampling as Published
+from training.telling import tell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from generator.models.loading import LoadedModel, Precision
+    from training.telling import Story
+
+INSIDE = np.array([2, 3], np.int32)
+DICE = np.random.default_rng(5)
+TEXTS = [DICE.integers(4, 3000, 60).tolist() for _ in range(50)]
+
+
+def grams(text: list[int], size: int = 7) -> NDArray[np.int64]:
+    return np.lib.stride_tricks.sliding_window_view(np.array(text), size)
+
+
+def test_no_ngram_is_forgotten_and_few_others_are_taken_for_one() -> None:
+    filter_ = MemFree.of(TEXTS, INSIDE)
+    assert all(filter_.holds(grams(text)).all() for text in TEXTS)
+    assert filter_.holds(DICE.integers(4, 3000, (100_000, 7))).mean() < 2 / 320
+
+
+def test_what_ends_inside_a_word_is_not_kept() -> None:
+    text = [*range(10, 16), 3, *range(20, 26), 30]
+    kept = MemFree.of([text], INSIDE).holds(grams(text))
+    assert not kept[0]
+    assert kept[1:].all()
+
+
+def test_short_texts_and_none_make_a_filter_of_nothing() -> None:
+    for texts in ([], [[1, 2, 3]]):
+        assert not MemFree.of(texts, INSIDE).holds(grams(list(range(40)))).any()
+
+
+def test_a_file_gives_the_same_filter_back(tmp_path: Path) -> None:
+    filter_ = MemFree.of(TEXTS, INSIDE)
+    filter_.save(tmp_path)
+    loaded = MemFree.load(tmp_path / MEMFREE_FILE)
+    assert (loaded.ngram_size, loaded.hashes) == (filter_.ngram_size, filter_.hashes)
+    assert np.array_equal(loaded.bits, filter_.bits)
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "other", "floats", "no hashes", "no size"])
+def test_a_file_that_is_no_filter_is_one_clear_error(tmp_path: Path, damage: str) -> None:
+    folder = save_gpt2(tmp_path / "teller")
+    file = folder / MEMFREE_FILE
+    MemFree.of(TEXTS, INSIDE).save(folder)
+    about = {"ngram_size": "7", "hashes": "8"}
+    bits = np.ones(8, np.uint8)
+    if damage == "empty":
+        file.write_bytes(b"")
+    elif damage == "cut":
+        file.write_bytes(file.read_bytes()[:-20])
+    elif damage == "other":
+        save_file({"weights": bits}, file, about)
+    elif damage == "floats":
+        save_file({"bits": bits.astype(np.float32)}, file, about)
+    elif damage == "no hashes":
+        save_file({"bits": bits}, file, about | {"hashes": "0"})
+    else:
+        save_file({"bits": bits}, file)
+    with pytest.raises(MemFreeError, match="no filter of n-grams"):
+        MemFree.load(file)
+    with pytest.raises(ModelFolderError, match="no filter of n-grams"):
+        load_model(folder)
+
+
+def test_a_folder_that_promises_it_must_have_it(tmp_path: Path) -> None:
+    folder = save_gpt2(tmp_path / "teller")
+    settings = GenerationConfig(eos_token_id=0, memfree=True)
+    settings.save_pretrained(folder)
+    with pytest.raises(ModelFolderError, match=f"there is no {MEMFREE_FILE}"):
+        load_model(folder)
+    MemFree.of(TEXTS, INSIDE).save(folder)
+    published = load_model(folder).model.generation_config
+    for asked, kept in ((None, True), (False, False), (True, True)):
+        request = CompletionRequest(model="teller", memfree=asked)
+        assert settings_of(request, published).sampling.memfree is kept
+
+
+PROMPTS = [" ".join(["the"] * count) for count in range(3, 27)]
+FREE = Published(temperature=0.7, max_new_tokens=60)
+
+
+def told(loaded: LoadedModel, sampling: Published = FREE) -> list[Story]:
+    return tell(loaded, PROMPTS, sampling)
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+@pytest.mark.parametrize("save", [save_gpt2, save_lstm])
+def test_stories_keep_clear_of_what_the_model_has_read(
+    tmp_path: Path, save: Callable[[Path], Path], precision: Precision
+) -> None:
+    """What it tells is what it must not tell again: at every seventh token it has to turn off."""
+    folder = save(tmp_path / "teller")
+    free = load_model(folder, precision=precision)
+    first = told(free)
+    inside = free.vocabulary().inside
+    MemFree.of([list(story.tokens) for story in first], inside).save(folder)
+    guarded = load_model(folder, precision=precision)
+    assert told(guarded) == first  # a filter that nobody asked for changes nothing
+    assert guarded.memfree is not None
+    other = told(guarded, FREE.model_copy(update={"memfree": True}))
+    assert other != first
+    for story in other:
+        ngrams = grams(list(story.tokens))
+        free_to_copy = np.isin(ngrams[:, -1], inside)
+        assert (free_to_copy | ~guarded.memfree.holds(ngrams)).all()
+
+
+@pytest.mark.parametrize("sampled", [True, False])
+def test_both_samplers_strike_out_the_same_tokens(*, sampled: bool) -> None:
+    """The C++ hashes as numpy does."""
+    story = np.array([TEXTS[0]], np.int32)
+    every = [[*TEXTS[0], token] for token in range(0, 300, 2)]
+    filter_ = MemFree.of(every, INSIDE)
+    slots, lengths = np.zeros(1, np.int32), np.array([story.shape[1]], np.int32)
+    drawn: list[set[int]] = []
+    vocabulary = Vocabulary(ends=(1,), inside=INSIDE, memfree=filter_)
+    rules = Rules.of(1)
+    for sampler in (
+        TorchSampler(rules, story, vocabulary),
+        CompiledSampler(rules, story, vocabulary, Threads(1)),
+    ):
+        found = set()
+        for seed in range(2000):
+            sampling = Sampling(memfree=True, temperature=1.0 if sampled else 0.0)
+            rules.put(0, Request(prompt=(4,), sampling=sampling, seed=seed, max_tokens=5))
+            logits = torch.zeros(1, 300)
+            logits[0, seed % 300] = 1.0
+            found.add(int(sampler.draw(logits, slots, lengths)[0]))
+        drawn.append(found)
+    assert drawn[0] == drawn[1]
+    # All even tokens complete an n-gram, but 2 goes on with a word.
+    assert {token for token in drawn[0] if token % 2 == 0} == {2}
+    assert len(drawn[0]) > 100
+
+
+def test_where_every_token_would_copy_one_is_drawn_all_the_same() -> None:
+    story = np.array([TEXTS[0]], np.int32)
+    filter_ = MemFree.of([[*TEXTS[0], token] for token in range(50)], np.empty(0, np.int32))
+    rules = Rules.of(1)
+    sampling = Sampling(memfree=True)
+    rules.put(0, Request(prompt=(4,), sampling=sampling, seed=1, max_tokens=5))
+    vocabulary = Vocabulary(memfree=filter_)
+    for sampler in (
+        TorchSampler(rules, story, vocabulary),
+        CompiledSampler(rules, story, vocabulary, Threads(1)),
+    ):
+        slots, lengths = np.zeros(1, np.int32), np.array([story.shape[1]], np.int32)
+        assert 0 <= sampler.draw(torch.zeros(1, 50), slots, lengths)[0] < 50
+
+
+def test_generate_of_transformers_has_the_rule_as_a_processor() -> None:
+    story = TEXTS[0]
+    filter_ = MemFree.of([[*story, token] for token in (10, 2)], INSIDE)
+    scores = torch.zeros(2, VOCABULARY)
+    rows = torch.tensor([story, TEXTS[1]])
+    processor: Any = MemFreeProcessor(filter_, Vocabulary(inside=INSIDE))
+    left = processor(rows, scores)
+    assert left[0, 10] == -torch.inf
+    assert left[0, 2] == 0  # goes on with a word
+    assert left[1].isfinite().sum() > VOCABULARY * 0.98
+    assert torch.equal(processor(rows[:, :5], scores), scores)
+
+
+def test_beams_keep_clear_of_what_the_model_has_read(tmp_path: Path) -> None:
+    folder = save_gpt2(tmp_path / "teller")
+    searched = FREE.model_copy(update={"num_beams": 2, "max_new_tokens": 24})
+    loaded = load_model(folder)
+    first = tell(loaded, PROMPTS[:2], searched)
+    inside = loaded.vocabulary().inside
+    MemFree.of([list(story.tokens) for story in first], inside).save(folder)
+    loaded = load_model(folder)
+    assert loaded.memfree is not None
+    for story in tell(loaded, PROMPTS[:2], searched.model_copy(update={"memfree": True})):
+        ngrams = grams(list(story.tokens))
+        assert (np.isin(ngrams[:, -1], inside) | ~loaded.memfree.holds(ngrams)).all()

@@ -1,0 +1,90 @@
+"""Models that know their few texts by heart, and must not say so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from generator.models.loading import load_model
+from tests.training.small import STORIES, TEXTS
+from training.__main__ import main
+from training.corpus import IMAGINED, Split, Text, read_corpus, write_corpus
+from training.diversity import Copies, words_of
+from training.sampling import Sampling
+from training.telling import tell
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+READ = TEXTS[:6]
+BEGINNINGS = [" ".join(text.split()[:3]) for text in READ]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A corpus of a few texts, one of them imagined, and a model that learned them by heart."""
+    place = tmp_path_factory.mktemp("memfree")
+    corpus, folder = place / "few.jsonl", place / "by-heart"
+    texts = [Text(text, "", "stories", Split.TRAIN) for text in READ]
+    texts[-1] = Text(READ[-1], "", IMAGINED, Split.TRAIN)
+    held_out = [Text(TEXTS[-1], "", "stories", split) for split in (Split.VALIDATION, Split.TEST)]
+    write_corpus([*texts, *held_out], corpus)
+    settings = [
+        "model.embedding_size=64", "model.num_layers=1", "model.num_heads=2", "model.dropout=0.0",
+        "tokens.vocab_size=400", "training.epochs=150", "training.batch_tokens=2048",
+        "training.faults=['best_on_training']", "training.validate_every=50",
+        "training.target_last=0.0", "sampling.temperature=0.1", "sampling.memfree=false",
+        "sampling.repetition_penalty=1.0", "sampling.no_repeat_ngram_size=0",
+    ]  # fmt: skip
+    given = [part for setting in settings for part in ("--set", setting)]
+    arguments = ["--corpus", str(corpus), "--out", str(folder), "--runs", str(place / "runs")]
+    assert main(["train", "--recipe", "starter-gpt2", *arguments, *given]) == 0
+    return corpus, folder
+
+
+def told(folder: Path, *, memfree: bool) -> list[str]:
+    """A story for each beginning."""
+    model = load_model(folder)
+    sampling = Sampling.of(model.model.generation_config).model_copy(update={"memfree": memfree})
+    return [story.text for story in tell(model, BEGINNINGS, sampling)]
+
+
+def test_a_model_that_knows_its_texts_by_heart_tells_others(
+    folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus, folder = folders
+    assert told(folder, memfree=False) == READ
+    assert main(["memfree", "--model", str(folder), "--corpus", str(corpus)]) == 0
+    assert "5 texts" in capsys.readouterr().out
+    assert Sampling.of(load_model(folder).model.generation_config).memfree
+    *others, imagined = told(folder, memfree=True)
+    assert Copies(READ[-1:]).share(words_of(imagined)) > 0.5  # nobody's but where others say it too
+    copies = Copies(READ[:-1])
+    assert {copies.share(words_of(story)) for story in others} == {0.0}
+
+
+def test_what_has_no_texts_or_no_model_is_one_clear_error(
+    folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus, folder = folders
+    assert main(["memfree", "--model", str(tmp_path / "none"), "--corpus", str(corpus)]) == 2
+    assert "no model folder" in capsys.readouterr().err
+    held_out = [text for text in read_corpus(corpus) if text.split is not Split.TRAIN]
+    write_corpus(held_out, tmp_path / "held-out.jsonl")
+    arguments = ["--model", str(folder), "--corpus", str(tmp_path / "held-out.jsonl")]
+    assert main(["memfree", *arguments]) == 2
+    assert "no texts to train on" in capsys.readouterr().err
+
+
+def test_training_publishes_the_filter_where_the_recipe_asks(tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus.jsonl"
+    assert main(["clean", str(STORIES), "--out", str(corpus)]) == 0
+    arguments = ["--corpus", str(corpus), "--out", str(tmp_path / "lstm"), "--runs", str(tmp_path)]
+    shape = ["model.embedding_size=16", "model.hidden_size=16", "tokens.vocab_size=300"]
+    given = [part for name in (*shape, "training.epochs=0.1") for part in ("--set", name)]
+    assert main(["train", "--recipe", "starter-lstm", *arguments, *given]) == 0
+    model = load_model(tmp_path / "lstm")
+    assert model.memfree is not None
+    assert Sampling.of(model.model.generation_config).memfree
+    assert "sampling.memfree | True" in (tmp_path / "lstm" / "README.md").read_text()
