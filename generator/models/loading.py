@@ -229,7 +229,12 @@ def _load_weights(where: str) -> tuple[PreTrainedModel, dict[str, Any]]:
 
 
 def _memfree(where: str, model: PreTrainedModel) -> MemFree | None:
-    file = cached_file(where, MEMFREE_FILE, _raise_exceptions_for_missing_entries=False)
+    file = cached_file(
+        where,
+        MEMFREE_FILE,
+        _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_connection_errors=False,
+    )
     if file is None:
         if getattr(model.generation_config, "memfree", False):
             raise ModelFolderError(
