@@ -78,6 +78,7 @@ def bench(recipe: Recipe, corpus: Path | None, count: int, repeat: int) -> None:
         "device": _name(device),
         "model": f"{recipe.name}, {work.model.num_parameters():,} weights",
         "texts": len(work.rows),
+        "padding": round(work.padding, 4),
         "loss_untrained": round(work.loss(work.model), 4),
         "rows": [row.as_json() for row in rows],
         **{
@@ -86,7 +87,10 @@ def bench(recipe: Recipe, corpus: Path | None, count: int, repeat: int) -> None:
         },
     }
     print(f"{told['model']}, on {told['device']}")
-    print(f"{work.tokens:,} tokens of {told['texts']:,} texts in an epoch, {repeat} rounds")
+    print(
+        f"{work.tokens:,} tokens of {told['texts']:,} texts in an epoch, {repeat} rounds; "
+        f"{work.padding:.1%} of our batches is padding"
+    )
     _print_table(rows)
     print(json.dumps(told))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import torch
 from transformers import DataCollatorForSeq2Seq, PrinterCallback, Trainer, TrainingArguments
 
-from training.batches import IGNORED, bucketed, collate, encode
+from training.batches import IGNORED, Stream, bucketed, collate, encode
 from training.hardware import has_bf16
 from training.likelihood import token_losses
 from training.loop import Loop
@@ -47,6 +47,16 @@ class Work:
         """Texts in a batch that has on average as many real tokens as one of our loop."""
         batches = bucketed([len(row) - 1 for row in self.rows], self.training.batch_tokens)
         return max(1, round(len(self.rows) / len(batches)))
+
+    @property
+    def padding(self) -> float:
+        """Share of it in our batches: all that packing several texts into a row could save."""
+        positions = 0
+        for batch in Stream(self.rows, self.training.batch_tokens, self.training.seed):
+            positions += batch.inputs.numel()
+            if batch.last:
+                break
+        return 1 - self.tokens / positions
 
     @torch.inference_mode()
     def loss(self, model: PreTrainedModel) -> float:

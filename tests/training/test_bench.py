@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import json
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -84,10 +86,11 @@ def test_a_table_for_people_and_one_json_object_last(
     *table, last = capsys.readouterr().out.splitlines()
     told = json.loads(last)
     assert list(told) == [
-        "device", "model", "texts", "loss_untrained", "rows", "ratio", "ratio_tuned",
+        "device", "model", "texts", "padding", "loss_untrained", "rows", "ratio", "ratio_tuned",
     ]  # fmt: skip
     assert told["model"].startswith("small, ")
     assert told["texts"] == 24
+    assert 0 <= told["padding"] < 0.5
     ours, *others = told["rows"]
     for row in told["rows"]:
         low, high = row["tokens_per_second_low"], row["tokens_per_second_high"]
@@ -100,6 +103,14 @@ def test_a_table_for_people_and_one_json_object_last(
     for row, name in zip(others, ("ratio", "ratio_tuned"), strict=True):
         expected = ours["tokens_per_second"] / row["tokens_per_second"]
         assert told[name] == pytest.approx(expected, rel=1e-2)
+
+
+def test_padding_is_what_rows_of_one_length_do_without() -> None:
+    rows = [np.arange(9, dtype=np.int32)] * 12
+    assert replace(work(), rows=rows).padding == 0
+    # One of half the length, in the one batch.
+    rows = [*rows[1:], np.arange(5, dtype=np.int32)]
+    assert replace(work(), rows=rows).padding == pytest.approx(4 / (12 * 8))
 
 
 @pytest.mark.parametrize("name", CONTESTANTS)
