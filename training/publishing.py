@@ -158,7 +158,7 @@ words, plots lose their thread after a sentence or two, and it may repeat clichÃ
 sexism and violence among them. It is no source of facts. English only.
 
 ## Licence
-For research: the texts it was trained on belong to their authors.
+For research: the texts it was trained on belong to their authors.{_memfree(recipe)}
 """
     (folder / "README.md").write_text(card, encoding="utf-8")
 
@@ -225,6 +225,13 @@ def _imagined(texts: Sequence[Text]) -> str:
 
 The texts of `{IMAGINED}` are a model's own (`python -m training imagine`); none shares a run of
 eight words with any of the others, held out or not."""
+
+
+def _memfree(recipe: Recipe) -> str:
+    if not recipe.sampling.memfree:
+        return ""
+    return """ `memfree.safetensors` holds
+a filter of their runs of seven tokens, and Kataribe's generator tells no story that completes one."""
 
 
 def _recipe(recipe: Recipe) -> str:
