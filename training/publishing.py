@@ -231,7 +231,7 @@ def _memfree(recipe: Recipe) -> str:
     if not recipe.sampling.memfree:
         return ""
     return """ `memfree.safetensors` holds
-a filter of their runs of seven tokens, and Kataribe's generator tells no story that completes one."""
+a filter of their runs of seven tokens; Kataribe's generator tells no story that completes one."""
 
 
 def _recipe(recipe: Recipe) -> str:

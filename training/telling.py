@@ -11,15 +11,17 @@ from transformers import GenerationConfig
 
 from generator.beams import processors
 from generator.models.decoder import Batch
+from generator.models.loading import ModelFolderError, load_model
 from generator.requests import Request
 from generator.sampling import Rules
+from training.errors import InputError
+from training.sampling import Sampling
 from training.tokenizers import check_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from generator.models.loading import LoadedModel
-    from training.sampling import Sampling
 
 ARTICLE_PROMPTS = (
     "After years",
@@ -44,6 +46,19 @@ class Story:
     """The continuation's, without the end-of-text token."""
     ended: bool
     """By the model itself, not by the limit."""
+
+
+def open_model(name: str) -> tuple[LoadedModel, Sampling]:
+    """A model of a folder or the hub, and its own sampling settings.
+
+    Raises:
+        InputError: it cannot be told from.
+    """
+    try:
+        model = load_model(name)
+    except ModelFolderError as error:
+        raise InputError(f"{error}.") from error
+    return model, Sampling.of(model.model.generation_config)
 
 
 def tell(
