@@ -19,6 +19,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 from transformers import LogitsProcessor
+from transformers.utils.hub import cached_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,21 +52,51 @@ class MemFree:
     hashes: int
 
     @classmethod
-    def of(cls, texts: Iterable[list[int]], inside: NDArray[np.int32]) -> Self:
+    def of(
+        cls,
+        texts: Iterable[list[int]],
+        inside: NDArray[np.int32],
+        known: MemFree | None = None,
+    ) -> Self:
         """The filter of some texts.
 
         Args:
             texts: token ids of each, without marks of beginning and end.
             inside: token ids that go on with a word; no n-gram that ends with one is kept.
+            known: a filter whose n-grams, of the same tokens, it shall have too. It grows no
+                larger by that, so it takes more others for one of them: see `mistaken`.
         """
-        rows = [np.asarray(text, np.int64) for text in texts if len(text) >= _NGRAM]
-        grams = [sliding_window_view(row, _NGRAM) for row in rows]
+        size, hashes = (known.ngram_size, known.hashes) if known else (_NGRAM, _HASHES)
+        rows = [np.asarray(text, np.int64) for text in texts if len(text) >= size]
+        grams = [sliding_window_view(row, size) for row in rows]
         kept = [of_row[~np.isin(of_row[:, -1], inside)] for of_row in grams]
-        every = np.concatenate(kept) if kept else np.empty((0, _NGRAM), np.int64)
-        keys = np.unique(_keys(every))
-        bits = np.zeros(max(8, -(-len(keys) * _BITS // 8) * 8), np.bool_)
-        bits[_places(keys, _HASHES, len(bits))] = True
-        return cls(np.packbits(bits, bitorder="little"), _NGRAM, _HASHES)
+        keys = np.unique(_keys(np.concatenate([np.empty((0, size), np.int64), *kept])))
+        bits = np.zeros(max(8, -(-len(keys) * _BITS // 8) * 8), np.uint8)
+        if known is not None:
+            bits = np.unpackbits(known.bits, bitorder="little")
+        bits[_places(keys, hashes, len(bits))] = 1
+        return cls(np.packbits(bits, bitorder="little"), size, hashes)
+
+    @classmethod
+    def find(cls, name: str) -> Self | None:
+        """That of a model folder or a model of the hub, if it has one.
+
+        Raises:
+            MemFreeError: the file is damaged.
+        """
+        file = cached_file(
+            name,
+            MEMFREE_FILE,
+            _raise_exceptions_for_missing_entries=False,
+            _raise_exceptions_for_connection_errors=False,
+        )
+        return None if file is None else cls.load(file)
+
+    @property
+    def mistaken(self) -> float:
+        """The share of other n-grams that it takes for one of its own."""
+        filled: float = np.unpackbits(self.bits).mean()
+        return filled**self.hashes
 
     def save(self, folder: Path) -> None:
         """Writes the folder's file."""

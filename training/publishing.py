@@ -14,7 +14,6 @@ from transformers import GenerationConfig
 
 from training.corpus import IMAGINED, Split
 from training.markdown import table, told
-from training.memfree import write_memfree
 from training.recipe import Fault, Pretrained
 from training.telling import ARTICLE_PROMPTS
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+    from generator.memfree import MemFree
     from training.checkpoint import Measurement
     from training.corpus import Text
     from training.recipe import Recipe
@@ -35,14 +35,10 @@ def publish(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerFast,
     sampling: Sampling,
-    texts: list[str],
+    memfree: MemFree | None,
     folder: Path,
 ) -> None:
-    """Writes config, weights in half precision, tokenizer and sampling settings.
-
-    Of the texts that it read and people wrote, it writes the n-grams that stories must not
-    complete, where the settings ask for it.
-    """
+    """Writes config, weights in half precision, tokenizer, sampling settings and filter."""
     half = copy.deepcopy(model).half()
     half.generation_config = GenerationConfig(
         do_sample=True,
@@ -54,8 +50,8 @@ def publish(
     half.save_pretrained(folder)
     tokenizer.model_max_length = model.config.max_position_embeddings
     tokenizer.save_pretrained(folder)
-    if sampling.memfree:
-        write_memfree(texts, tokenizer, model.config.vocab_size, folder)
+    if memfree is not None:
+        memfree.save(folder)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from training.lesson import Lesson
 from training.likelihood import learn_spelling, likelihood
 from training.loop import Loop
 from training.lora import add_lora
-from training.memfree import written
+from training.memfree import memfree_of
 from training.publishing import plot_losses, publish, staged, write_card
 from training.recipe import Fault, Pretrained, Recipe
 from training.run_folder import TOKENIZER, claimed
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from transformers import PreTrainedModel
 
+    from generator.memfree import MemFree
     from training.checkpoint import Measurement
     from training.corpus import Text
     from training.spelling import Spelling
@@ -80,6 +81,7 @@ def train(recipe: Recipe, corpus: Path, out: Path, runs: Path, team: Team) -> No
         context = recipe.model.context
         lesson = Lesson(recipe.teacher, model, context) if recipe.teacher else None
         spelling = learn_spelling(train_texts, tokenizer)
+        memfree = memfree_of(recipe, texts, tokenizer)
         loop = Loop(
             model,
             tokenizer,
@@ -97,7 +99,9 @@ def train(recipe: Recipe, corpus: Path, out: Path, runs: Path, team: Team) -> No
             merge()
         if not team.leads:
             return
-        bits = _export(recipe, model, tokenizer, texts, spelling, loop.course.measurements, out)
+        bits = _export(
+            recipe, model, tokenizer, texts, spelling, memfree, loop.course.measurements, out
+        )
     for split, value in bits.items():
         print(f"{split}: {value:.3f} bits per byte")
     print(f"The model is in {out}.")
@@ -113,6 +117,7 @@ def _export(
     tokenizer: PreTrainedTokenizerFast,
     texts: Sequence[Text],
     spelling: Spelling | None,
+    memfree: MemFree | None,
     measurements: Sequence[Measurement],
     out: Path,
 ) -> dict[Split, float]:
@@ -122,7 +127,7 @@ def _export(
     """
     teaches = isinstance(recipe.model, Pretrained) and recipe.model.teaches
     with staged(out) as beside:
-        publish(model, tokenizer, recipe.sampling, written(texts), beside)
+        publish(model, tokenizer, recipe.sampling, memfree, beside)
         published = None if teaches else load_model(beside)
         if published is None:
             read_by, _ = load_teacher(str(beside), model.device, "--out")

@@ -21,7 +21,6 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerFast,
 )
-from transformers.utils.hub import cached_file
 
 from generator.memfree import MEMFREE_FILE, MemFree, MemFreeError
 from generator.models.gpt2 import GPT2Decoder
@@ -229,22 +228,15 @@ def _load_weights(where: str) -> tuple[PreTrainedModel, dict[str, Any]]:
 
 
 def _memfree(where: str, model: PreTrainedModel) -> MemFree | None:
-    file = cached_file(
-        where,
-        MEMFREE_FILE,
-        _raise_exceptions_for_missing_entries=False,
-        _raise_exceptions_for_connection_errors=False,
-    )
-    if file is None:
-        if getattr(model.generation_config, "memfree", False):
-            raise ModelFolderError(
-                f"generation_config.json of {where} says memfree, and there is no {MEMFREE_FILE}"
-            )
-        return None
     try:
-        return MemFree.load(file)
+        memfree = MemFree.find(where)
     except MemFreeError as error:
         raise ModelFolderError(str(error)) from error
+    if memfree is None and getattr(model.generation_config, "memfree", False):
+        raise ModelFolderError(
+            f"generation_config.json of {where} says memfree, and there is no {MEMFREE_FILE}"
+        )
+    return memfree
 
 
 def _check_files(folder: Path) -> None:

@@ -53,6 +53,16 @@ def test_what_ends_inside_a_word_is_not_kept() -> None:
     assert kept[1:].all()
 
 
+def test_a_filter_can_take_in_another_ones_ngrams() -> None:
+    first = MemFree.of(TEXTS[:25], INSIDE)
+    both = MemFree.of(TEXTS[25:], INSIDE, first)
+    assert all(both.holds(grams(text)).all() for text in TEXTS)
+    others = DICE.integers(4, 3000, (100_000, 7))
+    for filter_ in (first, both):
+        assert filter_.mistaken == pytest.approx(filter_.holds(others).mean(), rel=0.2)
+    assert both.mistaken > 10 * first.mistaken
+
+
 def test_short_texts_and_none_make_a_filter_of_nothing() -> None:
     for texts in ([], [[1, 2, 3]]):
         assert not MemFree.of(texts, INSIDE).holds(grams(list(range(40)))).any()

@@ -279,7 +279,7 @@ def pretrained(tmp_path: Path) -> Path:
     torch.manual_seed(3)
     chosen = recipe("gpt2")
     folder = tmp_path / "pretrained"
-    publish(build_model(chosen, TOKENIZER), TOKENIZER, chosen.sampling, [], folder)
+    publish(build_model(chosen, TOKENIZER), TOKENIZER, chosen.sampling, None, folder)
     return folder
 
 

@@ -76,7 +76,7 @@ def test_an_interval_holds_its_figure_and_narrows_with_more_texts() -> None:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("models") / "small"
     chosen = recipe("gpt2")
-    publish(build_model(chosen, TOKENIZER), TOKENIZER, chosen.sampling, [], path)
+    publish(build_model(chosen, TOKENIZER), TOKENIZER, chosen.sampling, None, path)
     return path
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from generator.models.loading import load_model
@@ -75,6 +76,28 @@ def test_what_has_no_texts_or_no_model_is_one_clear_error(
     arguments = ["--model", str(folder), "--corpus", str(tmp_path / "held-out.jsonl")]
     assert main(["memfree", *arguments]) == 2
     assert "no texts to train on" in capsys.readouterr().err
+
+
+def test_another_sitting_keeps_clear_of_what_was_read_before(
+    folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus, folder = folders
+    assert main(["memfree", "--model", str(folder), "--corpus", str(corpus)]) == 0
+    other = tmp_path / "other.jsonl"
+    held_out = [text for text in read_corpus(corpus) if text.split is not Split.TRAIN]
+    write_corpus([Text(TEXTS[20], "", "stories", Split.TRAIN), *held_out], other)
+    settings = [f"model.name='{folder}'", "model.context=128", "training.batch_tokens=512"]
+    given = [part for setting in settings for part in ("--set", setting)]
+    arguments = ["--corpus", str(other), "--out", str(tmp_path / "out"), "--runs", str(tmp_path)]
+    assert main(["train", "--recipe", "further-gpt2", *arguments, *given]) == 0
+    assert "all that the model has read" not in capsys.readouterr().err
+    model = load_model(tmp_path / "out")
+    assert model.memfree is not None
+    inside = model.vocabulary().inside
+    for text in (*READ[:-1], TEXTS[20]):
+        tokens = model.tokenizer(text, add_special_tokens=False).input_ids
+        ngrams = np.lib.stride_tricks.sliding_window_view(tokens, model.memfree.ngram_size)
+        assert model.memfree.holds(ngrams[~np.isin(ngrams[:, -1], inside)]).all()
 
 
 def test_training_publishes_the_filter_where_the_recipe_asks(tmp_path: Path) -> None:

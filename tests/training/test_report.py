@@ -21,7 +21,7 @@ def test_the_report_shows_every_model_and_every_story(tmp_path: Path) -> None:
     kinds: tuple[Literal["gpt2"], Literal["lstm"]] = ("gpt2", "lstm")
     for kind in kinds:
         chosen = recipe(kind)
-        publish(build_model(chosen, TOKENIZER), TOKENIZER, chosen.sampling, [], tmp_path / kind)
+        publish(build_model(chosen, TOKENIZER), TOKENIZER, chosen.sampling, None, tmp_path / kind)
     corpus, out = tmp_path / "corpus.jsonl", tmp_path / "report"
     assert main(["clean", str(STORIES), "--out", str(corpus)]) == 0
     models = [str(tmp_path / kind) for kind in kinds]

@@ -67,8 +67,8 @@ def test_a_model_folder_comes_out(tmp_path: Path, corpus: Path, recipe: str) -> 
     assert main(command(recipe, corpus, tmp_path)) == 0
     folder = tmp_path / "small"
     assert {path.name for path in folder.iterdir()} == {
-        "README.md", "config.json", "generation_config.json", "memfree.safetensors", "model.safetensors",
-        "tokenizer.json", "tokenizer_config.json", "training.png",
+        "README.md", "config.json", "generation_config.json", "memfree.safetensors",
+        "model.safetensors", "tokenizer.json", "tokenizer_config.json", "training.png",
     }  # fmt: skip
     assert json.loads((folder / "config.json").read_text())["dtype"] == "float16"
     assert AutoModelForCausalLM.from_pretrained(folder).config.vocab_size == 400
