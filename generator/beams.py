@@ -13,15 +13,15 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria
+from transformers import GenerationConfig, StoppingCriteria
 
-from generator.memfree import MemFreeProcessor
+from generator.memfree import processors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from generator.models.loading import LoadedModel
-    from generator.requests import FinishReason, Request, Sampling
+    from generator.requests import FinishReason, Request
 
 
 _TORCHS_DICE = threading.Lock()
@@ -101,13 +101,6 @@ class BeamSearch:
             if token in loaded.ends:
                 return tokens[:index], "stop"
         return tokens, "length"
-
-
-def processors(loaded: LoadedModel, sampling: Sampling) -> LogitsProcessorList:
-    """The rules that `generate` lacks."""
-    if not sampling.memfree or loaded.memfree is None:
-        return LogitsProcessorList()
-    return LogitsProcessorList([MemFreeProcessor(loaded.memfree, loaded.vocabulary())])
 
 
 class _Cancelled(StoppingCriteria):

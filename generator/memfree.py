@@ -4,8 +4,8 @@ A token that would complete an n-gram of the training texts is struck out and an
 (Ippolito et al. 2022, "Preventing Verbatim Memorization in Language Models Gives a False Sense of
 Privacy", arXiv 2210.17546). The n-grams stand in a Bloom filter (Bloom 1970) beside the weights:
 it forgets none, and takes one in three hundred others for one of them, which costs a story no more
-than another word. Tokens that go on with a word are drawn freely, lest one be misspelt; the next
-word is looked at again.
+than another word. Tokens that go on with a word are drawn freely, lest one be misspelt, as is the
+end; the next word is looked at again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
-from transformers import LogitsProcessor
+from transformers import LogitsProcessor, LogitsProcessorList
 from transformers.utils.hub import cached_file
 
 if TYPE_CHECKING:
@@ -27,16 +27,21 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from generator.models.loading import LoadedModel
+    from generator.requests import Sampling
     from generator.vocabulary import Vocabulary
 
 MEMFREE_FILE = "memfree.safetensors"
 """In a model folder: the bits, eight a byte, and in its metadata `ngram_size` and `hashes`."""
 
 _NGRAM = 7
-"""Eight words in a row have at least so many tokens before the last of them, or with its first."""
+"""Eight words in a row have at least so many tokens up to the first one of the last word."""
 _BITS = 12
 """Of an n-gram: with eight hashes one in 320 others is taken for one."""
 _HASHES = 8
+MOST_MISTAKEN = 0.1
+"""Share of other n-grams that a filter may take for its own: fuller, it would spoil stories, and
+full, each token would be drawn until none is left."""
 
 
 class MemFreeError(Exception):
@@ -95,7 +100,7 @@ class MemFree:
     @property
     def mistaken(self) -> float:
         """The share of other n-grams that it takes for one of its own."""
-        filled: float = np.unpackbits(self.bits).mean()
+        filled: float = np.bitwise_count(self.bits).mean() / 8
         return filled**self.hashes
 
     def save(self, folder: Path) -> None:
@@ -114,11 +119,15 @@ class MemFree:
             with safe_open(file, "numpy") as opened:
                 about, bits = opened.metadata() or {}, opened.get_tensor("bits")
             found = cls(bits, int(about["ngram_size"]), int(about["hashes"]))
-        except (OSError, SafetensorError, KeyError, ValueError) as error:
-            raise MemFreeError(f"{file} is no filter of n-grams") from error
+        except (OSError, SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
+            raise MemFreeError(
+                f"{file} is no filter of n-grams"
+            ) from error  # numpy has no bfloat16
         whole = bits.dtype == np.uint8 and bits.ndim == 1 and 0 < bits.size < 2**29
         if not (whole and 1 < found.ngram_size < 2**10 and 0 < found.hashes < 2**6):
             raise MemFreeError(f"{file} is no filter of n-grams")
+        if found.mistaken > MOST_MISTAKEN:
+            raise MemFreeError(f"{file} is so full that it forbids nearly every word")
         return found
 
     def holds(self, grams: NDArray[np.integer]) -> NDArray[np.bool_]:
@@ -140,7 +149,7 @@ class MemFreeProcessor(LogitsProcessor):
         before = self._memfree.ngram_size - 1
         if input_ids.shape[1] < before:
             return scores
-        looked_at = np.setdiff1d(np.arange(scores.shape[1]), self._vocabulary.inside)
+        looked_at = np.setdiff1d(np.arange(scores.shape[1]), self._vocabulary.harmless)
         grams = np.empty((len(looked_at), before + 1), np.int64)
         grams[:, -1] = looked_at
         left: Any = scores.clone()
@@ -148,6 +157,13 @@ class MemFreeProcessor(LogitsProcessor):
             grams[:, :-1] = told
             row[looked_at[self._memfree.holds(grams)]] = -torch.inf
         return left  # type: ignore[no-any-return]
+
+
+def processors(loaded: LoadedModel, sampling: Sampling) -> LogitsProcessorList:
+    """The rules that transformers' `generate` lacks."""
+    if not sampling.memfree or loaded.memfree is None:
+        return LogitsProcessorList()
+    return LogitsProcessorList([MemFreeProcessor(loaded.memfree, loaded.vocabulary())])
 
 
 def _keys(grams: NDArray[np.integer]) -> NDArray[np.uint64]:

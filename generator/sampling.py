@@ -99,6 +99,7 @@ class TorchSampler:
             vocabulary: of the model.
         """
         self._rules, self._history, self._vocabulary = rules, history, vocabulary
+        self._harmless = vocabulary.harmless
         self._unspoken = torch.from_numpy(vocabulary.unspoken.astype(np.int64))
 
     @torch.inference_mode()
@@ -138,7 +139,7 @@ class TorchSampler:
             return np.empty(0, np.intp)
         before = memfree.ngram_size - 1
         looked_at = (self._rules.memfree[slots] == 1) & (lengths >= before)
-        rows = np.flatnonzero(looked_at & ~np.isin(drawn, self._vocabulary.inside))
+        rows = np.flatnonzero(looked_at & ~np.isin(drawn, self._harmless))
         told = self._history[slots[rows, None], lengths[rows, None] + np.arange(-before, 0)]
         rows = rows[memfree.holds(np.column_stack([told, drawn[rows]]))]
         others: NDArray[np.bool_] = (logits[rows, drawn[rows]] > -torch.inf).cpu().numpy()

@@ -32,6 +32,11 @@ class Vocabulary:
     memfree: MemFree | None = None
     """The n-grams that no story completes where its rules say so."""
 
+    @property
+    def harmless(self) -> NDArray[np.int32]:
+        """Those that complete no n-gram of `memfree`: they end a story, or go on with a word."""
+        return np.union1d(self.inside, np.array(self.ends, np.int32))
+
 
 def inside_words(tokenizer: PreTrainedTokenizerFast, size: int) -> NDArray[np.int32]:
     """Token ids that go on with a word: letters or digits without the space before them.
@@ -48,7 +53,8 @@ def inside_words(tokenizer: PreTrainedTokenizerFast, size: int) -> NDArray[np.in
 def _goes_on(token: str) -> bool:
     """Whether a byte-level token begins inside a word, or inside a character beyond ASCII.
 
-    Such tokens write the bytes 0 to 32, spaces among them, as U+0100 to U+0120.
+    Such tokens write the bytes 0 to 32, spaces among them, as U+0100 to U+0120. The rest of "don't"
+    or "Ken's" is inside as well.
     """
-    first = token[:1]
+    first = token[:1].lstrip("'") or token[1:2]
     return first.isalnum() if first.isascii() else not "\u0100" <= first <= "\u0120"

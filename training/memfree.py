@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
-from generator.memfree import MEMFREE_FILE, MemFree, MemFreeError
+from transformers import GenerationConfig, PreTrainedTokenizerFast
+
+from generator.memfree import MEMFREE_FILE, MOST_MISTAKEN, MemFree, MemFreeError
 from generator.vocabulary import inside_words
 from training.corpus import IMAGINED, Split, read_corpus
 from training.errors import InputError
@@ -15,35 +16,34 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from transformers import PreTrainedTokenizerFast
-
-    from generator.models.loading import LoadedModel
     from training.corpus import Text
     from training.recipe import Recipe
 
-_TOO_OFTEN = 0.03
-"""Share of n-grams that are mistaken for the texts' own; a new filter has a tenth of it."""
 
-
-def add_memfree(model: LoadedModel, folder: Path, corpus: Path) -> int:
+def add_memfree(folder: Path, corpus: Path) -> int:
     """Writes the filter of the corpus's training texts, and that it holds, into a model folder.
 
     Args:
-        model: loaded from the folder.
-        folder: of the model.
-        corpus: what it was trained on.
+        folder: of the model; a filter that is there is replaced.
+        corpus: all that it was trained on.
 
     Returns:
         How many texts went into it.
 
     Raises:
-        InputError: the corpus has no texts that people wrote to train on.
+        InputError: there is no model, or the corpus has no texts that people wrote to train on.
     """
     texts = _written(read_corpus(corpus))
     if not texts:
         raise InputError(f"{corpus} holds no texts to train on.")
-    _filter(texts, model.tokenizer).save(folder)
-    settings = model.model.generation_config
+    try:
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+        settings = GenerationConfig.from_pretrained(folder)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{folder} is no model folder with tokenizer.json and generation_config.json."
+        ) from error
+    _filter(texts, tokenizer).save(folder)
     settings.memfree = True  # type: ignore[attr-defined]  # transformers keeps names it has not
     settings.save_pretrained(folder)
     return len(texts)
@@ -57,23 +57,22 @@ def memfree_of(
     A model that goes on from another, with its tokens, must not copy what that one had read either.
 
     Raises:
-        InputError: the other one's filter is damaged.
+        InputError: the other one's filter is damaged, or has not the room.
     """
     if not recipe.sampling.memfree:
         return None
-    known = None
-    if isinstance(recipe.model, Pretrained) and recipe.tokens.kind == "pretrained":
-        try:
-            known = MemFree.find(recipe.model.name)
-        except MemFreeError as error:
-            raise InputError(f"model.name: {error}.") from error
-    memfree = _filter(_written(texts), tokenizer, known)
-    if memfree.mistaken > _TOO_OFTEN:
-        print(
-            f"The filter of {MEMFREE_FILE} has grown full and takes {memfree.mistaken:.0%} of all "
-            "new words for copies: give it room by `python -m training memfree` with a corpus of "
-            "all that the model has read.",
-            file=sys.stderr,
+    if not isinstance(recipe.model, Pretrained) or recipe.tokens.kind != "pretrained":
+        return _filter(_written(texts), tokenizer)
+    name = recipe.model.name
+    try:
+        memfree = _filter(_written(texts), tokenizer, MemFree.find(name))
+    except MemFreeError as error:
+        raise InputError(f"model.name: {error}.") from error
+    if memfree.mistaken > MOST_MISTAKEN:
+        raise InputError(
+            f"model.name: the {MEMFREE_FILE} of {name} has no room for so many texts more: give it "
+            f"room first, by `python -m training memfree --model {name}` with a --corpus of all "
+            "the texts, old and new."
         )
     return memfree
 
@@ -86,5 +85,6 @@ def _written(texts: Iterable[Text]) -> list[str]:
 def _filter(
     texts: list[str], tokenizer: PreTrainedTokenizerFast, known: MemFree | None = None
 ) -> MemFree:
-    rows = tokenizer(texts, add_special_tokens=False).input_ids if texts else []
+    encoded = tokenizer.backend_tokenizer.encode_batch(texts, add_special_tokens=False)
+    rows = [text.ids for text in encoded]
     return MemFree.of(rows, inside_words(tokenizer, len(tokenizer)), known)

@@ -12,6 +12,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from transformers import GenerationConfig
 
+from generator.memfree import MEMFREE_FILE
 from training.corpus import IMAGINED, Split
 from training.markdown import table, told
 from training.recipe import Fault, Pretrained
@@ -65,6 +66,8 @@ def staged(folder: Path) -> Iterator[Path]:
     beside.mkdir(parents=True)
     yield beside
     folder.mkdir(exist_ok=True)
+    if not (beside / MEMFREE_FILE).exists():  # that of another vocabulary may be there
+        (folder / MEMFREE_FILE).unlink(missing_ok=True)
     for file in beside.iterdir():
         file.replace(folder / file.name)
     beside.rmdir()

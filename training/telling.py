@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from transformers import GenerationConfig
 
-from generator.beams import processors
+from generator.memfree import MEMFREE_FILE, processors
 from generator.models.decoder import Batch
 from generator.models.loading import ModelFolderError, load_model
 from generator.requests import Request
@@ -78,7 +78,10 @@ def tell(
 
     Raises:
         UnknownWordError: a prompt has a word that the model cannot read.
+        InputError: the settings ask for `memfree`, and the model has no filter for it.
     """
+    if sampling.memfree and model.memfree is None:
+        raise InputError(f"memfree: {model.name} has no {MEMFREE_FILE}.")
     check_words(prompts, model.tokenizer)
     encoded: list[list[int]] = [model.tokenizer(prompt).input_ids for prompt in prompts]
     if sampling.num_beams > 1:

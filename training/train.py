@@ -81,7 +81,7 @@ def train(recipe: Recipe, corpus: Path, out: Path, runs: Path, team: Team) -> No
         context = recipe.model.context
         lesson = Lesson(recipe.teacher, model, context) if recipe.teacher else None
         spelling = learn_spelling(train_texts, tokenizer)
-        memfree = memfree_of(recipe, texts, tokenizer)
+        memfree = memfree_of(recipe, texts, tokenizer) if team.leads else None
         loop = Loop(
             model,
             tokenizer,

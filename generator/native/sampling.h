@@ -98,6 +98,8 @@ private:
         int before = stories_.ngram_size - 1;
         if (!rules_.memfree[slot_] || !stories_.memfree || length_ < before) return false;
         if (std::binary_search(stories_.inside, stories_.inside + stories_.inside_count, token)) return false;
+        if (std::find(stories_.ends, stories_.ends + stories_.end_count, token) != stories_.ends + stories_.end_count)
+            return false;
         const int32_t *story = stories_.history + size_t(slot_) * stories_.context + length_ - before;
         uint64_t key = 0;
         for (int at = 0; at <= before; ++at) {

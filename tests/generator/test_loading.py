@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from transformers import BertConfig, GenerationConfig, PreTrainedTokenizerFast
 
 from generator.models.loading import ModelFolderError, load_model
+from generator.vocabulary import _goes_on
 from tests.generator.small_folders import VOCABULARY, save_gpt2, save_lstm, save_words
 
 if TYPE_CHECKING:
@@ -43,6 +44,13 @@ def test_tokens_inside_words_are_told_from_those_that_begin_one(folder: Path) ->
     assert letters
     assert letters <= inside
     assert not any(texts[token][:1] in {" ", ".", ",", "\n", '"'} for token in inside)
+
+
+def test_what_follows_an_apostrophe_is_inside_a_word() -> None:
+    goes_on = [
+        _goes_on(token) for token in ("'t", "'re", "t", "\u0120t", "'", ".", "'.", "\u0120'")
+    ]
+    assert goes_on == [True, True, True, False, False, False, False, False]
 
 
 def test_tokens_that_are_no_words_are_unspoken_unless_they_end_a_story(tmp_path: Path) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
 from safetensors.numpy import save_file
+from safetensors.torch import save_file as torch_save
 from transformers import GenerationConfig
 
+from generator.beams import BeamSearch
 from generator.defaults import settings_of
 from generator.memfree import MEMFREE_FILE, MemFree, MemFreeError, MemFreeProcessor
 from generator.models.loading import ModelFolderError, load_model
@@ -76,7 +79,9 @@ def test_a_file_gives_the_same_filter_back(tmp_path: Path) -> None:
     assert np.array_equal(loaded.bits, filter_.bits)
 
 
-@pytest.mark.parametrize("damage", ["empty", "cut", "other", "floats", "no hashes", "no size"])
+@pytest.mark.parametrize(
+    "damage", ["empty", "cut", "other", "floats", "bfloat16", "full", "no hashes", "no size"]
+)
 def test_a_file_that_is_no_filter_is_one_clear_error(tmp_path: Path, damage: str) -> None:
     folder = save_gpt2(tmp_path / "teller")
     file = folder / MEMFREE_FILE
@@ -91,13 +96,18 @@ def test_a_file_that_is_no_filter_is_one_clear_error(tmp_path: Path, damage: str
         save_file({"weights": bits}, file, about)
     elif damage == "floats":
         save_file({"bits": bits.astype(np.float32)}, file, about)
+    elif damage == "bfloat16":
+        torch_save({"bits": torch.ones(8, dtype=torch.bfloat16)}, file, about)
+    elif damage == "full":
+        save_file({"bits": bits * 255}, file, about)
     elif damage == "no hashes":
         save_file({"bits": bits}, file, about | {"hashes": "0"})
     else:
         save_file({"bits": bits}, file)
-    with pytest.raises(MemFreeError, match="no filter of n-grams"):
+    says = "is so full" if damage == "full" else "no filter of n-grams"
+    with pytest.raises(MemFreeError, match=says):
         MemFree.load(file)
-    with pytest.raises(ModelFolderError, match="no filter of n-grams"):
+    with pytest.raises(ModelFolderError, match=says):
         load_model(folder)
 
 
@@ -172,6 +182,70 @@ def test_both_samplers_strike_out_the_same_tokens(*, sampled: bool) -> None:
     assert len(drawn[0]) > 100
 
 
+def test_rows_of_many_rules_are_drawn_alike_by_both_samplers() -> None:
+    """In any order, with and without the rule, some at the beginning of their story."""
+    dice, slots, vocabulary = np.random.default_rng(1), 16, 2000
+    for trial in range(6):
+        inside = np.arange(0, 900, 1 + trial, dtype=np.int32)
+        history = dice.integers(0, vocabulary, (slots, 40)).astype(np.int32)
+        lengths = dice.integers(1, 40, slots).astype(np.int32)
+        logits = (dice.standard_normal((slots, vocabulary)) * 4).astype(np.float32)
+        likeliest = np.argsort(-logits)[:, :60]
+        filter_ = MemFree.of(
+            [
+                [*history[slot, : lengths[slot]].tolist(), token]
+                for slot in range(slots)
+                for token in likeliest[slot].tolist()
+            ],
+            inside,
+        )
+        rules = Rules.of(slots)
+        for slot in range(slots):
+            sampling = Sampling(
+                memfree=bool(slot % 2),
+                temperature=float(dice.choice([0.0, 0.7, 1.3])),
+                top_k=int(dice.choice([0, 1, 40])),
+                top_p=float(dice.choice([1.0, 0.95, 0.3])),
+            )
+            seed = int(dice.integers(0, 2**60))
+            rules.put(slot, Request(prompt=(4,), sampling=sampling, seed=seed, max_tokens=5))
+        known = Vocabulary(ends=(1999,), inside=inside, memfree=filter_)
+        order = dice.permutation(slots).astype(np.int32)
+        drawn = [
+            sampler.draw(torch.from_numpy(logits[order]), order, lengths[order])
+            for sampler in (
+                TorchSampler(rules, history, known),
+                CompiledSampler(rules, history, known, Threads(2)),
+            )
+        ]
+        assert drawn[0].tolist() == drawn[1].tolist()
+        for slot, token in zip(order, drawn[0], strict=True):
+            story = [*history[slot, : lengths[slot]], token]
+            looked_at = rules.memfree[slot] and len(story) >= 7 and token not in inside
+            assert not (looked_at and filter_.holds(np.array([story[-7:]])).any())
+
+
+def test_the_end_is_never_struck_out() -> None:
+    story = np.array([TEXTS[0]], np.int32)
+    filter_ = MemFree.of([[*TEXTS[0], token] for token in range(50)], np.empty(0, np.int32))
+    vocabulary = Vocabulary(ends=(9,), memfree=filter_)
+    assert vocabulary.harmless.tolist() == [9]
+    rules = Rules.of(1)
+    sampling = Sampling(memfree=True)
+    rules.put(0, Request(prompt=(4,), sampling=sampling, seed=1, max_tokens=5))
+    slots, lengths = np.zeros(1, np.int32), np.array([story.shape[1]], np.int32)
+    for sampler in (
+        TorchSampler(rules, story, vocabulary),
+        CompiledSampler(rules, story, vocabulary, Threads(1)),
+    ):
+        assert sampler.draw(torch.zeros(1, 50), slots, lengths)[0] == 9
+    rows: Any = torch.tensor([TEXTS[0]])
+    scores: Any = torch.zeros(1, 50)
+    assert MemFreeProcessor(filter_, vocabulary)(rows, scores).isfinite().nonzero().tolist() == [
+        [0, 9]
+    ]
+
+
 def test_where_every_token_would_copy_one_is_drawn_all_the_same() -> None:
     story = np.array([TEXTS[0]], np.int32)
     filter_ = MemFree.of([[*TEXTS[0], token] for token in range(50)], np.empty(0, np.int32))
@@ -209,6 +283,17 @@ def test_beams_keep_clear_of_what_the_model_has_read(tmp_path: Path) -> None:
     MemFree.of([list(story.tokens) for story in first], inside).save(folder)
     loaded = load_model(folder)
     assert loaded.memfree is not None
-    for story in tell(loaded, PROMPTS[:2], searched.model_copy(update={"memfree": True})):
-        ngrams = grams(list(story.tokens))
+    guarded = searched.model_copy(update={"memfree": True})
+    stories = [list(story.tokens) for story in tell(loaded, PROMPTS[:2], guarded)]
+    beams = BeamSearch(loaded)
+    for prompt in PROMPTS[:2]:
+        request = Request(
+            prompt=tuple(loaded.tokenizer(prompt).input_ids),
+            sampling=guarded.request(), seed=0, max_tokens=24, num_beams=2,
+        )  # fmt: skip
+        stories.append(asyncio.run(beams.search(request, lambda: False))[0])
+    beams.close()
+    for tokens in stories:
+        ngrams = grams(tokens)
+        assert len(ngrams) > 10
         assert (np.isin(ngrams[:, -1], inside) | ~loaded.memfree.holds(ngrams)).all()

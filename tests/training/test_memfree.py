@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
+from transformers import GenerationConfig
 
+from generator.memfree import MEMFREE_FILE, MemFree
 from generator.models.loading import load_model
-from tests.training.small import STORIES, TEXTS
+from tests.training.small import STORIES, TEXTS, TOKENIZER
 from training.__main__ import main
 from training.corpus import IMAGINED, Split, Text, read_corpus, write_corpus
 from training.diversity import Copies, words_of
+from training.memfree import memfree_of
+from training.publishing import staged
+from training.recipe import load_recipe
 from training.sampling import Sampling
 from training.telling import tell
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 READ = TEXTS[:6]
 BEGINNINGS = [" ".join(text.split()[:3]) for text in READ]
@@ -79,7 +82,7 @@ def test_what_has_no_texts_or_no_model_is_one_clear_error(
 
 
 def test_another_sitting_keeps_clear_of_what_was_read_before(
-    folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    folders: tuple[Path, Path], tmp_path: Path
 ) -> None:
     corpus, folder = folders
     assert main(["memfree", "--model", str(folder), "--corpus", str(corpus)]) == 0
@@ -90,7 +93,6 @@ def test_another_sitting_keeps_clear_of_what_was_read_before(
     given = [part for setting in settings for part in ("--set", setting)]
     arguments = ["--corpus", str(other), "--out", str(tmp_path / "out"), "--runs", str(tmp_path)]
     assert main(["train", "--recipe", "further-gpt2", *arguments, *given]) == 0
-    assert "all that the model has read" not in capsys.readouterr().err
     model = load_model(tmp_path / "out")
     assert model.memfree is not None
     inside = model.vocabulary().inside
@@ -98,6 +100,75 @@ def test_another_sitting_keeps_clear_of_what_was_read_before(
         tokens = model.tokenizer(text, add_special_tokens=False).input_ids
         ngrams = np.lib.stride_tricks.sliding_window_view(tokens, model.memfree.ngram_size)
         assert model.memfree.holds(ngrams[~np.isin(ngrams[:, -1], inside)]).all()
+
+
+def test_a_filter_without_room_is_said_before_training(
+    folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus, folder = folders
+    held_out = [text for text in read_corpus(corpus) if text.split is not Split.TRAIN]
+    one = tmp_path / "one.jsonl"
+    write_corpus([Text(TEXTS[20], "", "stories", Split.TRAIN), *held_out], one)
+    assert main(["memfree", "--model", str(folder), "--corpus", str(one)]) == 0
+    arguments = [
+        "--corpus",
+        str(corpus),
+        "--out",
+        str(tmp_path / "out"),
+        "--runs",
+        str(tmp_path / "runs"),
+    ]
+    settings = [f"model.name='{folder}'", "model.context=128", "training.batch_tokens=512"]
+    given = [part for setting in settings for part in ("--set", setting)]
+    assert main(["train", "--recipe", "further-gpt2", *arguments, *given]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "no room for so many texts more: give it room first, by `python -m training" in said
+    assert f"memfree --model {folder}`" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_imagined_texts_alone_make_a_filter_of_nothing() -> None:
+    recipe = load_recipe("starter-gpt2")
+    imagined = [Text(TEXTS[0], "", IMAGINED, Split.TRAIN)]
+    memfree = memfree_of(recipe, imagined, TOKENIZER)
+    assert memfree is not None
+    assert memfree.mistaken == 0.0
+
+
+def test_training_anew_without_the_rule_leaves_no_filter_of_other_tokens(tmp_path: Path) -> None:
+    folder = tmp_path / "teller"
+    for memfree in (MemFree.of([], np.empty(0, np.int32)), None):
+        with staged(folder) as beside:
+            if memfree is not None:
+                memfree.save(beside)
+        assert (folder / MEMFREE_FILE).exists() is (memfree is not None)
+
+
+def test_what_a_damaged_or_missing_filter_breaks_the_command_mends(
+    folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus, folder = folders
+    mend = ["memfree", "--model", str(folder), "--corpus", str(corpus)]
+    assert main(mend) == 0
+    look = ["evaluate", "--model", str(folder), "--corpus", str(corpus), "--stories", "1"]
+    for damage in (Path.unlink, lambda file: file.write_bytes(b"no filter")):
+        damage(folder / MEMFREE_FILE)
+        assert main(look) == 2
+        assert MEMFREE_FILE in capsys.readouterr().err
+        assert main(mend) == 0
+        assert main(look) == 0
+
+
+def test_stories_are_not_measured_as_if_they_kept_a_rule_that_cannot_be_kept(
+    folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus, folder = folders
+    shutil.copytree(folder, tmp_path / "none")
+    (tmp_path / "none" / MEMFREE_FILE).unlink(missing_ok=True)
+    GenerationConfig(max_new_tokens=9).save_pretrained(tmp_path / "none")
+    look = ["evaluate", "--model", str(tmp_path / "none"), "--corpus", str(corpus)]
+    assert main([*look, "--set", "memfree=true"]) == 2
+    assert capsys.readouterr().err.endswith(f"\nmemfree: none has no {MEMFREE_FILE}.\n")
 
 
 def test_training_publishes_the_filter_where_the_recipe_asks(tmp_path: Path) -> None:

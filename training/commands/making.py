@@ -91,23 +91,22 @@ def _add_memfree(commands: Commands) -> None:
     parser = commands.add_parser(
         "memfree",
         help="keep a model folder's stories from copying its training texts",
-        description="Puts a filter of the training texts' n-grams into the folder. Stories then "
-        "have no eight words in a row out of any of them; `train` does it by sampling.memfree.",
+        description="Puts a filter of the training texts' n-grams into the folder. A token that "
+        "would complete one is then struck out and another drawn; `train` does it where "
+        "sampling.memfree is true.",
     )
     parser.add_argument("--model", type=Path, required=True, help="a model folder")
-    parser.add_argument("--corpus", type=Path, required=True, help="that it was trained on")
+    parser.add_argument("--corpus", type=Path, required=True, help="all that it was trained on")
     parser.set_defaults(run=_memfree)
 
 
 def _memfree(options: argparse.Namespace) -> None:
     from training.memfree import add_memfree
-    from training.telling import open_model
 
     if not options.model.is_dir():
         raise InputError(f"There is no model folder {options.model}.")
-    model, _ = open_model(str(options.model))
-    count = add_memfree(model, options.model, options.corpus)
-    print(f"The stories of {options.model} copy none of {count:,} texts any more.")
+    count = add_memfree(options.model, options.corpus)
+    print(f"The stories of {options.model} keep clear of {count:,} texts.")
 
 
 def _add_imagine(commands: Commands) -> None:
