@@ -142,6 +142,8 @@ class TorchSampler:
         rows = np.flatnonzero(looked_at & ~np.isin(drawn, self._harmless))
         told = self._history[slots[rows, None], lengths[rows, None] + np.arange(-before, 0)]
         rows = rows[memfree.holds(np.column_stack([told, drawn[rows]]))]
+        if not len(rows):  # as nearly always: a GPU need not answer
+            return rows
         others: NDArray[np.bool_] = (logits[rows, drawn[rows]] > -torch.inf).cpu().numpy()
         return rows[others]
 
