@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import GenerationConfig, StoppingCriteria
 
-from generator.memfree import processors
+from generator.processors import processors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,7 +91,7 @@ class BeamSearch:
             told = model.generate(
                 prompt,
                 generation_config=settings,
-                logits_processor=processors(loaded, sampling),
+                logits_processor=processors(loaded.vocabulary(), sampling),
                 stopping_criteria=[_Cancelled(cancelled)],
             )
         finally:

@@ -11,14 +11,12 @@ end; the next word is looked at again.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
-import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
-from transformers import LogitsProcessor, LogitsProcessorList
 from transformers.utils.hub import cached_file
 
 if TYPE_CHECKING:
@@ -26,10 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-
-    from generator.models.loading import LoadedModel
-    from generator.requests import Sampling
-    from generator.vocabulary import Vocabulary
 
 MEMFREE_FILE = "memfree.safetensors"
 """In a model folder: the bits, eight a byte, and in its metadata `ngram_size` and `hashes`."""
@@ -136,34 +130,6 @@ class MemFree:
         found = self.bits[places >> np.uint64(3)] >> (places & np.uint64(7)).astype(np.uint8) & 1
         held: NDArray[np.bool_] = found.astype(np.bool_).all(axis=0)
         return held
-
-
-class MemFreeProcessor(LogitsProcessor):
-    """The rule for transformers' `generate`, which says what it may draw before it draws."""
-
-    def __init__(self, memfree: MemFree, vocabulary: Vocabulary) -> None:
-        self._memfree, self._vocabulary = memfree, vocabulary
-
-    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
-        """The (rows, vocabulary) scores with -inf for what would complete an n-gram."""
-        before = self._memfree.ngram_size - 1
-        if input_ids.shape[1] < before:
-            return scores
-        looked_at = np.setdiff1d(np.arange(scores.shape[1]), self._vocabulary.harmless)
-        grams = np.empty((len(looked_at), before + 1), np.int64)
-        grams[:, -1] = looked_at
-        left: Any = scores.clone()
-        for row, told in zip(left, input_ids[:, -before:].cpu().numpy(), strict=True):
-            grams[:, :-1] = told
-            row[looked_at[self._memfree.holds(grams)]] = -torch.inf
-        return left  # type: ignore[no-any-return]
-
-
-def processors(loaded: LoadedModel, sampling: Sampling) -> LogitsProcessorList:
-    """The rules that transformers' `generate` lacks."""
-    if not sampling.memfree or loaded.memfree is None:
-        return LogitsProcessorList()
-    return LogitsProcessorList([MemFreeProcessor(loaded.memfree, loaded.vocabulary())])
 
 
 def _keys(grams: NDArray[np.integer]) -> NDArray[np.uint64]:

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from transformers import GenerationConfig
 
-from generator.memfree import MEMFREE_FILE, processors
+from generator.memfree import MEMFREE_FILE
 from generator.models.decoder import Batch
 from generator.models.loading import ModelFolderError, load_model
+from generator.processors import processors
 from generator.requests import Request
 from generator.sampling import Rules
 from training.errors import InputError
@@ -144,7 +145,9 @@ def _search(model: LoadedModel, prompt: list[int], sampling: Sampling, seed: int
     searching: Any = model.model  # transformers' mix-in hides `generate` from type checkers
     inputs = torch.tensor([prompt], device=model.device)
     told = searching.generate(
-        inputs, generation_config=settings, logits_processor=processors(model, sampling.request())
+        inputs,
+        generation_config=settings,
+        logits_processor=processors(model.vocabulary(), sampling.request()),
     )
     tokens: list[int] = told[0].tolist()
     end = next((n for n in range(len(prompt), len(tokens)) if tokens[n] in model.ends), None)

@@ -14,9 +14,10 @@ from transformers import GenerationConfig
 
 from generator.beams import BeamSearch
 from generator.defaults import settings_of
-from generator.memfree import MEMFREE_FILE, MemFree, MemFreeError, MemFreeProcessor
+from generator.memfree import MEMFREE_FILE, MemFree, MemFreeError
 from generator.models.loading import ModelFolderError, load_model
 from generator.native import Threads
+from generator.processors import MemFreeProcessor
 from generator.protocol import CompletionRequest
 from generator.requests import Request, Sampling
 from generator.sampling import CompiledSampler, Rules, TorchSampler
