@@ -170,7 +170,9 @@ def run(options: argparse.Namespace) -> int:
         ]
         rows = _measure(contestants, works, options.repeat)
         arriving = options.arriving and ours.tell_arriving(works[-1], options.arriving)
-        bound = _bandwidth() / (step_weights(loaded.model) * _WEIGHT_BYTES[loaded.precision])
+        bound = _bandwidth(loaded.device) / (
+            step_weights(loaded.model) * _WEIGHT_BYTES[loaded.precision]
+        )
     device = _device(loaded)
     print(f"{loaded.name}, {loaded.precision}, on {device}")
     print(
@@ -209,7 +211,7 @@ def _peer(name: str, folder: Path, loaded: LoadedModel, scratch: Path) -> Contes
 
 
 def _measure(contestants: list[Contestant], works: list[Work], repeat: int) -> list[Row]:
-    """All rounds, after one that is not counted; each round starts with another contestant."""
+    """Round 0 is not counted, then come all; each starts with another contestant."""
     rows = [
         Row(contestant.name, len(work.prompts), [], [])
         for work in works
@@ -223,21 +225,25 @@ def _measure(contestants: list[Contestant], works: list[Work], repeat: int) -> l
                 begin = time.perf_counter()
                 wait = contestants[who].tell(work)
                 seconds = time.perf_counter() - begin
+                print(
+                    f"round {turn} of {repeat}: {contestants[who].name}, {len(work.prompts)} at a "
+                    f"time, {work.all_tokens / seconds:,.0f} tokens/s",
+                    file=sys.stderr,
+                )
                 if turn > 0:
                     row = rows[at * len(contestants) + who]
                     row.speeds.append(work.all_tokens / seconds)
                     row.waits.extend([] if wait is None else [wait])
-        print(f"round {turn} of {repeat} done", file=sys.stderr)
     return rows
 
 
-def _bandwidth() -> float:
-    """Bytes a second that all cores together read from memory: the best of a few passes."""
-    much = torch.zeros(1 << 26)  # 256 MiB, more than caches hold
+def _bandwidth(device: torch.device) -> float:
+    """Bytes a second that the whole device reads from its memory: the best of a few passes."""
+    much = torch.zeros(1 << 26, device=device)  # 256 MiB, more than caches hold
     best = float("inf")
     for _ in range(8):
         begin = time.perf_counter()
-        much.sum()
+        much.sum().item()  # which waits for a GPU
         best = min(best, time.perf_counter() - begin)
     return much.nbytes / best
 
