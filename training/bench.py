@@ -65,6 +65,18 @@ def bench(recipe: Recipe, corpus: Path | None, count: int, repeat: int) -> None:
     texts, held_out = _invented(count) if corpus is None else _read(corpus, count)
     work = _work(recipe, texts, held_out)
     device = best_device()
+    about = {
+        "device": _name(device),
+        "model": f"{recipe.name}, {work.model.num_parameters():,} weights",
+        "texts": len(work.rows),
+        "padding": round(work.padding, 4),
+        "loss_untrained": round(work.loss(work.model), 4),
+    }
+    print(f"{about['model']}, on {about['device']}")
+    print(
+        f"{work.tokens:,} tokens of {len(work.rows):,} texts in an epoch, {repeat} rounds; "
+        f"{work.padding:.1%} of our batches is padding"
+    )
     rows = [Row(name) for name in CONTESTANTS]
     for turn in range(repeat + 1):
         for place in range(len(rows)):
@@ -74,25 +86,12 @@ def bench(recipe: Recipe, corpus: Path | None, count: int, repeat: int) -> None:
                 row.epochs.append(epoch)
         print(f"round {turn} of {repeat} done", file=sys.stderr)
     ours, *others = rows
-    told = {
-        "device": _name(device),
-        "model": f"{recipe.name}, {work.model.num_parameters():,} weights",
-        "texts": len(work.rows),
-        "padding": round(work.padding, 4),
-        "loss_untrained": round(work.loss(work.model), 4),
-        "rows": [row.as_json() for row in rows],
-        **{
-            name: round(ours.speed / row.speed, 3)
-            for name, row in zip(("ratio", "ratio_tuned"), others, strict=True)
-        },
-    }
-    print(f"{told['model']}, on {told['device']}")
-    print(
-        f"{work.tokens:,} tokens of {told['texts']:,} texts in an epoch, {repeat} rounds; "
-        f"{work.padding:.1%} of our batches is padding"
-    )
     _print_table(rows)
-    print(json.dumps(told))
+    ratios = {
+        name: round(ours.speed / row.speed, 3)
+        for name, row in zip(("ratio", "ratio_tuned"), others, strict=True)
+    }
+    print(json.dumps({**about, "rows": [row.as_json() for row in rows], **ratios}))
 
 
 @dataclass(frozen=True, slots=True)
