@@ -114,9 +114,8 @@ class MemFree:
                 about, bits = opened.metadata() or {}, opened.get_tensor("bits")
             found = cls(bits, int(about["ngram_size"]), int(about["hashes"]))
         except (OSError, SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
-            raise MemFreeError(
-                f"{file} is no filter of n-grams"
-            ) from error  # numpy has no bfloat16
+            # The last two where the bits are of a kind that numpy has not.
+            raise MemFreeError(f"{file} is no filter of n-grams") from error
         whole = bits.dtype == np.uint8 and bits.ndim == 1 and 0 < bits.size < 2**29
         if not (whole and 1 < found.ngram_size < 2**10 and 0 < found.hashes < 2**6):
             raise MemFreeError(f"{file} is no filter of n-grams")
