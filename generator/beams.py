@@ -34,7 +34,7 @@ class BeamSearch:
     """Searches stories with `num_beams` above one, with or without sampling."""
 
     def __init__(self, loaded: LoadedModel) -> None:
-        self._loaded = loaded
+        self._loaded, self._vocabulary = loaded, loaded.vocabulary()
         self._thread = ThreadPoolExecutor(1, "beams", initializer=_lower_priority)
 
     async def search(
@@ -76,7 +76,7 @@ class BeamSearch:
             min_new_tokens=min(request.min_tokens, room),
             repetition_penalty=sampling.repetition_penalty,
             no_repeat_ngram_size=sampling.no_repeat_ngram_size,
-            suppress_tokens=loaded.unspoken().tolist() or None,
+            suppress_tokens=self._vocabulary.unspoken.tolist() or None,
             eos_token_id=list(loaded.ends) or None,
             pad_token_id=loaded.eos_id or 0,
             **drawn,
@@ -91,7 +91,7 @@ class BeamSearch:
             told = model.generate(
                 prompt,
                 generation_config=settings,
-                logits_processor=processors(loaded.vocabulary(), sampling),
+                logits_processor=processors(self._vocabulary, sampling),
                 stopping_criteria=[_Cancelled(cancelled)],
             )
         finally:

@@ -66,10 +66,11 @@ def staged(folder: Path) -> Iterator[Path]:
     beside.mkdir(parents=True)
     yield beside
     folder.mkdir(exist_ok=True)
-    if not (beside / MEMFREE_FILE).exists():  # that of another vocabulary may be there
-        (folder / MEMFREE_FILE).unlink(missing_ok=True)
+    filtered = (beside / MEMFREE_FILE).exists()
     for file in beside.iterdir():
         file.replace(folder / file.name)
+    if not filtered:  # that of another vocabulary may be there; the settings no longer ask for it
+        (folder / MEMFREE_FILE).unlink(missing_ok=True)
     beside.rmdir()
     with suppress(OSError):  # another training's may be there
         beside.parent.rmdir()
