@@ -17,22 +17,22 @@ from pydantic import SecretStr
 
 from bot import bench
 from bot.client import Kataribe, point_at
-from bot.completions import Completions
 from bot.config import Discord, Settings, SettingsError
 from bot.database.connection import DatabaseError, open_database, sole_user, sqlite_file
 from bot.database.guilds import Guilds
+from bot.database.queue import Queue
 from bot.database.ratings import Ratings
 from bot.database.stories import Stories
-from bot.dispatcher import Dispatcher
-from bot.generator_process import (
+from bot.playground import Playground, PlaygroundError
+from bot.services import Services
+from bot.worker.completions import Completions
+from bot.worker.dispatcher import Dispatcher
+from bot.worker.generator_process import (
     COMMAND,
     GeneratorProcess,
     GeneratorSettingsError,
     GeneratorStartError,
 )
-from bot.playground import Playground, PlaygroundError
-from bot.queue import Queue
-from bot.services import Services
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Sequence

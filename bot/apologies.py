@@ -9,12 +9,12 @@ from typing import Any
 import discord
 from discord import app_commands
 
-from bot.catalogue import UnknownModelError
-from bot.completions import GeneratorDownError
+from bot.database.queue import QueueFullError
 from bot.database.ratings import NotToldError, OwnStoryError
 from bot.locales import say
-from bot.moderation import PromptRefusedError, shown
-from bot.queue import QueueFullError
+from bot.safety.moderation import PromptRefusedError, shown
+from bot.worker.catalogue import UnknownModelError
+from bot.worker.completions import GeneratorDownError
 
 _log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import discord
 
-from bot.completions import GeneratorDownError
-from bot.queue import Wish
+from bot.database.queue import Wish
+from bot.worker.completions import GeneratorDownError
 
 if TYPE_CHECKING:
     from bot.client import Kataribe

@@ -12,11 +12,11 @@ from discord.gateway import DiscordWebSocket
 
 from bot import commands
 from bot.apologies import apologise
-from bot.buttons import BUTTONS
-from bot.catalogue import Catalogue, UnknownModelError
-from bot.completions import GeneratorDownError
-from bot.pacing import Pace
-from bot.telling import DiscordStage
+from bot.components.buttons import BUTTONS
+from bot.messages.pacing import Pace
+from bot.messages.telling import DiscordStage
+from bot.worker.catalogue import Catalogue, UnknownModelError
+from bot.worker.completions import GeneratorDownError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

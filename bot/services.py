@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.completions import Completions
     from bot.database.guilds import Guilds
+    from bot.database.queue import Queue
     from bot.database.ratings import Ratings
     from bot.database.stories import Stories
-    from bot.queue import Queue
+    from bot.worker.completions import Completions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -97,7 +97,7 @@ def _serve(options: argparse.Namespace) -> int:
         return 2
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     try:
-        from generator.process import StartError, serve  # noqa: PLC0415  # torch takes seconds
+        from generator.server.process import StartError, serve  # noqa: PLC0415  # torch takes seconds
     except KeyboardInterrupt:  # from here on, `serve` hears it
         return 130
     try:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from training.batches import IGNORED, bucketed, collate, encode
-from training.spelling import Spelling
-from training.tokenizers import unknown_word
+from training.corpus.batches import IGNORED, bucketed, collate, encode
+from training.corpus.spelling import Spelling
+from training.corpus.tokenizers import unknown_word
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from generator.requests import Sampling as Settings
+from generator.sampling.requests import Sampling as Settings
 from training.errors import InputError
 
 if TYPE_CHECKING:

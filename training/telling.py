@@ -9,15 +9,15 @@ import numpy as np
 import torch
 from transformers import GenerationConfig
 
-from generator.memfree import MEMFREE_FILE
 from generator.models.decoder import Batch
 from generator.models.loading import ModelFolderError, load_model
-from generator.processors import processors
-from generator.requests import Request
-from generator.sampling import Rules
+from generator.sampling.memfree import MEMFREE_FILE
+from generator.sampling.processors import processors
+from generator.sampling.requests import Request
+from generator.sampling.samplers import Rules
+from training.corpus.tokenizers import check_words
 from training.errors import InputError
 from training.sampling import Sampling
-from training.tokenizers import check_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,9 +8,9 @@ import discord
 from discord import app_commands
 
 from bot.apologies import NotModeratorError
-from bot.completions import GeneratorDownError
 from bot.locales import say
-from bot.moderation import shown
+from bot.safety.moderation import shown
+from bot.worker.completions import GeneratorDownError
 
 if TYPE_CHECKING:
     from bot.client import Kataribe

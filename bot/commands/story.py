@@ -10,8 +10,8 @@ from discord import app_commands
 from bot.asking import ask
 from bot.commands.model import NAME_LIMIT, suggest
 from bot.locales import say
-from bot.moderation import checked_prompt
 from bot.openings import opening
+from bot.safety.moderation import checked_prompt
 
 if TYPE_CHECKING:
     from bot.client import Kataribe

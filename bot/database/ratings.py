@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, literal, select
 
-from bot.database.line import now
+from bot.database.places import now
 from bot.database.tables import Rating, State, Story
 from bot.database.unbroken import unbroken
 from bot.database.upsert import insert_or_update

@@ -28,9 +28,9 @@ from generator.bench.work import (
     some_prompts,
     step_weights,
 )
-from generator.engine import Engine
+from generator.engine.loop import Engine
 from generator.models.loading import LoadedModel, ModelFolderError, load_model
-from generator.requests import Request, Sampling
+from generator.sampling.requests import Request, Sampling
 
 if TYPE_CHECKING:
     import argparse

@@ -22,14 +22,14 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from generator.memfree import MEMFREE_FILE, MemFree, MemFreeError
+from generator.sampling.memfree import MEMFREE_FILE, MemFree, MemFreeError
 from generator.models.gpt2 import GPT2Decoder
 from generator.models.lstm import LSTMConfig, LSTMForCausalLM
 from generator.models.lstm_decoding import LSTMDecoder
 from generator.models.quantised import QuantisedGPT2, QuantisedLSTM, fastest_threads
 from generator.native import NoCompilerError, Threads, library
-from generator.sampling import CompiledSampler, Rules, TorchSampler
-from generator.vocabulary import Vocabulary, inside_words
+from generator.sampling.samplers import CompiledSampler, Rules, TorchSampler
+from generator.text.vocabulary import Vocabulary, inside_words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,7 +51,7 @@ class ModelFolderError(Exception):
 
 
 class Sampler(Protocol):
-    """Draws the next token of many stories; see `generator.sampling.TorchSampler`."""
+    """Draws the next token of many stories; see `generator.sampling.samplers.TorchSampler`."""
 
     def draw(
         self, logits: torch.Tensor, slots: NDArray[np.int32], lengths: NDArray[np.int32]

@@ -1,4 +1,4 @@
-// What Python calls, through ctypes: see generator/models/quantised.py and generator/sampling.py.
+// What Python calls, through ctypes: see generator/models/quantised.py and generator/sampling/samplers.py.
 #include "gpt2.h"
 #include "lstm.h"
 #include "sampling.h"

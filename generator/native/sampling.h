@@ -1,5 +1,5 @@
 // Draws the next token of many stories, each by its own rules: the same draws as
-// generator/sampling.py, where the rules are explained, without sorting the vocabulary.
+// generator/sampling/samplers.py, where the rules are explained, without sorting the vocabulary.
 #pragma once
 
 #include "threads.h"
@@ -23,7 +23,7 @@ struct Stories {
     const int32_t *ends;     // tokens that end a story
     const int32_t *inside;   // tokens that go on with a word, ascending
     const int32_t *unspoken; // tokens that are never drawn
-    const uint8_t *memfree;  // Bloom filter of the training texts' n-grams, as in generator/memfree.py
+    const uint8_t *memfree;  // Bloom filter of the training texts' n-grams, as in generator/sampling/memfree.py
     uint64_t memfree_bits;
     int32_t end_count, inside_count, unspoken_count, context, ngram_size, hashes, vocabulary;
     int32_t stride;  // floats from one row to the next

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from bot.queue import Queue
+    from bot.database.queue import Queue
 
 
 @pytest.fixture

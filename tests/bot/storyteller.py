@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot.completions import Completions
 from bot.config import Settings
 from bot.database import open_database
 from bot.database.connection import sole_user
+from bot.database.queue import Queue
 from bot.database.stories import Stories
-from bot.dispatcher import Dispatcher
-from bot.queue import Queue
+from bot.worker.completions import Completions
+from bot.worker.dispatcher import Dispatcher
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

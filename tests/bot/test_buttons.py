@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import delete, select, text
 
-from bot.catalogue import Catalogue
 from bot.database.ratings import Stars
 from bot.database.tables import Audit, State, Story
+from bot.worker.catalogue import Catalogue
 from tests.bot.world import footer, labels, page, reply, whisper, world
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot import catalogue
-from bot.catalogue import Catalogue
-from bot.completions import Completions, GeneratorDownError
 from bot.config import Stories
+from bot.worker import catalogue
+from bot.worker.catalogue import Catalogue
+from bot.worker.completions import Completions, GeneratorDownError
 from tests.bot.village import LONG, PATIENCE
 
 if TYPE_CHECKING:

@@ -15,7 +15,10 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from pydantic import SecretStr
 
-from bot.completions import (
+from bot.config import RemoteModel
+from bot.config import Stories as StorySettings
+from bot.database.tables import Story
+from bot.worker.completions import (
     Completions,
     GeneratorBusyError,
     GeneratorDownError,
@@ -24,10 +27,7 @@ from bot.completions import (
     GeneratorRefusedError,
     Piece,
 )
-from bot.config import RemoteModel
-from bot.config import Stories as StorySettings
-from bot.database.tables import Story
-from bot.event_stream import LONGEST_LINE, events
+from bot.worker.event_stream import LONGEST_LINE, events
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

@@ -222,6 +222,6 @@ async def test_a_database_that_fails_for_a_moment_stops_nothing(
                 raise OperationalError("UPDATE", {}, Exception("database is locked"))
             return await super().claim(owner, **options)
 
-    monkeypatch.setattr("bot.dispatcher.AFTER_A_FAILURE", 0.01)
+    monkeypatch.setattr("bot.worker.dispatcher.AFTER_A_FAILURE", 0.01)
     async with village(database, tells.url, Flaky) as place:
         await place.over(await place.ask())

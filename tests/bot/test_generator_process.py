@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot import generator_process
-from bot.generator_process import GeneratorProcess, GeneratorStartError
+from bot.worker import generator_process
+from bot.worker.generator_process import GeneratorProcess, GeneratorStartError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -173,7 +173,7 @@ async def test_it_ends_though_the_bot_is_killed(tmp_path: Path) -> None:
     child = held_by(lock) + READY + UNTIL_PARENT_ENDS
     bot = (
         "import asyncio, sys\n"
-        "from bot.generator_process import GeneratorProcess\n"
+        "from bot.worker.generator_process import GeneratorProcess\n"
         f"command = [sys.executable, '-c', {child!r}]\n"
         "moved = lambda url: print(url, flush=True)\n"
         "asyncio.run(GeneratorProcess(moved, start_timeout=20, command=command).run())\n"

@@ -64,7 +64,7 @@ async def test_a_refused_story_fails_at_once_and_the_others_are_told(database: D
 async def test_a_broken_attempt_is_followed_by_another(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.queue.REST", 0.01)
+    monkeypatch.setattr("bot.database.queue.REST", 0.01)
     async with answers(broken, broken, well) as url, village(database, url) as place:
         story_id = await place.ask()
         await place.over(story_id)
@@ -75,7 +75,7 @@ async def test_a_broken_attempt_is_followed_by_another(
 async def test_after_the_last_attempt_the_member_hears_of_it(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.queue.REST", 0.01)
+    monkeypatch.setattr("bot.database.queue.REST", 0.01)
     async with (
         answers(broken) as url,
         village(database, url, queue={"attempts": 2}) as place,

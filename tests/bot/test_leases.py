@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.database.line import now
+from bot.database.places import now
 from bot.database.tables import State
 from tests.bot.rows import lapse
 from tests.bot.wishes import queue_of, wish
 
 if TYPE_CHECKING:
     from bot.database import Database
-    from bot.queue import Queue
+    from bot.database.queue import Queue
 
 
 async def test_a_claim_sets_the_lease_and_counts_the_attempt(queue: Queue) -> None:
@@ -95,7 +95,7 @@ async def test_a_failed_attempt_rests_longer_each_time_and_fails_at_last(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # So long that the seconds this test takes do not count.
-    monkeypatch.setattr("bot.queue.REST", 1000)
+    monkeypatch.setattr("bot.database.queue.REST", 1000)
     queue = queue_of(database, attempts=3)
     await queue.enqueue(wish())
     rests = []

@@ -7,11 +7,11 @@ import string
 from pathlib import Path
 
 from bot.commands import EVERY
+from bot.database.queue import Scope
 from bot.database.tables import State
 from bot.locales import _texts, say
-from bot.moderation import Refusal
 from bot.openings import ARTICLE, OPENINGS
-from bot.queue import Scope
+from bot.safety.moderation import Refusal
 
 BOT = Path(__file__).parents[2] / "bot"
 CHOSEN_BY_NAME = {

@@ -9,8 +9,8 @@ import simcord
 from sqlalchemy import select
 
 from bot.apologies import NotModeratorError
-from bot.catalogue import Catalogue, UnknownModelError
 from bot.database.tables import Audit
+from bot.worker.catalogue import Catalogue, UnknownModelError
 from tests.bot.world import footer, page, reply, world
 
 if TYPE_CHECKING:

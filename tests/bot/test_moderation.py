@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.moderation import PromptRefusedError, Refusal, checked_prompt, shown
+from bot.safety.moderation import PromptRefusedError, Refusal, checked_prompt, shown
 
 
 @pytest.mark.parametrize(

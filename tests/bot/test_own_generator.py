@@ -6,13 +6,13 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING, Any
 
-from bot import generator_process
-from bot.completions import Completions
 from bot.config import Settings
 from bot.database.stories import Stories
 from bot.database.tables import State, Story
-from bot.dispatcher import Dispatcher
-from bot.generator_process import COMMAND, GeneratorProcess
+from bot.worker import generator_process
+from bot.worker.completions import Completions
+from bot.worker.dispatcher import Dispatcher
+from bot.worker.generator_process import COMMAND, GeneratorProcess
 from tests.bot.wishes import queue_of, wish
 from tests.generator.small_folders import save_gpt2
 

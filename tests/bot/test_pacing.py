@@ -6,7 +6,7 @@ import aiohttp
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from bot.pacing import Pace
+from bot.messages.pacing import Pace
 from tests.bot.clock import Clock
 
 EDIT = "/api/v10/channels/5/messages/7"

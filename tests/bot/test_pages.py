@@ -10,9 +10,9 @@ import discord
 import pytest
 
 from bot.database.tables import State, Story
-from bot.pacing import EditBudget, Turns
-from bot.pages import AMBIENT_HOLDS, Channel, Drawing, Page, Urgency
-from bot.stage import StageClosedError, StageGoneError
+from bot.messages.pacing import EditBudget, Turns
+from bot.messages.pages import AMBIENT_HOLDS, Channel, Drawing, Page, Urgency
+from bot.worker.stage import StageClosedError, StageGoneError
 from tests.bot.clock import Clock, settle
 
 

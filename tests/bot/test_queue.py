@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import select
 
 from bot.database import open_database
-from bot.database.line import now
+from bot.database.places import now
+from bot.database.queue import Queue, QueueFullError, Scope
 from bot.database.tables import Audit, State
-from bot.queue import Queue, QueueFullError, Scope
 from tests.bot.rows import change, get, lapse
 from tests.bot.wishes import queue_of, wish
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from bot.database.tables import State
-from bot.dispatcher import longer
-from bot.stage import StageClosedError, StageGoneError
+from bot.worker.dispatcher import longer
+from bot.worker.stage import StageClosedError, StageGoneError
 from tests.bot.rows import lapse
 from tests.bot.teller import STORY, Teller, answers, well
 from tests.bot.village import LONG, PATIENCE, village

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import update
 
-from bot.catalogue import UnknownModelError
+from bot.database.queue import QueueFullError
 from bot.database.tables import Story
-from bot.moderation import PromptRefusedError
+from bot.messages.posting import ANSWER_WITHIN
 from bot.openings import OPENINGS
-from bot.posting import ANSWER_WITHIN
-from bot.queue import QueueFullError
+from bot.safety.moderation import PromptRefusedError
+from bot.worker.catalogue import UnknownModelError
 from tests.bot.world import footer, labels, page, reply, world
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bot.completions import Completions
 from bot.config import Settings
+from bot.database.queue import Queue
 from bot.database.stories import Stories
-from bot.dispatcher import Dispatcher
-from bot.queue import Queue
+from bot.worker.completions import Completions
+from bot.worker.dispatcher import Dispatcher
 from tests.bot.wishes import wish
 
 if TYPE_CHECKING:

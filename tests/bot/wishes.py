@@ -6,7 +6,7 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from bot.config import Queue as QueueSettings
-from bot.queue import Queue, Wish
+from bot.database.queue import Queue, Wish
 
 if TYPE_CHECKING:
     from bot.database import Database

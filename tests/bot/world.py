@@ -16,24 +16,24 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 from sqlalchemy.pool import NullPool
 
 from bot.client import Kataribe
-from bot.completions import Completions
 from bot.config import Settings
 from bot.database.connection import open_database
 from bot.database.guilds import Guilds
+from bot.database.queue import Queue
 from bot.database.ratings import Ratings
 from bot.database.stories import Stories
 from bot.database.tables import Story
-from bot.dispatcher import Dispatcher
-from bot.pacing import Pace
-from bot.queue import Queue
+from bot.messages.pacing import Pace
 from bot.services import Services
+from bot.worker.completions import Completions
+from bot.worker.dispatcher import Dispatcher
 from tests.bot.teller import Teller, teller
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    from bot.pacing import Clock
+    from bot.messages.pacing import Clock
 
 PATIENCE = 20.0
 """Seconds after which a condition that never comes true fails its test."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from openai import AsyncOpenAI
 
 from generator.config import EngineSettings
-from generator.server import Server
+from generator.server.app import Server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

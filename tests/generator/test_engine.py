@@ -15,17 +15,17 @@ import torch
 from torch import Tensor
 from transformers import GenerationConfig, GPT2LMHeadModel
 
-from generator.beams import _TORCHS_DICE
-from generator.engine import Engine, EngineError, EngineFull
+from generator.engine.beams import _TORCHS_DICE
+from generator.engine.loop import Engine, EngineError, EngineFull
+from generator.engine.scheduler import PREFILL_BESIDE, Scheduler
 from generator.models.loading import LoadedModel, load_model
-from generator.requests import Request, Sampling
-from generator.scheduler import PREFILL_BESIDE, Scheduler
+from generator.sampling.requests import Request, Sampling
 from tests.generator.small_folders import VOCABULARY, save_gpt2, save_lstm, save_words
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from generator.generation import Generation
+    from generator.engine.generation import Generation
     from generator.models.decoder import Batch, Decoder
     from generator.models.loading import Precision
 

@@ -12,16 +12,16 @@ from safetensors.numpy import save_file
 from safetensors.torch import save_file as torch_save
 from transformers import GenerationConfig
 
-from generator.beams import BeamSearch
-from generator.defaults import settings_of
-from generator.memfree import MEMFREE_FILE, MemFree, MemFreeError
+from generator.engine.beams import BeamSearch
 from generator.models.loading import ModelFolderError, load_model
 from generator.native import Threads
-from generator.processors import MemFreeProcessor
-from generator.protocol import CompletionRequest
-from generator.requests import Request, Sampling
-from generator.sampling import CompiledSampler, Rules, TorchSampler
-from generator.vocabulary import Vocabulary
+from generator.sampling.memfree import MEMFREE_FILE, MemFree, MemFreeError
+from generator.sampling.processors import MemFreeProcessor
+from generator.sampling.requests import Request, Sampling
+from generator.sampling.samplers import CompiledSampler, Rules, TorchSampler
+from generator.server.defaults import settings_of
+from generator.server.protocol import CompletionRequest
+from generator.text.vocabulary import Vocabulary
 from tests.generator.small_folders import VOCABULARY, save_gpt2, save_lstm
 from training.sampling import Sampling as Published
 from training.telling import tell

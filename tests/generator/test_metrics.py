@@ -5,8 +5,8 @@ import time
 from prometheus_client.parser import text_string_to_metric_families
 
 from generator.config import EngineSettings
-from generator.metrics import Metrics, Stopwatch
-from generator.shelf import Shelf
+from generator.engine.registry import Shelf
+from generator.server.metrics import Metrics, Stopwatch
 
 
 def test_the_first_token_is_timed_from_arrival_and_the_rest_from_one_to_the_next() -> None:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from transformers import GenerationConfig
 
-from generator.defaults import settings_of
-from generator.protocol import ApiError, CompletionRequest
-from generator.requests import Sampling
+from generator.sampling.requests import Sampling
+from generator.server.defaults import settings_of
+from generator.server.protocol import ApiError, CompletionRequest
 
 
 def parse(**body: Any) -> CompletionRequest:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from transformers import GPT2LMHeadModel
 
-from generator.engine import Engine
+from generator.engine.loop import Engine
 from generator.models.decoder import Batch
 from generator.models.gpt2 import GPT2Decoder
 from generator.models.loading import LoadedModel, ModelFolderError, load_model
@@ -19,7 +19,7 @@ from generator.models.lstm import LSTMForCausalLM
 from generator.models.lstm_decoding import LSTMDecoder
 from generator.models.quantised import QuantisedGPT2, QuantisedLSTM, fastest_threads, pack
 from generator.native import Threads
-from generator.requests import Request, Sampling
+from generator.sampling.requests import Request, Sampling
 from tests.generator.small_folders import VOCABULARY, save_gpt2, save_lstm
 
 if TYPE_CHECKING:

@@ -139,7 +139,7 @@ async def test_a_slow_reader_misses_nothing_and_delays_nobody(
 async def test_a_long_silence_is_broken_by_comments(
     api: openai.AsyncOpenAI, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("generator.answers.HEARTBEAT", 0.01)
+    monkeypatch.setattr("generator.server.answers.HEARTBEAT", 0.01)
     body = {"num_beams": 4, "min_tokens": 100}
     asked: dict[str, Any] = {"model": "gpt2-small", "max_tokens": 100, "stream": True, "seed": 1}
     async with http.post("/v1/completions", json=asked | body) as response:

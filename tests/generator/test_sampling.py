@@ -12,9 +12,9 @@ from scipy.stats import chisquare
 from transformers import GenerationConfig, GPT2Config, GPT2LMHeadModel
 
 from generator.native import Threads
-from generator.requests import Request, Sampling
-from generator.sampling import CompiledSampler, Rules, TorchSampler
-from generator.vocabulary import Vocabulary
+from generator.sampling.requests import Request, Sampling
+from generator.sampling.samplers import CompiledSampler, Rules, TorchSampler
+from generator.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from generator.config import EngineSettings
-from generator.server import Server
+from generator.server.app import Server
 from tests.generator.running import ENDLESS, client, running, until
 
 if TYPE_CHECKING:

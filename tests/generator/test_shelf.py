@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from generator.config import EngineSettings
-from generator.engine import Engine
+from generator.engine.loop import Engine
+from generator.engine.registry import GIB, Shelf
 from generator.models.loading import load_model
-from generator.protocol import ApiError
-from generator.requests import Request, Sampling
-from generator.shelf import GIB, Shelf
+from generator.sampling.requests import Request, Sampling
+from generator.server.protocol import ApiError
 from tests.generator.small_folders import save_gpt2, save_lstm
 
 if TYPE_CHECKING:

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from generator.sentences import last_whole_word, sentence_end
-from generator.transcript import Detokenizer, StopStrings, Transcript
+from generator.text.sentences import last_whole_word, sentence_end
+from generator.text.transcript import Detokenizer, StopStrings, Transcript
 from tests.generator.small_models import PROSE, byte_level_tokenizer, word_tokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from generator.requests import FinishReason
+    from generator.sampling.requests import FinishReason
 
 
 def cut(tokens: Sequence[int], chance: random.Random) -> Iterator[Sequence[int]]:

@@ -10,7 +10,7 @@ import torch
 
 from tests.training.small import STORIES, TEXTS, TOKENIZER, llama
 from training.__main__ import main
-from training.batches import collate, encode
+from training.corpus.batches import collate, encode
 from training.likelihood import token_losses
 
 if TYPE_CHECKING:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from training.batches import encode
-from training.building import build_model
-from training.loop import Loop
+from training.corpus.batches import encode
+from training.corpus.tokenizers import train_bpe
+from training.learning.building import build_model
+from training.learning.loop import Loop
 from training.recipe import Recipe
-from training.tokenizers import train_bpe
 
 if TYPE_CHECKING:
-    from training.team import Team
+    from training.learning.team import Team
 
 STORIES = Path(__file__).parent.parent / "data" / "stories.csv"
 with STORIES.open(newline="", encoding="utf-8") as _file:

@@ -17,18 +17,18 @@ from transformers import AutoTokenizer
 from generator.models.loading import load_model
 from tests.training.small import SHAPES, STORIES, TEXTS, TOKENIZER, TRAIN, VALIDATION, loop, recipe
 from training.__main__ import main
-from training.article import MixedRows, Windows
-from training.batches import collate, encode
-from training.building import build_model
+from training.corpus.batches import collate, encode
+from training.corpus.tokenizers import UNKNOWN, UnknownWordError, train_words
 from training.errors import InputError
 from training.interruption import Interrupted
+from training.learning.article import MixedRows, Windows
+from training.learning.building import build_model
+from training.learning.optimization import halvings
+from training.learning.publishing import publish
 from training.likelihood import likelihood, token_losses
-from training.optimization import halvings
-from training.publishing import publish
 from training.recipe import Fault, Recipe, load_recipe
 from training.sampling import Sampling
 from training.telling import tell
-from training.tokenizers import UNKNOWN, UnknownWordError, train_words
 
 if TYPE_CHECKING:
     from pathlib import Path

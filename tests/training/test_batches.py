@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from training.batches import IGNORED, Position, Stream, bucketed, collate, encode
-from training.tokenizers import train_bpe
+from training.corpus.batches import IGNORED, Position, Stream, bucketed, collate, encode
+from training.corpus.tokenizers import train_bpe
 
 LENGTHS = np.random.default_rng(1).integers(2, 60, 200)
 ROWS = [np.arange(length, dtype=np.int32) + 100 * n for n, length in enumerate(LENGTHS)]

@@ -14,10 +14,10 @@ import torch
 
 from tests.training.small import STORIES, TOKENIZER, TRAIN, VALIDATION, recipe
 from training.__main__ import main
-from training.batches import encode
-from training.building import build_model
-from training.contestants import CONTESTANTS, Work
+from training.corpus.batches import encode
 from training.hardware import has_bf16
+from training.learning.building import build_model
+from training.measuring.contestants import CONTESTANTS, Work
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from training.__main__ import main
-from training.cleaning import RULES, Drop
-from training.corpus import Split, clean, read_corpus, table
+from training.corpus.cleaning import RULES, Drop
+from training.corpus.franchise import franchise_name
+from training.corpus.texts import Split, clean, read_corpus, table
 from training.errors import InputError
-from training.franchise import franchise_name
 
 STORIES = Path(__file__).parent.parent / "data" / "stories.csv"
 DEFAULT = RULES["default"]

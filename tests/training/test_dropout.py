@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from training.dropout import ByteDropout, quicken_dropout
+from training.learning.dropout import ByteDropout, quicken_dropout
 
 
 @pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.training.small import STORIES, TEXTS, TOKENIZER, recipe
-from training import bootstrap
 from training.__main__ import main
-from training.building import build_model
-from training.diversity import Copies, distinct, repeated, self_bleu, words_of
-from training.publishing import publish
+from training.learning.building import build_model
+from training.learning.publishing import publish
+from training.measuring import bootstrap
+from training.measuring.diversity import Copies, distinct, repeated, self_bleu, words_of
 
 if TYPE_CHECKING:
     from pathlib import Path

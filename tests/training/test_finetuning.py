@@ -16,12 +16,12 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from generator.models.loading import load_model
 from tests.training.small import STORIES, TEXTS, TOKENIZER, TRAIN, loop, recipe
 from training.__main__ import main
-from training.batches import collate, encode
-from training.building import build_model
+from training.corpus.batches import collate, encode
 from training.errors import InputError
+from training.learning.building import build_model
+from training.learning.lora import add_lora
+from training.learning.optimization import optimizers
 from training.likelihood import likelihood, token_losses
-from training.lora import add_lora
-from training.optimization import optimizers
 from training.recipe import Pretrained, load_recipe
 
 MATRICES = ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")

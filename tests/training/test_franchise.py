@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from training.franchise import Families, franchise_name
+from training.corpus.franchise import Families, franchise_name
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 from tests.training.small import TEXTS, TOKENIZER, recipe
-from training.batches import encode
-from training.building import build_model
+from training.corpus.batches import encode
+from training.corpus.spelling import Spelling
+from training.corpus.tokenizers import END, train_bpe, train_words
+from training.learning.building import build_model
 from training.likelihood import likelihood, unknown_words
-from training.spelling import Spelling
-from training.tokenizers import END, train_bpe, train_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -19,7 +19,7 @@ from training.likelihood import likelihood
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from training.loop import Loop
+    from training.learning.loop import Loop
 
 
 def signal_at_step(running: Loop, step: int, number: signal.Signals) -> None:

@@ -8,8 +8,8 @@ import pytest
 from torch.optim import AdamW, Muon
 
 from tests.training.small import TOKENIZER, recipe
-from training.building import build_model
-from training.optimization import optimizers, rate
+from training.learning.building import build_model
+from training.learning.optimization import optimizers, rate
 
 
 @pytest.mark.parametrize("kind", ["gpt2", "lstm"])

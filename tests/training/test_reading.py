@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from training.corpus.reading import BadRow, Row, read_rows
 from training.errors import InputError
-from training.reading import BadRow, Row, read_rows
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 from tests.training.small import STORIES, TOKENIZER, recipe
 from training.__main__ import main
-from training.building import build_model
-from training.publishing import publish
+from training.learning.building import build_model
+from training.learning.publishing import publish
 from training.telling import ARTICLE_PROMPTS
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from tests.training.small import TEXTS, TOKENIZER, llama
+from training.corpus.tokenizers import train_bpe
 from training.errors import InputError
-from training.retokening import change_tokens
-from training.tokenizers import train_bpe
+from training.teaching.retokening import change_tokens
 
 
 @torch.inference_mode()

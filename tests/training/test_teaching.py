@@ -12,12 +12,12 @@ from transformers import PreTrainedTokenizerFast
 from generator.models.loading import load_model
 from tests.training.small import TEXTS, TOKENIZER, llama, loop, recipe
 from training.__main__ import main
-from training.batches import IGNORED, collate, encode
-from training.building import build_model
+from training.corpus.batches import IGNORED, collate, encode
 from training.errors import InputError
-from training.lesson import Lesson, taught_losses
+from training.learning.building import build_model
 from training.likelihood import token_losses
 from training.recipe import Teacher, load_recipe
+from training.teaching.lesson import Lesson, taught_losses
 
 if TYPE_CHECKING:
     from pathlib import Path

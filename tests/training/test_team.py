@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from tests.training.small import STORIES, loop, recipe
 from training.__main__ import main
 from training.errors import InputError
-from training.team import Team, team
+from training.learning.team import Team, team
 
 ROOT = Path(__file__).parents[2]
 SMALL = [

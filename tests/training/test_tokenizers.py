@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from training.tokenizers import END, UNKNOWN, train_bpe, train_words
+from training.corpus.tokenizers import END, UNKNOWN, train_bpe, train_words
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,7 +18,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 from generator.models.loading import load_model
 from tests.training.small import STORIES
 from training.__main__ import main
-from training.corpus import Split, read_corpus, write_corpus
+from training.corpus.texts import Split, read_corpus, write_corpus
 from training.telling import ARTICLE_PROMPTS
 
 if TYPE_CHECKING:

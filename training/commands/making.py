@@ -6,9 +6,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from training.cleaning import RULES
 from training.commands import number
-from training.corpus import clean, table, write_corpus
+from training.corpus.cleaning import RULES
+from training.corpus.texts import clean, table, write_corpus
 from training.errors import InputError
 from training.recipe import load_recipe
 
@@ -77,8 +77,8 @@ def _add_train(commands: Commands) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    from training.team import team
-    from training.train import train
+    from training.learning.team import team
+    from training.learning.train import train
 
     given = {"minutes": options.minutes, "seed": options.seed}
     settings = [f"training.{name}={value}" for name, value in given.items() if value is not None]
@@ -101,7 +101,7 @@ def _add_memfree(commands: Commands) -> None:
 
 
 def _memfree(options: argparse.Namespace) -> None:
-    from training.memfree import add_memfree
+    from training.learning.memfree import add_memfree
 
     if not options.model.is_dir():
         raise InputError(f"There is no model folder {options.model}.")
@@ -133,7 +133,7 @@ def _add_imagine(commands: Commands) -> None:
 
 
 def _imagine(options: argparse.Namespace) -> None:
-    from training.imagining import imagine
+    from training.teaching.imagining import imagine
 
     imagine(
         options.model,

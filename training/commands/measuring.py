@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from training.commands import number
-from training.corpus import Split
+from training.corpus.texts import Split
 from training.errors import InputError
 from training.interruption import Interrupted
 from training.recipe import load_recipe
@@ -49,7 +49,7 @@ def _add_evaluate(commands: Commands) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from training.evaluation import evaluate, read_texts, table
+    from training.measuring.evaluation import evaluate, read_texts, table
     from training.telling import open_model
 
     held_out, training = read_texts(options.corpus, Split(options.split))
@@ -75,8 +75,8 @@ def _add_compare(commands: Commands) -> None:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from training.evaluation import read_texts
-    from training.report import measure, write_report
+    from training.measuring.evaluation import read_texts
+    from training.measuring.report import measure, write_report
     from training.telling import open_model
 
     held_out, training = read_texts(options.corpus, Split(options.split))
@@ -112,7 +112,7 @@ def _add_bench(commands: Commands) -> None:
 
 
 def _bench(options: argparse.Namespace) -> int:
-    from training.bench import bench
+    from training.measuring.bench import bench
 
     try:
         bench(load_recipe(options.recipe), options.corpus, options.texts, options.repeat)

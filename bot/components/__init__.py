@@ -1,0 +1,1 @@
+"""What members press under a message; one file for each family."""

@@ -1,0 +1,380 @@
+"""The durable, fair queue: the stories' own rows, each change one transaction.
+
+Several bots may work on one database. A story is taken by one conditional UPDATE that also
+sets a lease; whoever holds the lease, and nobody else, tells the story and shows how it ended.
+A lease that runs out, because its bot died, makes the story free again.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from sqlalchemy import case, exists, func, insert, literal, select, update
+from sqlalchemy.orm import aliased
+
+from bot.database.places import LIVE, free, held, line, now, waiting
+from bot.database.tables import Audit, State, Story
+from bot.database.unbroken import unbroken
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from sqlalchemy import Update
+    from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+    from bot.config import Queue as QueueSettings
+
+REST = 1.0
+"""Seconds a story rests after its first failure; doubled with each further one."""
+
+# Any number that all bots share: on PostgreSQL wishes are counted and inserted one at a time.
+ENQUEUE_LOCK = 0x6B6174617269
+
+
+class Scope(StrEnum):
+    """Whose limit was reached."""
+
+    MEMBER = "member"
+    SERVER = "server"
+    ALL = "all"
+
+
+class QueueFullError(Exception):
+    """There is no room for a further wish now."""
+
+    def __init__(self, scope: Scope, limit: int) -> None:
+        super().__init__(f"{limit} stories already wait or are being told ({scope})")
+        self.scope = scope
+        self.limit = limit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What a member asked for; fields as in the stories table."""
+
+    interaction_id: int
+    guild_id: int | None
+    channel_id: int
+    member_id: int
+    prompt: str
+    house_opening: bool
+    model: str
+    seed: int
+    parent_id: int | None = None
+
+
+@unbroken
+class Queue:
+    """See the module. Every method is one short transaction, committed when it returns."""
+
+    def __init__(self, sessions: async_sessionmaker[AsyncSession], settings: QueueSettings) -> None:
+        self._sessions = sessions
+        self._settings = settings
+        self._lease = dt.timedelta(seconds=settings.lease)
+        self._expiry = dt.timedelta(seconds=settings.expire_after)
+
+    async def enqueue(self, wish: Wish) -> Story:
+        """Save a wish; the same interaction a second time gives the story it already has.
+
+        Raises:
+            QueueFullError: The member, the server or the whole queue has reached its limit.
+        """
+        # A literal, since `== None` would mean IS NULL: private messages are no server.
+        server = literal(wish.guild_id, Story.guild_id.type)
+        counts = (
+            select(
+                func.count().filter(Story.member_id == wish.member_id).label("member"),
+                func.count().filter(Story.guild_id == server).label("server"),
+                func.count().label("everybody"),
+            )
+            .where(Story.shown_at.is_(None), Story.state.in_(LIVE))
+            .subquery()
+        )
+        limits = (
+            (Scope.MEMBER, counts.c.member, self._settings.per_member),
+            (Scope.SERVER, counts.c.server, self._settings.per_server),
+            (Scope.ALL, counts.c.everybody, self._settings.waiting),
+        )
+        values = {
+            Story.interaction_id: wish.interaction_id,
+            Story.guild_id: wish.guild_id,
+            Story.channel_id: wish.channel_id,
+            Story.member_id: wish.member_id,
+            Story.parent_id: wish.parent_id,
+            Story.prompt: wish.prompt,
+            Story.house_opening: wish.house_opening,
+            Story.model: wish.model,
+            Story.seed: wish.seed,
+            Story.state: State.QUEUED,
+            Story.asked_at: now(),
+        }
+        row = (
+            select(*(literal(value, column.type) for column, value in values.items()))
+            .select_from(counts)
+            .where(
+                ~exists().where(Story.interaction_id == wish.interaction_id),
+                *(count < limit for _, count, limit in limits),
+            )
+        )
+        async with self._sessions.begin() as session:
+            if session.get_bind().dialect.name == "postgresql":
+                # There two inserts would not count each other's row; SQLite has one writer.
+                await session.execute(select(func.pg_advisory_xact_lock(ENQUEUE_LOCK)))
+            story: Story | None = await session.scalar(
+                insert(Story).from_select([column.key for column in values], row).returning(Story)
+            )
+            story = story or await session.scalar(
+                select(Story).where(Story.interaction_id == wish.interaction_id)
+            )
+            if story is not None:
+                return story
+            found = (await session.execute(select(counts))).one()
+        for (scope, _, limit), count in zip(limits, found, strict=True):
+            if count >= limit:
+                raise QueueFullError(scope, limit)
+        # Between the two statements somebody made room (not on SQLite, where we hold the lock).
+        return await self.enqueue(wish)
+
+    async def posted(self, story_id: int, message_id: int) -> None:
+        """Keep which message shows the story."""
+        await self._update(update(Story).where(Story.id == story_id).values(message_id=message_id))
+
+    async def position(self, story_id: int) -> int | None:
+        """Give the story's place, 1 being the next; None when it no longer waits."""
+        places = line().subquery()
+        async with self._sessions() as session:
+            return await session.scalar(select(places.c.place).where(places.c.id == story_id))
+
+    async def positions(self) -> dict[int, int]:
+        """Give everybody's place in one query: story id → place."""
+        async with self._sessions() as session:
+            return dict((await session.execute(line())).all())
+
+    async def claim(
+        self, owner: str, *, resting: Collection[str] = (), busy: Collection[int] = ()
+    ) -> Story | None:
+        """Take the next story to tell; None when there is none.
+
+        Args:
+            owner: Who holds the lease from now on.
+            resting: Models whose server cannot tell now; their stories wait.
+            busy: Stories that the owner still works on, though their lease may have run out.
+        """
+        moment = now()
+        places = line().subquery()
+        chosen = aliased(Story)
+        following = (
+            select(chosen.id)
+            .join(places, places.c.id == chosen.id)
+            # Asked of the row itself as well: PostgreSQL asks it again once it has the lock.
+            .where(
+                waiting(chosen, moment),
+                free(chosen, moment),
+                chosen.attempts < self._settings.attempts,
+                chosen.model.not_in(resting),
+                chosen.id.not_in(busy),
+            )
+            .order_by(places.c.place)
+            .limit(1)
+            .with_for_update(of=chosen, skip_locked=True)
+        )
+        return await self._change(
+            update(Story)
+            .where(Story.id == following.scalar_subquery())
+            .values(
+                state=State.TELLING,
+                lease_owner=owner,
+                lease_until=moment + self._lease,
+                attempts=Story.attempts + 1,
+            )
+        )
+
+    async def renew(self, owner: str, story_ids: Collection[int]) -> set[int]:
+        """Extend the leases of these stories; gives those that are still the owner's."""
+        return await self._update(
+            update(Story)
+            .where(Story.id.in_(story_ids), held(owner))
+            .values(lease_until=now() + self._lease)
+        )
+
+    async def held(self, owner: str) -> set[int]:
+        """Give the stories whose lease the owner has."""
+        async with self._sessions() as session:
+            return set(await session.scalars(select(Story.id).where(held(owner))))
+
+    async def told(self, story_id: int, owner: str, text: str, tokens: int) -> Story | None:
+        """Save the whole story; None when the lease was lost and somebody else tells it.
+
+        The lease stays until the story is `shown`.
+        """
+        return await self._end(
+            story_id, owner, State.TOLD, text=text, tokens=tokens, told_at=now(), error=None
+        )
+
+    async def retry(self, story: Story, owner: str, error: str) -> Story | None:
+        """Put a claimed story back after a failure, to rest a while; fail it after the last.
+
+        Returns:
+            The story: queued, or failed and the owner's to be shown. None: the lease was lost.
+        """
+        if story.attempts >= self._settings.attempts:
+            return await self.fail(story.id, owner, error)
+        rest = dt.timedelta(seconds=REST * 2 ** (story.attempts - 1))
+        return await self._change(
+            update(Story)
+            .where(Story.id == story.id, Story.state == State.TELLING, held(owner))
+            .values(state=State.QUEUED, error=error, lease_owner=None, lease_until=now() + rest)
+        )
+
+    async def fail(self, story_id: int, owner: str, error: str) -> Story | None:
+        """End a story that no further attempt would help; None when the lease was lost."""
+        return await self._end(story_id, owner, State.FAILED, error=error)
+
+    async def release(self, owner: str, story_ids: Collection[int]) -> None:
+        """Give stories back as if they had not been claimed: nobody is at fault."""
+        begun = Story.state == State.TELLING
+        await self._update(
+            update(Story)
+            .where(Story.id.in_(story_ids), held(owner))
+            .values(
+                state=case((begun, State.QUEUED), else_=Story.state),
+                attempts=case((begun, Story.attempts - 1), else_=Story.attempts),
+                lease_owner=None,
+                lease_until=None,
+            )
+        )
+
+    async def release_all(self) -> None:
+        """End every lease at once. Only for who knows that all their owners are dead."""
+        await self._update(
+            update(Story)
+            .where(Story.shown_at.is_(None), Story.lease_until.is_not(None))
+            .values(lease_owner=None, lease_until=None)
+        )
+
+    async def cancel(
+        self, story_id: int, member_id: int, *, moderator_id: int | None = None
+    ) -> Story | None:
+        """Withdraw a member's own wish while it waits or is being told; None: too late.
+
+        A moderator who does it in the member's stead leaves an audit row, in the same transaction.
+        """
+        statement = (
+            update(Story)
+            .where(Story.id == story_id, Story.member_id == member_id, Story.state.in_(LIVE))
+            .values(state=State.CANCELLED, lease_owner=None, lease_until=None)
+            .returning(Story)
+        )
+        async with self._sessions.begin() as session:
+            story: Story | None = await session.scalar(statement, execution_options=PLAIN)
+            # Only a server has moderators.
+            if story is not None and story.guild_id is not None and moderator_id is not None:
+                session.add(
+                    Audit(
+                        guild_id=story.guild_id,
+                        moderator_id=moderator_id,
+                        act="call off",
+                        detail=f"story {story.id}",
+                        at=now(),
+                    )
+                )
+            return story
+
+    async def abandon(self, story_id: int, owner: str, error: str) -> None:
+        """Close a story that has nowhere left to be shown; what was told stays saved."""
+        await self._update(
+            update(Story)
+            .where(Story.id == story_id, held(owner))
+            .values(
+                state=case((Story.state.in_(LIVE), State.CANCELLED), else_=Story.state),
+                error=error,
+                shown_at=now(),
+                lease_owner=None,
+                lease_until=None,
+            )
+        )
+
+    async def shown(self, story_id: int) -> None:
+        """Note that the last word about the story stands in the channel."""
+        await self._update(
+            update(Story)
+            .where(Story.id == story_id)
+            .values(shown_at=now(), lease_owner=None, lease_until=None)
+        )
+
+    async def postpone(self, story_id: int, owner: str) -> None:
+        """Let an ended story that could not be shown rest for as long as a lease."""
+        await self._update(
+            update(Story)
+            .where(Story.id == story_id, held(owner))
+            .values(lease_owner=None, lease_until=now() + self._lease)
+        )
+
+    async def unshown(self, owner: str, limit: int, *, busy: Collection[int] = ()) -> list[Story]:
+        """Take stories that ended but whose end nobody shows, oldest first; `busy` as in `claim`.
+
+        One that could not be shown within twice `expire_after` is left in peace.
+        """
+        moment = now()
+        ended = aliased(Story)
+        chosen = (
+            select(ended.id)
+            .where(
+                ended.shown_at.is_(None),
+                ended.state.not_in(LIVE),
+                free(ended, moment),
+                ended.asked_at > moment - 2 * self._expiry,
+                ended.id.not_in(busy),
+            )
+            .order_by(ended.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        statement = (
+            update(Story)
+            .where(Story.id.in_(chosen))
+            .values(lease_owner=owner, lease_until=moment + self._lease)
+        )
+        async with self._sessions.begin() as session:
+            stories = await session.scalars(statement.returning(Story), execution_options=PLAIN)
+            return sorted(stories, key=lambda story: story.id)
+
+    async def sweep(self) -> None:
+        """End what waited too long, and what was begun too often by bots that died of it."""
+        moment = now()
+        idle = update(Story).where(waiting(Story, moment), free(Story, moment))
+        await self._update(
+            idle.where(Story.asked_at <= moment - self._expiry).values(state=State.EXPIRED)
+        )
+        await self._update(
+            idle.where(Story.attempts >= self._settings.attempts).values(
+                state=State.FAILED,
+                error=func.coalesce(Story.error, "the bot died each time it told this story"),
+            )
+        )
+
+    async def _end(self, story_id: int, owner: str, state: State, **values: object) -> Story | None:
+        return await self._change(
+            update(Story)
+            .where(Story.id == story_id, Story.state == State.TELLING, held(owner))
+            .values(state=state, lease_until=now() + self._lease, **values)
+        )
+
+    async def _change(self, statement: Update) -> Story | None:
+        async with self._sessions.begin() as session:
+            story: Story | None = await session.scalar(
+                statement.returning(Story), execution_options=PLAIN
+            )
+            return story
+
+    async def _update(self, statement: Update) -> set[int]:
+        async with self._sessions.begin() as session:
+            ids = await session.scalars(statement.returning(Story.id), execution_options=PLAIN)
+            return set(ids)
+
+
+PLAIN = {"synchronize_session": False}
+"""No session outlives its statement, so there are no loaded objects to bring up to date."""

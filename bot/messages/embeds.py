@@ -1,0 +1,79 @@
+"""What a story looks like in its message, at every moment of its way."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING
+
+import discord
+
+from bot.database.tables import State
+from bot.locales import say
+from bot.safety.moderation import shown
+
+if TYPE_CHECKING:
+    from bot.database.ratings import Stars
+    from bot.database.tables import Story
+
+DESCRIPTION_LIMIT = 4096
+"""Characters that Discord takes as an embed's description."""
+
+
+def waiting(story: Story, place: int | None, *, down: bool = False) -> discord.Embed:
+    """A story in the queue; `place` 1 is next, None is not known."""
+    if down:
+        footer = say("story.down")
+    elif place is None or place <= 1:
+        footer = say("story.next")
+    else:
+        footer = say("story.waiting", place=place)
+    return _embed(story, _page(story.prompt, ""), footer)
+
+
+def telling(story: Story, text: str) -> discord.Embed:
+    """A story while it is told, with a cursor after its newest word."""
+    page = _page(story.prompt, text.rstrip(), end=say("story.cursor"))
+    return _embed(story, page, say("story.telling", model=story.model))
+
+
+def ended(story: Story, stars: Stars | None = None) -> discord.Embed:
+    """A story as it ended: the whole of it, or a sentence why there is none."""
+    if story.state is State.TOLD:
+        return _embed(story, _page(story.prompt, story.text.rstrip()), _footer(story, stars))
+    end = "\n\n-# " + say(f"story.{story.state}")
+    return _embed(story, _page(story.prompt, story.text.rstrip(), end=end), story.model)
+
+
+def _embed(story: Story, description: str, footer: str) -> discord.Embed:
+    embed = discord.Embed(description=description, colour=colour(story.model))
+    return embed.set_footer(text=footer)
+
+
+def colour(model: str) -> discord.Colour:
+    """A colour of the model's own, the same on every day and machine."""
+    hue = zlib.crc32(model.encode()) % 360 / 360
+    return discord.Colour.from_hsv(hue, 0.55, 0.9)
+
+
+def _page(prompt: str, text: str, *, end: str = "") -> str:
+    """The beginning in bold, what was told after it, and what stands at the end of the page."""
+    beginning = f"**{shown(prompt)}**" if prompt.strip() else say("story.continued")
+    page = beginning + shown(text) + end
+    if len(page) <= DESCRIPTION_LIMIT:
+        return page
+    cut = say("story.cut")
+    room = DESCRIPTION_LIMIT - len(beginning) - len(cut) - len(end)
+    kept = shown(text)[:room]
+    # Between two words, and never behind a backslash that would then escape the cut mark.
+    kept = kept[: kept.rfind(" ")] if " " in kept else kept.rstrip("\\")
+    return beginning + kept + cut + end
+
+
+def _footer(story: Story, stars: Stars | None) -> str:
+    words = len(f"{story.prompt}{story.text}".split())
+    key = "story.one_word" if words == 1 else "story.footer"
+    footer = say(key, model=story.model, seed=story.seed, words=words)
+    if stars is None or not stars.count:
+        return footer
+    key = "story.rated_once" if stars.count == 1 else "story.rated"
+    return footer + say(key, mean=stars.mean, count=stars.count)

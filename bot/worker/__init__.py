@@ -1,0 +1,1 @@
+"""The queue's other end: stories go to the completions server, words come back."""

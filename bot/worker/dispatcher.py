@@ -1,0 +1,287 @@
+"""Moves stories from the queue to the generator, and what is told back to the stage."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+from contextlib import aclosing, suppress
+from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot.database.places import now
+from bot.database.tables import State
+from bot.worker.completions import (
+    GeneratorBusyError,
+    GeneratorDownError,
+    GeneratorFailedError,
+    GeneratorRefusedError,
+)
+from bot.worker.stage import StageClosedError, StageGoneError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from bot.config import Settings
+    from bot.database.queue import Queue
+    from bot.database.stories import Stories
+    from bot.database.tables import Story
+    from bot.worker.completions import Completions
+    from bot.worker.stage import Stage
+
+_log = logging.getLogger(__name__)
+
+SHOWING = 8
+"""Endings shown again at the same time, after a restart."""
+PLACES_EVERY = 1.0
+"""Seconds between two looks at everybody's place."""
+AFTER_A_FAILURE = 1.0
+"""Seconds until the database is tried again."""
+LONGEST_WORD = 50
+"""Characters after which what has no space is not taken for a word."""
+FIRST_REST = 0.5
+LONGEST_REST = 30.0
+"""Seconds that a model rests when its server does not answer; doubled from first to longest."""
+LONGEST_DELAY = 3600.0
+"""Seconds until an ending that could not be shown is tried again; doubled from a lease to these."""
+
+
+class Dispatcher:
+    """Runs up to `settings.queue.tellers` tellings at once; none of them can stop another.
+
+    The queue's rows are the truth. What is kept here, a task for each story and which models
+    rest, can be lost at any moment.
+    """
+
+    def __init__(
+        self,
+        queue: Queue,
+        stories: Stories,
+        completions: Completions,
+        stage: Stage,
+        settings: Settings,
+    ) -> None:
+        self._queue = queue
+        self._stories = stories
+        self._completions = completions
+        self._stage = stage
+        self._settings = settings
+        self._owner = f"{socket.gethostname()[:32]}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._tellings: dict[int, asyncio.Task[None]] = {}
+        self._showings: dict[int, asyncio.Task[None]] = {}
+        self._resting: dict[str, float] = {}
+        self._rests: dict[str, float] = {}
+        self._delays: dict[int, tuple[float, float]] = {}
+        """Ended story → how long it was put off the last time, and until when."""
+        self._woken = asyncio.Event()
+        self._moved = asyncio.Event()
+        self._upkeep_due = 0.0
+
+    def wake(self) -> None:
+        """Look at the queue now: a story was enqueued or cancelled."""
+        self._woken.set()
+
+    def resume(self) -> None:
+        """Let every model be tried at once: the generator is there (again)."""
+        self._resting.clear()
+        self._rests.clear()
+        self.wake()
+
+    async def run(self) -> None:
+        """Work until cancelled; then give every story back so that the next start has them."""
+        places = asyncio.create_task(self._tell_places())
+        try:
+            while True:
+                self._woken.clear()
+                try:
+                    await self._round()
+                except (SQLAlchemyError, OSError):
+                    _log.exception("The queue cannot be read or written; trying again")
+                    await asyncio.sleep(AFTER_A_FAILURE)
+                    continue
+                with suppress(TimeoutError):
+                    async with asyncio.timeout_at(self._upkeep_due):
+                        await self._woken.wait()
+        finally:
+            await self._stop([places, *self._tellings.values(), *self._showings.values()])
+
+    async def _stop(self, tasks: list[asyncio.Task[None]]) -> None:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._queue.release(self._owner, await self._queue.held(self._owner))
+
+    async def _round(self) -> None:
+        loop = asyncio.get_running_loop()
+        ours = self._busy()
+        if loop.time() >= self._upkeep_due:
+            # First, or the sweep would end what we still tell after this machine slept.
+            held = await self._queue.renew(self._owner, ours) if ours else set()
+            await self._queue.sweep()
+            self._upkeep_due = loop.time() + self._settings.queue.lease / 3
+        else:
+            held = await self._queue.held(self._owner) if ours else set()
+        for story_id in ours - held:
+            # Cancelled by its member, or the lease ran out while this process stood still. One
+            # that is in neither has ended while the database was asked.
+            if task := self._tellings.get(story_id) or self._showings.get(story_id):
+                task.cancel()
+        if room := SHOWING - len(self._showings):
+            busy = self._busy() | self._delayed_at(loop.time())
+            for story in await self._queue.unshown(self._owner, room, busy=busy):
+                self._start(self._showings, story, self._show)
+        while len(self._tellings) < self._settings.queue.tellers:
+            following = await self._queue.claim(
+                self._owner, resting=self._resting_at(loop.time()), busy=self._busy()
+            )
+            if following is None:
+                break
+            self._start(self._tellings, following, self._tell)
+        self._moved.set()
+
+    def _busy(self) -> set[int]:
+        """Stories that must not be taken a second time, even when their lease has run out."""
+        return self._tellings.keys() | self._showings.keys()
+
+    def _start(
+        self,
+        tasks: dict[int, asyncio.Task[None]],
+        story: Story,
+        work: Callable[[Story], Coroutine[None, None, None]],
+    ) -> None:
+        def ended(task: asyncio.Task[None]) -> None:
+            del tasks[story.id]
+            self.wake()
+            if not task.cancelled() and (error := task.exception()):
+                # Its lease is not renewed any more: it runs out, and the story is begun again.
+                _log.error("Story %d failed in an unforeseen way", story.id, exc_info=error)
+
+        task = tasks[story.id] = asyncio.create_task(work(story), name=f"story {story.id}")
+        task.add_done_callback(ended)
+
+    async def _tell(self, story: Story) -> None:
+        ended: Story | None = None
+        try:
+            text, tokens = await self._listen(story)
+        except GeneratorBusyError as error:
+            self._rest(story.model, error.retry_after, str(error))
+            await self._queue.release(self._owner, [story.id])
+        except GeneratorDownError as error:
+            rest = longer(self._rests.get(story.model), FIRST_REST, LONGEST_REST)
+            self._rests[story.model] = rest
+            self._rest(story.model, rest, str(error))
+            await self._queue.release(self._owner, [story.id])
+        except GeneratorRefusedError as error:
+            _log.error("Story %d is refused: %s", story.id, error)
+            ended = await self._queue.fail(story.id, self._owner, str(error))
+        except GeneratorFailedError as error:
+            _log.warning("Story %d, attempt %d: %s", story.id, story.attempts, error)
+            ended = await self._queue.retry(story, self._owner, str(error))
+        except StageGoneError as error:
+            await self._abandon(story, error)
+        else:
+            ended = await self._queue.told(story.id, self._owner, text, tokens)
+        if ended is None:
+            return
+        if ended.state is State.QUEUED:
+            assert ended.lease_until is not None  # noqa: S101  # retry has set it
+            self._wake_in((ended.lease_until - now()).total_seconds())
+            return
+        await self._show(ended)
+
+    async def _listen(self, story: Story) -> tuple[str, int]:
+        """Let the generator tell, and show it word by word; gives the text and its tokens."""
+        prompt = await self._prompt(story)
+        text, tokens, telling = "", 0, None
+        async with aclosing(self._completions.tell(story, prompt)) as pieces:
+            async for piece in pieces:
+                if telling is None:
+                    # Not before the first word: until then the member sees their place.
+                    telling = self._stage.telling(story)
+                    self._resting.pop(story.model, None)
+                    self._rests.pop(story.model, None)
+                text += piece.text
+                tokens = piece.tokens
+                telling.show(text)
+        if not text.strip():
+            raise GeneratorFailedError("the model told nothing")
+        return text, tokens
+
+    async def _prompt(self, story: Story) -> str:
+        """What the model reads: the story's beginning, or the end of what it continues."""
+        parts = await self._stories.thread(story)
+        if len(parts) == 1:
+            return story.prompt
+        whole = " ".join(filter(None, ((part.prompt + part.text).strip() for part in parts)))
+        memory = self._settings.stories.memory
+        if len(whole) <= memory:
+            return whole
+        end = whole[len(whole) - memory :]
+        # The first word may be half of one; a script without spaces has none to be cut.
+        return end[end.find(" ", 0, LONGEST_WORD) + 1 :]
+
+    async def _show(self, story: Story) -> None:
+        """Show how a story ended; only then it is over for us."""
+        try:
+            await self._stage.telling(story).finish(story)
+        except StageGoneError as error:
+            await self._abandon(story, error)
+        except StageClosedError as error:
+            _log.warning("The end of story %d cannot be shown for now: %s", story.id, error)
+            await self._put_off(story)
+        except Exception:  # noqa: BLE001  # whatever Discord's side raises, it may work later
+            _log.exception("The end of story %d cannot be shown; trying again later", story.id)
+            await self._put_off(story)
+        else:
+            self._delays.pop(story.id, None)
+            await self._queue.shown(story.id)
+
+    async def _put_off(self, story: Story) -> None:
+        """Try to show the end later, and later each time: a thread may be archived for days."""
+        before, _ = self._delays.get(story.id, (None, 0.0))
+        delay = longer(before, self._settings.queue.lease, LONGEST_DELAY)
+        self._delays[story.id] = delay, asyncio.get_running_loop().time() + delay
+        await self._queue.postpone(story.id, self._owner)
+
+    def _delayed_at(self, moment: float) -> set[int]:
+        # What nobody takes up again within the longest delay is not going to be.
+        self._delays = {i: d for i, d in self._delays.items() if moment - d[1] < LONGEST_DELAY}
+        return {i for i, (_, until) in self._delays.items() if until > moment}
+
+    async def _abandon(self, story: Story, error: StageGoneError) -> None:
+        _log.info("Story %d has nowhere to be shown: %s", story.id, error)
+        self._delays.pop(story.id, None)
+        await self._queue.abandon(story.id, self._owner, str(error))
+
+    def _rest(self, model: str, seconds: float, reason: str) -> None:
+        loop = asyncio.get_running_loop()
+        if model not in self._resting_at(loop.time()):
+            _log.info("%s rests for %.1f s: %s", model, seconds, reason)
+        self._resting[model] = loop.time() + seconds
+        self._wake_in(seconds)
+
+    def _resting_at(self, moment: float) -> set[str]:
+        self._resting = {m: until for m, until in self._resting.items() if until > moment}
+        return set(self._resting)
+
+    def _wake_in(self, seconds: float) -> None:
+        asyncio.get_running_loop().call_later(max(seconds, 0.0), self.wake)
+
+    async def _tell_places(self) -> None:
+        """Tell those who wait where they stand, whenever the queue moved."""
+        while True:
+            await self._moved.wait()
+            self._moved.clear()
+            try:
+                self._stage.waiting(await self._queue.positions())
+            except Exception:  # noqa: BLE001  # a place untold must not end the telling of places
+                _log.exception("Nobody was told their place")
+            await asyncio.sleep(PLACES_EVERY)
+
+
+def longer(before: float | None, first: float, longest: float) -> float:
+    """How long to wait after one more failure; `before` is the wait after the last, in seconds."""
+    return first if before is None else min(2 * before, longest)

@@ -1,0 +1,1 @@
+"""Stories told together: fixed slots, one step for all of them."""

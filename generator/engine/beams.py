@@ -1,0 +1,119 @@
+"""Beam search, by transformers' own `generate`, beside the engine and never in its way.
+
+One search at a time in a thread of low priority: it reads the same weights, and stories that are
+told token by token go on meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import GenerationConfig, StoppingCriteria
+
+from generator.sampling.processors import processors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from generator.models.loading import LoadedModel
+    from generator.sampling.requests import FinishReason, Request
+
+
+_TORCHS_DICE = threading.Lock()
+"""They are the whole process's, so searches of all its models take turns."""
+_LOOK_AGAIN = 0.1
+"""Seconds after which a search that waits for its turn looks whether it is still wanted."""
+
+
+class BeamSearch:
+    """Searches stories with `num_beams` above one, with or without sampling."""
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        self._loaded, self._vocabulary = loaded, loaded.vocabulary()
+        self._thread = ThreadPoolExecutor(1, "beams", initializer=_lower_priority)
+
+    async def search(
+        self, request: Request, cancelled: Callable[[], bool]
+    ) -> tuple[list[int], FinishReason]:
+        """The whole story at once, as a list of tokens without the end token.
+
+        Args:
+            request: with its `num_beams`.
+            cancelled: asked at each step; once true, the search stops where it is.
+        """
+        return await asyncio.get_running_loop().run_in_executor(
+            self._thread, self._generate, request, cancelled
+        )
+
+    def close(self) -> None:
+        """Waits for the search under way, which should have been cancelled."""
+        self._thread.shutdown(cancel_futures=True)
+
+    @torch.inference_mode()
+    def _generate(
+        self, request: Request, cancelled: Callable[[], bool]
+    ) -> tuple[list[int], FinishReason]:
+        loaded, sampling = self._loaded, request.sampling
+        room = min(request.max_tokens, loaded.context - len(request.prompt))
+        # What is left open here, `generate` takes from the model's own settings.
+        drawn: dict[str, Any] = {"do_sample": False}
+        if sampling.temperature > 0:
+            drawn = {
+                "do_sample": True,
+                "temperature": sampling.temperature,
+                "top_k": sampling.top_k,
+                "top_p": sampling.top_p,
+                "min_p": sampling.min_p,
+            }
+        settings = GenerationConfig(
+            num_beams=request.num_beams,
+            max_new_tokens=room,
+            min_new_tokens=min(request.min_tokens, room),
+            repetition_penalty=sampling.repetition_penalty,
+            no_repeat_ngram_size=sampling.no_repeat_ngram_size,
+            suppress_tokens=self._vocabulary.unspoken.tolist() or None,
+            eos_token_id=list(loaded.ends) or None,
+            pad_token_id=loaded.eos_id or 0,
+            **drawn,
+        )
+        prompt = torch.tensor([request.prompt], device=loaded.device)
+        model: Any = loaded.model  # transformers' mix-in hides `generate` from type checkers
+        while not _TORCHS_DICE.acquire(timeout=_LOOK_AGAIN):
+            if cancelled():
+                return [], "length"
+        try:
+            torch.manual_seed(request.seed)
+            told = model.generate(
+                prompt,
+                generation_config=settings,
+                logits_processor=processors(self._vocabulary, sampling),
+                stopping_criteria=[_Cancelled(cancelled)],
+            )
+        finally:
+            _TORCHS_DICE.release()
+        tokens: list[int] = told[0, len(request.prompt) :].tolist()
+        for index, token in enumerate(tokens):
+            if token in loaded.ends:
+                return tokens[:index], "stop"
+        return tokens, "length"
+
+
+class _Cancelled(StoppingCriteria):
+    """Ends `generate` between two steps."""
+
+    def __init__(self, cancelled: Callable[[], bool]) -> None:
+        self._cancelled = cancelled
+
+    def __call__(self, input_ids: torch.Tensor, *_: object, **__: object) -> torch.Tensor:
+        return input_ids.new_full((len(input_ids),), self._cancelled(), dtype=torch.bool)
+
+
+def _lower_priority() -> None:
+    """The system runs this thread when the engine leaves a core free; Linux knows niceness so."""
+    if hasattr(os, "setpriority"):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)

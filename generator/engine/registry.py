@@ -1,0 +1,308 @@
+"""The models at hand: which folders there are, which are loaded, and what makes room for what."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections import OrderedDict
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+import torch
+
+from generator.engine.loop import Engine
+from generator.models.loading import LoadedModel, ModelFolderError, load_model
+from generator.server.protocol import ApiError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+    from pathlib import Path
+
+    from generator.config import EngineSettings
+
+log = logging.getLogger(__name__)
+GIB = 1024**3
+_NO_ROOM = "no_room"
+
+
+class Resident:
+    """A loaded model with its running engine."""
+
+    def __init__(self, name: str, loaded: LoadedModel, engine: Engine) -> None:
+        self.name = name
+        self.loaded = loaded
+        self.engine = engine
+        self.idle = asyncio.Event()
+        """Nobody has it borrowed."""
+        self.idle.set()
+        self._borrowers = 0
+        self._closed = False
+
+    async def open(self) -> None:
+        """Start its engine."""
+        await self.engine.__aenter__()
+
+    async def close(self) -> None:
+        """Stop its engine; stories still being told end with `EngineError`. Once is enough."""
+        if not self._closed:
+            self._closed = True
+            await self.engine.__aexit__(None, None, None)
+
+    def lend(self) -> None:
+        """One more has it."""
+        self._borrowers += 1
+        self.idle.clear()
+
+    def give_back(self) -> None:
+        """One less has it."""
+        self._borrowers -= 1
+        if not self._borrowers:
+            self.idle.set()
+
+
+class Shelf:
+    """Loads models when they are asked for, within a memory budget.
+
+    The longest unused model that nobody has borrowed makes room for a newcomer. What a model takes
+    is known exactly once it is read (`Engine.memory`); before its first time here only its weights
+    are, so it may turn out to have no room after all. All of it is for the event loop; loading
+    itself happens in a thread, one model at a time.
+    """
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self._settings = settings
+        self._budget = int(settings.memory * GIB) or _half_of_memory(settings.device)
+        self._residents: OrderedDict[str, Resident] = OrderedDict()  # longest unused first
+        self._leaving: dict[Resident, asyncio.Task[None]] = {}
+        self._sizes: dict[tuple[str, int], int] = {}  # bytes in memory, by name and bytes on disk
+        self._loads: dict[str, asyncio.Task[None]] = {}
+        self._wanted: list[str] = []  # a name for each who waits to borrow it
+        self._one_at_a_time = asyncio.Lock()
+        self._closed = False
+
+    @property
+    def residents(self) -> Iterable[Resident]:
+        """The loaded models."""
+        return self._residents.values()
+
+    def resident(self, name: str) -> Resident | None:
+        """The model if it is loaded."""
+        return self._residents.get(name)
+
+    def folders(self) -> dict[str, Path]:
+        """The model folders there are now, by name; a model folder itself counts as one."""
+        place = self._settings.models
+        if (place / "config.json").is_file():
+            return {place.resolve().name: place}
+        return {file.parent.name: file.parent for file in sorted(place.glob("*/config.json"))}
+
+    def folder(self, name: str) -> Path:
+        """One of them.
+
+        Raises:
+            ApiError: there is no such model.
+        """
+        folders = self.folders()
+        if name not in folders:
+            raise ApiError(
+                HTTPStatus.NOT_FOUND,
+                f"There is no model {name[:64]!r} here; there are {', '.join(folders) or 'none'}.",
+                param="model",
+                code="model_not_found",
+            )
+        return folders[name]
+
+    async def load_all(self) -> None:
+        """Load every model for which there is room; one that cannot be loaded is only logged."""
+        for name in self.folders():
+            try:
+                await self.load(name, make_room=False)
+            except ApiError as error:
+                if error.code == _NO_ROOM:
+                    log.info("%s stays on disk until it is asked for: no room in memory", name)
+                else:
+                    log.error("%s", error)  # noqa: TRY400  # the sentence says it
+
+    @asynccontextmanager
+    async def borrow(self, name: str) -> AsyncIterator[Resident]:
+        """The model, loaded if it was not; it stays while it is borrowed.
+
+        Raises:
+            ApiError: there is no such model, it cannot be loaded, or there is no room for it.
+        """
+        self._wanted.append(name)  # or a model loaded next could close it before it is lent
+        try:
+            while (resident := self._residents.get(name)) is None:
+                await self.load(name)
+        finally:
+            self._wanted.remove(name)
+        self._residents.move_to_end(name)
+        resident.lend()
+        try:
+            yield resident
+        finally:
+            resident.give_back()
+
+    async def load(self, name: str, *, make_room: bool = True) -> None:
+        """Load a model, or wait for the load that goes on already.
+
+        Args:
+            name: of its folder.
+            make_room: whether unused models may be closed for it.
+
+        Raises:
+            ApiError: as in `borrow`.
+        """
+        if self._closed:
+            raise _closing()
+        if name in self._residents:
+            return
+        task = self._loads.get(name)
+        if task is None:
+            task = self._loads[name] = asyncio.create_task(
+                self._load(name, make_room=make_room), name=f"load {name}"
+            )
+            task.add_done_callback(lambda _: self._loads.pop(name))
+        try:
+            # A caller who leaves does not end the load: others may wait for it.
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise _closing() from None
+            raise
+
+    async def unload(self, name: str) -> None:
+        """Let the stories of a model end, then free its memory. Harmless if it is not loaded.
+
+        Raises:
+            ApiError: there is no such model.
+        """
+        self.folder(name)
+        if resident := self._residents.pop(name, None):
+            task = asyncio.create_task(self._leave(resident), name=f"unload {name}")
+            self._leaving[resident] = task
+            await asyncio.shield(task)
+
+    async def idle(self) -> None:
+        """Wait until no model is borrowed."""
+        for resident in [*self.residents, *self._leaving]:
+            await resident.idle.wait()
+
+    async def close(self) -> None:
+        """Stop all engines; stories still being told end with `EngineError`."""
+        self._closed = True
+        for task in self._loads.values():
+            task.cancel()
+        for resident in [*self.residents, *self._leaving]:
+            await resident.close()
+        self._residents.clear()
+
+    async def _leave(self, resident: Resident) -> None:
+        await resident.idle.wait()
+        await resident.close()
+        del self._leaving[resident]
+
+    async def _load(self, name: str, *, make_room: bool) -> None:
+        async with self._one_at_a_time:
+            folder = self.folder(name)
+            try:
+                await self._take_in(name, folder, make_room)
+            except ApiError:
+                raise
+            except Exception as error:
+                # Whatever a folder holds or memory lacks, the other models go on telling.
+                if not isinstance(error, ModelFolderError):
+                    log.exception("the model %s cannot be loaded", name)
+                reason = str(error).strip().partition("\n")[0] or type(error).__name__
+                raise ApiError(
+                    HTTPStatus.INTERNAL_SERVER_ERROR,
+                    f"The model {name} cannot be loaded: {reason}.",
+                    param="model",
+                    code="model_broken",
+                ) from error
+
+    async def _take_in(self, name: str, folder: Path, make_room: bool) -> None:
+        on_disk = _size_on_disk(folder)
+        await self._find_room(name, self._sizes.get((name, on_disk), on_disk), make_room)
+        log.info("loading %s …", name)
+        start = time.perf_counter()
+        resident = await asyncio.to_thread(self._read, name, folder)
+        size = self._sizes[name, on_disk] = resident.engine.memory
+        try:
+            await self._find_room(name, size, make_room)
+        except ApiError:
+            del resident  # or the error's traceback would keep it in memory
+            raise
+        await resident.open()
+        self._residents[name] = resident
+        log.info(
+            "%s is loaded: %.0f MB at most on %s in %s, after %.1f s",
+            name,
+            size / 1e6,
+            resident.loaded.device,
+            resident.loaded.precision,
+            time.perf_counter() - start,
+        )
+
+    def _read(self, name: str, folder: Path) -> Resident:
+        """In a thread: from the folder to an engine that is ready to start."""
+        settings = self._settings
+        loaded = load_model(folder, device=settings.device, precision=settings.precision)
+        engine = Engine(
+            loaded, slots=settings.slots, waiting=settings.waiting, threads=settings.threads
+        )
+        return Resident(name, loaded, engine)
+
+    async def _find_room(self, name: str, size: int, make_room: bool) -> None:
+        """Returns once so many bytes are free, for which it may close unused models.
+
+        Raises:
+            ApiError: they are more than all that models may take, or no more can be freed now.
+        """
+        if size > self._budget:
+            raise ApiError(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                f"The model {name} takes {size / GIB:.2f} GiB, more than the "
+                f"{self._budget / GIB:.2f} GiB that loaded models may take (engine.memory); with "
+                "fewer engine.slots it takes less.",
+                param="model",
+                code="model_too_large",
+            )
+        while self._occupied() + size > self._budget:
+            unused = next((r for r in self.residents if self._is_unused(r)), None)
+            if unused is None or not make_room:
+                raise ApiError(
+                    HTTPStatus.TOO_MANY_REQUESTS,
+                    f"There is no room for the model {name} while the loaded ones are telling "
+                    "stories; ask again in a moment.",
+                    param="model",
+                    code=_NO_ROOM,
+                    retry_after=5,
+                )
+            log.info("%s makes room", unused.name)
+            del self._residents[unused.name]
+            await unused.close()
+
+    def _is_unused(self, resident: Resident) -> bool:
+        return resident.idle.is_set() and resident.name not in self._wanted
+
+    def _occupied(self) -> int:
+        return sum(r.engine.memory for r in [*self.residents, *self._leaving])
+
+
+def _closing() -> ApiError:
+    message = "The generator is closing; ask again when it is back."
+    return ApiError(HTTPStatus.SERVICE_UNAVAILABLE, message, code="closing", retry_after=5)
+
+
+def _size_on_disk(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+
+
+def _half_of_memory(device: str) -> int:
+    if device != "cpu" and torch.cuda.is_available():
+        return torch.cuda.get_device_properties(0).total_memory // 2
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2

@@ -1,0 +1,1 @@
+"""HTTP: OpenAI's completions API over the engine."""

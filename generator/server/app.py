@@ -1,0 +1,193 @@
+"""The generator's HTTP side: routes, keys, errors, and the end of stories when it closes."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import ipaddress
+import logging
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from aiohttp import ClientPayloadError, web
+
+from generator.engine.registry import Shelf
+from generator.server.completions import Completions
+from generator.server.metrics import CONTENT_TYPE, Metrics
+from generator.server.protocol import ApiError, Health, ModelCard, ModelList, Occupancy, wrong
+
+if TYPE_CHECKING:
+    from aiohttp.typedefs import Handler
+    from pydantic import BaseModel
+
+    from generator.config import EngineSettings
+
+log = logging.getLogger(__name__)
+JSON = "application/json"
+
+
+class Server:
+    """One generator: its models, and the application that answers for them."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self.shelf = Shelf(settings)
+        self._settings = settings
+        self._keys = settings.bearer_keys()
+        self._metrics = Metrics(self.shelf)
+        self._ready = False
+        completions = Completions(
+            self.shelf,
+            self._metrics,
+            prompt_limit=settings.prompt_limit,
+            at_once=settings.slots + settings.waiting,
+        )
+        self._app = web.Application(
+            middlewares=[self._speak_openai, self._check_key],
+            client_max_size=settings.body_limit,
+        )
+        self._app.add_routes(
+            [
+                web.post("/v1/completions", completions.answer),
+                web.get("/v1/models", self._list_models),
+                web.get("/v1/models/{name}", self._show_model),
+                web.post("/v1/models/{name}/load", self._load_model),
+                web.post("/v1/models/{name}/unload", self._unload_model),
+                web.get("/health", self._health),
+                web.get("/metrics", self._show_metrics),
+            ]
+        )
+        self._app.on_shutdown.append(self._let_stories_end)
+        self._runner = web.AppRunner(
+            self._app,
+            handler_cancellation=True,  # a closed connection frees its slots
+            access_log=None,
+            shutdown_timeout=5,  # for handlers to say that their stories were cut
+        )
+        self._hurry = asyncio.Event()
+
+    async def open(self) -> str:
+        """Listen, load the models; returns the address.
+
+        Raises:
+            OSError: the address cannot be had.
+        """
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._settings.host, self._settings.port)
+        await site.start()
+        await self.shelf.load_all()
+        self._ready = True
+        host, port = self._runner.addresses[0][:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    async def close(self) -> None:
+        """Let nobody in, give running stories the grace period, then cut them with an error."""
+        await self._runner.cleanup()
+
+    def hurry(self) -> None:
+        """End the grace period now."""
+        self._hurry.set()
+
+    async def _let_stories_end(self, _: web.Application) -> None:
+        self._ready = False
+        idle = asyncio.create_task(self.shelf.idle())
+        hurry = asyncio.create_task(self._hurry.wait())
+        await asyncio.wait(
+            [idle, hurry], timeout=self._settings.grace, return_when=asyncio.FIRST_COMPLETED
+        )
+        idle.cancel()
+        hurry.cancel()
+        await self.shelf.close()
+
+    # What is asked, in the order of the routes; completions have a room of their own.
+
+    async def _list_models(self, _: web.Request) -> web.Response:
+        cards = [self._card(name) for name in self.shelf.folders()]
+        return _json(ModelList(data=cards))
+
+    async def _show_model(self, request: web.Request) -> web.Response:
+        return _json(self._card(request.match_info["name"]))
+
+    async def _load_model(self, request: web.Request) -> web.Response:
+        self._only_the_host(request)
+        await self.shelf.load(request.match_info["name"])
+        return await self._show_model(request)
+
+    async def _unload_model(self, request: web.Request) -> web.Response:
+        self._only_the_host(request)
+        await self.shelf.unload(request.match_info["name"])
+        return await self._show_model(request)
+
+    async def _health(self, _: web.Request) -> web.Response:
+        """Whether it is ready, and how full; needs no key."""
+        models = {
+            resident.name: Occupancy(
+                slots=self._settings.slots,
+                slots_in_use=resident.engine.slots_in_use,
+                waiting=resident.engine.waiting,
+            )
+            for resident in self.shelf.residents
+        }
+        health = Health(status="ok" if self._ready else "not ready", models=models)
+        status = HTTPStatus.OK if self._ready else HTTPStatus.SERVICE_UNAVAILABLE
+        return _json(health, status)
+
+    async def _show_metrics(self, _: web.Request) -> web.Response:
+        return web.Response(body=self._metrics.page(), headers={"Content-Type": CONTENT_TYPE})
+
+    def _card(self, name: str) -> ModelCard:
+        folder = self.shelf.folder(name)
+        resident = self.shelf.resident(name)
+        return ModelCard(
+            id=name,
+            created=int(folder.stat().st_mtime),
+            loaded=resident is not None,
+            max_model_len=resident.loaded.context if resident else None,
+        )
+
+    # Around every request.
+
+    def _only_the_host(self, request: web.Request) -> None:
+        """Without keys, loading and unloading is for this machine alone."""
+        here = request.remote is not None and ipaddress.ip_address(request.remote).is_loopback
+        if not self._keys and not here:
+            message = "Without keys, only the generator's own machine may load and unload models."
+            raise ApiError(HTTPStatus.FORBIDDEN, message, code="host_only")
+
+    @web.middleware
+    async def _speak_openai(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Every error as OpenAI's error object."""
+        try:
+            return await handler(request)
+        except ApiError as raised:
+            error = raised
+        except web.HTTPRequestEntityTooLarge:
+            message = f"The body takes at most {self._settings.body_limit} bytes."
+            error = ApiError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message)
+        except web.HTTPException as raised:
+            message = f"{request.method} {request.path[:64]}: {raised.reason}."
+            error = ApiError(HTTPStatus(raised.status), message)
+        except ClientPayloadError:
+            error = wrong("The body cannot be read: its encoding or length is wrong.")
+        except Exception:
+            log.exception("%s %s failed", request.method, request.path)
+            message = "The generator made a mistake; its log has more."
+            error = ApiError(HTTPStatus.INTERNAL_SERVER_ERROR, message)
+        headers = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
+        return web.Response(
+            status=error.status, body=error.body(), headers=headers, content_type=JSON
+        )
+
+    @web.middleware
+    async def _check_key(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if self._keys and request.path != "/health":
+            shown = request.headers.get("Authorization", "").encode(errors="surrogateescape")
+            # All are compared, each in constant time: nothing is learnt from how long it takes.
+            fits = [hmac.compare_digest(shown, b"Bearer " + key) for key in self._keys]
+            if not any(fits):
+                message = "This generator wants one of its keys, as Authorization: Bearer KEY."
+                raise ApiError(HTTPStatus.UNAUTHORIZED, message, code="invalid_api_key")
+        return await handler(request)
+
+
+def _json(body: BaseModel, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
+    return web.Response(body=body.model_dump_json().encode(), content_type=JSON, status=status)

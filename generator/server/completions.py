@@ -1,0 +1,148 @@
+"""`POST /v1/completions`: from a request's body to stories in the engine."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from generator.engine.generation import EngineError
+from generator.sampling.memfree import MEMFREE_FILE
+from generator.sampling.requests import Request
+from generator.server.answers import Answer, refusal
+from generator.server.choice import Story
+from generator.server.defaults import settings_of
+from generator.server.metrics import Stopwatch
+from generator.server.prompts import encode
+from generator.server.protocol import ApiError, Completion, CompletionRequest, wrong
+from generator.text.transcript import Transcript
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from aiohttp import web
+
+    from generator.engine.registry import Resident, Shelf
+    from generator.server.metrics import Metrics
+    from generator.server.prompts import EncodedPrompt
+
+
+class Completions:
+    """Answers completion requests with the models of a shelf."""
+
+    def __init__(self, shelf: Shelf, metrics: Metrics, *, prompt_limit: int, at_once: int) -> None:
+        """Prepare.
+
+        Args:
+            shelf: the models.
+            metrics: where times and counts go.
+            prompt_limit: characters of a prompt at most.
+            at_once: stories of one request at most; more could never be let in.
+        """
+        self._shelf = shelf
+        self._metrics = metrics
+        self._prompt_limit = prompt_limit
+        self._at_once = at_once
+
+    async def answer(self, http: web.Request) -> web.StreamResponse:
+        """Handle one request.
+
+        Raises:
+            ApiError: only before anything was sent; later errors are sent as an event.
+        """
+        arrival = time.perf_counter()
+        if http.content_type != "application/json":
+            message = "The body has to be JSON, with Content-Type: application/json."
+            raise ApiError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, message)
+        asked = CompletionRequest.parse(await http.read())
+        wanted = len(asked.prompt) * (asked.n or 1)
+        if wanted > self._at_once:
+            message = f"prompts times n takes at most {self._at_once} stories; this is {wanted}."
+            raise wrong(message, "n" if asked.n else "prompt")
+
+        async with self._shelf.borrow(asked.model) as resident:
+            prompts = await encode(asked.prompt, resident.loaded, limit=self._prompt_limit)
+            head = Completion(
+                id=f"cmpl-{secrets.token_hex(12)}",
+                created=int(time.time()),
+                model=asked.model,
+                choices=[],
+                seed=secrets.randbits(32) if asked.seed is None else asked.seed,
+            )
+            stories: list[Story] = []
+            answer = Answer(head, stories, sum(len(prompt.tokens) for prompt in prompts))
+            try:
+                # Should one find no room, those before it are in the list, and left below.
+                stories.extend(self._begin(asked, prompts, resident, head.seed, arrival))
+                if not asked.stream:
+                    return await answer.whole()
+                options = asked.stream_options
+                return await answer.stream(
+                    http, include_usage=bool(options and options.include_usage)
+                )
+            except EngineError as error:
+                raise refusal(error) from error
+            finally:
+                self._leave(answer)
+
+    def _begin(
+        self,
+        asked: CompletionRequest,
+        prompts: Iterable[EncodedPrompt],
+        resident: Resident,
+        seed: int,
+        arrival: float,
+    ) -> Iterator[Story]:
+        """Each story of the request, let into the engine as it is taken from here.
+
+        Raises:
+            ApiError: the settings contradict each other, or the model does not know what to avoid.
+            EngineError: there is no room for the next.
+        """
+        model = resident.loaded
+        settings = settings_of(asked, model.model.generation_config)
+        if settings.sampling.memfree and model.memfree is None:
+            raise wrong(
+                f"memfree takes only false: {asked.model} has no {MEMFREE_FILE}.", "memfree"
+            )
+        openings = [prompt for prompt in prompts for _ in range(asked.n or 1)]
+        for index, prompt in enumerate(openings):
+            budget = min(settings.max_tokens, model.context - len(prompt.tokens))
+            generation = resident.engine.submit(
+                Request(
+                    prompt=prompt.tokens,
+                    sampling=settings.sampling,
+                    seed=(seed + index) % 2**63,
+                    max_tokens=budget,
+                    min_tokens=min(settings.min_tokens, budget),
+                    begin_word=bool(asked.begin_word) and prompt.text[-1:].isalnum(),
+                    num_beams=asked.num_beams or 1,
+                )
+            )
+            transcript = Transcript(
+                model.tokenizer.backend_tokenizer,
+                prompt.tokens,
+                budget=budget,
+                stops=asked.stop,
+                finish_sentence=asked.finish_sentence is not False,
+            )
+            yield Story(
+                index,
+                generation,
+                transcript,
+                Stopwatch(self._metrics, asked.model, arrival),
+                opening=prompt.text if asked.echo else "",
+            )
+
+    def _leave(self, answer: Answer) -> None:
+        """Free the slots of stories that nobody reads any more, and count what was told."""
+        for story in answer.stories:
+            story.leave()
+            self._metrics.stories.labels(answer.head.model, story.finish_reason or "cut").inc()
+        if not answer.stories:
+            return
+        usage = answer.usage()
+        counts = {"prompt": usage.prompt_tokens, "completion": usage.completion_tokens}
+        for kind, count in counts.items():
+            self._metrics.tokens.labels(answer.head.model, kind).inc(count)

@@ -1,0 +1,1 @@
+"""From a synopsis file to batches of tokens."""

@@ -1,0 +1,1 @@
+"""What a model is worth on texts that it has not seen."""

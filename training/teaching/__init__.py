@@ -1,0 +1,1 @@
+"""How a large model teaches a small one."""
