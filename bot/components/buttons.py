@@ -88,12 +88,15 @@ class Rate(StoryButton, template=r"kataribe:rate:(?P<story_id>\d{1,19}):(?P<star
         """Keep the vote, thank for it, and bring the average up to date."""
         assert interaction.message is not None  # noqa: S101  # the one with the button
         client = interaction.client
-        await client.services.ratings.rate(story.id, interaction.user.id, self.stars)
+        vote = await client.services.ratings.rate(
+            story.id, interaction.user.id, self.stars, interaction.id
+        )
         # Acknowledged like this, the press can edit the message where the bot is no member.
         await interaction.response.defer()
         client.stage.answered(story, interaction.message.id, interaction, None)
         client.stage.rated(story)
-        drawn = "★" * self.stars + "☆" * (STARS[-1] - self.stars)
+        stars = vote.stars or 0
+        drawn = "★" * stars + "☆" * (STARS[-1] - stars)
         await interaction.followup.send(say("rated.thanks", drawn=drawn), ephemeral=True)
 
 
