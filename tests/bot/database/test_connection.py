@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import os
 import sqlite3
 import subprocess
 import sys
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
     from bot.database import Database
 
-needs_sqlite = pytest.mark.skipif("POSTGRES_URL" in os.environ, reason="SQLite's own behaviour")
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 async def told(database: Database, member: int = 1, parent_id: int | None = None) -> Story:
@@ -40,7 +39,7 @@ async def told(database: Database, member: int = 1, parent_id: int | None = None
     return saved
 
 
-@needs_sqlite
+@on_sqlite
 async def test_sqlite_is_safe_and_readers_never_wait(database: Database) -> None:
     async with database.engine.connect() as connection:
         pragmas = {
@@ -56,7 +55,7 @@ async def test_sqlite_is_safe_and_readers_never_wait(database: Database) -> None
     }
 
 
-@needs_sqlite
+@on_sqlite
 async def test_a_writer_in_another_process_is_waited_for(
     database: Database, tmp_path: Path
 ) -> None:
