@@ -60,7 +60,12 @@ async def open_database(url: str) -> AsyncIterator[Database]:
     if file := sqlite_file(url):
         await asyncio.to_thread(_prepare_file, file)
     try:
-        engine = create_async_engine(url, pool_pre_ping=not url.startswith("sqlite"))
+        engine = create_async_engine(
+            url,
+            pool_pre_ping=not url.startswith("sqlite"),
+            # What members wrote, and the tokens that answer them, stay out of errors and logs.
+            hide_parameters=True,
+        )
     except ModuleNotFoundError as error:
         raise DatabaseError(
             f"The database driver {error.name} is not installed: pip install {error.name}"

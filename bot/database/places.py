@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Select
 
 LIVE = (State.QUEUED, State.TELLING)
+ENDED = (State.TOLD, State.FAILED, State.CANCELLED, State.EXPIRED)
 
 
 def now() -> dt.datetime:

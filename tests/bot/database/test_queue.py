@@ -192,8 +192,88 @@ async def test_an_ending_that_can_never_be_shown_is_left_in_peace(
 ) -> None:
     story = await queue.enqueue(wish())
     await queue.cancel(story.id, 1)
-    await change(database, story.id, asked_at=now() - dt.timedelta(days=3))
+    await change(database, story.id, ended_at=now() - dt.timedelta(days=30, seconds=1))
+    await queue.sweep()
     assert await queue.unshown("bot", 10) == []
+
+
+async def test_after_days_off_what_ended_unseen_is_still_said(
+    database: Database, queue: Queue
+) -> None:
+    cancelled, waited = [await queue.enqueue(wish(member)) for member in (1, 2)]
+    await queue.cancel(cancelled.id, 1)
+    for story in (cancelled, waited):
+        await change(database, story.id, asked_at=now() - dt.timedelta(days=3))
+    await change(database, cancelled.id, ended_at=now() - dt.timedelta(days=29))
+    await queue.sweep()
+    assert [story.id for story in await queue.unshown("bot", 10)] == [cancelled.id, waited.id]
+
+
+async def test_an_ending_has_its_moment(database: Database, queue: Queue) -> None:
+    told, failed, cancelled, abandoned, expired = [
+        await queue.enqueue(wish(member)) for member in range(5)
+    ]
+    for _ in range(4):
+        assert await queue.claim("bot") is not None
+    await queue.told(told.id, "bot", "text", 1)
+    await queue.fail(failed.id, "bot", "no")
+    await queue.cancel(cancelled.id, 2)
+    assert (await get(database, abandoned.id)).ended_at is None
+    await queue.abandon(abandoned.id, "bot", "the channel is gone")
+    await change(database, expired.id, asked_at=now() - dt.timedelta(days=2))
+    await queue.sweep()
+    for story in (told, failed, cancelled, abandoned, expired):
+        ended_at = (await get(database, story.id)).ended_at
+        assert ended_at is not None
+        assert now() - ended_at < dt.timedelta(minutes=1)
+    ended_at = (await get(database, told.id)).ended_at
+    await queue.abandon(told.id, "bot", "the channel is gone")
+    assert (await get(database, told.id)).ended_at == ended_at
+
+
+async def test_a_token_is_kept_until_its_story_is_shown_and_no_longer(
+    database: Database, queue: Queue
+) -> None:
+    shown, abandoned, old = [
+        await queue.enqueue(wish(member, answer_token=f"secret {member}")) for member in range(3)
+    ]
+    assert "secret" not in repr(wish(answer_token="secret"))
+    await queue.claim("bot")
+    await queue.claim("bot")
+    await queue.told(shown.id, "bot", "text", 1)
+    assert (await get(database, shown.id)).answer_token == "secret 0"
+    await queue.shown(shown.id)
+    await queue.abandon(abandoned.id, "bot", "the channel is gone")
+    await queue.sweep()
+    assert (await get(database, old.id)).answer_token == "secret 2"
+    await change(database, old.id, answer_until=now())
+    await queue.sweep()
+    for story in (shown, abandoned, old):
+        saved = await get(database, story.id)
+        assert (saved.answer_token, saved.answer_until) == (None, None)
+
+
+async def test_a_newer_token_replaces_the_older_while_the_story_is_not_shown(
+    database: Database, queue: Queue
+) -> None:
+    story = await queue.enqueue(wish(answer_token="first"))
+    await queue.answerable(story.id, "second")
+    saved = await get(database, story.id)
+    assert saved.answer_token == "second"
+    assert saved.answer_until is not None
+    assert now() < saved.answer_until <= now() + dt.timedelta(minutes=15)
+    await queue.shown(story.id)
+    await queue.answerable(story.id, "third")
+    assert (await get(database, story.id)).answer_token is None
+
+
+async def test_only_the_named_stories_are_claimed(queue: Queue) -> None:
+    first, second = [await queue.enqueue(wish(member)) for member in (1, 2)]
+    assert await queue.claim("bot", only=[]) is None
+    assert await queue.claim("bot", only=[first.id], busy=[first.id]) is None
+    claimed = await queue.claim("bot", only=[second.id])
+    assert claimed is not None
+    assert claimed.id == second.id
 
 
 async def test_only_its_member_cancels_a_story_and_only_before_its_end(queue: Queue) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import os
 import sqlite3
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from sqlalchemy.exc import IntegrityError, StatementError
 from bot.database import DatabaseError, open_database
 from bot.database.connection import sole_user, sqlite_file
 from bot.database.guilds import Guilds
-from bot.database.ratings import NotToldError, OwnStoryError, Ratings, Stars
+from bot.database.ratings import NotToldError, OwnStoryError, Ratings, Stars, Vote
 from bot.database.stories import Stories
 from bot.database.tables import Audit, Rating, Story
 from tests.bot.wishes import queue_of, wish
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
     from bot.database import Database
 
-needs_sqlite = pytest.mark.skipif("POSTGRES_URL" in os.environ, reason="SQLite's own behaviour")
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 async def told(database: Database, member: int = 1, parent_id: int | None = None) -> Story:
@@ -40,7 +39,7 @@ async def told(database: Database, member: int = 1, parent_id: int | None = None
     return saved
 
 
-@needs_sqlite
+@on_sqlite
 async def test_sqlite_is_safe_and_readers_never_wait(database: Database) -> None:
     async with database.engine.connect() as connection:
         pragmas = {
@@ -56,7 +55,7 @@ async def test_sqlite_is_safe_and_readers_never_wait(database: Database) -> None
     }
 
 
-@needs_sqlite
+@on_sqlite
 async def test_a_writer_in_another_process_is_waited_for(
     database: Database, tmp_path: Path
 ) -> None:
@@ -150,7 +149,7 @@ async def test_a_time_comes_back_in_utc_and_one_without_a_zone_is_refused(
 
 async def test_a_story_removed_takes_its_ratings_and_its_id_with_it(database: Database) -> None:
     story = await told(database)
-    await Ratings(database.sessions).rate(story.id, 2, 5)
+    await Ratings(database.sessions).rate(story.id, 2, 5, 1)
     follower = await told(database, parent_id=story.id)
     async with database.sessions.begin() as session:
         await session.delete(await session.get_one(Story, follower.id))
@@ -187,28 +186,48 @@ async def test_a_member_has_one_vote_and_may_change_it(database: Database) -> No
     ratings = Ratings(database.sessions)
     story = await told(database, member=1)
     assert await ratings.stars(story.id) == Stars(0, 0.0)
-    assert await ratings.rate(story.id, 2, 5) == Stars(1, 5.0)
-    assert await ratings.rate(story.id, 3, 4) == Stars(2, 4.5)
-    assert await ratings.rate(story.id, 2, 2) == Stars(2, 3.0)
+    assert await ratings.rate(story.id, 2, 5, 101) == Vote(5, Stars(1, 5.0))
+    assert await ratings.rate(story.id, 3, 4, 102) == Vote(4, Stars(2, 4.5))
+    assert await ratings.rate(story.id, 2, 2, 103) == Vote(2, Stars(2, 3.0))
     assert await ratings.stars(story.id) == Stars(2, 3.0)
+
+
+async def test_the_last_press_wins_however_late_an_older_one_comes(database: Database) -> None:
+    ratings = Ratings(database.sessions)
+    story = await told(database, member=1)
+    await ratings.rate(story.id, 2, 5, 2**62)
+    for older in (1, 2**62 - 1, 2**62):
+        assert await ratings.rate(story.id, 2, 1, older) == Vote(5, Stars(1, 5.0))
+    assert await ratings.rate(story.id, 2, 1, 2**62 + 1) == Vote(1, Stars(1, 1.0))
+
+
+async def test_the_star_one_gave_pressed_again_takes_the_vote_back(database: Database) -> None:
+    ratings = Ratings(database.sessions)
+    story = await told(database, member=1)
+    await ratings.rate(story.id, 3, 3, 100)
+    await ratings.rate(story.id, 2, 5, 101)
+    assert await ratings.rate(story.id, 2, 5, 102) == Vote(None, Stars(1, 3.0))
+    assert await ratings.rate(story.id, 2, 4, 101) == Vote(None, Stars(1, 3.0))
+    assert await ratings.rate(story.id, 2, 5, 103) == Vote(5, Stars(2, 4.0))
 
 
 async def test_a_double_click_is_one_vote(database: Database) -> None:
     ratings = Ratings(database.sessions)
     story = await told(database)
-    await asyncio.gather(*(ratings.rate(story.id, 2, stars) for stars in (1, 2, 3, 4, 5) * 2))
-    assert (await ratings.stars(story.id)).count == 1
+    presses = enumerate((1, 2, 3, 4, 5) * 2, start=1)
+    await asyncio.gather(*(ratings.rate(story.id, 2, stars, press) for press, stars in presses))
+    assert await ratings.stars(story.id) == Stars(1, 5.0)
 
 
 async def test_nobody_rates_their_own_story_or_one_that_is_not_told(database: Database) -> None:
     ratings = Ratings(database.sessions)
     story = await told(database, member=1)
     with pytest.raises(OwnStoryError):
-        await ratings.rate(story.id, 1, 5)
+        await ratings.rate(story.id, 1, 5, 1)
     waiting = await queue_of(database).enqueue(wish())
     for missing in (waiting.id, 10**6):
         with pytest.raises(NotToldError):
-            await ratings.rate(missing, 2, 5)
+            await ratings.rate(missing, 2, 5, 1)
     assert await ratings.stars(story.id) == Stars(0, 0.0)
 
 
@@ -216,7 +235,7 @@ async def test_nobody_rates_their_own_story_or_one_that_is_not_told(database: Da
 async def test_stars_are_one_to_five(database: Database, stars: int) -> None:
     story = await told(database)
     with pytest.raises(IntegrityError):
-        await Ratings(database.sessions).rate(story.id, 2, stars)
+        await Ratings(database.sessions).rate(story.id, 2, stars, 1)
 
 
 async def test_a_servers_model_is_kept_with_who_chose_it(database: Database) -> None:

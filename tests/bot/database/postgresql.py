@@ -1,0 +1,76 @@
+"""A PostgreSQL server of the tests' own, thrown away with everything in it."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+USER = "kataribe"
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server; it listens on nothing but a socket in its folder."""
+
+    programs: Path
+    folder: Path
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def new_database(self) -> str:
+        """Make an empty database; gives its URL."""
+        name = f"kataribe{next(self._numbers)}"
+        made = [self.programs / "createdb", "-h", self.folder, "-U", USER, name]
+        subprocess.run(made, check=True, env={})
+        return f"postgresql+asyncpg://{USER}:nobodys-password@/{name}?host={self.folder}"
+
+
+def programs() -> Path | None:
+    """Where `initdb` and its like are; None where PostgreSQL is not installed."""
+    if found := shutil.which("initdb"):
+        return Path(found).resolve().parent
+    # Debian keeps them out of PATH, one folder a version.
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    return versions[-1].parent if versions else None
+
+
+@contextmanager
+def serve(where: Path) -> Iterator[Server]:
+    """Start a server, and stop it on leaving."""
+    # A short path: the name of a socket has room for a hundred characters.
+    with tempfile.TemporaryDirectory(prefix="kataribe-") as name:
+        folder = Path(name)
+        given: dict[str, Any] = {"check": True, "stdout": subprocess.DEVNULL, "cwd": folder}
+        if os.geteuid() == 0:
+            # PostgreSQL refuses to run as root.
+            user = _somebody()
+            os.chown(folder, user.pw_uid, user.pw_gid)
+            given |= {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+        data = folder / "data"
+        initdb = [where / "initdb", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C"]
+        subprocess.run([*initdb, f"--username={USER}", data], **given)
+        options = f"-k {folder} -h '' -F -c full_page_writes=off -c synchronous_commit=off"
+        start = [where / "pg_ctl", "-D", data, "-l", folder / "log", "-o", options, "-w", "start"]
+        subprocess.run(start, **given)
+        try:
+            yield Server(where, folder)
+        finally:
+            stop = [where / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop"]
+            subprocess.run(stop, **given)
+
+
+def _somebody() -> pwd.struct_passwd:
+    try:
+        return pwd.getpwnam("postgres")
+    except KeyError:
+        return pwd.getpwnam("nobody")
