@@ -146,9 +146,7 @@ async def run(settings: Settings, *, config: Path | None = None) -> None:
         client = Kataribe(settings.discord, pace)
         catalogue = Catalogue(completions)
         ratings = Ratings(database.sessions)
-        messages = StoryMessages(
-            client, queue, stories, ratings, catalogue, settings.stories, pace
-        )
+        messages = StoryMessages(client, queue, stories, ratings, catalogue, settings.stories, pace)
         client.services = Services(
             settings=settings,
             queue=queue,

@@ -7,11 +7,11 @@ import logging
 import random
 from typing import TYPE_CHECKING
 
-import discord
-
 from bot.database.queue import Wish
 
 if TYPE_CHECKING:
+    import discord
+
     from bot.client import Kataribe
     from bot.database.tables import Story
 
@@ -71,7 +71,7 @@ async def ask(
             story = await saving
         try:
             await _answer(interaction, story, introduction)
-        except Exception:
+        except Exception:  # noqa: BLE001  # whatever it is, the wish stands
             # The wish is saved, and nothing that goes wrong now may tell the member to try again:
             # it is told in the message that may stand there, or in one of its own.
             _log.warning("The wish for story %d could not be answered", story.id, exc_info=True)

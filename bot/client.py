@@ -84,6 +84,14 @@ class Kataribe(discord.AutoShardedClient):
         assert self.application_id is not None  # noqa: S101  # login has set it
         return discord.Webhook.partial(self.application_id, token, client=self)
 
+    async def answer_of(self, token: str) -> int:
+        """The id of the message that answered an interaction; HTTPException: there is none."""
+        # discord.py gives it to who still has the interaction, which does not outlive a restart.
+        path = "/webhooks/{webhook_id}/{webhook_token}/messages/@original"
+        ours = {"webhook_id": self.application_id, "webhook_token": token}
+        message = await self.http.request(discord.http.Route("GET", path, **ours))
+        return int(message["id"])
+
     async def setup_hook(self) -> None:
         """Tell Discord about the commands, only when they changed: it allows few such calls."""
         assert self.application_id is not None  # noqa: S101  # login has set it

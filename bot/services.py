@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bot.worker.catalogue import UnknownModelError
 from bot.worker.completions import GeneratorDownError
 
 if TYPE_CHECKING:
@@ -37,7 +38,17 @@ class Services:
 
     async def teller(self, guild_id: int | None) -> str:
         """The model that tells in a server, or anywhere else, when a member chooses none."""
-        return self.catalogue.or_default(guild_id and await self.guilds.model(guild_id))
+        chosen = guild_id and await self.guilds.model(guild_id)
+        if not chosen:
+            return self.settings.stories.model
+        try:
+            await self.catalogue.check(chosen)
+        except UnknownModelError:
+            # The host took it away; members who named nobody cannot know that it was ever there.
+            return self.settings.stories.model
+        except GeneratorDownError:
+            pass  # nobody knows yet, and the wish waits in any case
+        return chosen
 
     async def ask(self, wish: Wish) -> Story:
         """Save a wish; from then on it is told, whatever happens.

@@ -26,7 +26,7 @@ async def suggest(
 ) -> list[app_commands.Choice[str]]:
     """Models whose name contains what was typed so far; none while nobody can say."""
     try:
-        models = await interaction.client.catalogue.models()
+        models = await interaction.client.services.catalogue.models()
     except GeneratorDownError:
         return []
     fitting = (m for m in models if typed.lower() in m.lower() and len(m) <= NAME_LIMIT)
@@ -36,11 +36,11 @@ async def suggest(
 @app_commands.command(name="models", description=say("command.models.description"))
 async def models(interaction: discord.Interaction[Kataribe]) -> None:
     """List the models, and mark the one that tells here."""
-    client = interaction.client
-    here = await client.teller(interaction.guild_id)
+    services = interaction.client.services
+    here = await services.teller(interaction.guild_id)
     lines = [
         say("model.here" if model == here else "model.other", model=shown(model))
-        for model in await client.catalogue.models()
+        for model in await services.catalogue.models()
     ]
     await interaction.response.send_message(
         embed=discord.Embed(description=say("model.list", models="\n".join(lines))), ephemeral=True
@@ -66,10 +66,10 @@ class Model(app_commands.Group, name="model", description=say("command.model.des
         # A server's own settings can hand the command to anyone, so it is asked again here.
         if not interaction.permissions.manage_guild:
             raise NotModeratorError(f"member {interaction.user.id} may not manage the server")
-        client = interaction.client
+        services = interaction.client.services
         if model is not None:
-            await client.catalogue.check(model)
-        await client.services.guilds.use_model(interaction.guild_id, model, interaction.user.id)
+            await services.catalogue.check(model)
+        await services.guilds.use_model(interaction.guild_id, model, interaction.user.id)
         key = "model.used" if model else "model.unchosen"
-        teller = model or client.settings.stories.model
+        teller = model or services.settings.stories.model
         await interaction.response.send_message(say(key, model=shown(teller)))

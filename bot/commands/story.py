@@ -26,11 +26,11 @@ async def story(
     model: app_commands.Range[str, 1, NAME_LIMIT] | None = None,
 ) -> None:
     """Check what was given, choose what was not, and ask."""
-    client = interaction.client
-    beginning = checked_prompt(prompt, client.settings.stories.prompt_limit)
+    services = interaction.client.services
+    beginning = checked_prompt(prompt, services.settings.stories.prompt_limit)
     await ask(
         interaction,
         prompt=beginning or opening(),
         house_opening=not beginning,
-        model=model or await client.teller(interaction.guild_id),
+        model=model or await services.teller(interaction.guild_id),
     )

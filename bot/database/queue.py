@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sqlalchemy import case, exists, func, insert, literal, select, update
+from sqlalchemy import and_, case, exists, func, insert, literal, or_, select, update
 from sqlalchemy.orm import aliased
 
 from bot.database.places import ENDED, LIVE, free, held, line, now, waiting
@@ -22,7 +22,7 @@ from bot.database.unbroken import unbroken
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from sqlalchemy import Update
+    from sqlalchemy import ColumnElement, Update
     from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
     from bot.config import Queue as QueueSettings
@@ -148,9 +148,15 @@ class Queue:
         # Between the two statements somebody made room (not on SQLite, where we hold the lock).
         return await self.enqueue(wish)
 
-    async def posted(self, story_id: int, message_id: int) -> None:
-        """Keep which message shows the story."""
-        await self._update(update(Story).where(Story.id == story_id).values(message_id=message_id))
+    async def posted(self, story_id: int, message_id: int, *, answers: bool = True) -> None:
+        """Keep which message shows the story.
+
+        `answers`: it is the interaction's answer, which the interaction's token can edit.
+        """
+        values: dict[str, object] = {"message_id": message_id}
+        if not answers:
+            values |= {"answer_token": None, "answer_until": None}
+        await self._update(update(Story).where(Story.id == story_id).values(**values))
 
     async def answerable(self, story_id: int, token: str) -> None:
         """Keep the token of a new press on the story's message, while the story is not shown."""
@@ -239,14 +245,14 @@ class Queue:
             story_id, owner, State.TOLD, text=text, tokens=tokens, told_at=now(), error=None
         )
 
-    async def retry(self, story: Story, owner: str, error: str) -> Story | None:
+    async def retry(self, story: Story, owner: str, error: str, *, text: str = "") -> Story | None:
         """Put a claimed story back after a failure, to rest a while; fail it after the last.
 
         Returns:
             The story: queued, or failed and the owner's to be shown. None: the lease was lost.
         """
         if story.attempts >= self._settings.attempts:
-            return await self.fail(story.id, owner, error)
+            return await self.fail(story.id, owner, error, text=text)
         rest = dt.timedelta(seconds=REST * 2 ** (story.attempts - 1))
         return await self._change(
             update(Story)
@@ -254,9 +260,12 @@ class Queue:
             .values(state=State.QUEUED, error=error, lease_owner=None, lease_until=now() + rest)
         )
 
-    async def fail(self, story_id: int, owner: str, error: str) -> Story | None:
-        """End a story that no further attempt would help; None when the lease was lost."""
-        return await self._end(story_id, owner, State.FAILED, error=error)
+    async def fail(self, story_id: int, owner: str, error: str, *, text: str = "") -> Story | None:
+        """End a story that no further attempt would help; None when the lease was lost.
+
+        `text`: what is shown of it, which stays.
+        """
+        return await self._end(story_id, owner, State.FAILED, error=error, text=text)
 
     async def release(self, owner: str, story_ids: Collection[int]) -> None:
         """Give stories back as if they had not been claimed: nobody is at fault."""
@@ -281,17 +290,38 @@ class Queue:
         )
 
     async def cancel(
-        self, story_id: int, member_id: int, *, moderator_id: int | None = None
+        self,
+        story_id: int,
+        member_id: int,
+        *,
+        moderator_id: int | None = None,
+        text: str | None = None,
     ) -> Story | None:
-        """Withdraw a member's own wish while it waits or is being told; None: too late.
+        """Withdraw a member's own wish until its last word is shown; None: too late.
 
-        A moderator who does it in the member's stead leaves an audit row, in the same transaction.
+        Args:
+            story_id: The story.
+            member_id: Who asked for it.
+            moderator_id: A moderator who does it in the member's stead; that leaves an audit row,
+                in the same transaction.
+            text: What is shown of it so far, and stays. None: nothing is being shown, and a story
+                that was told to its end is not cut.
         """
         moment = now()
+        open_still: ColumnElement[bool] = Story.state.in_(LIVE)
+        if text is not None:
+            shown_still = and_(Story.state == State.TOLD, Story.shown_at.is_(None))
+            open_still = or_(open_still, shown_still)
         statement = (
             update(Story)
-            .where(Story.id == story_id, Story.member_id == member_id, Story.state.in_(LIVE))
-            .values(state=State.CANCELLED, ended_at=moment, lease_owner=None, lease_until=None)
+            .where(Story.id == story_id, Story.member_id == member_id, open_still)
+            .values(
+                state=State.CANCELLED,
+                text=text or "",
+                ended_at=moment,
+                lease_owner=None,
+                lease_until=None,
+            )
             .returning(Story)
         )
         async with self._sessions.begin() as session:

@@ -19,15 +19,20 @@ DESCRIPTION_LIMIT = 4096
 """Characters that Discord takes as an embed's description."""
 
 
-def waiting(story: Story, place: int | None, *, down: bool = False) -> discord.Embed:
-    """A story in the queue; `place` 1 is next, None is not known."""
+def waiting(
+    story: Story, place: int | None, text: str = "", *, down: bool = False
+) -> discord.Embed:
+    """A story in the queue; `place` 1 is next, None is not known.
+
+    `text`: what was shown of it before its telling broke off.
+    """
     if down:
         footer = say("story.down")
     elif place is None or place <= 1:
         footer = say("story.next")
     else:
         footer = say("story.waiting", place=place)
-    return _embed(story, _page(story.prompt, ""), footer)
+    return _embed(story, _page(story.prompt, text.rstrip()), footer)
 
 
 def telling(story: Story, text: str) -> discord.Embed:

@@ -54,6 +54,9 @@ class Channels(Protocol):
     def webhook(self, token: str) -> discord.Webhook:
         """An interaction's own way to the message that answered it."""
 
+    async def answer_of(self, token: str) -> int:
+        """The id of the message that answered an interaction; HTTPException: there is none."""
+
 
 class Posts:
     """Writes messages, through their interaction while its token lives, then as the bot."""
@@ -95,10 +98,11 @@ class Posts:
         try:
             await webhook.edit_message(message_id, embed=drawing.embed, view=drawing.view)
         except discord.HTTPException as error:
-            if error.code == UNKNOWN_MESSAGE:
+            if error.code == UNKNOWN_MESSAGE and not self._may_look(message.story):
                 raise MessageGoneError(str(error)) from error
             if is_weather(error):
                 raise
+            # Or it is no answer of that interaction: the channel itself says so.
             message.token = None
             raise RouteLostError(f"its interaction takes no more edits: {error}") from error
 
@@ -107,10 +111,7 @@ class Posts:
         try:
             await message.edit(embed=drawing.embed, view=drawing.view)
         except discord.NotFound as error:
-            # Where the bot is no member (installed by a user only, or a private channel), every
-            # channel is unknown to it.
-            seen = story.guild_id is not None and self._channels.get_guild(story.guild_id)
-            if error.code == UNKNOWN_MESSAGE or (error.code == UNKNOWN_CHANNEL and seen):
+            if error.code == UNKNOWN_MESSAGE or self._is_deleted(error, story):
                 raise MessageGoneError(str(error)) from error
             raise
 
@@ -129,15 +130,12 @@ class Posts:
             await self._queue.posted(story.id, found)
 
     async def _answer_of(self, token: str) -> int | None:
-        # discord.py has no call for an answer that is not known by its id.
-        webhook = self._channels.webhook(token)
         try:
-            answer = await webhook.fetch_message("@original")  # type: ignore[arg-type]
+            return await self._channels.answer_of(token)
         except discord.HTTPException as error:
             if is_weather(error):
                 raise
             return None
-        return answer.id
 
     async def _in_history(self, story: Story) -> int | None:
         try:
@@ -166,11 +164,21 @@ class Posts:
                 nonce=story.interaction_id,
             )
         except discord.NotFound as error:
-            if error.code == UNKNOWN_CHANNEL and self._channels.get_guild(story.guild_id or 0):
+            if self._is_deleted(error, story):
                 raise MessageGoneError(str(error)) from error
             raise
-        message.message_id = posted.id
-        await self._queue.posted(story.id, posted.id)
+        message.message_id, message.token = posted.id, None
+        await self._queue.posted(story.id, posted.id, answers=False)
+
+    def _is_deleted(self, error: discord.NotFound, story: Story) -> bool:
+        return error.code == UNKNOWN_CHANNEL and self._may_look(story)
+
+    def _may_look(self, story: Story) -> bool:
+        """The bot is a member there.
+
+        Where it is not (installed by a user only, or a private channel) all is unknown to it.
+        """
+        return story.guild_id is not None and self._channels.get_guild(story.guild_id) is not None
 
     def _channel(self, story: Story) -> discord.PartialMessageable:
         return self._channels.get_partial_messageable(story.channel_id, guild_id=story.guild_id)

@@ -7,9 +7,10 @@ import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import discord
 from sqlalchemy.exc import SQLAlchemyError
 
+from bot.database.places import now
+from bot.database.queue import TOKEN_LIFE
 from bot.database.tables import State
 from bot.messages import embeds, views
 from bot.messages.message import Phase, StoryMessage, Token, Urgency
@@ -33,8 +34,9 @@ _log = logging.getLogger(__name__)
 
 KEPT = 2000
 """Messages that are remembered; of more, those that only wait lose the upkeep of their place."""
-TOKEN_LIVES = 14.5 * 60
-"""Seconds for which an interaction's token is used: Discord takes it for fifteen minutes."""
+MARGIN = 30.0
+"""Seconds before its end that a token is used no more."""
+TOKEN_LIVES = TOKEN_LIFE.total_seconds() - MARGIN
 
 
 class StoryMessages:
@@ -96,6 +98,10 @@ class StoryMessages:
             raise MessageGoneError(f"the message of story {story.id} was deleted")
         if (urgency := message.heard(piece, self._now)) is not None:
             self._schedule.want(message, urgency)
+
+    def seen(self, story: Story) -> str:
+        """The words that are shown now."""
+        return self._message(story).visible_text
 
     def broke_off(self, story: Story) -> None:
         """The story waits again; the words that it had stay until there are more."""
@@ -253,10 +259,9 @@ class StoryMessages:
 
     def _saved_token(self, story: Story) -> Token | None:
         """The token that the story was asked with, if Discord still takes it."""
-        if story.answer_token is None:
+        if story.answer_token is None or story.answer_until is None:
             return None
-        age = discord.utils.utcnow() - discord.utils.snowflake_time(story.interaction_id)
-        left = TOKEN_LIVES - max(0.0, age.total_seconds())
+        left = (story.answer_until - now()).total_seconds() - MARGIN
         return Token(story.answer_token, self._now + left) if left > 0 else None
 
     def _trim(self) -> None:

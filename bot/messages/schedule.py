@@ -212,7 +212,7 @@ class Schedule:
         except OutOfReachError as error:
             self._out_of_reach(message, urgency, error)
             return
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # other messages are written all the same
             _log.exception("Story %d could not be drawn", message.story.id)
             self._out_of_reach(message, urgency, OutOfReachError(repr(error)))
             return

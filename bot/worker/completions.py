@@ -57,6 +57,10 @@ class GeneratorFailedError(GeneratorError):
     """It began and broke off, or answered nonsense: another attempt may help."""
 
 
+class GeneratorLostError(GeneratorFailedError):
+    """The connection was lost in the middle: the server may have died of this story or another."""
+
+
 @dataclass(frozen=True, slots=True)
 class Piece:
     """Some more of a story."""
@@ -218,8 +222,10 @@ class Completions:
             raise GeneratorFailedError(
                 f"{address} said nothing for {self._timeout.sock_read:g} s"
             ) from error
-        except (aiohttp.ClientError, EventError) as error:
+        except EventError as error:
             raise GeneratorFailedError(f"{address} broke off: {error!r}") from error
+        except aiohttp.ClientError as error:
+            raise GeneratorLostError(f"{address} broke off: {error!r}") from error
 
 
 def _read(data: str) -> _Chunk:

@@ -196,7 +196,9 @@ class Dispatcher:
             await self._give_back(story)
         except GeneratorRefusedError as error:
             _log.error("Story %d is refused: %s", story.id, error)
-            ended = await self._queue.fail(story.id, self._owner, str(error))
+            ended = await self._queue.fail(
+                story.id, self._owner, str(error), text=self._presenter.seen(story)
+            )
         except GeneratorFailedError as error:
             _log.warning("Story %d, attempt %d: %s", story.id, story.attempts, error)
             ended = await self._failed(story, error)
@@ -220,7 +222,8 @@ class Dispatcher:
             # Another story may have taken the generator with it: this is no attempt of its own.
             await self._give_back(story)
             return None
-        after = await self._queue.retry(story, self._owner, str(error))
+        text = self._presenter.seen(story)
+        after = await self._queue.retry(story, self._owner, str(error), text=text)
         if after is None or after.state is not State.QUEUED:
             return after
         self._presenter.broke_off(after)

@@ -34,6 +34,9 @@ class Presenter(Protocol):
             MessageGoneError: Nobody will read on.
         """
 
+    def seen(self, story: Story) -> str:
+        """The words that are shown now."""
+
     def broke_off(self, story: Story) -> None:
         """The story waits again; the words that it had stay until there are more."""
 

@@ -11,7 +11,8 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Set
+    from collections.abc import Iterable
+    from collections.abc import Set as AbstractSet
 
 ALONE_AFTER = 2
 """Losses in company after which a story is told alone."""
@@ -47,13 +48,13 @@ class Suspects:
         """It was told to its end."""
         del self._losses[story_id]
 
-    def to_be_told_alone(self, now: float | None = None) -> Set[int]:
+    def to_be_told_alone(self, now: float | None = None) -> AbstractSet[int]:
         """Stories that nobody may be told beside; at a moment, in seconds: unless they rest."""
         if now is not None and now < self._rests_until:
             return frozenset()
         return {story_id for story_id, times in self._losses.items() if times >= ALONE_AFTER}
 
-    def rest(self, now: float, live: Set[int]) -> None:
+    def rest(self, now: float, live: AbstractSet[int]) -> None:
         """None of them can be told now; those that are not `live` any more are forgotten."""
         self._rests_until = now + REST
         for story_id in self.to_be_told_alone() - live:

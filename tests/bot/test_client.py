@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import discord
@@ -56,7 +57,7 @@ async def test_an_error_in_a_command_is_apologised_for_and_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with world(tmp_path) as w:
-        w.client.catalogue = None  # type: ignore[assignment]  # nobody foresees this
+        w.client.services = replace(w.services, catalogue=None)  # nobody foresees this
         result = await w.aki.slash(w.channel, "models")
         assert whisper(result) == say("sorry.unexpected")
         assert "AttributeError" in caplog.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -84,15 +85,15 @@ async def test_where_the_chosen_model_was_removed_the_hosts_choice_tells(tmp_pat
         assert "gpt2-starter · tells here" in page(reply(result))
         # The choice is kept: the model may come back.
         w.teller.models = (*w.teller.models, "mine")
-        w.client.catalogue = Catalogue(w.services.completions)
+        w.client.services = replace(w.services, catalogue=Catalogue(w.completions))
         assert footer(await w.story()).startswith("mine")
 
 
 async def test_a_choice_that_nobody_can_check_stands(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         await w.services.guilds.use_model(w.env.guild.id, "mine", w.mod.id)
-        w.services.completions.url = "http://127.0.0.1:9"
-        assert await w.client.teller(w.env.guild.id) == "mine"
+        w.completions.url = "http://127.0.0.1:9"
+        assert await w.services.teller(w.env.guild.id) == "mine"
 
 
 async def test_everybody_can_see_who_tells(tmp_path: Path) -> None:

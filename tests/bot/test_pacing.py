@@ -25,7 +25,7 @@ async def edited(
     clock = Clock()
     clock.now = 100.0
     pace = Pace(clock=clock)
-    pace.of(5).spend(100.0)
+    pace.budget(5).spend(100.0)
     async with (
         TestServer(app, host="127.0.0.1") as server,
         aiohttp.ClientSession(trace_configs=[pace.trace()]) as session,
@@ -42,22 +42,22 @@ LIMIT = {
 
 
 async def test_what_discord_says_with_an_edit_is_believed() -> None:
-    budget = (await edited(LIMIT)).of(5)
+    budget = (await edited(LIMIT)).budget(5)
     assert (budget.limit, budget.left, budget.resets_at) == (10, 1, 102.5)
     assert budget.wait(101.0) == 1.5
 
 
 async def test_what_it_says_of_other_requests_is_another_limit() -> None:
     for path, method in ((EDIT, "DELETE"), ("/api/v10/channels/5/messages", "POST")):
-        assert (await edited(LIMIT, path=path, method=method)).of(5).left == 4
+        assert (await edited(LIMIT, path=path, method=method)).budget(5).left == 4
     pace = await edited(LIMIT, path="/api/v10/channels/6/messages/7")
-    assert (pace.of(5).left, pace.of(6).left) == (4, 0)
+    assert (pace.budget(5).left, pace.budget(6).left) == (4, 0)
 
 
 async def test_a_message_that_was_edited_too_often_does_not_speak_for_its_channel() -> None:
-    assert (await edited(LIMIT, status=429)).of(5).left == 4
+    assert (await edited(LIMIT, status=429)).budget(5).left == 4
 
 
 async def test_without_its_headers_its_habit_is_assumed() -> None:
     for headers in ({}, {**LIMIT, "X-RateLimit-Remaining": "many"}):
-        assert (await edited(headers)).of(5).left == 4
+        assert (await edited(headers)).budget(5).left == 4

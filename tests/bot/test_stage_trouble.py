@@ -9,7 +9,7 @@ from aiohttp import web
 
 from bot.database.tables import State
 from bot.worker.dispatcher import longer
-from bot.worker.stage import StageClosedError, StageGoneError
+from bot.worker.presenter import MessageGoneError, OutOfReachError
 from tests.bot.rows import lapse
 from tests.bot.teller import STORY, Teller, answers, well
 from tests.bot.village import LONG, PATIENCE, village
@@ -27,7 +27,7 @@ async def test_a_story_whose_message_is_gone_is_saved_but_not_shown_for_ever(
     async with village(database, tells.url) as place:
         tells.hold()
         gone = await place.ask()
-        place.wall.broken[gone] = StageGoneError("deleted")
+        place.wall.broken[gone] = MessageGoneError("deleted")
         await tells.release()
         other = await place.ask()
         await place.over(other)
@@ -55,7 +55,7 @@ async def test_a_channel_that_goes_away_frees_the_generator(database: Database) 
 
     async with answers(endless, well) as url, village(database, url) as place:
         gone = await place.ask()
-        place.wall.torn[gone] = StageGoneError("deleted")
+        place.wall.torn[gone] = MessageGoneError("deleted")
         async with asyncio.timeout(PATIENCE):
             await left.wait()
         other = await place.ask()
@@ -83,7 +83,7 @@ async def test_an_end_that_is_refused_for_now_rests_and_leaves_no_traceback(
     async with village(database, tells.url, queue={"lease": LONG}) as place:
         tells.hold()
         archived = await place.ask()
-        place.wall.broken[archived] = StageClosedError("Thread is archived")
+        place.wall.broken[archived] = OutOfReachError("Thread is archived")
         await tells.release()
         await place.wall.until(lambda: place.wall.finishing)
         if task := place.dispatcher._tellings.get(archived):

@@ -9,7 +9,6 @@ from sqlalchemy import update
 
 from bot.database.queue import QueueFullError
 from bot.database.tables import Story
-from bot.messages.posting import ANSWER_WITHIN
 from bot.openings import OPENINGS
 from bot.safety.moderation import PromptRefusedError
 from bot.worker.catalogue import UnknownModelError
@@ -59,8 +58,7 @@ async def test_the_wish_is_saved_before_it_is_answered(tmp_path: Path) -> None:
         w.env.inject_error("POST", "/interactions/*/callback", status=404, code=10062)
         result = await w.aki.slash(w.channel, "story", prompt="A shinigami")
         assert not result.acknowledged
-        # Once no answer can come any more, the story gets a message of its own.
-        await w.env.advance_time(ANSWER_WITHIN)
+        # No answer can come any more: the story gets a message of its own.
         await w.teller.release()
         message = await w.told()
         assert message.content == f"A story for {w.aki.mention}"
@@ -74,7 +72,6 @@ async def test_an_answer_is_found_again_after_the_bot_died_before_noting_it(tmp_
         await w.stop()
         async with w.sessions.begin() as session:
             await session.execute(update(Story).values(message_id=None))
-        await w.env.advance_time(ANSWER_WITHIN)
         await w.restart()
         await w.teller.release()
         assert page(await w.told()) == "**A shinigami** a fox found the moon."
@@ -199,12 +196,12 @@ async def test_those_who_waited_before_a_restart_see_their_place_again(tmp_path:
 
 async def test_a_wish_is_kept_while_the_generator_is_away(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
-        address, w.services.completions.url = w.services.completions.url, "http://127.0.0.1:9"
-        w.client.catalogue.refresh()
+        address, w.completions.url = w.completions.url, "http://127.0.0.1:9"
+        w.services.catalogue.refresh()
         result = await w.aki.slash(w.channel, "story", prompt="In the year")
         result = await w.aki.slash(w.channel, "story", prompt="In the year")
         assert footer(reply(result)).startswith("The storyteller is away.")
-        w.services.completions.url = address
+        w.completions.url = address
         w.dispatcher.resume()
         assert page(await w.told(reply(result).id)) == "**In the year** a fox found the moon."
 

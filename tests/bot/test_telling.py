@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bot.database.tables import State
 from tests.bot.clock import Clock
-from tests.bot.world import World, footer, page, world
+from tests.bot.world import World, footer, labels, page, reply, world
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,11 +15,11 @@ TWELVE = " one two three four five six seven eight nine ten eleven twelve"
 PACED = {"words_per_second": 5.0, "edit_interval": 1.0}
 
 
-async def saved(w: World) -> None:
+async def saved(w: World, story_id: int = 1) -> None:
     """Wait until the story is told as far as the database knows."""
 
     async def told() -> bool:
-        story = await w.services.stories.get(1)
+        story = await w.services.stories.get(story_id)
         return story is not None and story.state is State.TOLD
 
     await w.until(told)
@@ -40,11 +40,17 @@ async def test_a_fast_model_is_shown_at_the_pace_of_a_teller(tmp_path: Path) -> 
         assert page(await w.told()) == f"**Zero**{TWELVE}"
 
 
-async def test_nobody_waits_for_the_show_while_all_tellers_are_busy(tmp_path: Path) -> None:
-    async with world(tmp_path, clock=Clock(), stories=PACED, queue={"tellers": 1}) as w:
+async def test_the_teller_is_free_while_words_are_still_shown(tmp_path: Path) -> None:
+    clock = Clock()
+    async with world(tmp_path, clock=clock, stories=PACED, queue={"tellers": 1}) as w:
         w.teller.pieces = [TWELVE]
-        message = await w.story(prompt="Zero")
-        assert page(message) == f"**Zero**{TWELVE}"
+        await w.aki.slash(w.channel, "story", prompt="Zero")
+        await saved(w)
+        second = await w.ben.slash(w.channel, "story", prompt="One")
+        # Both are told whole, though no time passes in which the first could be shown.
+        await saved(w, 2)
+        assert page(w.message(reply(second).id)) == "**One** one two three four five▌"
+        assert "Call it off" in labels(w.message(reply(second).id))
 
 
 async def test_a_story_that_was_told_but_not_shown_is_shown_whole_after_a_restart(
@@ -95,8 +101,9 @@ async def test_a_story_that_broke_off_is_seen_to_wait_again(tmp_path: Path) -> N
         await w.aki.slash(w.channel, "story", prompt="Zero")
         await w.until(lambda: page(w.message()) == "**Zero** a fox▌")
         w.teller.go_away()
-        await w.until(lambda: page(w.message()) == "**Zero**")
-        assert footer(w.message()) == "Next to be told"
+        await w.until(lambda: footer(w.message()) == "Next to be told")
+        # The words that stood there stay.
+        assert page(w.message()) == "**Zero** a fox"
         w.teller.away = False
         await w.teller.release()
         w.dispatcher.resume()
