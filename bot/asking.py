@@ -36,7 +36,7 @@ async def ask(
         interaction: The command or the press of a button; not answered yet.
         prompt: The beginning, checked.
         house_opening: It is one of the house's own.
-        model: Who shall tell.
+        model: Who shall tell, as a member may write it.
         parent_id: The story that this one continues.
         introduction: A line above the story, where Discord does not say who asked.
 
@@ -49,7 +49,7 @@ async def ask(
     if interaction.channel_id is None:
         raise RuntimeError("an interaction outside of every channel")
     with suppress(GeneratorDownError):  # The wish is kept until the generator is back.
-        await client.catalogue.check(model)
+        model = await client.catalogue.find(model)
     story = await queue.enqueue(
         Wish(
             interaction_id=interaction.id,
