@@ -138,13 +138,14 @@ class GeneratorProcess:
 
 def _environment() -> dict[str, str]:
     """What it computes with, and its own settings; its lines come as it writes them."""
-    ours = {
+    needed = {
         name: value
         for name, value in os.environ.items()
-        if any(fnmatchcase(name, pattern) for pattern in NEEDED)
+        if any(fnmatchcase(name.upper(), pattern) for pattern in NEEDED)
+        # Its only client is this bot, which has no key.
+        and name.upper() != "KATARIBE_ENGINE__API_KEYS"
     }
-    ours.pop("KATARIBE_ENGINE__API_KEYS", None)  # its only client is this bot, which has no key
-    return {**ours, "PYTHONUNBUFFERED": "1"}
+    return {**needed, "PYTHONUNBUFFERED": "1"}
 
 
 async def _lines(process: Process) -> AsyncIterator[str]:
