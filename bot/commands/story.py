@@ -37,8 +37,9 @@ async def begin(
         return []
     first, others = [], some(AT_FIRST)
     with suppress(PromptRefusedError):
-        if words := checked_prompt(typed, interaction.client.settings.stories.prompt_limit):
-            first, others = [words[:CHOICE_LIMIT]], fitting(words)
+        words = checked_prompt(typed, interaction.client.settings.stories.prompt_limit)
+        if 0 < len(words) <= CHOICE_LIMIT:
+            first, others = [words], fitting(words)
     choices = [app_commands.Choice(name=say("command.story.surprise"), value=SURPRISE)]
     choices[:0] = [app_commands.Choice(name=text, value=text) for text in first]
     choices += [app_commands.Choice(name=text, value=text) for text in others if text not in first]

@@ -16,25 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pytest
-    import simcord
-
-
-def syncs(env: simcord.Env) -> int:
-    """Times that the commands were told to Discord."""
-    return sum(r.method == "PUT" and r.path.endswith("/commands") for r in env.http_requests)
-
-
-async def test_commands_are_told_to_discord_only_when_they_changed(tmp_path: Path) -> None:
-    async with world(tmp_path) as w:
-        assert syncs(w.env) == 1
-        await w.stop()
-        await w.restart()
-        assert syncs(w.env) == 1
-        known = w.env.backend.commands[None]
-        next(c for c in known.values() if c["name"] == "help")["description"] = "Another"
-        await w.stop()
-        await w.restart()
-        assert syncs(w.env) == 2
 
 
 async def test_nothing_privileged_is_asked_for(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 from sqlalchemy.pool import NullPool
 
 from bot.client import Kataribe
+from bot.commands.story import SURPRISE
 from bot.config import Settings
 from bot.database.connection import open_database
 from bot.database.guilds import Guilds
@@ -123,7 +124,8 @@ class World:
         return self.message(message_id)
 
     async def story(self, by: simcord.MemberActor | None = None, **options: Any) -> discord.Message:
-        """Ask for a story and wait until it is told."""
+        """Ask for a story and wait until it is told; without a prompt, surprised by the house."""
+        options.setdefault("prompt", SURPRISE)
         result = await (by or self.aki).slash(self.channel, "story", **options)
         return await self.told(reply(result).id)
 
