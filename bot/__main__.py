@@ -165,7 +165,7 @@ async def run(settings: Settings, *, config: Path | None = None) -> None:
         logged_in = asyncio.Event()
         work = []
         if not settings.generator.url:
-            work.append(_generate(settings, config, completions, dispatcher))
+            work.append(_generate(settings, config, completions, catalogue, dispatcher))
         work.append(_connect(client, settings, logged_in))
         work.append(_tell(client, dispatcher, logged_in, page))
         opened.push_async_callback(_leave, client)
@@ -220,7 +220,11 @@ def _pointed_at(settings: Settings, playground: Playground) -> Settings:
 
 
 async def _generate(
-    settings: Settings, config: Path | None, completions: Completions, dispatcher: Dispatcher
+    settings: Settings,
+    config: Path | None,
+    completions: Completions,
+    catalogue: Catalogue,
+    dispatcher: Dispatcher,
 ) -> None:
     """Keep our own generator running, and say where it is."""
 
@@ -228,6 +232,7 @@ async def _generate(
         completions.url = url
         if url is not None:
             dispatcher.resume()
+            catalogue.refresh()
 
     generator = GeneratorProcess(
         moved,
@@ -265,6 +270,8 @@ async def _tell(
     """Tell stories as soon as there is a Discord to show them in."""
     await logged_in.wait()
     await client.wait_until_ready()
+    if client.services.settings.generator.url:
+        client.services.catalogue.refresh()  # and the host hears at once if nobody has the default model
     if page is not None:
         print(f"Kataribe's playground is open: {page} (try /story In the year)", flush=True)
     else:

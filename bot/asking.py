@@ -38,7 +38,7 @@ async def ask(
         interaction: The command or the press of a button; not answered yet.
         prompt: The beginning, checked.
         house_opening: It is one of the house's own.
-        model: Who shall tell.
+        model: Who shall tell, as a member may write it.
         parent_id: The story that this one continues.
         introduction: A line above the story, where Discord does not say who asked.
 

@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import discord
 import yarl
 from discord import app_commands
 from discord.gateway import DiscordWebSocket
 
+from bot import command_sync
 from bot.apologies import apologise
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from bot.config import Discord as Settings
     from bot.messages.pacing import Pace
     from bot.services import Services
 
 _log = logging.getLogger(__name__)
-
-_COMPARED = frozenset({
-    "name", "description", "name_localizations", "description_localizations", "options", "choices",
-    "required", "autocomplete", "value", "min_value", "max_value", "min_length", "max_length",
-    "default_member_permissions", "contexts", "integration_types", "nsfw",
-})  # fmt: skip
-"""Fields of a command that we decide; Discord adds its own, and leaves defaults out."""
 
 
 def point_at(api_url: str, gateway_url: str) -> None:
@@ -88,42 +80,14 @@ class Kataribe(discord.AutoShardedClient):
         """The id of the message that answered an interaction; HTTPException: there is none."""
         # discord.py gives it to who still has the interaction, which does not outlive a restart.
         path = "/webhooks/{webhook_id}/{webhook_token}/messages/@original"
-        ours = {"webhook_id": self.application_id, "webhook_token": token}
-        message = await self.http.request(discord.http.Route("GET", path, **ours))
+        route = discord.http.Route("GET", path, webhook_id=self.application_id, webhook_token=token)
+        message = await self.http.request(route)
         return int(message["id"])
 
     async def setup_hook(self) -> None:
-        """Tell Discord about the commands, only when they changed: it allows few such calls."""
-        assert self.application_id is not None  # noqa: S101  # login has set it
-        known = await self.http.get_global_commands(self.application_id)
-        ours = [command.to_dict(self.tree) for command in self.tree.get_commands()]
-        if _by_name(known) == _by_name(ours):
-            _log.info("Discord already knows the commands")
-        else:
-            await self.tree.sync()
-            _log.info("Told Discord about %d commands", len(ours))
+        """Tell Discord about the commands."""
+        await command_sync.sync(self.tree)
 
     async def on_ready(self) -> None:
         """Say where the bot is; may happen more than once."""
         _log.info("Connected as %s, in %d servers", self.user, len(self.guilds))
-
-
-def _by_name(commands: Sequence[Any]) -> dict[str, Any]:
-    """Commands in comparable form, as Discord or discord.py writes them, in any order."""
-    return {command["name"]: _essence(command) for command in commands}
-
-
-def _essence(value: Any) -> Any:
-    """What we decide of a command, without what Discord adds or either side leaves out."""
-    if isinstance(value, dict):
-        kept = {key: _essence(value[key]) for key in _COMPARED & value.keys()}
-        if permissions := value.get("default_member_permissions"):
-            kept["default_member_permissions"] = str(permissions)
-        # 1 is what an absent type means, for a command as for a subcommand.
-        kept["type"] = value.get("type", 1)
-        return {k: v for k, v in kept.items() if v is not False and v not in (None, [], {})}
-    if isinstance(value, list):
-        if all(isinstance(item, dict) for item in value):
-            return [_essence(item) for item in value]
-        return sorted(value)
-    return value

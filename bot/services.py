@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bot.worker.catalogue import UnknownModelError
@@ -40,15 +40,14 @@ class Services:
         """The model that tells in a server, or anywhere else, when a member chooses none."""
         chosen = guild_id and await self.guilds.model(guild_id)
         if not chosen:
-            return self.settings.stories.model
+            return await self.catalogue.default()
         try:
-            await self.catalogue.check(chosen)
+            return await self.catalogue.find(chosen)
         except UnknownModelError:
             # The host took it away; members who named nobody cannot know that it was ever there.
-            return self.settings.stories.model
+            return await self.catalogue.default()
         except GeneratorDownError:
-            pass  # nobody knows yet, and the wish waits in any case
-        return chosen
+            return chosen  # nobody knows yet, and the wish waits in any case
 
     async def ask(self, wish: Wish) -> Story:
         """Save a wish; from then on it is told, whatever happens.
@@ -58,7 +57,7 @@ class Services:
             QueueFullError: There is no room for it now.
         """
         with suppress(GeneratorDownError):  # The wish is kept until the generator is back.
-            await self.catalogue.check(wish.model)
+            wish = replace(wish, model=await self.catalogue.find(wish.model))
         return await self.queue.enqueue(wish)
 
     async def call_off(self, story: Story, *, moderator_id: int | None = None) -> Story | None:

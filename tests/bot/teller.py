@@ -67,7 +67,8 @@ class Teller:
     async def list(self, request: web.Request) -> web.Response:
         """GET /v1/models."""
         del request
-        return web.json_response({"object": "list", "data": [{"id": m} for m in self.models]})
+        cards = [{"id": model, "owned_by": "kataribe"} for model in self.models]
+        return web.json_response({"object": "list", "data": cards})
 
     async def complete(self, request: web.Request) -> web.StreamResponse:
         """POST /v1/completions, streamed."""

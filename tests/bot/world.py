@@ -18,6 +18,7 @@ from sqlalchemy.pool import NullPool
 
 from bot import commands, components
 from bot.client import Kataribe
+from bot.commands.story import SURPRISE
 from bot.config import Settings
 from bot.database import Database, open_database
 from bot.database.guilds import Guilds
@@ -144,7 +145,8 @@ class World:
         return self.message(message_id)
 
     async def story(self, by: simcord.MemberActor | None = None, **options: Any) -> discord.Message:
-        """Ask for a story and wait until it is told."""
+        """Ask for a story and wait until it is told; without a prompt, surprised by the house."""
+        options.setdefault("prompt", SURPRISE)
         result = await (by or self.aki).slash(self.channel, "story", **options)
         return await self.told(reply(result).id)
 
