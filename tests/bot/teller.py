@@ -133,5 +133,18 @@ async def broken(_request: web.Request) -> web.StreamResponse:
     return web.Response(status=500)
 
 
+async def aborting(request: web.Request) -> web.StreamResponse:
+    answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+    await answer.prepare(request)
+    for piece, reason in ((" a fox", None), ("", "abort")):
+        await _send(answer, {"choices": [{"index": 0, "text": piece, "finish_reason": reason}]})
+    await answer.write(b"data: [DONE]\n\n")
+    return answer
+
+
+async def closed(_request: web.Request) -> web.StreamResponse:
+    return web.json_response({"error": {"message": "Incorrect API key."}}, status=401)
+
+
 async def refusing(_request: web.Request) -> web.StreamResponse:
     return web.json_response({"error": {"message": "No such model."}}, status=404)

@@ -88,7 +88,9 @@ async def translated(
     playground: Playground, trace: aiohttp.TraceConfig | None = None
 ) -> AsyncIterator[app_commands.CommandTree]:
     """One command in two languages, of a client that has logged in."""
-    async with discord.Client(intents=discord.Intents(guilds=True), http_trace=trace) as client:
+    async with discord.Client(
+        intents=discord.Intents(guilds=True), http_trace=trace or aiohttp.TraceConfig()
+    ) as client:
         await client.login(playground.token)
         tree = app_commands.CommandTree(
             client,
