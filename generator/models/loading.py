@@ -25,11 +25,11 @@ from transformers import (
 from generator.sampling.memfree import MEMFREE_FILE, MemFree, MemFreeError
 from generator.models.gpt2 import GPT2Decoder
 from generator.models.lstm import LSTMConfig, LSTMForCausalLM
-from generator.models.lstm_decoding import LSTMDecoder
+from generator.models.lstm_decoder import LSTMDecoder
 from generator.models.quantised import QuantisedGPT2, QuantisedLSTM, fastest_threads
 from generator.native import NoCompilerError, Threads, library
 from generator.sampling.samplers import CompiledSampler, Rules, TorchSampler
-from generator.text.vocabulary import Vocabulary, inside_words
+from generator.sampling.vocabulary import Vocabulary, inside_words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,7 +11,7 @@ from transformers import LogitsProcessor, LogitsProcessorList
 if TYPE_CHECKING:
     from generator.sampling.memfree import MemFree
     from generator.sampling.requests import Sampling
-    from generator.text.vocabulary import Vocabulary
+    from generator.sampling.vocabulary import Vocabulary
 
 
 def processors(vocabulary: Vocabulary, sampling: Sampling) -> LogitsProcessorList:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from generator.native import Threads
     from generator.sampling.requests import Request
-    from generator.text.vocabulary import Vocabulary
+    from generator.sampling.vocabulary import Vocabulary
 
 _NUCLEUS = 1024  # likeliest tokens looked at first for top-p; four times as many while too few
 _WORD = 0xFFFFFFFF

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from transformers import BertConfig, GenerationConfig, PreTrainedTokenizerFast
 
 from generator.models.loading import ModelFolderError, load_model
-from generator.text.vocabulary import _goes_on
+from generator.sampling.vocabulary import _goes_on
 from tests.generator.small_folders import VOCABULARY, save_gpt2, save_lstm, save_words
 
 if TYPE_CHECKING:

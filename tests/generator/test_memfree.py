@@ -19,9 +19,9 @@ from generator.sampling.memfree import MEMFREE_FILE, MemFree, MemFreeError
 from generator.sampling.processors import MemFreeProcessor
 from generator.sampling.requests import Request, Sampling
 from generator.sampling.samplers import CompiledSampler, Rules, TorchSampler
+from generator.sampling.vocabulary import Vocabulary
 from generator.server.defaults import settings_of
 from generator.server.protocol import CompletionRequest
-from generator.text.vocabulary import Vocabulary
 from tests.generator.small_folders import VOCABULARY, save_gpt2, save_lstm
 from training.sampling import Sampling as Published
 from training.telling import tell

@@ -16,7 +16,7 @@ from generator.models.decoder import Batch
 from generator.models.gpt2 import GPT2Decoder
 from generator.models.loading import LoadedModel, ModelFolderError, load_model
 from generator.models.lstm import LSTMForCausalLM
-from generator.models.lstm_decoding import LSTMDecoder
+from generator.models.lstm_decoder import LSTMDecoder
 from generator.models.quantised import QuantisedGPT2, QuantisedLSTM, fastest_threads, pack
 from generator.native import Threads
 from generator.sampling.requests import Request, Sampling

@@ -14,7 +14,7 @@ from transformers import GenerationConfig, GPT2Config, GPT2LMHeadModel
 from generator.native import Threads
 from generator.sampling.requests import Request, Sampling
 from generator.sampling.samplers import CompiledSampler, Rules, TorchSampler
-from generator.text.vocabulary import Vocabulary
+from generator.sampling.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

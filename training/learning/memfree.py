@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from transformers import GenerationConfig, PreTrainedTokenizerFast
 
 from generator.sampling.memfree import MEMFREE_FILE, MOST_MISTAKEN, MemFree, MemFreeError
-from generator.text.vocabulary import inside_words
+from generator.sampling.vocabulary import inside_words
 from training.corpus.texts import IMAGINED, Split, read_corpus
 from training.errors import InputError
 from training.recipe import Pretrained
