@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from generator.sampling.requests import FinishReason, Request
 
 
-_TORCHS_DICE = threading.Lock()
+_TORCH_RNG = threading.Lock()
 """They are the whole process's, so searches of all its models take turns."""
 _LOOK_AGAIN = 0.1
 """Seconds after which a search that waits for its turn looks whether it is still wanted."""
@@ -76,27 +76,27 @@ class BeamSearch:
             min_new_tokens=min(request.min_tokens, room),
             repetition_penalty=sampling.repetition_penalty,
             no_repeat_ngram_size=sampling.no_repeat_ngram_size,
-            suppress_tokens=self._vocabulary.unspoken.tolist() or None,
+            suppress_tokens=self._vocabulary.suppressed.tolist() or None,
             eos_token_id=list(loaded.ends) or None,
             pad_token_id=loaded.eos_id or 0,
             **drawn,
         )
         prompt = torch.tensor([request.prompt], device=loaded.device)
         model: Any = loaded.model  # transformers' mix-in hides `generate` from type checkers
-        while not _TORCHS_DICE.acquire(timeout=_LOOK_AGAIN):
+        while not _TORCH_RNG.acquire(timeout=_LOOK_AGAIN):
             if cancelled():
                 return [], "length"
         try:
             torch.manual_seed(request.seed)
-            told = model.generate(
+            output = model.generate(
                 prompt,
                 generation_config=settings,
                 logits_processor=processors(self._vocabulary, sampling),
                 stopping_criteria=[_Cancelled(cancelled)],
             )
         finally:
-            _TORCHS_DICE.release()
-        tokens: list[int] = told[0, len(request.prompt) :].tolist()
+            _TORCH_RNG.release()
+        tokens: list[int] = output[0, len(request.prompt) :].tolist()
         for index, token in enumerate(tokens):
             if token in loaded.ends:
                 return tokens[:index], "stop"

@@ -65,7 +65,7 @@ class Engine:
         """Bytes that the model takes at most while it tells: weights, and all slots' state."""
         self._beams = BeamSearch(loaded)
         self._searches: dict[Generation, asyncio.Task[None]] = {}
-        self._told: dict[int, Generation] = {}  # by slot; the thread's own
+        self._active: dict[int, Generation] = {}  # by slot; the thread's own
         self._lock = threading.Condition()  # guards what follows
         self._queue: deque[Generation] = deque()
         self._cancelled: list[Generation] = []
@@ -104,9 +104,9 @@ class Engine:
         await asyncio.gather(*searches)
         self._beams.close()
         self._deliver()
-        for generation in [*self._told.values(), *self._queue]:
+        for generation in [*self._active.values(), *self._queue]:
             generation.end(_CLOSING)
-        self._told.clear()
+        self._active.clear()
         self._queue.clear()
 
     def submit(self, request: Request) -> Generation:
@@ -134,12 +134,12 @@ class Engine:
 
     async def _search(self, generation: Generation) -> None:
         try:
-            told = await self._beams.search(generation.request, lambda: generation.over)
+            found = await self._beams.search(generation.request, lambda: generation.over)
         except Exception:
             log.exception("a beam search failed")
             generation.end(_FAILED)
         else:
-            generation.deliver(*told)
+            generation.deliver(*found)
         finally:
             del self._searches[generation]
 
@@ -178,11 +178,11 @@ class Engine:
                 while self._queue and self._scheduler.free:
                     generation = self._queue.popleft()
                     slot = self._scheduler.admit(generation.request.prompt)
-                    self._told[slot] = generation
+                    self._active[slot] = generation
                     self._rules.put(slot, generation.request)
                 if self._closing:
                     return False
-                if self._told:
+                if self._active:
                     return True
                 self._lock.wait()
 
@@ -202,7 +202,7 @@ class Engine:
 
     def _take(self, slot: int, token: int) -> tuple[Generation, list[int], FinishReason | None]:
         """Puts a drawn token into its story, which may end it."""
-        generation = self._told[slot]
+        generation = self._active[slot]
         if token in self._ends:
             self._release(generation, slot)
             return generation, [], "stop"
@@ -218,9 +218,9 @@ class Engine:
     def _release(self, generation: Generation, slot: int | None = None) -> None:
         """Frees the slot of a story, unless it has ended before."""
         if slot is None:
-            slot = next((s for s, told in self._told.items() if told is generation), None)
+            slot = next((s for s, active in self._active.items() if active is generation), None)
         if slot is not None:
-            del self._told[slot]
+            del self._active[slot]
             self._scheduler.release(slot)
 
     def _post(self, news: list[tuple[Generation, list[int], FinishReason | None]]) -> None:
@@ -242,7 +242,7 @@ class Engine:
 
     def _give_up(self) -> None:
         """After a failed step: the stories in it end with an error, and the slots are free."""
-        failed = list(self._told.values())
+        failed = list(self._active.values())
         for generation in failed:
             self._release(generation)
 

@@ -63,7 +63,7 @@ class Resident:
             self.idle.set()
 
 
-class Shelf:
+class Registry:
     """Loads models when they are asked for, within a memory budget.
 
     The longest unused model that nobody has borrowed makes room for a newcomer. What a model takes
@@ -76,7 +76,7 @@ class Shelf:
         self._settings = settings
         self._budget = int(settings.memory * GIB) or _half_of_memory(settings.device)
         self._residents: OrderedDict[str, Resident] = OrderedDict()  # longest unused first
-        self._leaving: dict[Resident, asyncio.Task[None]] = {}
+        self._draining: dict[Resident, asyncio.Task[None]] = {}
         self._sizes: dict[tuple[str, int], int] = {}  # bytes in memory, by name and bytes on disk
         self._loads: dict[str, asyncio.Task[None]] = {}
         self._wanted: list[str] = []  # a name for each who waits to borrow it
@@ -182,13 +182,13 @@ class Shelf:
         """
         self.folder(name)
         if resident := self._residents.pop(name, None):
-            task = asyncio.create_task(self._leave(resident), name=f"unload {name}")
-            self._leaving[resident] = task
+            task = asyncio.create_task(self._drain(resident), name=f"unload {name}")
+            self._draining[resident] = task
             await asyncio.shield(task)
 
     async def idle(self) -> None:
         """Wait until no model is borrowed."""
-        for resident in [*self.residents, *self._leaving]:
+        for resident in [*self.residents, *self._draining]:
             await resident.idle.wait()
 
     async def close(self) -> None:
@@ -196,20 +196,20 @@ class Shelf:
         self._closed = True
         for task in self._loads.values():
             task.cancel()
-        for resident in [*self.residents, *self._leaving]:
+        for resident in [*self.residents, *self._draining]:
             await resident.close()
         self._residents.clear()
 
-    async def _leave(self, resident: Resident) -> None:
+    async def _drain(self, resident: Resident) -> None:
         await resident.idle.wait()
         await resident.close()
-        del self._leaving[resident]
+        del self._draining[resident]
 
     async def _load(self, name: str, *, make_room: bool) -> None:
         async with self._one_at_a_time:
             folder = self.folder(name)
             try:
-                await self._take_in(name, folder, make_room)
+                await self._load_within_budget(name, folder, make_room)
             except ApiError:
                 raise
             except Exception as error:
@@ -224,15 +224,15 @@ class Shelf:
                     code="model_broken",
                 ) from error
 
-    async def _take_in(self, name: str, folder: Path, make_room: bool) -> None:
+    async def _load_within_budget(self, name: str, folder: Path, make_room: bool) -> None:
         on_disk = _size_on_disk(folder)
-        await self._find_room(name, self._sizes.get((name, on_disk), on_disk), make_room)
+        await self._make_room(name, self._sizes.get((name, on_disk), on_disk), make_room)
         log.info("loading %s …", name)
         start = time.perf_counter()
         resident = await asyncio.to_thread(self._read, name, folder)
         size = self._sizes[name, on_disk] = resident.engine.memory
         try:
-            await self._find_room(name, size, make_room)
+            await self._make_room(name, size, make_room)
         except ApiError:
             del resident  # or the error's traceback would keep it in memory
             raise
@@ -256,7 +256,7 @@ class Shelf:
         )
         return Resident(name, loaded, engine)
 
-    async def _find_room(self, name: str, size: int, make_room: bool) -> None:
+    async def _make_room(self, name: str, size: int, make_room: bool) -> None:
         """Returns once so many bytes are free, for which it may close unused models.
 
         Raises:
@@ -290,7 +290,7 @@ class Shelf:
         return resident.idle.is_set() and resident.name not in self._wanted
 
     def _occupied(self) -> int:
-        return sum(r.engine.memory for r in [*self.residents, *self._leaving])
+        return sum(r.engine.memory for r in [*self.residents, *self._draining])
 
 
 def _closing() -> ApiError:

@@ -29,7 +29,7 @@ from generator.models.lstm_decoder import LSTMDecoder
 from generator.models.quantised import QuantisedGPT2, QuantisedLSTM, fastest_threads
 from generator.native import NoCompilerError, Threads, library
 from generator.sampling.samplers import CompiledSampler, Rules, TorchSampler
-from generator.sampling.vocabulary import Vocabulary, inside_words
+from generator.sampling.vocabulary import Vocabulary, continuations
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -107,12 +107,12 @@ class LoadedModel:
         """What a sampler, or a search, knows of its tokens."""
         return Vocabulary(
             ends=self.ends,
-            inside=inside_words(self.tokenizer, self.config.vocab_size),
-            unspoken=self.unspoken(),
+            continuations=continuations(self.tokenizer, self.config.vocab_size),
+            suppressed=self.suppressed(),
             memfree=self.memfree,
         )
 
-    def unspoken(self) -> NDArray[np.int32]:
+    def suppressed(self) -> NDArray[np.int32]:
         """Token ids that stand in no story: the unknown word, beginning and padding.
 
         Not among them are those that end one, as in GPT-2, where one token is all of these.

@@ -68,7 +68,7 @@ class _Shape(Structure):
     ]
 
 
-class _Memory(Structure):
+class _State(Structure):
     _fields_: ClassVar = [("hidden", c_void_p), ("cell", c_void_p)]
 
 
@@ -241,7 +241,7 @@ class QuantisedLSTM(_Quantised):
                 input=embedding.shape[1],
                 hidden=hidden,
             ),
-            _Memory(self._hold(state[0]), self._hold(state[1])),
+            _State(self._hold(state[0]), self._hold(state[1])),
         )
 
     def _gates(

@@ -164,8 +164,14 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor()
-    telling = ("model name", "flags", "Features", "CPU implementer", "CPU part")  # of x86, of ARM
-    return "\n".join(sorted({line for line in lines if line.startswith(telling)}))
+    identifying = (
+        "model name",
+        "flags",
+        "Features",
+        "CPU implementer",
+        "CPU part",
+    )  # of x86, of ARM
+    return "\n".join(sorted({line for line in lines if line.startswith(identifying)}))
 
 
 def _cache_folder() -> Path:

@@ -22,7 +22,7 @@ void gpt2_step(void *model, void *threads, int count, const int32_t *slots, cons
                                      tokens, logits);
 }
 
-void *lstm_open(const Layers *layers, const Memory *memory) { return new LSTM(*layers, *memory); }
+void *lstm_open(const Layers *layers, const State *state) { return new LSTM(*layers, *state); }
 
 void lstm_close(void *model) { delete static_cast<LSTM *>(model); }
 

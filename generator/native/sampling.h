@@ -14,18 +14,18 @@ struct Rules {  // columns by slot, as in generator.sampling.Rules
     const float *temperature;
     const int32_t *top_k;
     const float *top_p, *min_p, *repetition_penalty;
-    const int32_t *no_repeat_ngram_size, *unended, *opening, *memfree;
+    const int32_t *no_repeat_ngram_size, *min_length, *new_word_at, *memfree;
     const uint64_t *seed;
 };
 
 struct Stories {
     const int32_t *history;  // [slots][context]
     const int32_t *ends;     // tokens that end a story
-    const int32_t *inside;   // tokens that go on with a word, ascending
-    const int32_t *unspoken; // tokens that are never drawn
+    const int32_t *continuations; // tokens that go on with a word, ascending
+    const int32_t *suppressed; // tokens that are never drawn
     const uint8_t *memfree;  // Bloom filter of the training texts' n-grams, as in generator/sampling/memfree.py
     uint64_t memfree_bits;
-    int32_t end_count, inside_count, unspoken_count, context, ngram_size, hashes, vocabulary;
+    int32_t end_count, continuation_count, suppressed_count, context, ngram_size, hashes, vocabulary;
     int32_t stride;  // floats from one row to the next
 };
 
@@ -97,7 +97,7 @@ private:
     bool copies(int32_t token) const {
         int before = stories_.ngram_size - 1;
         if (!rules_.memfree[slot_] || !stories_.memfree || length_ < before) return false;
-        if (std::binary_search(stories_.inside, stories_.inside + stories_.inside_count, token)) return false;
+        if (std::binary_search(stories_.continuations, stories_.continuations + stories_.continuation_count, token)) return false;
         if (std::find(stories_.ends, stories_.ends + stories_.end_count, token) != stories_.ends + stories_.end_count)
             return false;
         const int32_t *story = stories_.history + size_t(slot_) * stories_.context + length_ - before;
@@ -122,22 +122,22 @@ private:
         const int32_t *story = stories_.history + size_t(slot_) * stories_.context;
         float penalty = rules_.repetition_penalty[slot_];
         if (penalty != 1) {
-            thread_local std::vector<float> told;  // first, so that a token counts once
-            told.clear();
-            for (int at = 0; at < length_; ++at) told.push_back(logits_[story[at]]);
+            thread_local std::vector<float> used;  // first, so that a token counts once
+            used.clear();
+            for (int at = 0; at < length_; ++at) used.push_back(logits_[story[at]]);
             for (int at = 0; at < length_; ++at)
-                logits_[story[at]] = told[at] < 0 ? told[at] * penalty : told[at] / penalty;
+                logits_[story[at]] = used[at] < 0 ? used[at] * penalty : used[at] / penalty;
         }
         int size = rules_.no_repeat_ngram_size[slot_];
         if (size > 0)
             for (int at = 0; at + size <= length_; ++at)
                 if (std::equal(story + at, story + at + size - 1, story + length_ - size + 1))
                     logits_[story[at + size - 1]] = -INFINITY;
-        if (length_ < rules_.unended[slot_])
+        if (length_ < rules_.min_length[slot_])
             for (int end = 0; end < stories_.end_count; ++end) logits_[stories_.ends[end]] = -INFINITY;
-        if (length_ == rules_.opening[slot_])
-            for (int at = 0; at < stories_.inside_count; ++at) logits_[stories_.inside[at]] = -INFINITY;
-        for (int at = 0; at < stories_.unspoken_count; ++at) logits_[stories_.unspoken[at]] = -INFINITY;
+        if (length_ == rules_.new_word_at[slot_])
+            for (int at = 0; at < stories_.continuation_count; ++at) logits_[stories_.continuations[at]] = -INFINITY;
+        for (int at = 0; at < stories_.suppressed_count; ++at) logits_[stories_.suppressed[at]] = -INFINITY;
     }
 
     float most() const {

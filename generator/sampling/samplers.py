@@ -38,9 +38,9 @@ class Rules:
     min_p: NDArray[np.float32]
     repetition_penalty: NDArray[np.float32]
     no_repeat_ngram_size: NDArray[np.int32]
-    unended: NDArray[np.int32]
+    min_length: NDArray[np.int32]
     """Length of prompt and story below which the end token is not drawn."""
-    opening: NDArray[np.int32]
+    new_word_at: NDArray[np.int32]
     """Length at which a new word has to begin; -1: nowhere."""
     memfree: NDArray[np.int32]
     """1: no token completes an n-gram of the training texts."""
@@ -57,8 +57,8 @@ class Rules:
             min_p=floats[2],
             repetition_penalty=floats[3],
             no_repeat_ngram_size=ints[1],
-            unended=ints[2],
-            opening=ints[3],
+            min_length=ints[2],
+            new_word_at=ints[3],
             memfree=ints[4],
             seed=np.zeros(slots, np.uint64),
         )
@@ -72,8 +72,8 @@ class Rules:
         self.min_p[slot] = sampling.min_p
         self.repetition_penalty[slot] = sampling.repetition_penalty
         self.no_repeat_ngram_size[slot] = sampling.no_repeat_ngram_size
-        self.unended[slot] = len(request.prompt) + request.min_tokens
-        self.opening[slot] = len(request.prompt) if request.begin_word else -1
+        self.min_length[slot] = len(request.prompt) + request.min_tokens
+        self.new_word_at[slot] = len(request.prompt) if request.begin_word else -1
         self.memfree[slot] = sampling.memfree
         self.seed[slot] = request.seed
 
@@ -99,8 +99,8 @@ class TorchSampler:
             vocabulary: of the model.
         """
         self._rules, self._history, self._vocabulary = rules, history, vocabulary
-        self._harmless = vocabulary.harmless
-        self._unspoken = torch.from_numpy(vocabulary.unspoken.astype(np.int64))
+        self._exempt = vocabulary.memfree_exempt
+        self._suppressed = torch.from_numpy(vocabulary.suppressed.astype(np.int64))
 
     @torch.inference_mode()
     def draw(
@@ -114,8 +114,8 @@ class TorchSampler:
             lengths: (n,), tokens so far in prompt and story.
         """
         rules = self._rules.rows(slots)
-        if len(self._unspoken):
-            logits[:, self._unspoken.to(logits.device)] = -torch.inf
+        if len(self._suppressed):
+            logits[:, self._suppressed.to(logits.device)] = -torch.inf
         for row, (slot, length) in enumerate(zip(slots, lengths, strict=True)):
             self._forbid(logits[row], row, rules, self._history[slot, :length])
         drawn = _race(logits, rules, lengths)
@@ -139,9 +139,9 @@ class TorchSampler:
             return np.empty(0, np.intp)
         before = memfree.ngram_size - 1
         looked_at = (self._rules.memfree[slots] == 1) & (lengths >= before)
-        rows = np.flatnonzero(looked_at & ~np.isin(drawn, self._harmless))
-        told = self._history[slots[rows, None], lengths[rows, None] + np.arange(-before, 0)]
-        rows = rows[memfree.holds(np.column_stack([told, drawn[rows]]))]
+        rows = np.flatnonzero(looked_at & ~np.isin(drawn, self._exempt))
+        context = self._history[slots[rows, None], lengths[rows, None] + np.arange(-before, 0)]
+        rows = rows[memfree.holds(np.column_stack([context, drawn[rows]]))]
         if not len(rows):  # as nearly always: a GPU need not answer
             return rows
         others: NDArray[np.bool_] = (logits[rows, drawn[rows]] > -torch.inf).cpu().numpy()
@@ -152,18 +152,20 @@ class TorchSampler:
         penalty, size = float(rules.repetition_penalty[row]), int(rules.no_repeat_ngram_size[row])
         if penalty != 1:
             used = torch.from_numpy(history).to(logits.device, torch.long)
-            told = logits[used]
-            logits[used] = torch.where(told < 0, told * penalty, told / penalty)
+            used_logits = logits[used]
+            logits[used] = torch.where(
+                used_logits < 0, used_logits * penalty, used_logits / penalty
+            )
         if 0 < size <= len(history):
             grams = np.lib.stride_tricks.sliding_window_view(history, size)
             same = (grams[:, :-1] == history[len(history) - size + 1 :]).all(axis=1)
             logits[
                 torch.from_numpy(grams[same, -1].astype(np.int64)).to(logits.device)
             ] = -torch.inf
-        if len(history) < rules.unended[row]:
+        if len(history) < rules.min_length[row]:
             logits[list(self._vocabulary.ends)] = -torch.inf
-        if len(history) == rules.opening[row]:
-            logits[torch.from_numpy(self._vocabulary.inside).to(logits.device)] = -torch.inf
+        if len(history) == rules.new_word_at[row]:
+            logits[torch.from_numpy(self._vocabulary.continuations).to(logits.device)] = -torch.inf
 
 
 class CompiledSampler:
@@ -186,13 +188,13 @@ class CompiledSampler:
         self._stories = _Stories(
             history=history.ctypes.data,
             ends=ends.ctypes.data,
-            inside=vocabulary.inside.ctypes.data,
-            unspoken=vocabulary.unspoken.ctypes.data,
+            continuations=vocabulary.continuations.ctypes.data,
+            suppressed=vocabulary.suppressed.ctypes.data,
             memfree=None if memfree is None else memfree.bits.ctypes.data,
             memfree_bits=0 if memfree is None else 8 * memfree.bits.size,
             end_count=len(ends),
-            inside_count=len(vocabulary.inside),
-            unspoken_count=len(vocabulary.unspoken),
+            continuation_count=len(vocabulary.continuations),
+            suppressed_count=len(vocabulary.suppressed),
             context=history.shape[1],
             ngram_size=0 if memfree is None else memfree.ngram_size,
             hashes=0 if memfree is None else memfree.hashes,
@@ -226,13 +228,13 @@ class _Stories(Structure):
     _fields_: ClassVar = [
         ("history", c_void_p),
         ("ends", c_void_p),
-        ("inside", c_void_p),
-        ("unspoken", c_void_p),
+        ("continuations", c_void_p),
+        ("suppressed", c_void_p),
         ("memfree", c_void_p),
         ("memfree_bits", c_uint64),
         ("end_count", c_int32),
-        ("inside_count", c_int32),
-        ("unspoken_count", c_int32),
+        ("continuation_count", c_int32),
+        ("suppressed_count", c_int32),
         ("context", c_int32),
         ("ngram_size", c_int32),
         ("hashes", c_int32),
@@ -251,7 +253,7 @@ def _race(logits: Tensor, rules: Rules, lengths: NDArray[np.int32]) -> NDArray[n
     if min_p.any():
         best = scaled.amax(1, keepdim=True)
         scaled = scaled.masked_fill(scaled < best + min_p.log(), -torch.inf)
-    race = scaled - _waiting_times(rules.seed, lengths, tokens).log()
+    race = scaled - _exponential_noise(rules.seed, lengths, tokens).log()
     winners = torch.where(greedy, scaled.argmax(1), race.argmax(1))
     return tokens.gather(1, winners[:, None])[:, 0].to("cpu", torch.int32).numpy()
 
@@ -291,7 +293,9 @@ def _likeliest(scaled: Tensor, rules: Rules) -> tuple[Tensor, Tensor]:
     return values.masked_fill(cut, -torch.inf), tokens
 
 
-def _waiting_times(seed: NDArray[np.uint64], position: NDArray[np.int32], tokens: Tensor) -> Tensor:
+def _exponential_noise(
+    seed: NDArray[np.uint64], position: NDArray[np.int32], tokens: Tensor
+) -> Tensor:
     """Exponential noise for each (seed, position, token); (n, kept) float32, like `tokens`.
 
     A hash in the manner of SplitMix64 (Steele et al. 2014) for the two keys of a row, and one of

@@ -11,7 +11,7 @@ from generator.engine.generation import EngineError
 from generator.sampling.memfree import MEMFREE_FILE
 from generator.sampling.requests import Request
 from generator.server.answers import Answer, refusal
-from generator.server.choice import Story
+from generator.server.choice import Choice
 from generator.server.defaults import settings_of
 from generator.server.metrics import Stopwatch
 from generator.server.prompts import encode
@@ -23,24 +23,26 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
-    from generator.engine.registry import Resident, Shelf
+    from generator.engine.registry import Registry, Resident
     from generator.server.metrics import Metrics
     from generator.server.prompts import EncodedPrompt
 
 
 class Completions:
-    """Answers completion requests with the models of a shelf."""
+    """Answers completion requests with the resident models."""
 
-    def __init__(self, shelf: Shelf, metrics: Metrics, *, prompt_limit: int, at_once: int) -> None:
+    def __init__(
+        self, registry: Registry, metrics: Metrics, *, prompt_limit: int, at_once: int
+    ) -> None:
         """Prepare.
 
         Args:
-            shelf: the models.
+            registry: the models.
             metrics: where times and counts go.
             prompt_limit: characters of a prompt at most.
             at_once: stories of one request at most; more could never be let in.
         """
-        self._shelf = shelf
+        self._registry = registry
         self._metrics = metrics
         self._prompt_limit = prompt_limit
         self._at_once = at_once
@@ -61,7 +63,7 @@ class Completions:
             message = f"prompts times n takes at most {self._at_once} stories; this is {wanted}."
             raise wrong(message, "n" if asked.n else "prompt")
 
-        async with self._shelf.borrow(asked.model) as resident:
+        async with self._registry.borrow(asked.model) as resident:
             prompts = await encode(asked.prompt, resident.loaded, limit=self._prompt_limit)
             head = Completion(
                 id=f"cmpl-{secrets.token_hex(12)}",
@@ -70,11 +72,11 @@ class Completions:
                 choices=[],
                 seed=secrets.randbits(32) if asked.seed is None else asked.seed,
             )
-            stories: list[Story] = []
-            answer = Answer(head, stories, sum(len(prompt.tokens) for prompt in prompts))
+            choices: list[Choice] = []
+            answer = Answer(head, choices, sum(len(prompt.tokens) for prompt in prompts))
             try:
                 # Should one find no room, those before it are in the list, and left below.
-                stories.extend(self._begin(asked, prompts, resident, head.seed, arrival))
+                choices.extend(self._begin(asked, prompts, resident, head.seed, arrival))
                 if not asked.stream:
                     return await answer.whole()
                 options = asked.stream_options
@@ -93,7 +95,7 @@ class Completions:
         resident: Resident,
         seed: int,
         arrival: float,
-    ) -> Iterator[Story]:
+    ) -> Iterator[Choice]:
         """Each story of the request, let into the engine as it is taken from here.
 
         Raises:
@@ -127,7 +129,7 @@ class Completions:
                 stops=asked.stop,
                 finish_sentence=asked.finish_sentence is not False,
             )
-            yield Story(
+            yield Choice(
                 index,
                 generation,
                 transcript,
@@ -137,10 +139,10 @@ class Completions:
 
     def _leave(self, answer: Answer) -> None:
         """Free the slots of stories that nobody reads any more, and count what was told."""
-        for story in answer.stories:
-            story.leave()
-            self._metrics.stories.labels(answer.head.model, story.finish_reason or "cut").inc()
-        if not answer.stories:
+        for choice in answer.choices:
+            choice.leave()
+            self._metrics.stories.labels(answer.head.model, choice.finish_reason or "cut").inc()
+        if not answer.choices:
             return
         usage = answer.usage()
         counts = {"prompt": usage.prompt_tokens, "completion": usage.completion_tokens}

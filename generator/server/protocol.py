@@ -215,7 +215,7 @@ def _refusal(detail: Mapping[str, Any]) -> ApiError:
     return wrong(f"{param} takes {field.description}.", param)
 
 
-class Choice(BaseModel):
+class CompletionChoice(BaseModel):
     """One story, or one piece of it."""
 
     text: str
@@ -224,7 +224,7 @@ class Choice(BaseModel):
     finish_reason: FinishReason | None = None
 
 
-class Usage(BaseModel):
+class CompletionUsage(BaseModel):
     """Tokens read and written."""
 
     prompt_tokens: int
@@ -239,8 +239,8 @@ class Completion(BaseModel):
     object: Literal["text_completion"] = "text_completion"
     created: int
     model: str
-    choices: list[Choice]
-    usage: Usage | None = None
+    choices: list[CompletionChoice]
+    usage: CompletionUsage | None = None
     seed: int
     """Ours: with the same request and seed the same story is told again."""
 

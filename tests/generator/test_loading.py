@@ -37,7 +37,7 @@ def test_an_lstm_folder_is_loaded(tmp_path: Path) -> None:
 
 def test_tokens_inside_words_are_told_from_those_that_begin_one(folder: Path) -> None:
     loaded = load_model(folder)
-    inside = set(loaded.vocabulary().inside.tolist())
+    inside = set(loaded.vocabulary().continuations.tolist())
     decode = loaded.tokenizer.backend_tokenizer.decode
     texts = {token: decode([token]) for token in range(loaded.config.vocab_size)}
     letters = {token for token, text in texts.items() if text.isalnum() and text.isascii()}
@@ -59,10 +59,10 @@ def test_tokens_that_are_no_words_are_unspoken_unless_they_end_a_story(tmp_path:
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
     tokenizer.unk_token = tokenizer.bos_token = tokenizer.pad_token = tokenizer.eos_token
     tokenizer.save_pretrained(folder)
-    assert load_model(folder).unspoken().tolist() == []
+    assert load_model(folder).suppressed().tolist() == []
     save_gpt2(tmp_path / "words", vocab_size=9, eos_token_id=8)
     save_words(tmp_path / "words")
-    assert load_model(tmp_path / "words").unspoken().tolist() == [0, 1]
+    assert load_model(tmp_path / "words").suppressed().tolist() == [0, 1]
 
 
 def test_a_trailing_slash_does_not_lose_the_name(folder: Path) -> None:

@@ -49,13 +49,15 @@ def _draw(
     logits: Tensor,
     requests: list[Request],
     history: tuple[int, ...] = HISTORY,
-    unspoken: tuple[int, ...] = (),
+    suppressed: tuple[int, ...] = (),
 ) -> NDArray[np.int32]:
     rules = Rules.of(len(requests))
     for slot, request in enumerate(requests):
         rules.put(slot, request)
     stories = np.tile(np.array(history, np.int32), (len(requests), 1))
-    vocabulary = Vocabulary(ends=(END,), inside=INSIDE, unspoken=np.array(unspoken, np.int32))
+    vocabulary = Vocabulary(
+        ends=(END,), continuations=INSIDE, suppressed=np.array(suppressed, np.int32)
+    )
     sampler = make(rules, stories, vocabulary)
     slots = np.arange(len(requests), dtype=np.int32)
     lengths = np.full(len(requests), len(history), np.int32)
@@ -235,4 +237,4 @@ def test_an_unspoken_token_is_never_drawn(draw: Draw, sampling: Sampling) -> Non
     logits[:, [2, 33]] = 9.0
     requests = [asked(sampling, seed=seed) for seed in range(200)]
     assert np.isin(draw(logits, requests), [2, 33]).any()
-    assert not np.isin(draw(logits, requests, unspoken=(2, 33)), [2, 33]).any()
+    assert not np.isin(draw(logits, requests, suppressed=(2, 33)), [2, 33]).any()
