@@ -233,7 +233,7 @@ def _measure(contestants: list[Contestant], workloads: list[Workload], repeat: i
                 )
                 if turn > 0:
                     row = rows[at * len(contestants) + who]
-                    row.speeds.append(workload.all_tokens / seconds)
+                    row.speeds.append(speed)
                     row.waits.extend([] if wait is None else [wait])
     return rows
 

@@ -14,7 +14,8 @@ from collections import deque
 from typing import TYPE_CHECKING, Self
 
 from generator.engine.beams import BeamSearch
-from generator.engine.generation import EngineError, Generation
+from generator.engine.errors import EngineError, SlotsFullError
+from generator.engine.generation import Generation
 from generator.engine.scheduler import Scheduler
 from generator.sampling.samplers import Rules
 
@@ -24,16 +25,10 @@ if TYPE_CHECKING:
     from generator.models.loading import LoadedModel
     from generator.sampling.requests import FinishReason, Request
 
-__all__ = ["Engine", "EngineError", "EngineFull"]
-
 log = logging.getLogger(__name__)
 
-_CLOSING = "the engine is closing; ask again when it is back"
-_FAILED = "the model failed in the middle of the story"
-
-
-class EngineFull(EngineError):  # noqa: N818  # fullness is no fault
-    """All slots are taken and enough stories wait already; the caller may try again later."""
+_CLOSING = "The story was cut: the engine is closing; ask again when it is back."
+_FAILED = "The story was cut: the model failed in the middle of it."
 
 
 class Engine:
@@ -114,7 +109,7 @@ class Engine:
 
         Raises:
             ValueError: the prompt is empty, or leaves no room in the context.
-            EngineFull: no slot is free and the queue is full.
+            SlotsFullError: no slot is free and the queue is full.
             EngineError: the engine is closing.
         """
         if not 0 < len(request.prompt) < self._scheduler.history.shape[1]:
@@ -124,7 +119,10 @@ class Engine:
             if self._closing:
                 raise EngineError(_CLOSING)
             if len(self._queue) + len(self._searches) + self._scheduler.in_use >= self._limit:
-                raise EngineFull(f"all slots are taken and {self.waiting} stories wait already")
+                raise SlotsFullError(
+                    "The model has no room for another story: all slots are taken and "
+                    f"{self.waiting} stories wait already. Ask again in a moment."
+                )
             if request.num_beams == 1:
                 self._queue.append(generation)
                 self._lock.notify()

@@ -8,14 +8,20 @@ import os
 import time
 from collections import OrderedDict
 from contextlib import asynccontextmanager
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import torch
 
+from generator.engine.errors import (
+    BrokenModelError,
+    ClosedError,
+    EngineError,
+    ModelTooLargeError,
+    NoRoomError,
+    NoSuchModelError,
+)
 from generator.engine.loop import Engine
 from generator.models.loading import LoadedModel, ModelFolderError, load_model
-from generator.server.protocol import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -25,7 +31,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 GIB = 1024**3
-_NO_ROOM = "no_room"
+_CLOSING = "The generator is closing; ask again when it is back."
 
 
 class Resident:
@@ -103,15 +109,12 @@ class Registry:
         """One of them.
 
         Raises:
-            ApiError: there is no such model.
+            NoSuchModelError: there is none of this name.
         """
         folders = self.folders()
         if name not in folders:
-            raise ApiError(
-                HTTPStatus.NOT_FOUND,
-                f"There is no model {name[:64]!r} here; there are {', '.join(folders) or 'none'}.",
-                param="model",
-                code="model_not_found",
+            raise NoSuchModelError(
+                f"There is no model {name[:64]!r} here; there are {', '.join(folders) or 'none'}."
             )
         return folders[name]
 
@@ -120,18 +123,17 @@ class Registry:
         for name in self.folders():
             try:
                 await self.load(name, make_room=False)
-            except ApiError as error:
-                if error.code == _NO_ROOM:
-                    log.info("%s stays on disk until it is asked for: no room in memory", name)
-                else:
-                    log.error("%s", error)  # noqa: TRY400  # the sentence says it
+            except NoRoomError:
+                log.info("%s stays on disk until it is asked for: no room in memory", name)
+            except EngineError as error:
+                log.error("%s", error)  # noqa: TRY400  # the sentence says it
 
     @asynccontextmanager
     async def borrow(self, name: str) -> AsyncIterator[Resident]:
         """The model, loaded if it was not; it stays while it is borrowed.
 
         Raises:
-            ApiError: there is no such model, it cannot be loaded, or there is no room for it.
+            EngineError: there is no such model, it cannot be loaded, or there is no room for it.
         """
         self._wanted.append(name)  # or a model loaded next could close it before it is lent
         try:
@@ -154,10 +156,10 @@ class Registry:
             make_room: whether unused models may be closed for it.
 
         Raises:
-            ApiError: as in `borrow`.
+            EngineError: as in `borrow`.
         """
         if self._closed:
-            raise _closing()
+            raise ClosedError(_CLOSING)
         if name in self._residents:
             return
         task = self._loads.get(name)
@@ -171,14 +173,14 @@ class Registry:
             await asyncio.shield(task)
         except asyncio.CancelledError:
             if task.cancelled():
-                raise _closing() from None
+                raise ClosedError(_CLOSING) from None
             raise
 
     async def unload(self, name: str) -> None:
         """Let the stories of a model end, then free its memory. Harmless if it is not loaded.
 
         Raises:
-            ApiError: there is no such model.
+            NoSuchModelError: there is none of this name.
         """
         self.folder(name)
         if resident := self._residents.pop(name, None):
@@ -210,19 +212,14 @@ class Registry:
             folder = self.folder(name)
             try:
                 await self._load_within_budget(name, folder, make_room)
-            except ApiError:
+            except EngineError:
                 raise
             except Exception as error:
                 # Whatever a folder holds or memory lacks, the other models go on telling.
                 if not isinstance(error, ModelFolderError):
                     log.exception("the model %s cannot be loaded", name)
                 reason = str(error).strip().partition("\n")[0] or type(error).__name__
-                raise ApiError(
-                    HTTPStatus.INTERNAL_SERVER_ERROR,
-                    f"The model {name} cannot be loaded: {reason}.",
-                    param="model",
-                    code="model_broken",
-                ) from error
+                raise BrokenModelError(f"The model {name} cannot be loaded: {reason}.") from error
 
     async def _load_within_budget(self, name: str, folder: Path, make_room: bool) -> None:
         on_disk = _size_on_disk(folder)
@@ -233,7 +230,7 @@ class Registry:
         size = self._sizes[name, on_disk] = resident.engine.memory
         try:
             await self._make_room(name, size, make_room)
-        except ApiError:
+        except EngineError:
             del resident  # or the error's traceback would keep it in memory
             raise
         await resident.open()
@@ -260,27 +257,21 @@ class Registry:
         """Returns once so many bytes are free, for which it may close unused models.
 
         Raises:
-            ApiError: they are more than all that models may take, or no more can be freed now.
+            ModelTooLargeError: they are more than all that models may take.
+            NoRoomError: no more can be freed now.
         """
         if size > self._budget:
-            raise ApiError(
-                HTTPStatus.SERVICE_UNAVAILABLE,
+            raise ModelTooLargeError(
                 f"The model {name} takes {size / GIB:.2f} GiB, more than the "
                 f"{self._budget / GIB:.2f} GiB that loaded models may take (engine.memory); with "
-                "fewer engine.slots it takes less.",
-                param="model",
-                code="model_too_large",
+                "fewer engine.slots it takes less."
             )
         while self._occupied() + size > self._budget:
             unused = next((r for r in self.residents if self._is_unused(r)), None)
             if unused is None or not make_room:
-                raise ApiError(
-                    HTTPStatus.TOO_MANY_REQUESTS,
+                raise NoRoomError(
                     f"There is no room for the model {name} while the loaded ones are telling "
-                    "stories; ask again in a moment.",
-                    param="model",
-                    code=_NO_ROOM,
-                    retry_after=5,
+                    "stories; ask again in a moment."
                 )
             log.info("%s makes room", unused.name)
             del self._residents[unused.name]
@@ -291,11 +282,6 @@ class Registry:
 
     def _occupied(self) -> int:
         return sum(r.engine.memory for r in [*self.residents, *self._draining])
-
-
-def _closing() -> ApiError:
-    message = "The generator is closing; ask again when it is back."
-    return ApiError(HTTPStatus.SERVICE_UNAVAILABLE, message, code="closing", retry_after=5)
 
 
 def _size_on_disk(folder: Path) -> int:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from generator.engine.generation import EngineError
-from generator.engine.loop import EngineFull
+from generator.engine.errors import EngineError
 from generator.server.protocol import ApiError, Completion, CompletionChoice, CompletionUsage
+from generator.server.refusals import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,23 +117,6 @@ async def _keep_awake(response: web.StreamResponse) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT)
             await response.write(b": the story goes on\n\n")
-
-
-def refusal(error: EngineError) -> ApiError:
-    """What an engine's error means for the client."""
-    if isinstance(error, EngineFull):
-        return ApiError(
-            HTTPStatus.TOO_MANY_REQUESTS,
-            f"The model has no room for another story: {error}. Ask again in a moment.",
-            code="slots_full",
-            retry_after=1,
-        )
-    return ApiError(
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        f"The story was cut: {error}.",
-        code="story_cut",
-        retry_after=1,
-    )
 
 
 def _failure(errors: ExceptionGroup[Exception]) -> ApiError:

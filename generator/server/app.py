@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 from aiohttp import ClientPayloadError, web
 
+from generator.engine.errors import EngineError
 from generator.engine.registry import Registry
 from generator.server.completions import Completions
 from generator.server.metrics import CONTENT_TYPE, Metrics
 from generator.server.protocol import ApiError, Health, ModelCard, ModelList, Occupancy, wrong
+from generator.server.refusals import refusal
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
@@ -160,6 +162,8 @@ class Server:
             return await handler(request)
         except ApiError as raised:
             error = raised
+        except EngineError as raised:
+            error = refusal(raised)
         except web.HTTPRequestEntityTooLarge:
             message = f"The body takes at most {self._settings.body_limit} bytes."
             error = ApiError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message)

@@ -55,7 +55,7 @@ class Choice:
                 self._generation.cancel()
                 break
         reason = self._generation.finish_reason or "stop"
-        if text := self._transcript.finish(reason):
+        if text := self._transcript.finish(cut_off=reason == "length"):
             yield text
         self.finish_reason = "stop" if self._transcript.stopped else reason
 

@@ -7,10 +7,9 @@ import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from generator.engine.generation import EngineError
 from generator.sampling.memfree import MEMFREE_FILE
 from generator.sampling.requests import Request
-from generator.server.answers import Answer, refusal
+from generator.server.answers import Answer
 from generator.server.choice import Choice
 from generator.server.defaults import settings_of
 from generator.server.metrics import Stopwatch
@@ -51,7 +50,7 @@ class Completions:
         """Handle one request.
 
         Raises:
-            ApiError: only before anything was sent; later errors are sent as an event.
+            ApiError, EngineError: only before anything was sent; later errors are sent as an event.
         """
         arrival = time.perf_counter()
         if http.content_type != "application/json":
@@ -83,8 +82,6 @@ class Completions:
                 return await answer.stream(
                     http, include_usage=bool(options and options.include_usage)
                 )
-            except EngineError as error:
-                raise refusal(error) from error
             finally:
                 self._leave(answer)
 

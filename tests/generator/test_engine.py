@@ -16,7 +16,8 @@ from torch import Tensor
 from transformers import GenerationConfig, GPT2LMHeadModel
 
 from generator.engine.beams import _TORCH_RNG
-from generator.engine.loop import Engine, EngineError, EngineFull
+from generator.engine.errors import EngineError, SlotsFullError
+from generator.engine.loop import Engine
 from generator.engine.scheduler import PREFILL_BESIDE, Scheduler
 from generator.models.loading import LoadedModel, load_model
 from generator.sampling.requests import Request, Sampling
@@ -178,7 +179,7 @@ async def test_no_more_stories_wait_than_may(endless: LoadedModel) -> None:
     watched = Watched(engine, halt=0)
     async with engine:
         stories = [engine.submit(request) for _ in range(5)]
-        with pytest.raises(EngineFull, match="wait already"):
+        with pytest.raises(SlotsFullError, match="wait already"):
             engine.submit(request)
         for story in stories:
             story.cancel()

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from transformers import GenerationConfig
 
+from generator.engine.errors import EngineError
 from generator.sampling.requests import Sampling
 from generator.server.defaults import settings_of
 from generator.server.protocol import ApiError, CompletionRequest
+from generator.server.refusals import refusal
 
 
 def parse(**body: Any) -> CompletionRequest:
@@ -115,3 +117,15 @@ def test_the_shortest_is_no_longer_than_the_longest() -> None:
     assert caught.value.param == "min_tokens"
     model = GenerationConfig(min_new_tokens=30)
     assert settings_of(parse(max_tokens=5), model).max_tokens == 5
+
+
+def every(kind: type[EngineError]) -> set[type[EngineError]]:
+    return {kind}.union(*(every(one) for one in kind.__subclasses__()))
+
+
+@pytest.mark.parametrize("kind", sorted(every(EngineError), key=str))
+def test_every_error_of_the_engine_is_answered_in_its_own_words(kind: type[EngineError]) -> None:
+    answer = refusal(kind("No room."))
+    assert str(answer) == "No room."
+    assert answer.code
+    assert answer.retry_after or answer.status != HTTPStatus.TOO_MANY_REQUESTS
