@@ -30,7 +30,8 @@ from generator.bench.work import (
 )
 from generator.engine.loop import Engine
 from generator.models.loading import LoadedModel, ModelFolderError, load_model
-from generator.sampling.requests import Request, Sampling
+from generator.sampling.requests import Request
+from generator.sampling.settings import Sampling
 
 if TYPE_CHECKING:
     import argparse

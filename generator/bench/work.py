@@ -16,7 +16,7 @@ from generator.models.lstm import LSTMConfig, LSTMForCausalLM
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from generator.sampling.requests import Sampling
+    from generator.sampling.settings import Sampling
 
 
 class MissingPeerError(Exception):

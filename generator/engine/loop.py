@@ -17,7 +17,7 @@ from generator.engine.beams import BeamSearch
 from generator.engine.errors import EngineError, SlotsFullError
 from generator.engine.generation import Generation
 from generator.engine.scheduler import Scheduler
-from generator.sampling.samplers import Rules
+from generator.sampling.rules import Rules
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -52,7 +52,7 @@ class Engine:
         self._ends = frozenset(loaded.ends)
         self._limit = slots + waiting
         self._scheduler = Scheduler(slots, loaded.context)
-        self._rules = Rules.of(slots)
+        self._rules = Rules(slots)
         self._decoder, self._sampler = loaded.prepare(
             slots, threads, self._rules, self._scheduler.history
         )

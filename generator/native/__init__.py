@@ -15,7 +15,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-from ctypes import c_int, c_void_p
+from ctypes import c_char_p, c_int, c_void_p
 from functools import cache
 from pathlib import Path
 
@@ -38,6 +38,7 @@ _CALLS = {  # as in library.cpp: result, then arguments
     "lstm_open": (c_void_p, c_void_p, c_void_p),
     "lstm_close": (None, c_void_p),
     "lstm_step": (None, c_void_p, c_void_p, c_int, *[c_void_p] * 5),
+    "rules_layout": (c_char_p,),
     "draw_tokens": (None, c_void_p, c_void_p, c_void_p, c_int, *[c_void_p] * 4),
 }
 

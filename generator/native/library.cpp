@@ -32,8 +32,10 @@ void lstm_step(void *model, void *threads, int count, const int32_t *slots, cons
                                      tokens, logits);
 }
 
+const char *rules_layout() { return rules_declared; }
+
 void draw_tokens(void *threads, const Rules *rules, const Stories *stories, int count,
                  const int32_t *slots, const int32_t *lengths, float *logits, int32_t *drawn) {
-    draw(*static_cast<Threads *>(threads), *rules, *stories, count, slots, lengths, logits, drawn);
+    draw(*static_cast<Threads *>(threads), rules, *stories, count, slots, lengths, logits, drawn);
 }
 }

@@ -10,8 +10,12 @@ from transformers import LogitsProcessor, LogitsProcessorList
 
 if TYPE_CHECKING:
     from generator.sampling.memfree import MemFree
-    from generator.sampling.requests import Sampling
+    from generator.sampling.settings import Sampling
     from generator.sampling.vocabulary import Vocabulary
+
+
+OURS = {"memfree"}
+"""The rules that are processors here; all others transformers knows by the same names."""
 
 
 def processors(vocabulary: Vocabulary, sampling: Sampling) -> LogitsProcessorList:

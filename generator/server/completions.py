@@ -57,10 +57,10 @@ class Completions:
             message = "The body has to be JSON, with Content-Type: application/json."
             raise ApiError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, message)
         asked = CompletionRequest.parse(await http.read())
-        wanted = len(asked.prompt) * (asked.n or 1)
+        wanted = len(asked.prompt) * asked.n
         if wanted > self._at_once:
             message = f"prompts times n takes at most {self._at_once} stories; this is {wanted}."
-            raise wrong(message, "n" if asked.n else "prompt")
+            raise wrong(message, "n" if asked.n > 1 else "prompt")
 
         async with self._registry.borrow(asked.model) as resident:
             prompts = await encode(asked.prompt, resident.loaded, limit=self._prompt_limit)
@@ -100,23 +100,23 @@ class Completions:
             EngineError: there is no room for the next.
         """
         model = resident.loaded
-        settings = settings_of(asked, model.model.generation_config)
-        if settings.sampling.memfree and model.memfree is None:
+        settings = settings_of(asked, model.settings)
+        if settings.memfree and model.memfree is None:
             raise wrong(
                 f"memfree takes only false: {asked.model} has no {MEMFREE_FILE}.", "memfree"
             )
-        openings = [prompt for prompt in prompts for _ in range(asked.n or 1)]
+        openings = [prompt for prompt in prompts for _ in range(asked.n)]
         for index, prompt in enumerate(openings):
-            budget = min(settings.max_tokens, model.context - len(prompt.tokens))
+            budget = min(settings.max_new_tokens, model.context - len(prompt.tokens))
             generation = resident.engine.submit(
                 Request(
                     prompt=prompt.tokens,
-                    sampling=settings.sampling,
+                    sampling=settings,
                     seed=(seed + index) % 2**63,
                     max_tokens=budget,
-                    min_tokens=min(settings.min_tokens, budget),
-                    begin_word=bool(asked.begin_word) and prompt.text[-1:].isalnum(),
-                    num_beams=asked.num_beams or 1,
+                    min_tokens=min(settings.min_new_tokens, budget),
+                    begin_word=asked.begin_word and prompt.text[-1:].isalnum(),
+                    num_beams=settings.num_beams,
                 )
             )
             transcript = Transcript(
@@ -124,7 +124,7 @@ class Completions:
                 prompt.tokens,
                 budget=budget,
                 stops=asked.stop,
-                finish_sentence=asked.finish_sentence is not False,
+                finish_sentence=asked.finish_sentence,
             )
             yield Choice(
                 index,

@@ -20,7 +20,8 @@ from generator.engine.errors import EngineError, SlotsFullError
 from generator.engine.loop import Engine
 from generator.engine.scheduler import PREFILL_BESIDE, Scheduler
 from generator.models.loading import LoadedModel, load_model
-from generator.sampling.requests import Request, Sampling
+from generator.sampling.requests import Request
+from generator.sampling.settings import Sampling
 from tests.generator.small_folders import VOCABULARY, save_gpt2, save_lstm, save_words
 
 if TYPE_CHECKING:
@@ -346,7 +347,7 @@ async def test_a_story_whose_rules_cannot_be_kept_ends_and_the_engine_goes_on(
     endless: LoadedModel,
 ) -> None:
     request = Request(prompt=(1,), sampling=LIVELY, seed=1, max_tokens=9)
-    impossible = replace(request, sampling=Sampling(top_k=2**40))
+    impossible = replace(request, sampling=Sampling.model_construct(top_k=2**40))
     async with Engine(endless, slots=1) as engine:
         with pytest.raises(EngineError, match="failed"):
             await tell(engine, impossible)

@@ -19,7 +19,8 @@ from generator.models.lstm import LSTMForCausalLM
 from generator.models.lstm_decoder import LSTMDecoder
 from generator.models.quantised import QuantisedGPT2, QuantisedLSTM, fastest_threads, pack
 from generator.native import Threads
-from generator.sampling.requests import Request, Sampling
+from generator.sampling.requests import Request
+from generator.sampling.settings import Sampling
 from tests.generator.small_folders import VOCABULARY, save_gpt2, save_lstm
 
 if TYPE_CHECKING:

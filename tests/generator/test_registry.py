@@ -21,7 +21,8 @@ from generator.engine.errors import (
 from generator.engine.loop import Engine
 from generator.engine.registry import GIB, Registry
 from generator.models.loading import load_model
-from generator.sampling.requests import Request, Sampling
+from generator.sampling.requests import Request
+from generator.sampling.settings import Sampling
 from tests.generator.small_folders import save_gpt2, save_lstm
 
 if TYPE_CHECKING:
