@@ -31,7 +31,7 @@ from generator.models.gpt2 import GPT2Decoder
 from generator.models.lstm import LSTMConfig, LSTMForCausalLM
 from generator.models.lstm_decoder import LSTMDecoder
 from generator.models.quantised import QuantisedGPT2, QuantisedLSTM, fastest_threads
-from generator.native import NoCompilerError, Threads, library
+from generator.native import NoNativeStepError, Threads, library
 from generator.sampling.samplers import CompiledSampler, TorchSampler
 from generator.sampling.settings import StorySettings
 from generator.sampling.vocabulary import Vocabulary, continuations
@@ -308,9 +308,9 @@ def _choose_precision(
         return precision
     try:
         library()
-    except NoCompilerError as error:
+    except NoNativeStepError as error:
         if precision == "int8":
-            raise ModelFolderError(f"precision int8 needs a compiler: {error}") from error
+            raise ModelFolderError(f"precision int8 needs the native step: {error}") from error
         _warn_once(str(error))
         return "float32"
     if isinstance(model, LSTMForCausalLM) or QuantisedGPT2.fits(cast("GPT2LMHeadModel", model)):
