@@ -135,8 +135,8 @@ class LSTMForCausalLM(PreTrainedModel, GenerationMixin):
     def _layers(self, embedded: Tensor, state: State | None) -> tuple[Tensor, State]:
         """The LSTM itself; layer by layer in training, where noise goes between and inside."""
         if not self.training:
-            told: tuple[Tensor, State] = self.lstm(embedded, state)
-            return told
+            output: tuple[Tensor, State] = self.lstm(embedded, state)
+            return output
         device = embedded.device.type
         exact = self.config.float32_layers or device == "cuda"
         with torch.autocast(device, enabled=False) if exact else nullcontext():

@@ -8,78 +8,24 @@ noise hashed from (seed, position, token): a draw depends on nothing but its own
 from __future__ import annotations
 
 from ctypes import Structure, byref, c_int32, c_uint64, c_void_p
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from generator.native import library
+from generator.sampling.rules import layout
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from generator.native import Threads
-    from generator.sampling.requests import Request
-    from generator.text.vocabulary import Vocabulary
+    from generator.sampling.rules import Rules
+    from generator.sampling.vocabulary import Vocabulary
 
 _NUCLEUS = 1024  # likeliest tokens looked at first for top-p; four times as many while too few
 _WORD = 0xFFFFFFFF
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """The sampling settings of many stories: one column a rule, one entry a slot."""
-
-    temperature: NDArray[np.float32]
-    top_k: NDArray[np.int32]
-    top_p: NDArray[np.float32]
-    min_p: NDArray[np.float32]
-    repetition_penalty: NDArray[np.float32]
-    no_repeat_ngram_size: NDArray[np.int32]
-    unended: NDArray[np.int32]
-    """Length of prompt and story below which the end token is not drawn."""
-    opening: NDArray[np.int32]
-    """Length at which a new word has to begin; -1: nowhere."""
-    memfree: NDArray[np.int32]
-    """1: no token completes an n-gram of the training texts."""
-    seed: NDArray[np.uint64]
-
-    @classmethod
-    def of(cls, slots: int) -> Self:
-        """Columns for so many slots; each is set by `put` before it is read."""
-        floats, ints = np.zeros((4, slots), np.float32), np.zeros((5, slots), np.int32)
-        return cls(
-            temperature=floats[0],
-            top_k=ints[0],
-            top_p=floats[1],
-            min_p=floats[2],
-            repetition_penalty=floats[3],
-            no_repeat_ngram_size=ints[1],
-            unended=ints[2],
-            opening=ints[3],
-            memfree=ints[4],
-            seed=np.zeros(slots, np.uint64),
-        )
-
-    def put(self, slot: int, request: Request) -> None:
-        """The slot now tells this request."""
-        sampling = request.sampling
-        self.temperature[slot] = sampling.temperature
-        self.top_k[slot] = sampling.top_k
-        self.top_p[slot] = sampling.top_p
-        self.min_p[slot] = sampling.min_p
-        self.repetition_penalty[slot] = sampling.repetition_penalty
-        self.no_repeat_ngram_size[slot] = sampling.no_repeat_ngram_size
-        self.unended[slot] = len(request.prompt) + request.min_tokens
-        self.opening[slot] = len(request.prompt) if request.begin_word else -1
-        self.memfree[slot] = sampling.memfree
-        self.seed[slot] = request.seed
-
-    def rows(self, slots: NDArray[np.integer]) -> Rules:
-        """The columns of these slots, in this order."""
-        return Rules(*(getattr(self, column.name)[slots] for column in fields(self)))
 
 
 class TorchSampler:
@@ -99,8 +45,8 @@ class TorchSampler:
             vocabulary: of the model.
         """
         self._rules, self._history, self._vocabulary = rules, history, vocabulary
-        self._harmless = vocabulary.harmless
-        self._unspoken = torch.from_numpy(vocabulary.unspoken.astype(np.int64))
+        self._exempt = vocabulary.memfree_exempt
+        self._suppressed = torch.from_numpy(vocabulary.suppressed.astype(np.int64))
 
     @torch.inference_mode()
     def draw(
@@ -113,16 +59,15 @@ class TorchSampler:
             slots: (n,), whose rules and history go with each row.
             lengths: (n,), tokens so far in prompt and story.
         """
-        rules = self._rules.rows(slots)
-        if len(self._unspoken):
-            logits[:, self._unspoken.to(logits.device)] = -torch.inf
-        for row, (slot, length) in enumerate(zip(slots, lengths, strict=True)):
-            self._forbid(logits[row], row, rules, self._history[slot, :length])
+        rules = self._rules.rows[slots]
+        if len(self._suppressed):
+            logits[:, self._suppressed.to(logits.device)] = -torch.inf
+        self._forbid(logits, rules, slots, lengths)
         drawn = _race(logits, rules, lengths)
         rows = self._copied(logits, drawn, slots, lengths)
         while len(rows):
             logits[rows, drawn[rows]] = -torch.inf
-            drawn[rows] = _race(logits[rows], rules.rows(rows), lengths[rows])
+            drawn[rows] = _race(logits[rows], rules[rows], lengths[rows])
             rows = rows[self._copied(logits[rows], drawn[rows], slots[rows], lengths[rows])]
         return drawn
 
@@ -138,32 +83,44 @@ class TorchSampler:
         if memfree is None:
             return np.empty(0, np.intp)
         before = memfree.ngram_size - 1
-        looked_at = (self._rules.memfree[slots] == 1) & (lengths >= before)
-        rows = np.flatnonzero(looked_at & ~np.isin(drawn, self._harmless))
-        told = self._history[slots[rows, None], lengths[rows, None] + np.arange(-before, 0)]
-        rows = rows[memfree.holds(np.column_stack([told, drawn[rows]]))]
+        looked_at = (self._rules.rows["memfree"][slots] == 1) & (lengths >= before)
+        rows = np.flatnonzero(looked_at & ~np.isin(drawn, self._exempt))
+        context = self._history[slots[rows, None], lengths[rows, None] + np.arange(-before, 0)]
+        rows = rows[memfree.holds(np.column_stack([context, drawn[rows]]))]
         if not len(rows):  # as nearly always: a GPU need not answer
             return rows
         others: NDArray[np.bool_] = (logits[rows, drawn[rows]] > -torch.inf).cpu().numpy()
         return rows[others]
 
-    def _forbid(self, logits: Tensor, row: int, rules: Rules, history: NDArray[np.int32]) -> None:
-        """The rules that look at a story so far, on its own (vocabulary,) logits."""
-        penalty, size = float(rules.repetition_penalty[row]), int(rules.no_repeat_ngram_size[row])
-        if penalty != 1:
-            used = torch.from_numpy(history).to(logits.device, torch.long)
-            told = logits[used]
-            logits[used] = torch.where(told < 0, told * penalty, told / penalty)
-        if 0 < size <= len(history):
-            grams = np.lib.stride_tricks.sliding_window_view(history, size)
-            same = (grams[:, :-1] == history[len(history) - size + 1 :]).all(axis=1)
-            logits[
-                torch.from_numpy(grams[same, -1].astype(np.int64)).to(logits.device)
-            ] = -torch.inf
-        if len(history) < rules.unended[row]:
-            logits[list(self._vocabulary.ends)] = -torch.inf
-        if len(history) == rules.opening[row]:
-            logits[torch.from_numpy(self._vocabulary.inside).to(logits.device)] = -torch.inf
+    def _forbid(
+        self,
+        logits: Tensor,
+        rules: NDArray[np.void],
+        slots: NDArray[np.int32],
+        lengths: NDArray[np.int32],
+    ) -> None:
+        """The rules that look at a story so far, on all rows of (n, vocabulary) logits."""
+        rows = np.flatnonzero(rules["repetition_penalty"] != 1)
+        if len(rows):
+            used = self._history[slots[rows], : lengths[rows].max()]
+            of_row, at = np.nonzero(np.arange(used.shape[1]) < lengths[rows, None])
+            place = _places(logits, rows[of_row], used[of_row, at])
+            penalty = rules["repetition_penalty"][rows[of_row]]
+            penalties = torch.from_numpy(penalty).to(logits.device)
+            before = logits[place]
+            logits[place] = torch.where(before < 0, before * penalties, before / penalties)
+        sizes = rules["no_repeat_ngram_size"]
+        for size in np.unique(sizes[(sizes > 0) & (sizes <= lengths)]):
+            rows = np.flatnonzero((sizes == size) & (size <= lengths))
+            repeated = _repeated(self._history[slots[rows]], lengths[rows], int(size))
+            logits[_places(logits, rows[repeated[0]], repeated[1])] = -torch.inf
+        for which, tokens in (
+            (lengths < rules["min_length"], np.array(self._vocabulary.ends, np.int32)),
+            (lengths == rules["new_word_at"], self._vocabulary.continuations),
+        ):
+            where = np.flatnonzero(which)
+            if len(where) and len(tokens):
+                logits[_places(logits, where[:, None], tokens[None])] = -torch.inf
 
 
 class CompiledSampler:
@@ -179,20 +136,22 @@ class CompiledSampler:
         """As for `TorchSampler`, with the threads that draw."""
         ends = np.array(vocabulary.ends, np.int32)
         memfree = vocabulary.memfree
-        self._held = rules, history, vocabulary, ends
-        self._rules = _Columns(
-            *(getattr(rules, column.name).ctypes.data for column in fields(rules))
-        )
+        self._rules = rules
+        self._held = history, vocabulary, ends
+        self._library = library()
+        declared = self._library.rules_layout().decode()
+        if declared != layout():
+            raise RuntimeError(f"native/sampling.h declares other rules: {declared}")
         self._stories = _Stories(
             history=history.ctypes.data,
             ends=ends.ctypes.data,
-            inside=vocabulary.inside.ctypes.data,
-            unspoken=vocabulary.unspoken.ctypes.data,
+            continuations=vocabulary.continuations.ctypes.data,
+            suppressed=vocabulary.suppressed.ctypes.data,
             memfree=None if memfree is None else memfree.bits.ctypes.data,
             memfree_bits=0 if memfree is None else 8 * memfree.bits.size,
             end_count=len(ends),
-            inside_count=len(vocabulary.inside),
-            unspoken_count=len(vocabulary.unspoken),
+            continuation_count=len(vocabulary.continuations),
+            suppressed_count=len(vocabulary.suppressed),
             context=history.shape[1],
             ngram_size=0 if memfree is None else memfree.ngram_size,
             hashes=0 if memfree is None else memfree.hashes,
@@ -205,9 +164,9 @@ class CompiledSampler:
         """See `TorchSampler.draw`; the logits are on the CPU, each row without gaps."""
         drawn = np.empty(len(slots), np.int32)
         self._stories.vocabulary, self._stories.stride = logits.shape[1], logits.stride(0)
-        library().draw_tokens(
+        self._library.draw_tokens(
             self._threads.pointer,
-            byref(self._rules),
+            self._rules.rows.ctypes.data,
             byref(self._stories),
             len(slots),
             slots.ctypes.data,
@@ -218,21 +177,17 @@ class CompiledSampler:
         return drawn
 
 
-class _Columns(Structure):
-    _fields_: ClassVar = [(column.name, c_void_p) for column in fields(Rules)]
-
-
 class _Stories(Structure):
     _fields_: ClassVar = [
         ("history", c_void_p),
         ("ends", c_void_p),
-        ("inside", c_void_p),
-        ("unspoken", c_void_p),
+        ("continuations", c_void_p),
+        ("suppressed", c_void_p),
         ("memfree", c_void_p),
         ("memfree_bits", c_uint64),
         ("end_count", c_int32),
-        ("inside_count", c_int32),
-        ("unspoken_count", c_int32),
+        ("continuation_count", c_int32),
+        ("suppressed_count", c_int32),
         ("context", c_int32),
         ("ngram_size", c_int32),
         ("hashes", c_int32),
@@ -241,9 +196,37 @@ class _Stories(Structure):
     ]
 
 
-def _race(logits: Tensor, rules: Rules, lengths: NDArray[np.int32]) -> NDArray[np.int32]:
+def _places(
+    logits: Tensor, rows: NDArray[np.integer], tokens: NDArray[np.integer]
+) -> tuple[Tensor, Tensor]:
+    """An index of `logits`, on its device."""
+    places = (torch.from_numpy(part.astype(np.int64)) for part in (rows, tokens))
+    row, token = (part.to(logits.device) for part in places)
+    return row, token
+
+
+def _repeated(
+    history: NDArray[np.int32], lengths: NDArray[np.int32], size: int
+) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
+    """Rows and tokens that would complete an n-gram for the second time.
+
+    Args:
+        history: (n, context).
+        lengths: (n,), at least `size`.
+        size: of the n-grams.
+    """
+    starts = int(lengths.max()) - size + 1
+    same = np.arange(starts) + size <= lengths[:, None]
+    for at in range(size - 1):
+        last = np.take_along_axis(history, lengths[:, None] - size + 1 + at, axis=1)
+        same &= history[:, at : at + starts] == last
+    rows, begins = np.nonzero(same)
+    return rows, history[rows, begins + size - 1]
+
+
+def _race(logits: Tensor, rules: NDArray[np.void], lengths: NDArray[np.int32]) -> NDArray[np.int32]:
     """One token for each row of (n, vocabulary) logits, by the rules that need no story."""
-    floats = torch.from_numpy(np.stack([rules.temperature, rules.min_p])).to(logits.device)
+    floats = torch.from_numpy(np.stack([rules["temperature"], rules["min_p"]])).to(logits.device)
     temperature, min_p = floats[:, :, None]
     greedy = temperature[:, 0] == 0
     scaled = logits / torch.where(temperature == 0, 1, temperature)
@@ -251,12 +234,12 @@ def _race(logits: Tensor, rules: Rules, lengths: NDArray[np.int32]) -> NDArray[n
     if min_p.any():
         best = scaled.amax(1, keepdim=True)
         scaled = scaled.masked_fill(scaled < best + min_p.log(), -torch.inf)
-    race = scaled - _waiting_times(rules.seed, lengths, tokens).log()
+    race = scaled - _exponential_noise(rules["seed"], lengths, tokens).log()
     winners = torch.where(greedy, scaled.argmax(1), race.argmax(1))
     return tokens.gather(1, winners[:, None])[:, 0].to("cpu", torch.int32).numpy()
 
 
-def _likeliest(scaled: Tensor, rules: Rules) -> tuple[Tensor, Tensor]:
+def _likeliest(scaled: Tensor, rules: NDArray[np.void]) -> tuple[Tensor, Tensor]:
     """Top-k and top-p: the logits that remain, others -inf, and their tokens, both (n, kept).
 
     Args:
@@ -264,12 +247,12 @@ def _likeliest(scaled: Tensor, rules: Rules) -> tuple[Tensor, Tensor]:
         rules: of these rows.
     """
     rows, vocabulary = scaled.shape
-    top_k = np.where(rules.top_k == 0, vocabulary, np.minimum(rules.top_k, vocabulary))
-    nucleus = rules.top_p < 1
+    top_k = np.where(rules["top_k"] == 0, vocabulary, np.minimum(rules["top_k"], vocabulary))
+    nucleus = rules["top_p"] < 1
     if not nucleus.any() and top_k.max() == vocabulary:
         return scaled, torch.arange(vocabulary, device=scaled.device).expand(rows, vocabulary)
     ranks = torch.from_numpy(top_k.astype(np.int64)).to(scaled.device)[:, None]
-    top_p = torch.from_numpy(rules.top_p).to(scaled.device)[:, None]
+    top_p = torch.from_numpy(rules["top_p"].copy()).to(scaled.device)[:, None]
     # Rows without top-k keep the whole vocabulary unless top-p cuts it.
     kept = int(np.where(nucleus & (top_k == vocabulary), min(_NUCLEUS, vocabulary), top_k).max())
     while True:
@@ -291,7 +274,9 @@ def _likeliest(scaled: Tensor, rules: Rules) -> tuple[Tensor, Tensor]:
     return values.masked_fill(cut, -torch.inf), tokens
 
 
-def _waiting_times(seed: NDArray[np.uint64], position: NDArray[np.int32], tokens: Tensor) -> Tensor:
+def _exponential_noise(
+    seed: NDArray[np.uint64], position: NDArray[np.int32], tokens: Tensor
+) -> Tensor:
     """Exponential noise for each (seed, position, token); (n, kept) float32, like `tokens`.
 
     A hash in the manner of SplitMix64 (Steele et al. 2014) for the two keys of a row, and one of

@@ -95,7 +95,7 @@ def test_another_sitting_keeps_clear_of_what_was_read_before(
     assert main(["train", "--recipe", "further-gpt2", *arguments, *given]) == 0
     model = load_model(tmp_path / "out")
     assert model.memfree is not None
-    inside = model.vocabulary().inside
+    inside = model.vocabulary().continuations
     for text in (*READ[:-1], TEXTS[20]):
         tokens = model.tokenizer(text, add_special_tokens=False).input_ids
         ngrams = np.lib.stride_tricks.sliding_window_view(tokens, model.memfree.ngram_size)

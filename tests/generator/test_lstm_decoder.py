@@ -6,7 +6,7 @@ import torch
 
 from generator.models.decoder import Batch
 from generator.models.lstm import LSTMConfig, LSTMForCausalLM
-from generator.models.lstm_decoding import LSTMDecoder
+from generator.models.lstm_decoder import LSTMDecoder
 
 
 @pytest.mark.parametrize(("embedding", "tied"), [(32, True), (20, True), (20, False)])

@@ -25,20 +25,20 @@ class Vocabulary:
 
     ends: tuple[int, ...] = ()
     """They end it."""
-    inside: NDArray[np.int32] = field(default_factory=_none)
+    continuations: NDArray[np.int32] = field(default_factory=_none)
     """They go on with a word; in ascending order."""
-    unspoken: NDArray[np.int32] = field(default_factory=_none)
+    suppressed: NDArray[np.int32] = field(default_factory=_none)
     """They are never drawn."""
     memfree: MemFree | None = None
     """The n-grams that no story completes where its rules say so."""
 
     @property
-    def harmless(self) -> NDArray[np.int32]:
+    def memfree_exempt(self) -> NDArray[np.int32]:
         """Those that complete no n-gram of `memfree`: they end a story, or go on with a word."""
-        return np.union1d(self.inside, np.array(self.ends, np.int32))
+        return np.union1d(self.continuations, np.array(self.ends, np.int32))
 
 
-def inside_words(tokenizer: PreTrainedTokenizerFast, size: int) -> NDArray[np.int32]:
+def continuations(tokenizer: PreTrainedTokenizerFast, size: int) -> NDArray[np.int32]:
     """Token ids that go on with a word: letters or digits without the space before them.
 
     None for tokens that are whole words.
