@@ -50,6 +50,14 @@ async def test_messages_buttons_and_commands_outlive_a_restart(state: Path) -> N
         assert int(newer["id"]) > int(told["id"])
 
 
+async def test_whatever_ends_a_line_inside_a_message_outlives_a_restart(state: Path) -> None:
+    said = "one\u2028two\u2029three\u0085four\x0bfive\x1csix\r\nseven"
+    async with Playground(port=0, state=state) as playground, visiting(playground) as haru:
+        await haru.ask(do="say", content=said)
+    async with Playground(port=0, state=state) as playground, visiting(playground) as haru:
+        assert [message["content"] for message in haru.room["messages"]] == [said]
+
+
 async def test_a_deleted_message_stays_deleted(state: Path) -> None:
     async with Playground(port=0, state=state) as playground, visiting(playground) as haru:
         for text in ("goes", "stays"):
