@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from bot.playground import Playground, PlaygroundError
+from bot.playground.rate_limits import RateLimits
 from tests.playground.echo_bot import connected
 from tests.playground.visitor import visiting
 
@@ -110,7 +111,7 @@ async def test_history_does_not_grow_with_edits(
 ) -> None:
     monkeypatch.setattr("bot.playground.journal._LINES_BEFORE_REWRITE", 10)
     async with (
-        Playground(port=0, state=state, deadline=30, rate_limit=100) as playground,
+        Playground(port=0, state=state, deadline=30, rate_limits=RateLimits(100)) as playground,
         connected(playground),
         visiting(playground) as haru,
     ):
