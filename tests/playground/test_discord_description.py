@@ -9,6 +9,7 @@ import discord
 import pytest
 
 from bot.playground.exchanges import Exchange
+from bot.playground.visitor import visit
 from tests.playground.discord_description import (
     GATEWAY,
     OPENAPI,
@@ -18,7 +19,6 @@ from tests.playground.discord_description import (
 )
 from tests.playground.echo_bot import soon
 from tests.playground.test_rest import MESSAGES, as_bot
-from tests.playground.visitor import visiting
 
 if TYPE_CHECKING:
     from bot.playground import Playground
@@ -36,31 +36,31 @@ async def _live_a_day(playground: Playground, bot: EchoBot) -> None:
 
 async def _members_act(playground: Playground, bot: EchoBot) -> int:
     """Every kind of interaction and answer; gives the id of a member's message."""
-    async with visiting(playground, "aoi") as aoi:
-        await aoi.command("echo", text="hello", times="2")
+    async with visit(playground.url, "aoi") as aoi:
+        await aoi.command("echo", {"text": "hello", "times": "2"})
         told = await aoi.message("edited")
         for button in ("again", "whisper"):
-            await aoi.ask(do="use", message=told["id"], custom_id=button)
-        await aoi.ask(do="use", message=told["id"], custom_id="pick", values=["gpt2-starter"])
-        opened = await aoi.ask(do="use", message=told["id"], custom_id="report")
+            await aoi.press(told["id"], button)
+        await aoi.press(told["id"], "pick", "gpt2-starter")
+        opened = await aoi.press(told["id"], "report")
         row, label = opened["modal"]["components"]
         values = {
             row["components"][0]["custom_id"]: "because",
             label["component"]["custom_id"]: ["Broken"],
         }
         await aoi.ask(do="submit", modal=opened["opened"], values=values)
-        model = aoi.id_of("model")
+        model = aoi.commands["model"]["id"]
         suggest = {"do": "suggest", "command": model, "path": ["use"], "focus": "name"}
         await aoi.ask(**suggest, values={"name": "g"})
-        await aoi.command("model use", name="gpt2-starter", where="lounge")
-        await aoi.ask(do="command", command=aoi.id_of("Quote"), message=told["id"])
-        await aoi.ask(do="command", command=aoi.id_of("Greet"), member=aoi.room["me"])
-        await aoi.ask(do="say", content="a word")
+        await aoi.command("model", {"name": "gpt2-starter", "where": "lounge"}, "use")
+        await aoi.ask(do="command", command=aoi.commands["Quote"]["id"], message=told["id"])
+        await aoi.ask(do="command", command=aoi.commands["Greet"]["id"], member=aoi.room["me"])
+        await aoi.say("a word")
         said = await aoi.message("created", lambda message: message["content"] == "a word")
 
         while not bot.seen.empty():
             bot.seen.get_nowait()
-        await aoi.begin(do="command", command=aoi.id_of("slow"), path=[], values={})
+        await aoi.begin(do="command", command=aoi.commands["slow"]["id"])
         interaction = await soon(bot.seen.get())
         await interaction.response.defer(thinking=True)
         await interaction.followup.send("thought", wait=True)

@@ -10,8 +10,8 @@ import pytest_asyncio
 from playwright.async_api import expect
 
 from bot.playground import Playground
+from bot.playground.visitor import visit
 from tests.playground.echo_bot import EchoBot, connected, soon
-from tests.playground.visitor import visiting
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -224,16 +224,14 @@ async def test_a_modal_and_a_messages_menu(playground: Playground, page: Page) -
 
 async def test_nothing_in_a_message_becomes_markup(playground: Playground, page: Page) -> None:
     wicked = '<img src=x onerror="document.title=1"> [x](javascript:alert(1)) **<b>bold</b>**'
-    async with visiting(playground) as haru:
-        await haru.ask(do="say", content=wicked)
+    async with visit(playground.url) as haru:
+        await haru.say(wicked)
         await page.goto(playground.url)
         content = page.locator("[data-message-id] .content")
         await expect(content).to_contain_text('<img src=x onerror="document.title=1">')
         await expect(content.locator("strong")).to_have_text("<b>bold</b>")
         assert await content.locator("img, b, a, script").count() == 0
-        await haru.ask(
-            do="say", content="||secret|| and `code` and\n> quoted\nhttps://a.example/b."
-        )
+        await haru.say("||secret|| and `code` and\n> quoted\nhttps://a.example/b.")
         last = page.locator("[data-message-id] .content").last
         await expect(last.locator("a")).to_have_attribute("href", "https://a.example/b")
         await expect(last.locator("code")).to_have_text("code")
@@ -251,8 +249,8 @@ async def test_the_page_comes_back_by_itself(playground: Playground, page: Page)
     await expect(page.locator("#banner")).to_contain_text("not reachable")
     async with Playground(port=port) as again:
         await expect(page.locator("#banner")).to_contain_text("Kataribe is offline")
-        async with visiting(again, in_="lounge") as haru:
-            await haru.ask(do="say", content="we are back")
+        async with visit(again.url, channel="lounge") as haru:
+            await haru.say("we are back")
             await expect(page.locator("[data-message-id]")).to_contain_text("we are back")
         await expect(page.locator("[data-member=mika]")).to_have_attribute("aria-checked", "true")
 
@@ -280,15 +278,15 @@ async def test_a_phone_shows_everything_without_scrolling_sideways(
 
 @echoing
 async def test_a_long_channel_stays_where_one_reads(playground: Playground, page: Page) -> None:
-    async with visiting(playground) as haru:
+    async with visit(playground.url) as haru:
         for number in range(40):
-            await haru.ask(do="say", content=f"line {number}")
+            await haru.say(f"line {number}")
         await page.goto(playground.url)
         last = page.locator("[data-message-id]").last
         await expect(last).to_be_in_viewport()
         first = page.locator("[data-message-id]").first
         await first.scroll_into_view_if_needed()
-        await haru.ask(do="say", content="the newest")
+        await haru.say("the newest")
         await expect(page.get_by_role("button", name="New messages below")).to_be_visible()
         await expect(first).to_be_in_viewport()
         await page.get_by_role("button", name="New messages below").click()

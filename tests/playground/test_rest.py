@@ -12,13 +12,13 @@ import pytest
 
 from bot.playground import Playground
 from bot.playground.rate_limits import RateLimits
+from bot.playground.visitor import visit
 from tests.playground.echo_bot import EchoBot, connected
-from tests.playground.visitor import visiting
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tests.playground.visitor import Json
+    from bot.playground.errors import Json
 
 STORIES = 1_325_000_000_000_000_030
 APPLICATION = 1_325_000_000_000_000_010
@@ -182,8 +182,8 @@ async def test_history_comes_newest_first_and_in_pages(quick: Client) -> None:
 
 
 async def test_a_bot_edits_only_its_own_messages(playground: Playground) -> None:
-    async with as_bot(playground) as client, visiting(playground) as haru:
-        await haru.ask(do="say", content="mine")
+    async with as_bot(playground) as client, visit(playground.url) as haru:
+        await haru.say("mine")
         said = await haru.message("created")
         path = f"{MESSAGES}/{said['id']}"
         status, answer = await client("PATCH", path, json={"content": "yours"})
@@ -256,9 +256,9 @@ async def test_a_naive_stream_of_edits_is_slowed_but_arrives(
     async with (
         Playground(port=0, deadline=30, rate_limits=RateLimits(2, 1)) as playground,
         connected(playground),
-        visiting(playground) as haru,
+        visit(playground.url) as haru,
     ):
-        await haru.command("count", upto="3")
+        await haru.command("count", {"upto": "3"})
         await haru.message("edited", lambda message: message["content"] == "3")
     assert "Pre-emptively rate limiting" in caplog.text
 
