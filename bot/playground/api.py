@@ -160,7 +160,7 @@ class Api:
         after = snowflake(call.query.get("after", 0))
         found = [
             message
-            for message in self._messages.seen_by(call.id("channel_id"), None)
+            for message in self._messages.history(call.id("channel_id"))
             if message.id > after and (before is None or message.id < before)
         ]
         page = found[:limit] if "after" in call.query else found[-limit:]

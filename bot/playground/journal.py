@@ -95,7 +95,7 @@ class Journal:
             entries += [
                 {"message": _fields(message)}
                 for channel_id in self._world.channels
-                for message in self._messages.seen_by(channel_id, None)
+                for message in self._messages.history(channel_id)
             ]
             file.writelines(_line(entry) for entry in entries)
         fresh.replace(self._path)

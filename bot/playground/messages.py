@@ -152,11 +152,11 @@ class Messages:
             raise ApiError.of(Fault.UNKNOWN_MESSAGE)
         return message
 
-    def seen_by(self, channel_id: int, user_id: int | None) -> Iterator[Message]:
-        """A channel's messages as one member sees them, oldest first; None: only public ones."""
+    def history(self, channel_id: int) -> Iterator[Message]:
+        """A channel's messages that everyone sees, oldest first."""
         self.channel(channel_id)
         for message in self._channels[channel_id].values():
-            if message.visible_to in {None, user_id}:
+            if message.visible_to is None:
                 yield message
 
     def create(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,13 +11,15 @@ import pytest_asyncio
 from playwright.async_api import expect
 
 from bot.playground import Playground
+from bot.playground.messages import Message
+from bot.playground.snowflakes import EPOCH_MS
 from bot.playground.visitor import visit
 from tests.playground.echo_bot import EchoBot, connected, soon
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from playwright.async_api import Page
+    from playwright.async_api import Locator, Page
 
 echoing = pytest.mark.usefixtures("echo_bot")
 
@@ -44,12 +47,7 @@ async def test_an_empty_channel_teaches_how_to_begin(playground: Playground, pag
     welcome = page.locator(".welcome")
     await expect(welcome).to_contain_text("No bot is connected yet")
     await expect(page.locator("#banner")).to_contain_text("Kataribe is offline")
-    bot = EchoBot()
-
-    @bot.tree.command(description="Ask for a story")
-    async def story(_: object, prompt: str) -> None: ...
-
-    async with connected(playground, bot):
+    async with connected(playground):
         await expect(welcome).to_contain_text("Type /story to ask for a story")
         await expect(page.locator("#banner")).to_be_hidden()
         await page.locator("[data-try]").click()
@@ -111,11 +109,232 @@ async def test_only_its_addressee_sees_an_ephemeral_answer(
     secret = page.locator("[data-ephemeral]")
     await expect(secret).to_contain_text("psst")
     await expect(secret).to_contain_text("Only you can see this · Dismiss message")
-    await page.locator("[data-member=mika]").click()
-    await expect(secret).to_have_count(0)
-    await page.locator("[data-member=haru]").click()
     await secret.locator("[data-dismiss]").click()
     await expect(secret).to_have_count(0)
+    await _write(page, "/whisper again")
+    await page.locator("[data-member=mika]").click()
+    await expect(page.locator(".welcome")).to_be_visible()
+    await expect(secret).to_have_count(0)
+
+
+@echoing
+async def test_an_ephemeral_answer_is_gone_after_a_reload(
+    playground: Playground, page: Page
+) -> None:
+    await page.goto(f"{playground.url}/?as=haru")
+    await expect(page.locator(".welcome")).to_be_visible()
+    await _write(page, "/whisper psst")
+    await expect(page.locator("[data-ephemeral]")).to_contain_text("psst")
+    await _write(page, "for all")
+    await expect(page.locator("[data-message-id]")).to_have_count(2)
+    await page.reload()
+    await expect(page.locator("[data-message-id]")).to_contain_text(["for all"])
+    await expect(page.locator("[data-ephemeral]")).to_have_count(0)
+
+
+async def test_a_story_is_asked_for_by_typing_its_beginning_after_the_command(
+    playground: Playground, echo_bot: EchoBot, page: Page
+) -> None:
+    await page.goto(playground.url)
+    await expect(page.locator(".welcome")).to_be_visible()
+    await _write(page, "/Story In the year")
+    await expect(page.locator(".embed-description")).to_have_text("In the year")
+    echo_bot.words.put_nowait("")
+
+
+@pytest.mark.parametrize("key", ["Enter", "Tab"])
+async def test_the_first_suggestion_is_marked_and_taken(
+    playground: Playground, echo_bot: EchoBot, page: Page, key: str
+) -> None:
+    await page.goto(playground.url)
+    await expect(page.locator(".welcome")).to_be_visible()
+    await _write(page, "/story")
+    prompt = page.locator("[data-option=prompt]")
+    marked = page.locator("[data-suggestion][aria-selected=true]")
+    await expect(marked).to_have_text("Surprise me")
+    await page.keyboard.press(key)
+    await expect(prompt).to_have_value("Surprise me")
+    await expect(page.locator("[data-suggestion]")).to_have_count(0)
+    await page.keyboard.press("Enter" if key == "Enter" else "Tab")
+    await page.locator("[data-run]").press("Enter") if key == "Tab" else None
+    await expect(page.locator(".embed-description")).to_have_text("Surprise me")
+    echo_bot.words.put_nowait("")
+
+
+async def test_free_text_is_sent_though_suggestions_fit_it(
+    playground: Playground, echo_bot: EchoBot, page: Page
+) -> None:
+    await page.goto(playground.url)
+    await expect(page.locator(".welcome")).to_be_visible()
+    await _write(page, "/story")
+    await expect(page.locator("[data-suggestion]")).to_have_count(3)
+    await page.keyboard.type("In the year")
+    await expect(page.locator("[data-suggestion][aria-selected=true]")).to_have_text("In the year")
+    await expect(page.locator("[data-suggestion]")).to_have_count(2)
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".embed-description")).to_have_text("In the year")
+    echo_bot.words.put_nowait("")
+
+
+async def test_what_the_bot_has_not_answered_yet_is_not_taken_for_the_typed_text(
+    playground: Playground, echo_bot: EchoBot, page: Page
+) -> None:
+    await page.goto(playground.url)
+    await expect(page.locator(".welcome")).to_be_visible()
+    await _write(page, "/story")
+    await expect(page.locator("[data-suggestion]")).to_have_count(3)
+    echo_bot.let_suggest.clear()
+    await page.keyboard.type("In the year")
+    await expect(page.locator("[data-suggestion]")).to_have_text("In the year of the comet")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".embed-description")).to_have_text("In the year")
+    echo_bot.let_suggest.set()
+    echo_bot.words.put_nowait("")
+
+
+@echoing
+async def test_a_screen_reader_is_led_through_suggestions(
+    playground: Playground, page: Page
+) -> None:
+    await page.goto(playground.url)
+    await expect(page.locator(".welcome")).to_be_visible()
+    box = page.get_by_role("combobox", name="Message")
+    await box.press_sequentially("/")
+    await expect(box).to_have_attribute("aria-expanded", "true")
+    await box.press("ArrowDown")
+    await _expect_marked(page, box, "/echo text times voice")
+    await box.fill("/story")
+    await box.press("Enter")
+    prompt = page.get_by_role("combobox", name="prompt")
+    await _expect_marked(page, prompt, "Surprise me")
+    await expect(prompt).to_have_attribute("aria-expanded", "true")
+    await prompt.press("ArrowUp")
+    await _expect_marked(page, prompt, "On the last day of summer")
+    await prompt.press("Escape")
+    await expect(prompt).to_have_attribute("aria-expanded", "false")
+    assert await prompt.get_attribute("aria-activedescendant") is None
+
+
+async def _expect_marked(page: Page, box: Locator, text: str) -> None:
+    """The option that the box names as its active one, in the list that it controls."""
+    list_ = page.locator(f"#{await box.get_attribute('aria-controls')}")
+    await expect(list_).to_have_role("listbox")
+    option = list_.locator("[role=option][aria-selected=true]")
+    await expect(option).to_contain_text(text)
+    await expect(box).to_have_attribute(
+        "aria-activedescendant", str(await option.get_attribute("id"))
+    )
+
+
+async def test_a_story_is_announced_once_and_whole(
+    playground: Playground, echo_bot: EchoBot, page: Page
+) -> None:
+    await page.goto(playground.url)
+    await expect(page.locator(".welcome")).to_be_visible()
+    log, said = page.get_by_role("log"), page.get_by_role("status").locator("p")
+    await expect(log).to_have_attribute("aria-live", "off")
+    await _write(page, "/story Long ago")
+    for word in ("there", "was", "a", "fox."):
+        echo_bot.words.put_nowait(word)
+        await expect(log.locator(".embed-description")).to_contain_text(word)
+    await expect(said).to_have_text(["Kataribe: Long ago"])
+    echo_bot.words.put_nowait("")
+    await expect(said).to_have_text(["Kataribe: Long ago", "Kataribe: Long ago there was a fox."])
+    await page.locator("[data-custom-id=again]").click()
+    await expect(log).to_contain_text("again, says Aoi")
+    await expect(said).to_have_count(2)
+
+
+async def test_the_focus_stays_while_a_message_changes(
+    playground: Playground, echo_bot: EchoBot, page: Page
+) -> None:
+    await page.goto(playground.url)
+    await expect(page.locator(".welcome")).to_be_visible()
+    await _write(page, "/story Long")
+    button = page.locator("[data-custom-id='call off']")
+    await button.focus()
+    echo_bot.words.put_nowait("ago")
+    await expect(page.locator(".embed-description")).to_have_text("Long ago")
+    await expect(button).to_be_focused()
+    echo_bot.words.put_nowait("")
+    await expect(page.locator("[data-custom-id=again]")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("[data-message-id]")).to_contain_text("again, says Aoi")
+    await expect(page.locator("[data-custom-id=again]")).to_be_focused()
+
+
+async def test_what_is_written_while_the_bot_is_away_is_kept_and_sent_when_it_is_back(
+    playground: Playground, page: Page
+) -> None:
+    box = page.get_by_label("Message", exact=True)
+    async with connected(playground):
+        await page.goto(playground.url)
+        await expect(page.locator(".welcome")).to_be_visible()
+    await expect(page.locator("#banner")).to_contain_text("offline")
+    await _write(page, "/whisper kept")
+    await expect(page.locator("[data-notice=failed]")).to_contain_text("No bot is connected")
+    await expect(box).to_have_value("/whisper kept")
+    async with connected(playground):
+        await expect(page.locator("#banner")).to_be_hidden()
+        await box.press("Enter")
+        await expect(page.locator("[data-ephemeral]")).to_contain_text("kept")
+    await expect(box).to_have_value("")
+
+
+async def test_a_form_outlives_the_bot_and_the_playground(
+    playground: Playground, page: Page
+) -> None:
+    async with connected(playground):
+        await page.goto(playground.url)
+        await expect(page.locator(".welcome")).to_be_visible()
+        await _write(page, "/whisper")
+    text = page.locator("[data-option=text]")
+    await text.fill("not lost")
+    await text.press("Enter")
+    alert = page.locator("[data-form]").get_by_role("alert")
+    await expect(alert).to_contain_text("No bot is connected")
+    await expect(text).to_have_value("not lost")
+    port = int(playground.url.rpartition(":")[2])
+    await playground.__aexit__(None, None, None)
+    await expect(page.locator("#banner")).to_contain_text("not reachable")
+    async with Playground(port=port, deadline=30) as again, connected(again):
+        await expect(page.locator("#banner")).to_be_hidden()
+        await expect(text).to_have_value("not lost")
+
+
+async def test_a_message_that_is_refused_stays_in_its_box_with_the_reason(
+    playground: Playground, page: Page
+) -> None:
+    await page.goto(playground.url)
+    await expect(page.locator(".welcome")).to_be_visible()
+    await playground.__aexit__(None, None, None)
+    await expect(page.locator("#banner")).to_contain_text("not reachable")
+    await _write(page, "hello")
+    await expect(page.locator("#refused")).to_contain_text("no connection")
+    await expect(page.get_by_label("Message", exact=True)).to_have_value("hello")
+
+
+async def test_a_mention_shows_the_name_that_one_goes_by(
+    playground: Playground, page: Page
+) -> None:
+    async with visit(playground.url) as haru:
+        await haru.say(f"hello <@{playground.world.players[0].user.id}>")
+    await page.goto(playground.url)
+    await expect(page.locator(".content .mention")).to_have_text("@Aoi")
+
+
+async def test_days_are_divided(playground: Playground, page: Page) -> None:
+    channel, haru = next(iter(playground.world.channels)), playground.world.players[1].user
+    for day in (1, 1, 2, 4):
+        moment = datetime(2026, 3, day, 12, tzinfo=UTC)
+        sequence = len(list(playground.messages.history(channel)))
+        milliseconds = int(moment.timestamp() * 1000) - EPOCH_MS
+        message = Message((milliseconds << 22) + sequence, channel, haru, content=f"day {day}")
+        playground.messages.restore(message)
+    await page.goto(playground.url)
+    await expect(page.get_by_role("separator")).to_have_text(["March 2, 2026", "March 4, 2026"])
+    rows = page.locator("#messages li")
+    await expect(rows.nth(2)).to_have_text("March 2, 2026")
 
 
 @echoing
@@ -126,18 +345,18 @@ async def test_commands_are_found_and_filled_in_with_the_keyboard(
     box = page.get_by_label("Message", exact=True)
     await box.press_sequentially("/")
     names = page.locator("[data-command]")
-    await expect(names).to_have_count(5)
+    await expect(names).to_have_count(6)
     await box.press_sequentially("mod")
     await expect(names).to_have_count(1)
     await expect(names).to_contain_text("Choose who speaks")
     await box.press("Tab")
     form = page.locator("[data-form='model use']")
     await expect(form.locator("label[for=option-name]")).to_have_text("name *")
-    await page.keyboard.press("Enter")
+    await expect(page.locator("[data-suggestion]")).to_have_count(2)
+    await form.locator("[data-run]").click()
     await expect(form.get_by_role("alert")).to_have_text("Fill in name.")
     await page.keyboard.type("lstm")
-    await expect(page.locator("[data-suggestion]")).to_have_text(["lstm-starter"])
-    await page.keyboard.press("ArrowDown")
+    await expect(page.locator("[data-suggestion][aria-selected=true]")).to_have_text("lstm-starter")
     await page.keyboard.press("Enter")
     await expect(form.locator("[data-option=name]")).to_have_value("lstm-starter")
     await form.locator("[data-option=where]").select_option("#lounge")
