@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 import pytest_asyncio
@@ -335,6 +335,80 @@ async def test_days_are_divided(playground: Playground, page: Page) -> None:
     await expect(page.get_by_role("separator")).to_have_text(["March 2, 2026", "March 4, 2026"])
     rows = page.locator("#messages li")
     await expect(rows.nth(2)).to_have_text("March 2, 2026")
+
+
+CONTRASTS = """() => {
+  const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+  const pixel = (colours) => {
+    canvas.clearRect(0, 0, 1, 1);
+    for (const colour of colours) {
+      canvas.fillStyle = colour;
+      canvas.fillRect(0, 0, 1, 1);
+    }
+    return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
+  };
+  const luminance = (rgb) => {
+    const linear = rgb.map((c) => c / 255).map((c) =>
+      c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
+  };
+  const found = {};
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const node = walker.currentNode.parentElement;
+    const faint = node.closest("[aria-hidden=true], :disabled, .offline, .visually-hidden, .skip");
+    if (!walker.currentNode.data.trim() || faint || !node.checkVisibility()) continue;
+    const grounds = [];
+    for (let at = node; at; at = at.parentElement)
+      grounds.unshift(getComputedStyle(at).backgroundColor);
+    const [one, other] = [pixel(grounds), pixel([...grounds, getComputedStyle(node).color])]
+      .map(luminance).sort((a, b) => b - a);
+    const contrast = (one + 0.05) / (other + 0.05);
+    if (contrast < 4.5) found[node.textContent.slice(0, 30)] = contrast;
+  }
+  return found;
+}"""
+"""The texts that one can hardly read, with their contrast (WCAG 2.2's 1.4.3: at least 4.5)."""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_every_text_can_be_read_in_both_themes(
+    playground: Playground, echo_bot: EchoBot, page: Page, scheme: Literal["light", "dark"]
+) -> None:
+    await page.emulate_media(color_scheme=scheme)
+    await page.goto(playground.url)
+    await expect(page.locator(".welcome")).to_be_visible()
+    assert await page.evaluate(CONTRASTS) == {}
+    await _write(page, f"**hello** <@{playground.world.bot.id}> `code` https://a.example\n> quoted")
+    await _write(page, "/story Once")
+    echo_bot.words.put_nowait("")
+    await page.locator("[data-custom-id=whisper]").click()
+    await expect(page.locator("[data-ephemeral]")).to_be_visible()
+    await page.get_by_label("Message", exact=True).fill("/")
+    await expect(page.locator("[data-command]")).to_have_count(6)
+    assert await page.evaluate(CONTRASTS) == {}
+    await _write(page, "/story")
+    await expect(page.locator("[data-suggestion]")).to_have_count(3)
+    assert await page.evaluate(CONTRASTS) == {}
+    ground = await page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (ground == "rgb(255, 255, 255)") == (scheme == "light")
+
+
+@echoing
+async def test_in_forced_colours_one_sees_what_is_marked(
+    playground: Playground, page: Page
+) -> None:
+    await page.emulate_media(forced_colors="active")
+    await page.goto(playground.url)
+    await expect(page.locator(".welcome")).to_be_visible()
+    await page.get_by_label("Message", exact=True).fill("/")
+    grounds = [
+        await page.locator(f"[role=option][aria-selected={marked}]").first.evaluate(
+            "node => getComputedStyle(node).backgroundColor"
+        )
+        for marked in ("true", "false")
+    ]
+    assert grounds[0] != grounds[1]
 
 
 @echoing

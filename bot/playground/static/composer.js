@@ -84,7 +84,7 @@ export class Composer {
           data: { command: entry.name },
           on: {
             pointerdown: (event) => (event.preventDefault(), this.pick(entry)),
-            pointerenter: () => this.#mark(index),
+            pointermove: () => index !== this.#marked && this.#mark(index),
           },
         },
         element("strong", {}, `/${entry.name}`),

@@ -123,7 +123,10 @@ function suggested(option, input, id, suggest) {
             id: `${list.id}-${at}`,
             role: "option",
             data: { suggestion: String(choice.value) },
-            on: { pointerdown: (event) => (event.preventDefault(), pick(choice)) },
+            on: {
+              pointerdown: (event) => (event.preventDefault(), pick(choice)),
+              pointermove: () => at !== marked && mark(at),
+            },
           },
           choice.name,
         ),
