@@ -23,6 +23,8 @@ async def test_everything_that_the_bot_sends_is_as_discord_describes_it(tmp_path
             "token": discord.token,
             "DISCORD__API_URL": discord.api_url,
             "DISCORD__GATEWAY_URL": discord.gateway_url,
+            "STORIES__MIN_TOKENS": "10",
+            "STORIES__MAX_TOKENS": "30",
         }
         prompt = "In the year"
         async with (
