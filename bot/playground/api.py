@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bot.playground.commands import Commands
     from bot.playground.gateway import Gateway
     from bot.playground.messages import Message, Messages
+    from bot.playground.rate_limits import RateLimits
     from bot.playground.rest import Call, Route
     from bot.playground.world import Member, World
 
@@ -32,12 +33,14 @@ class Api:
         commands: Commands,
         callbacks: Callbacks,
         gateway: Gateway,
+        rate_limits: RateLimits,
     ) -> None:
         self._world = world
         self._messages = messages
         self._commands = commands
         self._callbacks = callbacks
         self._gateway = gateway
+        self._rate_limits = rate_limits
         self.typing: list[Callable[[int], None]] = []
         """Called with a channel's id when the bot says that it types there."""
 
@@ -157,7 +160,7 @@ class Api:
         after = snowflake(call.query.get("after", 0))
         found = [
             message
-            for message in self._messages.seen_by(call.id("channel_id"), None)
+            for message in self._messages.history(call.id("channel_id"))
             if message.id > after and (before is None or message.id < before)
         ]
         page = found[:limit] if "after" in call.query else found[-limit:]
@@ -178,6 +181,8 @@ class Api:
         message = self._public(call)
         if message.author.id != self._world.bot.id:
             raise ApiError.of(Fault.NOT_THE_AUTHOR)
+        if message.age >= self._rate_limits.old_after:
+            self._rate_limits.take_old_edit(message.channel_id)
         self._messages.edit(message, read(MessageBody, call.body or {}), files=call.files)
         return message.payload()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import Enum
 from typing import Any
 
@@ -50,6 +51,8 @@ class ApiError(Exception):
         if errors is not None:
             self.payload["errors"] = errors
 
+        self.headers: dict[str, str] = {}
+
     @classmethod
     def of(cls, fault: Fault) -> ApiError:
         """The error for a known fault."""
@@ -69,3 +72,23 @@ class ApiError(Exception):
                 place = place.setdefault(str(step), {})
             place.setdefault("_errors", []).append({"code": code, "message": message})
         return cls(400, 50035, "Invalid Form Body", errors)
+
+
+class RateLimitedError(ApiError):
+    """A request too many; the client is told how long to wait."""
+
+    def __init__(
+        self,
+        retry_after: float,
+        code: int = 0,
+        message: str = "You are being rate limited.",
+        *,
+        everywhere: bool = False,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(429, code, message)
+        self.payload |= {"retry_after": retry_after, "global": everywhere}
+        self.headers = {
+            "Retry-After": str(math.ceil(retry_after)),
+            "Via": "1.1 playground",  # without it discord.py takes a 429 for a ban
+        } | (headers or {})

@@ -64,12 +64,14 @@ class Journal:
             self._file = None
 
     def _read(self) -> None:
-        for number, line in enumerate(self._path.read_text("utf-8").splitlines(), 1):
-            try:
-                self._replay(json.loads(line))
-            except (ValueError, KeyError, TypeError):
-                # A kill in the middle of a write leaves half a line; the rest is still good.
-                _log.warning("%s line %d is damaged and left out", self._path, number)
+        # A file's own lines: splitlines() would also cut a message at U+2028 or U+0085.
+        with self._path.open(encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                try:
+                    self._replay(json.loads(line))
+                except (ValueError, KeyError, TypeError):
+                    # A kill in the middle of a write leaves half a line; the rest is still good.
+                    _log.warning("%s line %d is damaged and left out", self._path, number)
 
     def _replay(self, entry: Json) -> None:
         match entry:
@@ -93,7 +95,7 @@ class Journal:
             entries += [
                 {"message": _fields(message)}
                 for channel_id in self._world.channels
-                for message in self._messages.seen_by(channel_id, None)
+                for message in self._messages.history(channel_id)
             ]
             file.writelines(_line(entry) for entry in entries)
         fresh.replace(self._path)
