@@ -18,10 +18,11 @@ test: $(VENV)/.installed-dev ## the same set-up, then lint, types and all tests
 	@$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest
 
-check: $(VENV)/.installed-dev ## lint and types
+check: $(VENV)/.installed-dev ## lint, types, and who imports whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo --no-cache
 
 clean: ## remove what the commands above made (never your database or models)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache *.egg-info
