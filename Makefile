@@ -3,25 +3,41 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
+# As many workers as there are cores and memory for, four at most: see tests/conftest.py.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check clean
+.PHONY: help run test variants check clean
 
 help: ## this list
 	@echo "Kataribe, a storyteller for Discord"
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
 
 run: $(VENV)/.installed-run ## install what is missing, migrate, start the bot and its generator
 	@exec $(BIN)/python -m bot
 
 test: $(VENV)/.installed-dev ## the same set-up, then lint, types and all tests
 	@$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
-check: $(VENV)/.installed-dev ## lint and types
+# Tests of numbers: of every step of the generator, of the compiled one, and of training.
+EVERY_STEP := $(addprefix tests/generator/test_, engine.py gpt2.py lstm_decoding.py) \
+  tests/training/test_memfree.py
+COMPILED := $(addprefix tests/generator/test_, memfree.py native.py quantised.py sampling.py)
+LEARNING := $(addprefix tests/training/test_, \
+  dropout.py likelihood.py loop.py lstm.py optimization.py teaching.py)
+AVX2 := ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 \
+  $(if $(filter x86_64,$(shell uname -m)),NATIVE_TARGET=haswell)
+
+variants: $(VENV)/.installed-dev ## the tests of numbers, as on a processor with AVX2 and without a C++ compiler
+	$(AVX2) $(PYTEST) $(EVERY_STEP) $(COMPILED) $(LEARNING)
+	PATH=$(abspath $(BIN)) CXX= $(PYTEST) $(EVERY_STEP)
+
+check: $(VENV)/.installed-dev ## lint, types, and who imports whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo --no-cache
 
 clean: ## remove what the commands above made (never your database or models)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache *.egg-info

@@ -1,11 +1,12 @@
-"""A browser for the tests that drive the playground's page.
+"""For all tests: nothing of the environment's settings, workers, and a browser.
 
-It starts once, in the event loop of the session; so a test that asks for a `page` runs there too.
-Fixtures of its own that are asynchronous must then say `loop_scope="session"`.
+The browser starts once, in the event loop of the session; so a test that asks for a `page` runs
+there too. Fixtures of its own that are asynchronous must then say `loop_scope="session"`.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,33 @@ CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
 PATIENCE_MS = 20_000
+MOST_WORKERS = 4
+WORKERS_MEMORY = 3 << 30
+"""Bytes for a worker and the bot, the generator and the browser that it starts."""
+
+
+def pytest_configure() -> None:
+    """What whoever runs the tests has set for a bot of their own is not for those of the tests."""
+    for name in list(os.environ):
+        if name.upper().startswith("KATARIBE_") or name == "DISCORD_TOKEN":
+            del os.environ[name]
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        # Each worker, and what it starts, has its share of the cores.
+        workers = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, _cores() // workers)))
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """How many `--numprocesses auto` means."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(1, min(_cores(), MOST_WORKERS, memory // WORKERS_MEMORY))
+
+
+def _cores() -> int:
+    """Those that this process may use; not every system tells."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
