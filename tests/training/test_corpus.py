@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from training.__main__ import main
-from training.corpus.cleaning import RULES, Drop
 from training.corpus.franchise import franchise_name
+from training.corpus.rules import RULES, Drop
 from training.corpus.texts import Split, clean, read_corpus, table
 from training.errors import InputError
 

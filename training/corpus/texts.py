@@ -14,16 +14,16 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from training.corpus.cleaning import Drop, fingerprint
 from training.corpus.franchise import Families, franchise_name, shingles
 from training.corpus.reading import BadRow, read_rows
+from training.corpus.rules import Drop, fingerprint
 from training.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from training.corpus.cleaning import Rules
+    from training.corpus.rules import Rules
 
 
 class Split(StrEnum):
@@ -81,7 +81,7 @@ def clean(
 
     Args:
         paths: CSV, JSON Lines or Parquet files.
-        rules: of `training.corpus.cleaning`.
+        rules: of `training.corpus.rules`.
         column: where the synopsis stands; None looks for the usual names.
         duplicates: keep them, as the article does.
 

@@ -14,7 +14,7 @@ from transformers import GenerationConfig
 
 from generator.sampling.memfree import MEMFREE_FILE
 from training.corpus.texts import IMAGINED, Split
-from training.measuring.markdown import table, told
+from training.learning.markdown import table, told
 from training.recipe import Fault, Pretrained
 from training.telling import ARTICLE_PROMPTS
 

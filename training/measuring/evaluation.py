@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.corpus.cleaning import default
+from training.corpus.rules import default
 from training.corpus.texts import Split, clean, is_corpus, read_corpus
 from training.corpus.tokenizers import check_words
 from training.errors import InputError

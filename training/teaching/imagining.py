@@ -12,7 +12,7 @@ import torch
 from tqdm import tqdm
 from transformers import DynamicCache
 
-from training.corpus.cleaning import MIN_WORDS
+from training.corpus.rules import MIN_WORDS
 from training.corpus.texts import (
     IMAGINED,
     Split,
