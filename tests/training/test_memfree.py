@@ -13,10 +13,10 @@ from generator.models.loading import load_model
 from generator.sampling.memfree import MEMFREE_FILE, MemFree
 from tests.training.small import STORIES, TEXTS, TOKENIZER
 from training.__main__ import main
+from training.corpus.copies import Copies, words_of
 from training.corpus.texts import IMAGINED, Split, Text, read_corpus, write_corpus
 from training.learning.memfree import memfree_of
 from training.learning.publishing import staged
-from training.measuring.diversity import Copies, words_of
 from training.recipe import load_recipe
 from training.sampling import Sampling
 from training.telling import tell
