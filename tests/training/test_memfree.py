@@ -61,7 +61,9 @@ def completed(story: Story, beginning: str, folder: Path) -> int:
     assert model.memfree is not None
     tokens = [*model.tokenizer(beginning).input_ids, *story.tokens]
     ngrams = np.lib.stride_tricks.sliding_window_view(tokens, model.memfree.ngram_size)
-    return int(model.memfree.holds(ngrams[~np.isin(ngrams[:, -1], model.vocabulary().inside)]).sum())
+    return int(
+        model.memfree.holds(ngrams[~np.isin(ngrams[:, -1], model.vocabulary().inside)]).sum()
+    )
 
 
 def test_a_model_that_knows_its_texts_by_heart_tells_others(
