@@ -6,6 +6,10 @@ Privacy", arXiv 2210.17546). The n-grams stand in a Bloom filter (Bloom 1970) be
 it forgets none, and takes one in three hundred others for one of them, which costs a story no more
 than another word. Tokens that go on with a word are drawn freely, lest one be misspelt, as is the
 end; the next word is looked at again.
+
+So what is promised is exact in tokens: where a word begins, no story completes a run of them as the
+tokenizer cuts the texts. A model that spells a passage otherwise than that (a capital, two spaces,
+a word in other pieces) may still say eight of its words in a row; few stories do.
 """
 
 from __future__ import annotations

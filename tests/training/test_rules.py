@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from training.corpus.cleaning import Drop, article, default, fingerprint
 from training.corpus.reading import Row
+from training.corpus.rules import Drop, article, default, fingerprint
 
 PROSE = (
     "When the bells of the valley fall silent, a young bell-maker leaves her workshop to find out "
