@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, case, func, or_, select
 
+from bot.database.clock import now
 from bot.database.tables import State, Story
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from sqlalchemy import ColumnElement, Select
 
 LIVE = (State.QUEUED, State.TELLING)
 ENDED = (State.TOLD, State.FAILED, State.CANCELLED, State.EXPIRED)
-
-
-def now() -> dt.datetime:
-    """Give the moment, in UTC."""
-    return dt.datetime.now(dt.UTC)
 
 
 def free(story: type[Story], moment: dt.datetime) -> ColumnElement[bool]:
