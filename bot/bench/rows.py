@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import case, event, insert, literal, null, select
 
-from bot.bench.steps import Bench, steps
+from bot.bench.steps import FOLLOWS_BACK, FOLLOWS_EVERY, Bench, steps
 from bot.database import Database, open_database
 from bot.database.clock import now
 from bot.database.tables import Rating, State, Story
@@ -45,7 +45,7 @@ class Cost:
     """With the transaction's beginning and its commit, which waits for the disk."""
 
 
-async def measure(count: int) -> dict[str, Cost]:
+async def measure(count: int, *, times: int = TIMES) -> dict[str, Cost]:
     """Fill a database that is thrown away with so many stories, and take every step on it."""
     with tempfile.TemporaryDirectory(prefix="kataribe-bench-") as folder:
         url = f"sqlite+aiosqlite:///{Path(folder) / 'bench.db'}"
@@ -55,7 +55,7 @@ async def measure(count: int) -> dict[str, Cost]:
             costs: dict[str, Cost] = {}
             for step in steps(bench):
                 cost = costs[step.name] = Cost()
-                for _ in range(TIMES):
+                for _ in range(times):
                     given = await step.prepare()
                     with _watched(database) as spent:
                         begun = time.perf_counter()
@@ -70,7 +70,7 @@ async def fill(
 ) -> None:
     """Write stories as a busy bot leaves them: nearly all told and shown, some waiting.
 
-    Every tenth continues another, every second has a vote.
+    Some continue another, every second has a vote.
     """
     done = 0
     while done < count:
@@ -99,8 +99,9 @@ def _stories(first: int, last: int, count: int) -> Any:
         Story.channel_id: i % 1000,
         Story.message_id: i,
         Story.member_id: i % max(count // 20, 2),
-        # As far back as the first of the thousand before it.
-        Story.parent_id: case(((i % 10 == 0) & (i > 1000), i - 999)),  # noqa: PLR2004
+        Story.parent_id: case(
+            ((i % FOLLOWS_EVERY == 0) & (i > FOLLOWS_BACK), i - FOLLOWS_BACK),
+        ),
         Story.prompt: literal("In the year"),
         Story.house_opening: i % 2 == 0,
         Story.model: literal("gpt2-starter"),
@@ -160,7 +161,7 @@ def _progress(done: int, count: int) -> None:
 
 def show(count: int, costs: dict[str, Cost]) -> None:
     """A table for people, and one JSON line for programs."""
-    print(f"{count:,} stories, {LIVE:,} of them waiting; milliseconds of {TIMES} times")
+    print(f"{count:,} stories, {LIVE:,} of them waiting; milliseconds")
     print(f"{'':20}{'statements':>16}{'with commit':>16}")
     print(f"{'':20}{'median':>8}{'worst':>8}{'median':>8}{'worst':>8}")
     row: dict[str, object] = {"rows": count}

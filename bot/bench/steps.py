@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from bot.database.tables import Story
 
 OWNER = "bench"
+FOLLOWS_EVERY, FOLLOWS_BACK = 10, 1000
+"""In the filled database each so manieth story continues about the so manieth before it."""
 MEMBER = -2
 """Nobody who asked for a story of the filled database."""
 
@@ -59,7 +61,8 @@ class Bench:
 
     async def part(self) -> Story:
         """Give a story that continues another."""
-        story_id = (await self.told_id()) // 10 * 10 or 10
+        every = FOLLOWS_EVERY
+        story_id = max(await self.told_id(), FOLLOWS_BACK + every) // every * every
         story = await self.stories.get(story_id)
         assert story is not None  # noqa: S101  # the database is filled
         return story
