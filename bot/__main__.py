@@ -18,8 +18,10 @@ from pydantic import SecretStr
 from bot import bench, commands, components
 from bot.client import Kataribe, point_at
 from bot.config import Discord, Settings, SettingsError
-from bot.database.connection import DatabaseError, open_database, sole_user, sqlite_file
+from bot.database import DatabaseError, open_database
+from bot.database.connection import sqlite_file
 from bot.database.guilds import Guilds
+from bot.database.lock import sole_user
 from bot.database.queue import Queue
 from bot.database.ratings import Ratings
 from bot.database.stories import Stories
@@ -122,11 +124,10 @@ async def run(settings: Settings, *, config: Path | None = None) -> None:
     stop = _stop_signal()
     # Closed in reverse: tellings are given back first, the database is let go of last.
     async with AsyncExitStack() as opened:
-        alone = opened.enter_context(sole_user(settings.database.url))
+        still_alone = await opened.enter_async_context(sole_user(settings.database.url))
         database = await opened.enter_async_context(open_database(settings.database.url))
         queue = Queue(database.sessions, settings.queue)
-        if alone:
-            await queue.release_all()
+        await queue.release_all()
         page = None
         if settings.token is None:
             playground = await opened.enter_async_context(_playground(settings))
@@ -163,7 +164,7 @@ async def run(settings: Settings, *, config: Path | None = None) -> None:
         client.add_dynamic_items(*components.EVERY)
         dispatcher = Dispatcher(queue, stories, completions, messages, bell, settings)
         logged_in = asyncio.Event()
-        work = []
+        work = [still_alone()]
         if not settings.generator.url:
             work.append(_generate(settings, config, completions, catalogue, dispatcher))
         work.append(_connect(client, settings, logged_in))

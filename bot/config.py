@@ -132,6 +132,7 @@ class Database(Section):
 
     url: Annotated[str, AfterValidator(_database)] = Field(
         "sqlite+aiosqlite:///kataribe.db",
+        repr=False,  # it may hold a password
         description="sqlite+aiosqlite:///FILE or postgresql+asyncpg://USER:PASSWORD@HOST/NAME",
     )
 

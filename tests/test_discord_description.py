@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from bot.bench import is_over, messages_of
+from bot.bench.waiting import is_over, messages_of
 from bot.playground import Playground
 from bot.playground.visitor import visit
 from tests.playground.discord_description import faults_of_events, faults_of_exchange

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.async_api import Page, expect
 
-from bot.bench import is_over, messages_of, page_of
+from bot.bench.waiting import is_over, messages_of, page_of
 from bot.locales import say
 from bot.playground import Playground
 from bot.playground.visitor import visit

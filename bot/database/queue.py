@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import and_, case, exists, func, insert, literal, or_, select, update
 from sqlalchemy.orm import aliased
 
-from bot.database.places import ENDED, LIVE, free, held, line, now, waiting
+from bot.database.clock import now
+from bot.database.places import ENDED, LIVE, free, held, line, waiting
 from bot.database.tables import Audit, State, Story
 from bot.database.unbroken import unbroken
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import case, func, literal, null, select
 
-from bot.database.places import now
+from bot.database.clock import now
 from bot.database.tables import Rating, State, Story
 from bot.database.unbroken import unbroken
 from bot.database.upsert import insert_or_update

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot.database.places import LIVE, now
+from bot.database.clock import now
+from bot.database.places import LIVE
 from bot.database.tables import State
 from bot.worker.completions import (
     GeneratorBusyError,

@@ -32,8 +32,7 @@ def upgrade() -> None:
         sqlite_where=held,
         postgresql_where=held,
     )
-    stars = sa.CheckConstraint("stars BETWEEN 1 AND 5", name=op.f("ck_ratings_stars"))
-    with op.batch_alter_table("ratings", table_args=[stars]) as ratings:
+    with op.batch_alter_table("ratings") as ratings:
         ratings.add_column(
             sa.Column("press_id", sa.BigInteger(), server_default=sa.text("0"), nullable=False)
         )
@@ -42,8 +41,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute("DELETE FROM ratings WHERE stars IS NULL")
-    stars = sa.CheckConstraint("stars BETWEEN 1 AND 5", name=op.f("ck_ratings_stars"))
-    with op.batch_alter_table("ratings", table_args=[stars]) as ratings:
+    with op.batch_alter_table("ratings") as ratings:
         ratings.alter_column("stars", existing_type=sa.Integer(), nullable=False)
         ratings.drop_column("press_id")
     op.drop_index("ix_stories_answer_until", "stories")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from bot.config import Settings
 from bot.database import open_database
-from bot.database.connection import sole_user
+from bot.database.lock import sole_user
 from bot.database.queue import Queue
 from bot.database.stories import Stories
 from bot.worker.bell import Bell
@@ -66,22 +66,20 @@ class FileChannel:
 async def main(url: str, database_url: str, file: str, stuck: str) -> None:
     """Tell stories until SIGTERM."""
     settings = Settings()
-    with sole_user(database_url) as alone:
-        async with (
-            open_database(database_url) as database,
-            Completions(url, settings.stories, request_timeout=60) as completions,
-        ):
-            queue = Queue(database.sessions, settings.queue)
-            assert alone
-            await queue.release_all()
-            channel = FileChannel(Path(file), stuck)
-            stories = Stories(database.sessions)
-            work = asyncio.create_task(
-                Dispatcher(queue, stories, completions, channel, Bell(), settings).run()
-            )
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)
-            with suppress(asyncio.CancelledError):
-                await work
+    async with (
+        sole_user(database_url),
+        open_database(database_url) as database,
+        Completions(url, settings.stories, request_timeout=60) as completions,
+    ):
+        queue = Queue(database.sessions, settings.queue)
+        await queue.release_all()
+        channel = FileChannel(Path(file), stuck)
+        stories = Stories(database.sessions)
+        dispatcher = Dispatcher(queue, stories, completions, channel, Bell(), settings)
+        work = asyncio.create_task(dispatcher.run())
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)
+        with suppress(asyncio.CancelledError):
+            await work
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from tests.bot.database.postgresql import Server, programs, serve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -23,8 +24,15 @@ def postgresql() -> Iterator[Server]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite+aiosqlite:///{tmp_path / 'kataribe.db'}"
-    server: Server = request.getfixturevalue("postgresql")
-    return server.new_database()
+def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
+    """The URL of an empty database, and of another one each time."""
+    if request.param == "postgresql":
+        server: Server = request.getfixturevalue("postgresql")
+        return server.new_database
+    names = itertools.chain(["kataribe.db"], (f"{n}.db" for n in itertools.count(2)))
+    return lambda: f"sqlite+aiosqlite:///{tmp_path / next(names)}"
+
+
+@pytest.fixture
+def database_url(new_url: Callable[[], str]) -> str:
+    return new_url()

@@ -30,7 +30,7 @@ class Server:
     def new_database(self) -> str:
         """Make an empty database; gives its URL."""
         name = f"kataribe{next(self._numbers)}"
-        made = [self.programs / "createdb", "-h", self.folder, "-U", USER, name]
+        made: list[str | Path] = [self.programs / "createdb", "-h", self.folder, "-U", USER, name]
         subprocess.run(made, check=True, env={})
         return f"postgresql+asyncpg://{USER}:nobodys-password@/{name}?host={self.folder}"
 
@@ -50,23 +50,24 @@ def serve(where: Path) -> Iterator[Server]:
     # A short path: the name of a socket has room for a hundred characters.
     with tempfile.TemporaryDirectory(prefix="kataribe-") as name:
         folder = Path(name)
-        given: dict[str, Any] = {"check": True, "stdout": subprocess.DEVNULL, "cwd": folder}
+        given: dict[str, Any] = {"stdout": subprocess.DEVNULL, "cwd": folder}
         if os.geteuid() == 0:
             # PostgreSQL refuses to run as root.
             user = _somebody()
             os.chown(folder, user.pw_uid, user.pw_gid)
             given |= {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
         data = folder / "data"
-        initdb = [where / "initdb", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C"]
-        subprocess.run([*initdb, f"--username={USER}", data], **given)
+
+        def run(program: str, *arguments: str | Path) -> None:
+            subprocess.run([where / program, "-D", data, *arguments], check=True, **given)
+
+        run("initdb", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C", "-U", USER)
         options = f"-k {folder} -h '' -F -c full_page_writes=off -c synchronous_commit=off"
-        start = [where / "pg_ctl", "-D", data, "-l", folder / "log", "-o", options, "-w", "start"]
-        subprocess.run(start, **given)
+        run("pg_ctl", "-l", folder / "log", "-o", options, "-w", "start")
         try:
             yield Server(where, folder)
         finally:
-            stop = [where / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop"]
-            subprocess.run(stop, **given)
+            run("pg_ctl", "-m", "immediate", "-w", "stop")
 
 
 def _somebody() -> pwd.struct_passwd:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import sqlite3
-import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,6 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from bot.database import DatabaseError, open_database
-from bot.database.connection import sole_user, sqlite_file
 from bot.database.guilds import Guilds
 from bot.database.ratings import NotToldError, OwnStoryError, Ratings, Stars, Vote
 from bot.database.stories import Stories
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
 
     from bot.database import Database
 
-on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+on_sqlite = pytest.mark.parametrize("new_url", ["sqlite"], indirect=True)
 
 
 async def told(database: Database, member: int = 1, parent_id: int | None = None) -> Story:
@@ -99,35 +97,6 @@ def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(DatabaseError, match="asyncpg"):
         asyncio.run(open_it())
-
-
-def test_one_bot_holds_a_sqlite_file_until_it_dies(tmp_path: Path) -> None:
-    url = f"sqlite+aiosqlite:///{tmp_path / 'kataribe.db'}"
-    program = (
-        "import sys\n"
-        "from bot.database.connection import sole_user\n"
-        f"with sole_user({url!r}): print('held', flush=True); sys.stdin.read()\n"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == b"held\n"
-        with pytest.raises(DatabaseError, match="Another bot"), sole_user(url):
-            pass
-        other.kill()
-        other.wait()
-        with sole_user(url) as alone:
-            assert alone
-
-
-@pytest.mark.parametrize(
-    "url", ["sqlite+aiosqlite://", "sqlite+aiosqlite:///:memory:", "postgresql+asyncpg://h/d"]
-)
-def test_what_is_no_file_is_held_by_nobody(url: str) -> None:
-    assert sqlite_file(url) is None
-    with sole_user(url) as alone:
-        assert not alone
 
 
 async def test_a_time_comes_back_in_utc_and_one_without_a_zone_is_refused(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.database.places import now
+from bot.database.clock import now
 from bot.database.tables import State
 from tests.bot.rows import lapse
 from tests.bot.wishes import queue_of, wish

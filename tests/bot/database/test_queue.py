@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from bot.database import open_database
-from bot.database.places import now
+from bot.database.clock import now
 from bot.database.queue import Queue, QueueFullError, Scope
 from bot.database.tables import Audit, State
 from tests.bot.rows import change, get, lapse

@@ -1,4 +1,4 @@
-"""`python -m bot bench`: how long a member waits, measured as the member sees it.
+"""How long a member waits, measured as the member sees it.
 
 A bot of its own, with its playground and generator, on a database that is thrown away. The bench
 types `/story` as the page would, and reads what every open page is shown.
@@ -43,29 +43,6 @@ class Waits:
     first_words: float
     told: float
     words: int
-
-
-def add_bench_command(commands: argparse._SubParsersAction[Any]) -> None:
-    """Describe the command on the command line."""
-    parser = commands.add_parser(
-        "bench",
-        help="measure how long a member waits for a story",
-        description=(
-            "Starts a bot of its own with a playground, asks it for stories, and prints how long "
-            "a member waits: for the acknowledgement, the first words, and the whole story. The "
-            "last line is one JSON object."
-        ),
-    )
-    parser.add_argument("--model", default="gpt2-starter", help="who tells (default: %(default)s)")
-    parser.add_argument(
-        "--stories", type=int, default=10, help="how many are measured (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--together",
-        type=int,
-        default=1,
-        help="how many are asked for at the same time (default: %(default)s)",
-    )
 
 
 def main(given: argparse.Namespace) -> int:
