@@ -9,7 +9,7 @@ from discord import app_commands
 
 from bot.apologies import NotModeratorError
 from bot.locales import say
-from bot.safety.moderation import shown
+from bot.safety.escaping import escaped
 from bot.worker.completions import GeneratorDownError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ async def models(interaction: discord.Interaction[Kataribe]) -> None:
     client = interaction.client
     here = await client.teller(interaction.guild_id)
     lines = [
-        say("model.here" if model == here else "model.other", model=shown(model))
+        say("model.here" if model == here else "model.other", model=escaped(model))
         for model in await client.catalogue.models()
     ]
     await interaction.response.send_message(
@@ -72,4 +72,4 @@ class Model(app_commands.Group, name="model", description=say("command.model.des
         await client.services.guilds.use_model(interaction.guild_id, model, interaction.user.id)
         key = "model.used" if model else "model.unchosen"
         teller = model or client.settings.stories.model
-        await interaction.response.send_message(say(key, model=shown(teller)))
+        await interaction.response.send_message(say(key, model=escaped(teller)))

@@ -11,7 +11,7 @@ from bot.asking import ask
 from bot.commands.model import NAME_LIMIT, suggest
 from bot.locales import say
 from bot.openings import opening
-from bot.safety.moderation import checked_prompt
+from bot.safety.beginnings import checked_prompt
 
 if TYPE_CHECKING:
     from bot.client import Kataribe

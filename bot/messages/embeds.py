@@ -9,7 +9,7 @@ import discord
 
 from bot.database.tables import State
 from bot.locales import say
-from bot.safety.moderation import shown
+from bot.safety.escaping import escaped
 
 if TYPE_CHECKING:
     from bot.database.ratings import Stars
@@ -57,13 +57,13 @@ def colour(model: str) -> discord.Colour:
 
 def _page(prompt: str, text: str, *, end: str = "") -> str:
     """The beginning in bold, what was told after it, and what stands at the end of the page."""
-    beginning = f"**{shown(prompt)}**" if prompt.strip() else say("story.continued")
-    page = beginning + shown(text) + end
+    beginning = f"**{escaped(prompt)}**" if prompt.strip() else say("story.continued")
+    page = beginning + escaped(text) + end
     if len(page) <= DESCRIPTION_LIMIT:
         return page
     cut = say("story.cut")
     room = DESCRIPTION_LIMIT - len(beginning) - len(cut) - len(end)
-    kept = shown(text)[:room]
+    kept = escaped(text)[:room]
     # Between two words, and never behind a backslash that would then escape the cut mark.
     kept = kept[: kept.rfind(" ")] if " " in kept else kept.rstrip("\\")
     return beginning + kept + cut + end

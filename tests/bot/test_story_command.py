@@ -11,7 +11,7 @@ from bot.database.queue import QueueFullError
 from bot.database.tables import Story
 from bot.messages.posting import ANSWER_WITHIN
 from bot.openings import OPENINGS
-from bot.safety.moderation import PromptRefusedError
+from bot.safety.beginnings import PromptRefusedError
 from bot.worker.catalogue import UnknownModelError
 from tests.bot.world import footer, labels, page, reply, world
 
