@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
-from bot.safety.visible import visible
+from bot.safety.graphemes import length
+from bot.safety.visible import bare, visible
 
 _INVITE = re.compile(
-    r"discord(?:app)?\.(?:gg|com\s*/\s*invite)|\bdsc\.gg|\bdiscord\.me", re.IGNORECASE
+    r"discord(?:app)?[.。](?:(?:gg|gift|me|new)(?![a-z])|com\s*/\s*invite)|(?<![a-z0-9])dsc[.。]gg",
+    re.IGNORECASE,
 )
-_LINK = re.compile(r"(?i)\b[a-z][a-z0-9+.-]{1,15}://|\bwww\.\S|\bmailto:")
-_MENTION = re.compile(r"(?i)<(?:@[!&]?|#|/|id:|t:|a?:\w+:)[^<>]*>|@(?:everyone|here)\b")
+_LINK = re.compile(r"[a-z][a-z0-9+.-]{1,15}://|(?<![a-z0-9])(?:www\.\S|mailto:)", re.IGNORECASE)
+_MENTION = re.compile(
+    r"<(?:@[!&]?|#|/|id:|t:|a?:\w+:)[^<>]*>|@(?:everyone|here)(?![a-z0-9_])", re.IGNORECASE
+)
 
 
 class Refusal(StrEnum):
@@ -37,17 +41,19 @@ def checked_prompt(given: str, limit: int) -> str:
     """The beginning as it is kept: one line, single spaces, nothing invisible; may be empty.
 
     Raises:
-        PromptRefusedError: It is longer than `limit` characters, or holds an invite, a link or
-            a mention.
+        PromptRefusedError: It is longer than `limit` graphemes, or holds an invite, a link or a
+            mention, be they in fancy letters or with something invisible inside.
     """
-    prompt = " ".join("".join(visible(given)).split())
+    prompt = " ".join(visible(given).split())
+    looked_at = bare(given)
+    size = length(prompt)
     checks = (
-        (len(prompt) > limit, Refusal.TOO_LONG),
-        (_INVITE.search(prompt), Refusal.INVITE),
-        (_LINK.search(prompt), Refusal.LINK),
-        (_MENTION.search(prompt), Refusal.MENTION),
+        (size > limit, Refusal.TOO_LONG),
+        (_INVITE.search(looked_at), Refusal.INVITE),
+        (_LINK.search(looked_at), Refusal.LINK),
+        (_MENTION.search(looked_at), Refusal.MENTION),
     )
     for broken, refusal in checks:
         if broken:
-            raise PromptRefusedError(refusal, limit=limit, length=len(prompt))
+            raise PromptRefusedError(refusal, limit=limit, length=size)
     return prompt

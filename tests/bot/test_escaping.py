@@ -19,7 +19,7 @@ from bot.safety.escaping import escaped
         ),
         ("\n   # big", "\n\\# big"),
         ("[a](http://b)", "\\[a](http:\u200b//b)"),
-        ("<@1> <:a:1>", r"\<@1> \<:a:1>"),
+        ("<@1> <:a:1>", "\\<@1> \\<:\u200ba:1>"),
         ("@here discord.gg/x www.x", "@\u200bhere discord\u200b.gg/x www\u200b.x"),
         ("\u202eevil", "evil"),
     ],
