@@ -272,7 +272,8 @@ async def _tell(
     await logged_in.wait()
     await client.wait_until_ready()
     if client.services.settings.generator.url:
-        client.services.catalogue.refresh()  # and the host hears at once if nobody has the default model
+        # The host hears at once if nobody has the default model.
+        client.services.catalogue.refresh()
     if page is not None:
         print(f"Kataribe's playground is open: {page} (try /story In the year)", flush=True)
     else:

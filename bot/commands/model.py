@@ -9,7 +9,7 @@ from discord import app_commands
 
 from bot.apologies import NotModeratorError
 from bot.locales import say, say_list
-from bot.safety.moderation import shown
+from bot.safety.escaping import escaped
 from bot.worker.completions import GeneratorDownError
 from bot.worker.completions_server import NAME_LIMIT  # noqa: TC001  # discord.py reads it
 
@@ -42,12 +42,12 @@ async def models(interaction: discord.Interaction[Kataribe]) -> None:
     names = await services.catalogue.models()
     here = await services.teller(interaction.guild_id)
     # However long the list is, the one that tells here stands in it.
-    lines = [say("model.here", model=shown(here))] if here in names else []
-    lines += [say("model.other", model=shown(model)) for model in names if model != here]
+    lines = [say("model.here", model=escaped(here))] if here in names else []
+    lines += [say("model.other", model=escaped(model)) for model in names if model != here]
     text = say("model.list", models=say_list(lines, "\n", LISTED))
     chosen = interaction.guild_id and await services.guilds.model(interaction.guild_id)
     if chosen and not services.catalogue.down and chosen.casefold() != here.casefold():
-        text += "\n" + say("model.gone", model=shown(chosen))
+        text += "\n" + say("model.gone", model=escaped(chosen))
     await interaction.response.send_message(embed=discord.Embed(description=text), ephemeral=True)
 
 
@@ -76,4 +76,4 @@ class Model(app_commands.Group, name="model", description=say("command.model.des
         await services.guilds.use_model(interaction.guild_id, model, interaction.user.id)
         key = "model.used" if model else "model.unchosen"
         teller = model or await services.catalogue.default()
-        await interaction.response.send_message(say(key, model=shown(teller)))
+        await interaction.response.send_message(say(key, model=escaped(teller)))

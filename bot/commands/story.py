@@ -12,7 +12,7 @@ from bot.asking import ask
 from bot.commands.model import CHOICES, suggest
 from bot.locales import say
 from bot.openings import OPENINGS, fitting, opening, some
-from bot.safety.moderation import PromptRefusedError, checked_prompt
+from bot.safety.beginnings import PromptRefusedError, checked_prompt
 from bot.worker.completions_server import NAME_LIMIT  # noqa: TC001  # discord.py reads it
 
 if TYPE_CHECKING:

@@ -9,14 +9,18 @@ import discord
 
 from bot.database.tables import State
 from bot.locales import say
-from bot.safety.moderation import shown
+from bot.safety.escaping import cut, escaped, units
+from bot.safety.graphemes import length
+from bot.safety.words import Words
 
 if TYPE_CHECKING:
     from bot.database.ratings import Stars
     from bot.database.tables import Story
 
 DESCRIPTION_LIMIT = 4096
-"""Characters that Discord takes as an embed's description."""
+"""Characters that Discord takes as an embed's description, each UTF-16 unit taken for one."""
+TITLE = 120
+"""Graphemes of a beginning that stands in bold; a longer one stands plain."""
 
 
 def waiting(
@@ -61,21 +65,28 @@ def colour(model: str) -> discord.Colour:
 
 
 def _page(prompt: str, text: str, *, end: str = "") -> str:
-    """The beginning in bold, what was told after it, and what stands at the end of the page."""
-    beginning = f"**{shown(prompt)}**" if prompt.strip() else say("story.continued")
-    page = beginning + shown(text) + end
-    if len(page) <= DESCRIPTION_LIMIT:
-        return page
-    cut = say("story.cut")
-    room = DESCRIPTION_LIMIT - len(beginning) - len(cut) - len(end)
-    kept = shown(text)[:room]
-    # Between two words, and never behind a backslash that would then escape the cut mark.
-    kept = kept[: kept.rfind(" ")] if " " in kept else kept.rstrip("\\")
-    return beginning + kept + cut + end
+    """The beginning, what was told after it, and what stands at the end of the page."""
+    plain = escaped(prompt).strip()
+    beginning = f"**{plain}**" if plain and _is_title(plain) else plain or say("story.continued")
+    # More than this no page holds, and a model may tell without end.
+    told = escaped(text[: 4 * DESCRIPTION_LIMIT])
+    room = DESCRIPTION_LIMIT - units(end)
+    if len(text) <= 4 * DESCRIPTION_LIMIT and units(beginning) + units(told) <= room:
+        return beginning + told + end
+    mark = say("story.cut")
+    room -= units(mark)
+    if units(beginning) > room:
+        return cut(plain, room) + mark + end
+    return beginning + cut(told, room - units(beginning)) + mark + end
+
+
+def _is_title(beginning: str) -> bool:
+    """Short enough for bold letters, which a long text is hard to read in."""
+    return "\n" not in beginning and length(beginning) <= TITLE
 
 
 def _footer(story: Story, stars: Stars | None) -> str:
-    words = len(f"{story.prompt}{story.text}".split())
+    words = Words(f"{story.prompt}{story.text}").count
     key = "story.one_word" if words == 1 else "story.footer"
     footer = say(key, model=story.model, seed=story.seed, words=words)
     if stars is None or not stars.count:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot.database.places import now
+from bot.database.clock import now
 from bot.database.queue import TOKEN_LIFE
 from bot.database.tables import State
 from bot.messages import embeds, views

@@ -11,7 +11,7 @@ from bot.commands.story import SURPRISE
 from bot.database.queue import QueueFullError
 from bot.database.tables import Story
 from bot.openings import OPENINGS
-from bot.safety.moderation import PromptRefusedError
+from bot.safety.beginnings import PromptRefusedError
 from bot.worker.catalogue import UnknownModelError
 from tests.bot.world import World, footer, labels, page, reply, world
 

@@ -25,9 +25,9 @@ async def test_two_bots_on_one_database_tell_and_show_each_story_once(
         asked = []
         for member in range(20):
             asked.append(await first.ask(member % 3))
-            second.dispatcher.wake()
+            second.bell.ring()
         await first.wall.until(
-            lambda: {s.id for wall in (first.wall, second.wall) for s in wall.ended} >= set(asked)
+            lambda: {s.id for wall in (first.wall, second.wall) for s in wall.ended_} >= set(asked)
         )
         endings = [*first.wall.endings(), *second.wall.endings()]
     assert sorted(endings) == [(story_id, State.TOLD) for story_id in sorted(asked)]

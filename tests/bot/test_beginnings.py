@@ -1,10 +1,10 @@
-"""What may be asked, and what may be shown."""
+"""What a member may begin a story with."""
 
 from __future__ import annotations
 
 import pytest
 
-from bot.safety.moderation import PromptRefusedError, Refusal, checked_prompt, shown
+from bot.safety.beginnings import PromptRefusedError, Refusal, checked_prompt
 
 
 @pytest.mark.parametrize(
@@ -59,24 +59,3 @@ def test_the_limit_counts_what_is_kept() -> None:
     with pytest.raises(PromptRefusedError) as refused:
         checked_prompt("x x x", 4)
     assert (refused.value.length, refused.value.limit) == (5, 4)
-
-
-@pytest.mark.parametrize(
-    ("told", "seen"),
-    [
-        (" plain, with 3 - 2 and 4.5", " plain, with 3 - 2 and 4.5"),
-        ("**b** _i_ ~~s~~ `c` ||x||", r"\*\*b\*\* \_i\_ \~\~s\~\~ \`c\` \|\|x\|\|"),
-        (r"a\*b", r"a\\\*b"),
-        (
-            "# big\n-# small\n> said\n- one\n1. two",
-            "\\# big\n\\-# small\n\\> said\n\\- one\n1\\. two",
-        ),
-        ("\n   # big", "\n\\# big"),
-        ("[a](http://b)", "\\[a](http:\u200b//b)"),
-        ("<@1> <:a:1>", r"\<@1> \<:a:1>"),
-        ("@here discord.gg/x www.x", "@\u200bhere discord\u200b.gg/x www\u200b.x"),
-        ("\u202eevil", "evil"),
-    ],
-)
-def test_text_is_seen_letter_for_letter(told: str, seen: str) -> None:
-    assert shown(told) == seen
