@@ -12,9 +12,10 @@ from generator.sampling.requests import Request
 from generator.server.answers import Answer
 from generator.server.choice import Choice
 from generator.server.defaults import settings_of
+from generator.server.errors import ApiError, wrong
 from generator.server.metrics import Stopwatch
 from generator.server.prompts import encode
-from generator.server.protocol import ApiError, Completion, CompletionRequest, wrong
+from generator.server.protocol import Completion, CompletionRequest
 from generator.text.transcript import Transcript
 
 if TYPE_CHECKING:
