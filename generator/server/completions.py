@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
-    from generator.engine.registry import Registry, Resident
+    from generator.engine.registry import Registry
+    from generator.engine.resident import Resident
     from generator.server.metrics import Metrics
     from generator.server.prompts import EncodedPrompt
 
