@@ -81,7 +81,7 @@ class Journal:
                 self._messages.restore(Message(**fields, author=author, mentions=mentions))
             case {"deleted": [channel_id, message_id]}:
                 self._messages.forget(channel_id, message_id)
-            case {"commands": commands}:
+            case {"commands": list(commands) | {"global": list(commands)}}:  # once by scope
                 self._commands.restore(commands)
             case _:
                 raise ValueError(entry)
@@ -91,7 +91,7 @@ class Journal:
             self._file.close()
         fresh = self._path.with_name(f"{self._path.name}.new")
         with fresh.open("w", encoding="utf-8") as file:
-            entries: list[Json] = [{"commands": self._commands.snapshot()}]
+            entries: list[Json] = [{"commands": self._commands.registered()}]
             entries += [
                 {"message": _fields(message)}
                 for channel_id in self._world.channels
@@ -120,7 +120,7 @@ class Journal:
             self._append({"message": _fields(message)})
 
     def _commands_changed(self) -> None:
-        self._append({"commands": self._commands.snapshot()})
+        self._append({"commands": self._commands.registered()})
 
 
 def _fields(message: Message) -> dict[str, Any]:

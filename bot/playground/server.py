@@ -54,7 +54,6 @@ class Playground:
         token_lifetime: float = 900.0,
         rate_limits: RateLimits | None = None,
         heartbeat_interval: float = 41.25,
-        privileged_intents: bool = False,
     ) -> None:
         """Prepare a playground.
 
@@ -67,7 +66,6 @@ class Playground:
             token_lifetime: seconds for which an interaction's token works.
             rate_limits: how much the bot may do at once; None is what Discord allows.
             heartbeat_interval: seconds between a gateway client's heartbeats.
-            privileged_intents: let the bot see members, presences and all messages' content.
         """
         self._host = host
         self._port = port
@@ -82,7 +80,6 @@ class Playground:
             self.world,
             token=self.token,
             heartbeat_interval=heartbeat_interval,
-            privileged_intents=privileged_intents,
         )
         self.messages.listeners.append(self.gateway.message_changed)
         self.interactions = Interactions(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 _TORCH_RNG = threading.Lock()
-"""They are the whole process's, so searches of all its models take turns."""
+"""Torch has one generator of random numbers for the process: searches of all models take turns."""
 _OF_DRAWING = {"temperature", "top_k", "top_p", "min_p"}
 """Rules that transformers has for a search with sampling only."""
 _LOOK_AGAIN = 0.1

@@ -32,7 +32,8 @@ from generator.models.lstm import LSTMConfig, LSTMForCausalLM
 from generator.models.lstm_decoder import LSTMDecoder
 from generator.models.quantised import QuantisedGPT2, QuantisedLSTM, fastest_threads
 from generator.native import NoNativeStepError, Threads, library
-from generator.sampling.samplers import CompiledSampler, TorchSampler
+from generator.sampling.native_sampler import NativeSampler
+from generator.sampling.torch_sampler import TorchSampler
 from generator.sampling.settings import StorySettings
 from generator.sampling.vocabulary import Vocabulary, continuations
 
@@ -57,7 +58,7 @@ class ModelFolderError(Exception):
 
 
 class Sampler(Protocol):
-    """Draws the next token of many stories; see `generator.sampling.samplers.TorchSampler`."""
+    """Draws the next token of many stories; see `generator.sampling.torch_sampler.TorchSampler`."""
 
     def draw(
         self, logits: torch.Tensor, slots: NDArray[np.int32], lengths: NDArray[np.int32]
@@ -150,7 +151,7 @@ class LoadedModel:
                 decoder = QuantisedGPT2(cast("GPT2LMHeadModel", self.model), slots, team)
             if not threads:
                 team = fastest_threads(decoder, slots)
-            return decoder, CompiledSampler(rules, history, vocabulary, team)
+            return decoder, NativeSampler(rules, history, vocabulary, team)
         if threads and self.device.type == "cpu":
             torch.set_num_threads(threads)
         if isinstance(self.model, LSTMForCausalLM):

@@ -1,4 +1,4 @@
-// What Python calls, through ctypes: see generator/models/quantised.py and generator/sampling/samplers.py.
+// What Python calls, through ctypes: see generator/models/quantised.py, generator/sampling/native_sampler.py.
 // No exception leaves it: a function that failed returns null or false, and `failure` says why.
 #include "gpt2.h"
 #include "lstm.h"

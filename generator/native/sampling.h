@@ -1,5 +1,5 @@
 // Draws the next token of many stories, each by its own rules: the same draws as
-// generator/sampling/samplers.py, where the rules are explained, without sorting the vocabulary.
+// generator/sampling/torch_sampler.py, where the rules are explained, without sorting the vocabulary.
 #pragma once
 
 #include "threads.h"

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from generator.engine.errors import EngineError
-from generator.server.protocol import ApiError, Completion, CompletionChoice, CompletionUsage
-from generator.server.refusals import refusal
+from generator.server.errors import ApiError, refusal
+from generator.server.protocol import Completion, CompletionChoice, CompletionUsage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,9 +14,9 @@ from aiohttp import ClientPayloadError, web
 from generator.engine.errors import EngineError
 from generator.engine.registry import Registry
 from generator.server.completions import Completions
+from generator.server.errors import ApiError, refusal, wrong
 from generator.server.metrics import CONTENT_TYPE, Metrics
-from generator.server.protocol import ApiError, Health, ModelCard, ModelList, Occupancy, wrong
-from generator.server.refusals import refusal
+from generator.server.protocol import Health, ModelCard, ModelList, Occupancy
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler

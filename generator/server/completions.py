@@ -12,9 +12,10 @@ from generator.sampling.requests import Request
 from generator.server.answers import Answer
 from generator.server.choice import Choice
 from generator.server.defaults import settings_of
+from generator.server.errors import ApiError, wrong
 from generator.server.metrics import Stopwatch
 from generator.server.prompts import encode
-from generator.server.protocol import ApiError, Completion, CompletionRequest, wrong
+from generator.server.protocol import Completion, CompletionRequest
 from generator.text.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
-    from generator.engine.registry import Registry, Resident
+    from generator.engine.registry import Registry
+    from generator.engine.resident import Resident
     from generator.server.metrics import Metrics
     from generator.server.prompts import EncodedPrompt
 

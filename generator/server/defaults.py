@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from generator.sampling.settings import StorySettings
-from generator.server.protocol import wrong
+from generator.server.errors import wrong
 
 if TYPE_CHECKING:
     from generator.server.protocol import CompletionRequest

@@ -1,4 +1,4 @@
-"""OpenAI's completions protocol: what is asked, what is answered, and how errors are said.
+"""OpenAI's completions protocol: what is asked and what is answered.
 
 Names that OpenAI lacks are vLLM's (`top_k`, `min_p`, `min_tokens`, `repetition_penalty`) or
 transformers' (`no_repeat_ngram_size`, `num_beams`); `finish_sentence` and `memfree` are ours.
@@ -6,8 +6,6 @@ transformers' (`no_repeat_ngram_size`, `num_beams`); `finish_sentence` and `memf
 
 from __future__ import annotations
 
-import json
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
@@ -23,52 +21,10 @@ from generator.sampling.settings import (
     Sampling,
     Temperature,
 )
+from generator.server.errors import ApiError, wrong
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-_KINDS = {
-    HTTPStatus.UNAUTHORIZED: "authentication_error",
-    HTTPStatus.TOO_MANY_REQUESTS: "rate_limit_error",
-}
-
-
-class ApiError(Exception):
-    """Something to tell the client: a status and OpenAI's error object."""
-
-    def __init__(
-        self,
-        status: HTTPStatus,
-        message: str,
-        *,
-        param: str | None = None,
-        code: str | None = None,
-        retry_after: int | None = None,
-    ) -> None:
-        """Say `message`, one clear sentence; `param` is the request's parameter that is wrong.
-
-        `retry_after` is in seconds, for errors that go away.
-        """
-        super().__init__(message)
-        self.status = status
-        self.param = param
-        self.code = code
-        self.retry_after = retry_after
-
-    def body(self) -> bytes:
-        """The error object as JSON."""
-        if self.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            kind = "server_error"
-        else:
-            kind = _KINDS.get(self.status, "invalid_request_error")
-        error = {"message": str(self), "type": kind, "param": self.param, "code": self.code}
-        return json.dumps({"error": error}).encode()
-
-
-def wrong(message: str, param: str | None = None, code: str | None = None) -> ApiError:
-    """The client's mistake: status 400."""
-    return ApiError(HTTPStatus.BAD_REQUEST, message, param=param, code=code)
-
 
 Prompt = str | tuple[int, ...]
 """Text, or token ids."""

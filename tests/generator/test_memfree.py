@@ -16,11 +16,12 @@ from generator.engine.beams import BeamSearch
 from generator.models.loading import ModelFolderError, load_model
 from generator.native import Threads
 from generator.sampling.memfree import MEMFREE_FILE, MemFree, MemFreeError
+from generator.sampling.native_sampler import NativeSampler
 from generator.sampling.processors import MemFreeProcessor
 from generator.sampling.requests import Request
 from generator.sampling.rules import Rules
-from generator.sampling.samplers import CompiledSampler, TorchSampler
 from generator.sampling.settings import Sampling
+from generator.sampling.torch_sampler import TorchSampler
 from generator.sampling.vocabulary import Vocabulary
 from generator.server.defaults import settings_of
 from generator.server.protocol import CompletionRequest
@@ -176,7 +177,7 @@ def test_both_samplers_strike_out_the_same_tokens(*, sampled: bool) -> None:
         sampler.draw(logits.clone(), slots, lengths).tolist()
         for sampler in (
             TorchSampler(rules, stories, vocabulary),
-            CompiledSampler(rules, stories, vocabulary, Threads(1)),
+            NativeSampler(rules, stories, vocabulary, Threads(1)),
         )
     ]
     assert drawn[0] == drawn[1]
@@ -218,7 +219,7 @@ def test_rows_of_many_rules_are_drawn_alike_by_both_samplers() -> None:
             sampler.draw(torch.from_numpy(logits[order]), order, lengths[order])
             for sampler in (
                 TorchSampler(rules, history, known),
-                CompiledSampler(rules, history, known, Threads(2)),
+                NativeSampler(rules, history, known, Threads(2)),
             )
         ]
         assert drawn[0].tolist() == drawn[1].tolist()
@@ -239,7 +240,7 @@ def test_the_end_is_never_struck_out() -> None:
     slots, lengths = np.zeros(1, np.int32), np.array([story.shape[1]], np.int32)
     for sampler in (
         TorchSampler(rules, story, vocabulary),
-        CompiledSampler(rules, story, vocabulary, Threads(1)),
+        NativeSampler(rules, story, vocabulary, Threads(1)),
     ):
         assert sampler.draw(torch.zeros(1, 50), slots, lengths)[0] == 9
     rows: Any = torch.tensor([TEXTS[0]])
@@ -258,7 +259,7 @@ def test_where_every_token_would_copy_one_is_drawn_all_the_same() -> None:
     vocabulary = Vocabulary(memfree=filter_)
     for sampler in (
         TorchSampler(rules, story, vocabulary),
-        CompiledSampler(rules, story, vocabulary, Threads(1)),
+        NativeSampler(rules, story, vocabulary, Threads(1)),
     ):
         slots, lengths = np.zeros(1, np.int32), np.array([story.shape[1]], np.int32)
         assert 0 <= sampler.draw(torch.zeros(1, 50), slots, lengths)[0] < 50

@@ -9,8 +9,8 @@ import pytest
 from generator.engine.errors import EngineError
 from generator.sampling.settings import StorySettings
 from generator.server.defaults import settings_of
-from generator.server.protocol import ApiError, CompletionRequest
-from generator.server.refusals import refusal
+from generator.server.errors import ApiError, refusal
+from generator.server.protocol import CompletionRequest
 
 USUAL = StorySettings(
     temperature=0.7, top_k=50, top_p=0.9, min_p=0.1, repetition_penalty=1.1,

@@ -12,10 +12,11 @@ from scipy.stats import chisquare
 from transformers import GenerationConfig, GPT2Config, GPT2LMHeadModel
 
 from generator.native import Threads, library
+from generator.sampling.native_sampler import NativeSampler
 from generator.sampling.requests import Request
 from generator.sampling.rules import Rules, layout
-from generator.sampling.samplers import CompiledSampler, TorchSampler
 from generator.sampling.settings import Sampling
+from generator.sampling.torch_sampler import TorchSampler
 from generator.sampling.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -40,14 +41,14 @@ Draw = Callable[..., "NDArray[np.int32]"]
 @pytest.fixture(scope="module", params=["torch", "compiled"])
 def draw(request: pytest.FixtureRequest) -> Draw:
     """Draws one token for each request, all from the same logits and story so far."""
-    make: Callable[..., TorchSampler | CompiledSampler] = TorchSampler
+    make: Callable[..., TorchSampler | NativeSampler] = TorchSampler
     if request.param == "compiled":
-        make = partial(CompiledSampler, threads=Threads(2))
+        make = partial(NativeSampler, threads=Threads(2))
     return partial(_draw, make)
 
 
 def _draw(
-    make: Callable[..., TorchSampler | CompiledSampler],
+    make: Callable[..., TorchSampler | NativeSampler],
     logits: Tensor,
     requests: list[Request],
     history: tuple[int, ...] = HISTORY,
@@ -203,7 +204,7 @@ def test_both_samplers_draw_the_same() -> None:
             Sampling(min_p=0.01, no_repeat_ngram_size=2, temperature=2.0),
         )
     ]
-    compiled = partial(CompiledSampler, threads=Threads(1))
+    compiled = partial(NativeSampler, threads=Threads(1))
     told = [_draw(make, logits, requests).tolist() for make in (TorchSampler, compiled)]
     assert told[0] == told[1]
 
