@@ -205,7 +205,8 @@ class StoryMessage:
             return
         said = sys.maxsize
         if pace and self.begun_at is not None:
-            said = FIRST_WORDS + int(pace * (now - self.begun_at))
+            # A little more than exact, so that `whole_at` is not a rounding error too early.
+            said = FIRST_WORDS + int(pace * (now - self.begun_at) + 1e-6)
         if (visible := min(said, self._words.count)) > self._visible:
             self._visible = visible
 

@@ -102,13 +102,15 @@ class Rate:
     """No more than so many edits in any second, over all channels."""
 
     def __init__(self, per_second: int = PER_SECOND) -> None:
+        self._per_second = per_second
+        self._kept = per_second // 5
         self._last: deque[float] = deque(maxlen=per_second)
 
-    def wait(self, now: float) -> float:
-        """Seconds until one more edit may go out."""
-        if len(self._last) < (self._last.maxlen or 0):
-            return 0.0
-        return max(0.0, self._last[0] + 1.0 - now)
+    def wait(self, now: float, *, urgent: bool) -> float:
+        """Seconds until one more edit may go out; some are kept for the `urgent` ones."""
+        allowed = self._per_second if urgent else self._per_second - self._kept
+        before = len(self._last) - allowed
+        return 0.0 if before < 0 else max(0.0, self._last[before] + 1.0 - now)
 
     def spend(self, now: float) -> None:
         """Count an edit that goes out."""

@@ -109,14 +109,15 @@ class Schedule:
         if self._closed:
             return
         now = self._pace.clock.time()
-        soonest = math.inf
-        while (wait := self._pace.rate.wait(now)) <= 0:
+        while True:
             message, soonest = self._next(now)
             if message is None:
                 break
+            urgent = self._rank(message, now)[0] <= Urgency.FIRST
+            if (wait := self._pace.rate.wait(now, urgent=urgent)) > 0:
+                soonest = now + wait
+                break
             self._start(message, now)
-        else:
-            soonest = now + wait if self._urgent or self._ambient else math.inf
         if soonest < math.inf:
             self._timer = self._pace.clock.call_later(max(0.0, soonest - now), self._go_on)
 
