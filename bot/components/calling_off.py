@@ -25,11 +25,12 @@ class CallOff(StoryButton, template=r"kataribe:cancel:(?P<story_id>\d{1,19})"):
     async def pressed(self, interaction: discord.Interaction[Kataribe], story: Story) -> None:
         """Take it out of the queue or out of the teller's hands; its message says so then."""
         own = interaction.user.id == story.member_id
-        if story.shown_at is None and not own and not interaction.permissions.manage_guild:
+        may = own or interaction.permissions.manage_guild
+        if not may and story.ended_at is None:
             raise NotYoursError(f"story {story.id} belongs to another member")
         await acknowledge(interaction, story)
         services = interaction.client.services
         moderator = None if own else interaction.user.id
-        if await services.call_off(story, moderator_id=moderator) is None:
+        if not may or await services.call_off(story, moderator_id=moderator) is None:
             # It has ended, and its message does not show it: it is drawn anew.
             services.messages.redraw(await self._story(interaction.client))
