@@ -12,8 +12,9 @@ WORD = regex.compile(
     rf"""
     (?![{_SPACE}{IGNORED}])
     (?:
-        {OPENING}{{0,8}}+(?={UNSPACED})\X (?:(?![{_SPACE}\p{{L}}\p{{N}}{OPENING}]){GRAPHEME}){{0,100}}+
-        | (?:(?![{_SPACE}{UNSPACED}])(?!{OPENING}{{1,8}}{UNSPACED}){GRAPHEME}){{1,100}}+
+        {OPENING}{{0,8}}+(?={UNSPACED})\X
+            (?:(?![{_SPACE}\p{{L}}\p{{N}}{OPENING}]){GRAPHEME.pattern}){{0,100}}+
+        | (?:(?![{_SPACE}{UNSPACED}])(?!{OPENING}{{1,8}}{UNSPACED}){GRAPHEME.pattern}){{1,100}}+
     )
     """,
     regex.VERBOSE | regex.V1,
