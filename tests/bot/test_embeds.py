@@ -33,6 +33,14 @@ def test_a_long_beginning_is_no_wall_of_bold() -> None:
     assert page("か" * 121, "") == "か" * 121
 
 
+@pytest.mark.parametrize(
+    ("end", "rest"), [("discord", ".gg/abc"), ("@", "everyone"), ("https:", "//a.b"), (":a", "b:")]
+)
+@pytest.mark.parametrize("begun", ["", "and so it went " * 20])
+def test_beginning_and_story_make_nothing_live_together(begun: str, end: str, rest: str) -> None:
+    assert f"{end}{rest}" not in page(begun + end, rest)
+
+
 def test_bold_spans_no_line() -> None:
     assert page("one\ntwo", " on") == "one\ntwo on"
 
