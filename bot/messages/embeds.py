@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 DESCRIPTION_LIMIT = 4096
 """Characters that Discord takes as an embed's description, each UTF-16 unit taken for one."""
 TITLE = 120
-"""Graphemes of a beginning that stands in bold; a longer one stands plain."""
+"""Graphemes of a beginning that stands in bold."""
 
 
 def waiting(
@@ -65,24 +65,25 @@ def colour(model: str) -> discord.Colour:
 
 
 def _page(prompt: str, text: str, *, end: str = "") -> str:
-    """The beginning, what was told after it, and what stands at the end of the page."""
-    plain = escaped(prompt).strip()
-    beginning = f"**{plain}**" if plain and _is_title(plain) else plain or say("story.continued")
-    # More than this no page holds, and a model may tell without end.
-    told = escaped(text[: 4 * DESCRIPTION_LIMIT])
-    room = DESCRIPTION_LIMIT - units(end)
-    if len(text) <= 4 * DESCRIPTION_LIMIT and units(beginning) + units(told) <= room:
+    """The beginning, what was told after it, and what stands at the end of the page.
+
+    A beginning that is short as a title is stands in bold; longer ones are hard to read so.
+    """
+    beginning = escaped(prompt).strip()
+    if not beginning:
+        beginning = say("story.continued")
+    elif length(prompt) <= TITLE and "\n" not in beginning:
+        beginning = f"**{beginning}**"
+    else:
+        # Escaped together: half an invite may end the one, and the other half begin the other.
+        beginning, text = "", f"{prompt}{text}"
+    readable = text[: 4 * DESCRIPTION_LIMIT]  # A model may tell without end.
+    told = escaped(readable)
+    room = DESCRIPTION_LIMIT - units(beginning) - units(end)
+    if readable == text and units(told) <= room:
         return beginning + told + end
     mark = say("story.cut")
-    room -= units(mark)
-    if units(beginning) > room:
-        return cut(plain, room) + mark + end
-    return beginning + cut(told, room - units(beginning)) + mark + end
-
-
-def _is_title(beginning: str) -> bool:
-    """Short enough for bold letters, which a long text is hard to read in."""
-    return "\n" not in beginning and length(beginning) <= TITLE
+    return beginning + cut(told, room - units(mark)) + mark + end
 
 
 def _footer(story: Story, stars: Stars | None) -> str:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
+from typing import TYPE_CHECKING
 
+from bot.safety.graphemes import GRAPHEME
 from bot.safety.visible import visible
 from bot.safety.words import WORD
 
+if TYPE_CHECKING:
+    import regex
+
 _INLINE = re.compile(r"[\\*_~|`<\[]")
-_AT_LINE_START = re.compile(r"^ *(?:(?=[#>+-])|\d+(?=[.)]))", re.MULTILINE)
+_AT_LINE_START = re.compile(r"^(?: *(?=[#>+-])|\d+(?=[.)]))", re.MULTILINE)
 _LIVE = re.compile(
     r"(?<=@)(?=everyone|here)|(?<=:)(?=//|[a-z0-9_+~-]+:)|(?<=www)(?=\.)|(?<=mailto)(?=:)"
     r"|(?:(?<=discord)|(?<=discordapp))(?=\.(?:gg|com|gift|me|new))|(?<=dsc)(?=\.gg)",
@@ -50,18 +56,19 @@ def units(text: str) -> int:
 def cut(text: str, room: int) -> str:
     """As much of an escaped text as `room` UTF-16 code units hold.
 
-    It ends between two words of its script (see `bot.safety.words`), so with a whole grapheme, and
-    never behind a backslash whose character is left out.
+    It ends between two words of its script (see `bot.safety.words`), or inside the first between
+    two graphemes, and never behind a backslash whose character is left out.
     """
     if units(text) <= room:
         return text
     fitting = len(text.encode("utf-16-le")[: 2 * max(0, room)].decode("utf-16-le", "ignore"))
-    end = 0
-    for word in WORD.finditer(text):
-        if word.end() > fitting:
-            break
-        end = word.end()
-    kept = text[: end or fitting]  # Nothing but one endless grapheme is cut anywhere.
+    kept = text[: _last_end(WORD, text, fitting) or _last_end(GRAPHEME, text, fitting)]
     if (len(kept) - len(kept.rstrip("\\"))) % 2:
         kept = kept[:-1]
     return kept.rstrip()
+
+
+def _last_end(part: regex.Pattern[str], text: str, limit: int) -> int:
+    """Where the last of the parts ends that end within the limit; 0 without any."""
+    ends = (found.end() for found in part.finditer(text))
+    return max(itertools.takewhile(lambda end: end <= limit, ends), default=0)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import regex
 
-GRAPHEME = r"(?:\p{RI}{2}[\p{GCB=Extend}\p{GCB=ZWJ}\p{GCB=SpacingMark}]*+|\X)"
+GRAPHEME = regex.compile(
+    r"(?:\p{RI}{2}[\p{GCB=Extend}\p{GCB=ZWJ}\p{GCB=SpacingMark}]*+|\X)", regex.V1
+)
 r"""An extended grapheme cluster. Flags are named apart: at each of them in a row, `\X` alone looks
 back to the first, and 100 kB of flags take it more than a minute."""
-_GRAPHEME = regex.compile(GRAPHEME, regex.V1)
 POINTS = 16
 """Code points that a grapheme may have; the longest in use, two people with skins who kiss, has
 ten."""
@@ -20,4 +21,4 @@ def length(text: str) -> int:
     """
     if text.isascii():
         return len(text)
-    return sum(-(-len(grapheme) // POINTS) for grapheme in _GRAPHEME.findall(text))
+    return sum(-(-len(grapheme) // POINTS) for grapheme in GRAPHEME.findall(text))

@@ -33,7 +33,7 @@ _UNSEEN = regex.compile(
         | (?<={LETTER_OF_MONGOLIAN})[\u180b-\u180d\u180f]
         | (?<={LETTER_OF_MONGOLIAN}[\u180b-\u180d\u180f]?)\u180e(?={LETTER_OF_MONGOLIAN})
         # Persian, Hindi, Sinhala …: joiners choose between the forms of neighbours.
-        | (?<=[{JOINED}\p{{M}}--\p{{Default_Ignorable_Code_Point}}])[\u200c\u200d](?=[{JOINED}])
+        | (?<=[{JOINED}]\p{{M}}{{0,8}})[\u200c\u200d](?=[{JOINED}])
         | (?<=[\p{{InSC=Virama}}\p{{InSC=Pure_Killer}}])\u200d
     )|.)
     """,
@@ -65,14 +65,20 @@ def visible(text: str, *, lines: bool = False) -> str:
     text = (_SPACE_BUT_NO_LINE if lines else _SPACE).sub(" ", text)
     if text.isascii():
         return text
-    # Before as well: Python takes a million steps to put a thousand marks in order.
-    text = _few(_UNSEEN.sub(r"\g<spelled>", text))
-    return _few(unicodedata.normalize("NFC", text))
+    # Again, since what was parted by something invisible may compose or be too many marks now.
+    while (seen := _few(_normal(_UNSEEN.sub(r"\g<spelled>", _normal(text))))) != text:
+        text = seen
+    return text
 
 
 def bare(text: str) -> str:
     """The text that a filter looks at: NFKC, and nothing in it that could hide inside a word."""
     return _HIDING.sub("", unicodedata.normalize("NFKC", _few(text)))
+
+
+def _normal(text: str) -> str:
+    # Of a thousand marks on a letter few are left first: to order them takes a million steps.
+    return unicodedata.normalize("NFC", _few(text))
 
 
 def _few(text: str) -> str:

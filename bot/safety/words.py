@@ -13,8 +13,8 @@ WORD = regex.compile(
     (?![{_SPACE}{IGNORED}])
     (?:
         {OPENING}{{0,8}}+(?={UNSPACED})\X
-        (?:(?![{_SPACE}\p{{L}}\p{{N}}{OPENING}]){GRAPHEME}){{0,100}}+
-        | (?:(?![{_SPACE}{UNSPACED}])(?!{OPENING}{{1,8}}{UNSPACED}){GRAPHEME}){{1,100}}+
+            (?:(?![{_SPACE}\p{{L}}\p{{N}}{OPENING}]){GRAPHEME.pattern}){{0,100}}+
+        | (?:(?![{_SPACE}{UNSPACED}])(?!{OPENING}{{1,8}}{UNSPACED}){GRAPHEME.pattern}){{1,100}}+
     )
     """,
     regex.VERBOSE | regex.V1,
