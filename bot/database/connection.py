@@ -76,6 +76,17 @@ def make_engine(url: str, **settings: Any) -> AsyncEngine:
     return engine
 
 
+def without_password(engine: AsyncEngine) -> str:
+    """Give the engine's URL for people: a password may stand in its query as well."""
+    return engine.url.set(query={}).render_as_string(hide_password=True)
+
+
+def not_opened(engine: AsyncEngine, error: Exception) -> DatabaseError:
+    """Say in one sentence why a database cannot be opened."""
+    cause = getattr(error, "orig", None) or error
+    return DatabaseError(f"The database {without_password(engine)} cannot be opened: {cause}")
+
+
 def sqlite_file(url: str) -> Path | None:
     """Give the file of a SQLite database, relative to the working directory as SQLite takes it."""
     parsed = make_url(url)
@@ -85,12 +96,10 @@ def sqlite_file(url: str) -> Path | None:
 
 
 async def _migrate(engine: AsyncEngine, file: Path | None) -> None:
-    shown = engine.url.render_as_string(hide_password=True)
     try:
         await migrate(engine, file)
     except (SQLAlchemyError, OSError) as error:
-        cause = getattr(error, "orig", None) or error
-        raise DatabaseError(f"The database {shown} cannot be opened: {cause}") from error
+        raise not_opened(engine, error) from error
 
 
 def _prepare_file(file: Path) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from bot.database.connection import make_engine, sqlite_file
+from bot.database.connection import make_engine, not_opened, sqlite_file, without_password
 from bot.database.errors import DatabaseError
 
 if TYPE_CHECKING:
@@ -81,15 +81,13 @@ def _file_held(file: Path | None) -> Iterator[None]:
 async def _server_held(url: str) -> AsyncIterator[Callable[[], Coroutine[Any, Any, object]]]:
     """Hold a lock of the server's, which lives as long as the connection that took it."""
     engine = make_engine(url, poolclass=NullPool)
-    shown = engine.url.render_as_string(hide_password=True)
     async with AsyncExitStack() as opened:
         opened.push_async_callback(engine.dispose)
         held = await opened.enter_async_context(AsyncExitStack())
         try:
             gone = await _take(engine, held)
         except (SQLAlchemyError, OSError) as error:
-            cause = getattr(error, "orig", None) or error
-            raise DatabaseError(f"The database {shown} cannot be opened: {cause}") from error
+            raise not_opened(engine, error) from error
 
         async def watch() -> None:
             nonlocal gone
@@ -114,7 +112,7 @@ async def _take(engine: AsyncEngine, held: AsyncExitStack) -> asyncio.Event:
     driver: Any = (await connection.get_raw_connection()).driver_connection
     driver.add_termination_listener(lambda _: gone.set())
     if not await connection.scalar(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": SOLE_LOCK}):
-        raise _another(engine.url.render_as_string(hide_password=True))
+        raise _another(without_password(engine))
     return gone
 
 

@@ -18,21 +18,22 @@ POSTGRESQL = """
         || coalesce(' DEFAULT ' || pg_get_expr(adbin, adrelid), '')
     FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid AND relkind = 'r'
     LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
-    WHERE relnamespace = 'public'::regnamespace AND attnum > 0 AND NOT attisdropped
+    WHERE relnamespace = current_schema()::regnamespace AND attnum > 0 AND NOT attisdropped
     UNION ALL
     SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid)
-    FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+    FROM pg_constraint WHERE connamespace = current_schema()::regnamespace
     UNION ALL
     SELECT pg_get_indexdef(indexrelid)
     FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
-    WHERE relnamespace = 'public'::regnamespace
+    WHERE relnamespace = current_schema()::regnamespace
 """
 
 
 def declared(connection: Connection) -> set[str]:
     """One line for each column, constraint and index, without Alembic's own table."""
     if connection.dialect.name == "postgresql":
-        lines = set(connection.scalars(text(POSTGRESQL)))
+        schema = connection.scalar(text("SELECT current_schema() || '.'"))
+        lines = {line.replace(schema, "") for line in connection.scalars(text(POSTGRESQL))}
     else:
         lines = set(_sqlite(connection))
     return {line for line in lines if "alembic_version" not in line}

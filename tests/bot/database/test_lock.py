@@ -107,9 +107,16 @@ async def test_a_lock_that_another_bot_took_meanwhile_ends_ours(
                 await watch()
 
 
-async def test_a_server_that_is_away_is_one_sentence_without_its_password() -> None:
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+asyncpg://kataribe:hidden@127.0.0.1:1/kataribe",
+        "postgresql+asyncpg://127.0.0.1:1/kataribe?user=kataribe&password=hidden",
+    ],
+)
+async def test_a_server_that_is_away_is_one_sentence_without_its_password(url: str) -> None:
     with pytest.raises(DatabaseError) as raised:
-        async with sole_user("postgresql+asyncpg://kataribe:hidden@127.0.0.1:1/kataribe"):
+        async with sole_user(url):
             pass
     assert "127.0.0.1" in str(raised.value)
     assert "hidden" not in str(raised.value)
