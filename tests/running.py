@@ -48,8 +48,7 @@ async def running_bot(folder: Path, **settings: str) -> AsyncIterator[RunningBot
 
     `token` is the one setting that is given as DISCORD_TOKEN.
     """
-    environment = {name: value for name, value in os.environ.items() if name != "DISCORD_TOKEN"}
-    environment |= {
+    environment = os.environ | {
         "KATARIBE_DATABASE__URL": f"sqlite+aiosqlite:///{folder / 'kataribe.db'}",
         "KATARIBE_PLAYGROUND__PORT": "0",
     }

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 PATIENCE = 120.0
 """Seconds after which what never comes fails its test; generous, since busy machines are slow."""
+SHORT = {"STORIES__MIN_TOKENS": "60", "STORIES__MAX_TOKENS": "80"}
+"""Stories of some fifty words: shown in a few seconds, and never in one piece."""
 
 
 @pytest.fixture(autouse=True)
@@ -45,8 +47,8 @@ async def test_a_newcomer_hears_a_story_and_another_member_rates_it_over_a_resta
     page: Page, tmp_path: Path
 ) -> None:
     # Slow enough that the page shows it in several steps, however short it is.
-    slowly = {"STORIES__WORDS_PER_SECOND": "4", "STORIES__MIN_TOKENS": "60"}
-    async with running_bot(tmp_path, **slowly, STORIES__MAX_TOKENS="80") as bot:
+    slowly = {"STORIES__WORDS_PER_SECOND": "10", "STORIES__EDIT_INTERVAL": "0.5"}
+    async with running_bot(tmp_path, **SHORT, **slowly) as bot:
         await page.goto(f"{bot.address}/?as=haru")
         await expect(page.locator(".welcome")).to_be_visible()
         await _watch(page)
@@ -69,7 +71,7 @@ async def test_a_newcomer_hears_a_story_and_another_member_rates_it_over_a_resta
         text = await page.locator("li.message").first.inner_text()
         assert await bot.stop() == 0
 
-    async with running_bot(tmp_path) as bot:
+    async with running_bot(tmp_path, **SHORT) as bot:
         await page.goto(f"{bot.address}/?as=mika")
         story = page.locator("li.message").first
         await expect(story).to_contain_text("★ 4.0 from 1 vote")
@@ -102,7 +104,7 @@ async def _watched(page: Page) -> list[str]:
 async def test_a_moderator_and_nobody_else_chooses_the_model_of_the_server(
     page: Page, tmp_path: Path
 ) -> None:
-    async with running_bot(tmp_path) as bot:
+    async with running_bot(tmp_path, **SHORT) as bot:
         await page.goto(f"{bot.address}/?as=haru")
         composer = page.get_by_role("combobox", name="Message")
         await composer.fill("/")
@@ -130,7 +132,7 @@ async def test_every_story_is_told_once_though_the_bot_dies(
 ) -> None:
     """A Discord that outlives the bot, which is stopped in the middle of its first story."""
     async with Playground(port=0, deadline=30) as discord:
-        settings = {
+        settings = SHORT | {
             "token": discord.token,
             "DISCORD__API_URL": discord.api_url,
             "DISCORD__GATEWAY_URL": discord.gateway_url,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,6 @@ import pytest
 from bot.config import FOREIGN_SECTIONS, Settings, SettingsError
 
 SHIPPED = Path(__file__).parents[2] / "config.toml"
-
-
-@pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable in list(os.environ):
-        if variable.startswith("KATARIBE_") or variable == "DISCORD_TOKEN":
-            monkeypatch.delenv(variable)
 
 
 @pytest.fixture

@@ -62,7 +62,9 @@ def completed(story: Story, beginning: str, folder: Path) -> int:
     tokens = [*model.tokenizer(beginning).input_ids, *story.tokens]
     ngrams = np.lib.stride_tricks.sliding_window_view(tokens, model.memfree.ngram_size)
     return int(
-        model.memfree.holds(ngrams[~np.isin(ngrams[:, -1], model.vocabulary().memfree_exempt)]).sum()
+        model.memfree.holds(
+            ngrams[~np.isin(ngrams[:, -1], model.vocabulary().memfree_exempt)]
+        ).sum()
     )
 
 

@@ -114,6 +114,14 @@ def training(tmp_path: Path, corpus: Path) -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
+def wait_for_a_step(training: subprocess.Popen[str]) -> None:
+    """Read what it shows as far as the bar's first loss, and not a character further."""
+    assert training.stderr is not None
+    seen = ""
+    while "loss" not in seen:
+        seen += training.stderr.read(1)
+
+
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGTERM, 128 + 15), (signal.SIGINT, 128 + 2)]
 )
@@ -121,9 +129,7 @@ def test_a_signal_saves_and_leaves_no_half_made_folder(
     tmp_path: Path, training: subprocess.Popen[str], number: signal.Signals, status: int
 ) -> None:
     assert training.stderr is not None
-    seen = ""
-    while "loss" not in seen:  # the bar, so at least one step is done
-        seen += training.stderr.read(1)
+    wait_for_a_step(training)
     training.send_signal(number)
     rest = training.stderr.read()
     assert training.wait() == status
@@ -164,9 +170,7 @@ def test_two_processes_do_not_train_in_one_folder(
     tmp_path: Path, corpus: Path, training: subprocess.Popen[str],
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    assert training.stderr is not None
-    while "loss" not in training.stderr.read(1000):
-        pass
+    wait_for_a_step(training)
     assert main(command("starter-gpt2", corpus, tmp_path, "training.epochs=100000")) == 2
     assert "another process trains here" in capsys.readouterr().err
 
