@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Literal
 
 import pytest
+import torch
 from torch.optim import AdamW, Muon
 
 from tests.training.small import TOKENIZER, recipe
 from training.learning.building import build_model
+from training.learning.muon import CPUMuon
 from training.learning.optimization import optimizers, rate
 
 
@@ -66,3 +68,28 @@ def test_the_rate_rises_stands_and_falls_to_zero() -> None:
 def test_a_rate_may_stand_still() -> None:
     training = recipe("gpt2", warmup=0, decay=0).training
     assert {rate(share, training) for share in (0.0, 0.5, 1.0)} == {1.0}
+
+
+@pytest.mark.parametrize("shape", [(24, 8), (8, 24), (16, 16)])
+def test_on_a_cpu_muon_makes_torchs_updates_without_their_rounding(shape: tuple[int, int]) -> None:
+    dice = torch.Generator().manual_seed(3)
+    begun = torch.randn(shape, generator=dice)
+    gradients = [torch.randn(shape, generator=dice) for _ in range(3)]
+    changes = []
+    for kind in (CPUMuon, Muon):
+        matrix = torch.nn.Parameter(begun.clone())
+        optimizer = kind([matrix], lr=0.1, weight_decay=0.1)
+        for gradient in gradients:
+            matrix.grad = gradient.clone()
+            optimizer.step()
+        changes.append(matrix.detach() - begun)
+    ours, torchs = changes
+    assert (ours - torchs).norm() < 0.03 * torchs.norm()  # bfloat16 has eight bits
+
+
+def test_muon_leaves_a_matrix_alone_whose_gradient_is_zero() -> None:
+    matrix = torch.nn.Parameter(torch.ones(4, 3))
+    optimizer = CPUMuon([matrix], lr=0.1, weight_decay=0.0)
+    matrix.grad = torch.zeros(4, 3)
+    optimizer.step()
+    assert torch.equal(matrix.detach(), torch.ones(4, 3))

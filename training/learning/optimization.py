@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch.optim import AdamW, Muon, Optimizer
 
+from training.learning.muon import CPUMuon
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -37,8 +39,9 @@ def optimizers(model: nn.Module, training: Training) -> list[Optimizer]:
         groups.append({"params": tables, "weight_decay": 0.0})
         hidden = [p for p in matrices if not _is_head(model, p)]
         groups.append({"params": [p for p in matrices if _is_head(model, p)]})
+        on_cpu = all(p.device.type == "cpu" for p in hidden)
         found.append(
-            Muon(
+            (CPUMuon if on_cpu else Muon)(
                 hidden,
                 lr=training.muon_learning_rate,
                 weight_decay=training.muon_weight_decay,
