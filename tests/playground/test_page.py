@@ -111,6 +111,7 @@ async def test_only_its_addressee_sees_an_ephemeral_answer(
     await expect(secret).to_contain_text("Only you can see this · Dismiss message")
     await secret.locator("[data-dismiss]").click()
     await expect(secret).to_have_count(0)
+    await expect(page.get_by_role("log")).to_be_focused()
     await _write(page, "/whisper again")
     await page.locator("[data-member=mika]").click()
     await expect(page.locator(".welcome")).to_be_visible()
