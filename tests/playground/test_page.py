@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 import pytest
@@ -230,8 +230,10 @@ async def _expect_marked(page: Page, box: Locator, text: str) -> None:
 async def test_a_story_is_announced_once_and_whole(
     playground: Playground, echo_bot: EchoBot, page: Page
 ) -> None:
+    await page.clock.install()
     await page.goto(playground.url)
     await expect(page.locator(".welcome")).to_be_visible()
+    await page.clock.pause_at(datetime.now(UTC) + timedelta(hours=1))
     log, said = page.get_by_role("log"), page.get_by_role("status").locator("p")
     await expect(log).to_have_attribute("aria-live", "off")
     await _write(page, "/story Long ago")
@@ -241,9 +243,25 @@ async def test_a_story_is_announced_once_and_whole(
     await expect(said).to_have_text(["Kataribe: Long ago"])
     echo_bot.words.put_nowait("")
     await expect(said).to_have_text(["Kataribe: Long ago", "Kataribe: Long ago there was a fox."])
-    await page.locator("[data-custom-id=again]").click()
-    await expect(log).to_contain_text("again, says Aoi")
+    await page.clock.run_for(60_000)
     await expect(said).to_have_count(2)
+
+
+async def test_what_changed_and_then_rests_is_announced(
+    playground: Playground, echo_bot: EchoBot, page: Page
+) -> None:
+    await page.clock.install()
+    await page.goto(playground.url)
+    await expect(page.locator(".welcome")).to_be_visible()
+    await page.clock.pause_at(datetime.now(UTC) + timedelta(hours=1))
+    said = page.get_by_role("status").locator("p")
+    await _write(page, "/story Place 2")
+    echo_bot.words.put_nowait("of 3")
+    await expect(page.locator(".embed-description")).to_have_text("Place 2 of 3")
+    await expect(said).to_have_text(["Kataribe: Place 2"])
+    await page.clock.run_for(60_000)
+    await expect(said).to_have_text(["Kataribe: Place 2", "Kataribe: Place 2 of 3"])
+    echo_bot.words.put_nowait("")
 
 
 async def test_the_focus_stays_while_a_message_changes(

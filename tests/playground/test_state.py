@@ -106,6 +106,17 @@ async def test_half_a_line_is_left_out_and_the_rest_kept(
     assert len(_entries(state)) == 2, "the commands and one message"
 
 
+async def test_a_file_from_before_commands_lost_their_scopes_is_read(
+    state: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Playground(port=0, state=state) as playground, connected(playground):
+        registered = playground.commands.registered()
+    state.write_text(json.dumps({"commands": {"global": registered, "guild": []}}) + "\n")
+    async with Playground(port=0, state=state) as playground:
+        assert playground.commands.registered() == registered
+    assert "is damaged" not in caplog.text
+
+
 async def test_history_does_not_grow_with_edits(
     state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
