@@ -28,6 +28,10 @@ def _entries(state: Path) -> list[object]:
     return [json.loads(line) for line in state.read_text("utf-8").splitlines()]
 
 
+def _keep(state: Path, entry: object) -> None:
+    state.write_text(json.dumps(entry) + "\n", "utf-8")
+
+
 async def test_messages_buttons_and_commands_outlive_a_restart(state: Path) -> None:
     async with (
         Playground(port=0, state=state, deadline=30) as playground,
@@ -111,7 +115,7 @@ async def test_a_file_from_before_commands_lost_their_scopes_is_read(
 ) -> None:
     async with Playground(port=0, state=state) as playground, connected(playground):
         registered = playground.commands.registered()
-    state.write_text(json.dumps({"commands": {"global": registered, "guild": []}}) + "\n")
+    _keep(state, {"commands": {"global": registered, "guild": []}})
     async with Playground(port=0, state=state) as playground:
         assert playground.commands.registered() == registered
     assert "is damaged" not in caplog.text
