@@ -28,6 +28,10 @@ def _entries(state: Path) -> list[object]:
     return [json.loads(line) for line in state.read_text("utf-8").splitlines()]
 
 
+def _keep(state: Path, entry: object) -> None:
+    state.write_text(json.dumps(entry) + "\n", "utf-8")
+
+
 async def test_messages_buttons_and_commands_outlive_a_restart(state: Path) -> None:
     async with (
         Playground(port=0, state=state, deadline=30) as playground,
@@ -104,6 +108,17 @@ async def test_half_a_line_is_left_out_and_the_rest_kept(
         assert [message["content"] for message in haru.messages.values()] == ["whole"]
     assert "is damaged and left out" in caplog.text
     assert len(_entries(state)) == 2, "the commands and one message"
+
+
+async def test_a_file_from_before_commands_lost_their_scopes_is_read(
+    state: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Playground(port=0, state=state) as playground, connected(playground):
+        registered = playground.commands.registered()
+    _keep(state, {"commands": {"global": registered, "guild": []}})
+    async with Playground(port=0, state=state) as playground:
+        assert playground.commands.registered() == registered
+    assert "is damaged" not in caplog.text
 
 
 async def test_history_does_not_grow_with_edits(

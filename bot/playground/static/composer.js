@@ -104,7 +104,11 @@ export class Composer {
     );
     this.list.replaceChildren(
       items.length
-        ? element("ul", { id: "commands-offered", role: "listbox", "aria-label": "Commands" }, ...items)
+        ? element(
+            "ul",
+            { id: "commands-offered", role: "listbox", "aria-label": "Commands" },
+            ...items,
+          )
         : empty,
     );
     if (items.length) this.text.setAttribute("aria-activedescendant", `command-${this.#marked}`);

@@ -44,6 +44,7 @@ export class MessageList {
     const pinned = this.#atEnd();
     const old = this.#shown.get(message.id);
     if (kind === "deleted") {
+      if (old?.contains(document.activeElement)) this.log.focus({ preventScroll: true });
       old?.remove();
       this.#shown.delete(message.id);
     } else if (old) this.#redraw(old, message);
@@ -55,7 +56,7 @@ export class MessageList {
 
   /** A line that only this page knows of: a command on its way, or one that failed. */
   notice(header, text, kind) {
-    const dismiss = () => node.remove();
+    const dismiss = () => (this.log.focus({ preventScroll: true }), node.remove());
     const hint = element(
       "p",
       { class: "only-you" },
@@ -86,7 +87,9 @@ export class MessageList {
 
   /** What one reads in a message; nothing when it is not there. */
   text(id) {
-    const parts = this.#shown.get(id)?.querySelectorAll(".content, .embed-title, .embed-description");
+    const parts = this.#shown
+      .get(id)
+      ?.querySelectorAll(".content, .embed-title, .embed-description");
     return [...(parts ?? [])].map((part) => part.innerText).join("\n");
   }
 
@@ -132,8 +135,7 @@ export class MessageList {
     const author = this.room.member(message.author.id);
     const loading = Boolean(message.flags & LOADING);
     node.toggleAttribute("data-loading", loading);
-    if (!loading && !node.querySelector(".more-holder"))
-      node.append(this.menu(message, author));
+    if (!loading && !node.querySelector(".more-holder")) node.append(this.menu(message, author));
     const components = JSON.stringify(message.components);
     const body = node.querySelector(".body");
     refocused(node, () => {
@@ -191,10 +193,7 @@ export class MessageList {
     }
     const edited =
       message.edited_timestamp &&
-      element(
-        "span",
-        { class: "edited", title: clock(new Date(message.edited_timestamp)) },
-      );
+      element("span", { class: "edited", title: clock(new Date(message.edited_timestamp)) });
     if (!message.content) return [];
     const content = element("div", { class: "content" }, markdown(message.content, this.room));
     if (edited) (content.lastElementChild ?? content).append(" ", edited);

@@ -153,13 +153,22 @@ function suggested(option, input, id, suggest) {
     choices = answer;
     // The first is marked, unless one was while the bot was thinking.
     const before = shown[marked]?.value;
-    show(choices, Math.max(0, choices.findIndex((choice) => choice.value === before)));
+    show(
+      choices,
+      Math.max(
+        0,
+        choices.findIndex((choice) => choice.value === before),
+      ),
+    );
   };
   input.addEventListener("input", () => {
     picked = null;
     const typed = input.value.toLowerCase();
     // Until the bot answers; none is marked, for what was typed may not be among them.
-    show(choices.filter((choice) => choice.name.toLowerCase().includes(typed)), -1);
+    show(
+      choices.filter((choice) => choice.name.toLowerCase().includes(typed)),
+      -1,
+    );
     clearTimeout(timer);
     timer = setTimeout(ask, PAUSE);
   });
