@@ -11,6 +11,7 @@ from sqlalchemy import delete, select, text
 from bot.database.ratings import Stars
 from bot.database.tables import Audit, State, Story
 from bot.worker.catalogue import Catalogue
+from tests.bot.clock import Clock
 from tests.bot.world import footer, labels, page, reply, whisper, world
 
 if TYPE_CHECKING:
@@ -47,6 +48,39 @@ async def test_a_vote_is_seen_where_only_the_press_can_edit_the_message(tmp_path
         await w.restart()
         await w.ben.click(message, label="3 ★")
         await w.until(lambda: footer(w.message()).endswith(" · ★ 3.0 from 1 vote"))
+
+
+async def test_twenty_stars_one_after_another_are_confirmed_in_one_message(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as w:
+        message = await w.story(prompt="In the year")
+        for n in range(20):
+            await w.ben.click(message, label=f"{n % 4 + 1} ★")
+        said = [m for m in w.env.backend.messages.values() if "from you" in str(m)]
+        assert len(said) == 1
+        assert "★★★★☆ from you." in str(said[0])
+        await w.until(lambda: footer(w.message()).endswith(" · ★ 4.0 from 1 vote"))
+
+
+async def test_the_last_press_counts_however_they_arrive(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        await w.story(prompt="In the year")
+        rate = w.services.ratings.rate
+        presses = [(1, 100), (5, 120), (3, 110), (2, 90)]
+        for stars, press_id in presses:
+            vote = await rate(1, w.ben.id, stars, press_id)
+        assert (vote.stars, await w.services.ratings.stars(1)) == (5, Stars(1, 5.0))
+
+
+async def test_the_star_that_one_gave_pressed_again_takes_the_vote_back(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        message = await w.story(prompt="In the year")
+        await w.ben.click(message, label="4 ★")
+        await w.until(lambda: footer(w.message()).endswith(" · ★ 4.0 from 1 vote"))
+        await w.ben.click(message, label="4 ★")
+        await w.until(lambda: footer(w.message()).endswith(" words"))
+        assert await w.services.ratings.stars(1) == Stars(0, 0.0)
 
 
 async def test_nobody_rates_their_own_story(tmp_path: Path) -> None:
@@ -141,6 +175,31 @@ async def test_a_story_is_called_off_while_it_is_told(tmp_path: Path) -> None:
         story = await w.services.stories.get(1)
         assert story is not None
         assert story.state is State.CANCELLED
+
+
+@pytest.mark.parametrize("who", ["aki", "mod"])
+async def test_a_story_is_called_off_until_its_last_word_stands_in_the_channel(
+    tmp_path: Path, who: str
+) -> None:
+    paced = {"words_per_second": 5.0, "edit_interval": 1.0}
+    clock = Clock()
+    async with world(tmp_path, clock=clock, stories=paced) as w:
+        w.teller.pieces = [" one two three four five six seven eight nine ten"]
+        await w.aki.slash(w.channel, "story", prompt="Zero")
+        await w.until(lambda: page(w.message()).endswith("five▌"))
+
+        async def told() -> bool:
+            story = await w.services.stories.get(1)
+            return story is not None and story.state is State.TOLD
+
+        await w.until(told)  # and saved: only its words are still being shown
+        await getattr(w, who).click(w.message(), label="Call it off")
+        await w.told()
+        await clock.advance(10)
+        assert page(w.message()) == "**Zero** one two three four five\n\n-# Called off."
+        story = await w.services.stories.get(1)
+        assert story is not None
+        assert (story.state, story.text) == (State.CANCELLED, " one two three four five")
 
 
 async def test_a_story_is_called_off_where_only_the_press_can_edit_its_message(

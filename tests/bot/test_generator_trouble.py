@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
+from aiohttp import web
+
 from bot.database.tables import State
+from bot.worker.suspects import ALONE_AFTER
 from tests.bot.teller import (
     STORY,
     Teller,
@@ -20,7 +24,6 @@ from tests.bot.village import village
 
 if TYPE_CHECKING:
     import pytest
-    from aiohttp import web
 
     from bot.database import Database
 
@@ -122,3 +125,66 @@ async def test_a_model_that_tells_nothing_has_failed(database: Database, tells: 
         story_id = await place.ask()
         await place.over(story_id)
     assert place.wall.endings() == [(story_id, State.FAILED)]
+
+
+class Mortal:
+    """A generator that dies of one prompt, and takes with it whatever it was telling."""
+
+    def __init__(self, poison: str, company: int) -> None:
+        self.poison = poison
+        self.company = company
+        """Stories that it waits for before it dies."""
+        self.asked: list[tuple[str, int]] = []
+        """Each prompt that it was asked for, and how many were being told with it."""
+        self._open: dict[str, web.Request] = {}
+        self._changed = asyncio.Condition()
+
+    async def complete(self, request: web.Request) -> web.StreamResponse:
+        prompt = (await request.json())["prompt"]
+        answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await answer.prepare(request)
+        await answer.write(b'data: {"choices": [{"text": " Once"}]}\n\n')
+        async with self._changed:
+            self._open[prompt] = request
+            self.asked.append((prompt, len(self._open)))
+            self._changed.notify_all()
+            if prompt == self.poison:
+                together = self.company if self._deaths() < ALONE_AFTER else 1
+                await self._changed.wait_for(lambda: len(self._open) >= together)
+                for told in self._open.values():
+                    assert told.transport is not None
+                    told.transport.abort()
+                self._open.clear()
+                self._changed.notify_all()
+            elif self._deaths() <= ALONE_AFTER and self.company > 1:
+                # Its company is told no further than the others live.
+                await self._changed.wait_for(lambda: prompt not in self._open)
+                return answer
+            self._open.pop(prompt, None)
+        await answer.write(b'data: {"choices": [{"text": " more.", "finish_reason": "stop"}]}\n\n')
+        return answer
+
+    def _deaths(self) -> int:
+        return sum(prompt == self.poison for prompt, _ in self.asked)
+
+
+async def test_a_story_that_kills_the_generator_costs_its_neighbours_no_attempt(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.database.queue.REST", 0.01)
+    monkeypatch.setattr("bot.worker.dispatcher.REST", 0.05)
+    mortal = Mortal("poison", company=5)
+    async with (
+        answers(mortal.complete) as url,
+        village(database, url, queue={"tellers": 5, "attempts": 3}) as place,
+    ):
+        asked = [await place.ask(n, prompt=f"well {n}") for n in range(4)]
+        poison = await place.ask(9, prompt="poison")
+        await place.over(*asked, poison)
+        stories = [await place.get(story_id) for story_id in asked]
+        poisoned = await place.get(poison)
+    assert [(story.state, story.attempts) for story in stories] == [(State.TOLD, 1)] * 4
+    # It was told twice in company, and after that alone, until it had no further try.
+    assert (poisoned.state, poisoned.attempts) == (State.FAILED, 3)
+    together = [company for prompt, company in mortal.asked if prompt == "poison"]
+    assert together[ALONE_AFTER:] == [1, 1, 1]
