@@ -133,10 +133,10 @@ class Mortal:
     def __init__(self, poison: str, company: int) -> None:
         self.poison = poison
         self.company = company
-        """Stories that it waits for before it dies."""
-        self.asked: list[tuple[str, int]] = []
-        """Each prompt that it was asked for, and how many were being told with it."""
-        self._open: dict[str, web.Request] = {}
+        """Stories that it tells together each time it dies, while they come together."""
+        self.deaths: list[int] = []
+        """How many stories were lost with each."""
+        self._open: list[web.Request] = []
         self._changed = asyncio.Condition()
 
     async def complete(self, request: web.Request) -> web.StreamResponse:
@@ -145,27 +145,27 @@ class Mortal:
         await answer.prepare(request)
         await answer.write(b'data: {"choices": [{"text": " Once"}]}\n\n')
         async with self._changed:
-            self._open[prompt] = request
-            self.asked.append((prompt, len(self._open)))
+            deaths = len(self.deaths)
+            self._open.append(request)
             self._changed.notify_all()
             if prompt == self.poison:
-                together = self.company if self._deaths() < ALONE_AFTER else 1
-                await self._changed.wait_for(lambda: len(self._open) >= together)
-                for told in self._open.values():
-                    assert told.transport is not None
-                    told.transport.abort()
-                self._open.clear()
-                self._changed.notify_all()
-            elif self._deaths() <= ALONE_AFTER and self.company > 1:
-                # Its company is told no further than the others live.
-                await self._changed.wait_for(lambda: prompt not in self._open)
-                return answer
-            self._open.pop(prompt, None)
+                company = self.company if deaths < ALONE_AFTER else 1
+                await self._changed.wait_for(lambda: len(self._open) >= company)
+                self._die()
+            elif deaths < ALONE_AFTER:
+                await self._changed.wait_for(lambda: len(self.deaths) > deaths)
+            else:
+                self._open.remove(request)
         await answer.write(b'data: {"choices": [{"text": " more.", "finish_reason": "stop"}]}\n\n')
         return answer
 
-    def _deaths(self) -> int:
-        return sum(prompt == self.poison for prompt, _ in self.asked)
+    def _die(self) -> None:
+        self.deaths.append(len(self._open))
+        for request in self._open:
+            assert request.transport is not None
+            request.transport.abort()
+        self._open.clear()
+        self._changed.notify_all()
 
 
 async def test_a_story_that_kills_the_generator_costs_its_neighbours_no_attempt(
@@ -186,5 +186,4 @@ async def test_a_story_that_kills_the_generator_costs_its_neighbours_no_attempt(
     assert [(story.state, story.attempts) for story in stories] == [(State.TOLD, 1)] * 4
     # It was told twice in company, and after that alone, until it had no further try.
     assert (poisoned.state, poisoned.attempts) == (State.FAILED, 3)
-    together = [company for prompt, company in mortal.asked if prompt == "poison"]
-    assert together[ALONE_AFTER:] == [1, 1, 1]
+    assert mortal.deaths == [5, 5, 1, 1, 1]
