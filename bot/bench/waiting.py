@@ -17,6 +17,7 @@ import tempfile
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,8 @@ class Waits:
 
     acknowledged: float
     first_words: float
+    longest_pause: float
+    """Between two edits of the story's message."""
     told: float
     words: int
 
@@ -123,11 +126,21 @@ async def _ask(visitor: Visitor, prompt: str, model: str) -> Waits:
         await visitor.until(
             lambda: say("story.cursor") in page_of(visitor, prompt) or is_over(visitor, prompt)
         )
-        first_words = time.perf_counter()
-        await visitor.until(lambda: is_over(visitor, prompt))
+        moments = [time.perf_counter()]
+        page = page_of(visitor, prompt)
+
+        def over() -> bool:
+            """Look at the clock at each edit as well."""
+            nonlocal page
+            if page != (page := page_of(visitor, prompt)):
+                moments.append(time.perf_counter())
+            return is_over(visitor, prompt)
+
+        await visitor.until(over)
     return Waits(
         acknowledged=1000 * (acknowledged - sent),
-        first_words=1000 * (first_words - sent),
+        first_words=1000 * (moments[0] - sent),
+        longest_pause=1000 * max((b - a for a, b in pairwise(moments)), default=0.0),
         told=1000 * (time.perf_counter() - sent),
         words=len(page_of(visitor, prompt).split()),
     )
@@ -159,7 +172,7 @@ def _print(given: argparse.Namespace, waits: list[Waits]) -> None:
         "stories": given.stories,
         "together": given.together,
     }
-    for name in ("acknowledged", "first_words", "told"):
+    for name in ("acknowledged", "first_words", "longest_pause", "told"):
         values = [getattr(wait, name) for wait in waits]
         median, worst = statistics.median(values), max(values)
         print(f"{name.replace('_', ' '):14}{median:8.0f}{worst:8.0f}")

@@ -1,0 +1,84 @@
+"""A message that is posted, as Discord's wire sees it: the playground's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import discord
+import pytest
+from sqlalchemy import update
+
+from bot.client import Kataribe
+from bot.config import Discord
+from bot.database.stories import Stories
+from bot.database.tables import Story
+from bot.messages import embeds, views
+from bot.messages.message import StoryMessage
+from bot.messages.pacing import Pace
+from bot.messages.posting import Drawing, Posts
+from bot.playground import Playground
+from bot.worker.presenter import MessageGoneError, OutOfReachError
+from tests.bot.wishes import queue_of, wish
+from tests.playground.test_rest import STORIES
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from bot.database import Database
+    from bot.database.queue import Queue
+
+
+@pytest.fixture
+async def client(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Kataribe]:
+    """Our client, logged in to a Discord of its own."""
+    async with Playground(port=0) as playground:
+        monkeypatch.setattr(discord.http.Route, "BASE", playground.api_url)
+        pace = Pace()
+        async with Kataribe(
+            Discord(api_url=playground.api_url, gateway_url=playground.gateway_url), pace
+        ) as client:
+            await client.login(playground.token)
+            yield client
+
+
+async def asked(queue: Queue) -> Story:
+    """A story whose wish could not be answered."""
+    return await queue.enqueue(wish(channel_id=STORIES))
+
+
+def drawing(story: Story) -> Drawing:
+    return Drawing(embeds.waiting(story, 1), views.unfinished(story))
+
+
+async def test_a_crash_between_sending_and_writing_down_posts_once(
+    database: Database, client: Kataribe
+) -> None:
+    queue = queue_of(database)
+    story = await asked(queue)
+    ids = []
+    for _ in range(2):
+        message = StoryMessage(story)
+        await Posts(client, Stories(database.sessions), queue).write(message, drawing(story), None)
+        ids.append(message.message_id)
+        async with database.sessions.begin() as session:  # it died before this was written
+            await session.execute(update(Story).values(message_id=None))
+    assert ids[0] is not None
+    assert ids[0] == ids[1]
+
+
+async def test_a_deleted_message_is_gone_for_good_and_a_channel_unknown_to_us_is_not(
+    database: Database, client: Kataribe
+) -> None:
+    queue = queue_of(database)
+    story = await asked(queue)
+    posts = Posts(client, Stories(database.sessions), queue)
+    message = StoryMessage(story)
+    await posts.write(message, drawing(story), None)
+    assert message.message_id is not None
+    channel = client.get_partial_messageable(story.channel_id)
+    await channel.get_partial_message(message.message_id).delete()
+    with pytest.raises(MessageGoneError):
+        await posts.write(message, drawing(story), None)
+    story.channel_id = 5  # not one of ours: a user installed the bot there
+    with pytest.raises(OutOfReachError):
+        await posts.write(message, drawing(story), None)
