@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 import torch
 
+from generator import native
 from tests.generator.running import client, running
 from tests.generator.small_folders import save_gpt2, save_lstm
 
@@ -19,7 +20,26 @@ if TYPE_CHECKING:
 
     import openai
 
+    from generator.models.loading import Precision
+
 torch.set_num_threads(1)  # the models are tiny: a second thread only waits, and costs a lot of it
+
+
+@pytest.fixture(scope="session")
+def native_step() -> None:
+    """Skips where there is no compiled step: no compiler, or NATIVE_ISA=off."""
+    try:
+        native.library()
+    except native.NoNativeStepError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(params=["float32", "int8"])
+def precision(request: pytest.FixtureRequest) -> Precision:
+    if request.param == "int8":
+        request.getfixturevalue("native_step")
+    chosen: Precision = request.param
+    return chosen
 
 
 @pytest.fixture(scope="module")

@@ -280,7 +280,6 @@ async def test_beams_find_what_transformers_finds_and_stories_go_on_beside(
     assert len(set(pairs)) == len(pairs)
 
 
-@pytest.mark.parametrize("precision", ["float32", "int8"])
 async def test_no_story_has_an_unknown_word(tmp_path: Path, precision: Precision) -> None:
     folder = save_gpt2(tmp_path / "words", vocab_size=9, eos_token_id=8)
     save_words(folder)

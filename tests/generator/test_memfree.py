@@ -136,7 +136,6 @@ def told(loaded: LoadedModel, sampling: Published = FREE) -> list[Story]:
     return tell(loaded, PROMPTS, sampling)
 
 
-@pytest.mark.parametrize("precision", ["float32", "int8"])
 @pytest.mark.parametrize("save", [save_gpt2, save_lstm])
 def test_stories_keep_clear_of_what_the_model_has_read(
     tmp_path: Path, save: Callable[[Path], Path], precision: Precision
@@ -158,6 +157,7 @@ def test_stories_keep_clear_of_what_the_model_has_read(
         assert (free_to_copy | ~guarded.memfree.holds(ngrams)).all()
 
 
+@pytest.mark.usefixtures("native_step")
 @pytest.mark.parametrize("sampled", [True, False])
 def test_both_samplers_strike_out_the_same_tokens(*, sampled: bool) -> None:
     """The C++ hashes as numpy does."""
@@ -186,6 +186,7 @@ def test_both_samplers_strike_out_the_same_tokens(*, sampled: bool) -> None:
     assert len(set(drawn[0])) > 100
 
 
+@pytest.mark.usefixtures("native_step")
 def test_rows_of_many_rules_are_drawn_alike_by_both_samplers() -> None:
     """In any order, with and without the rule, some at the beginning of their story."""
     rng, slots, vocabulary = np.random.default_rng(1), 16, 2000
@@ -229,6 +230,7 @@ def test_rows_of_many_rules_are_drawn_alike_by_both_samplers() -> None:
             assert not (looked_at and filter_.holds(np.array([story[-7:]])).any())
 
 
+@pytest.mark.usefixtures("native_step")
 def test_the_end_is_never_struck_out() -> None:
     story = np.array([TEXTS[0]], np.int32)
     filter_ = MemFree.of([[*TEXTS[0], token] for token in range(50)], np.empty(0, np.int32))
@@ -250,6 +252,7 @@ def test_the_end_is_never_struck_out() -> None:
     ]
 
 
+@pytest.mark.usefixtures("native_step")
 def test_where_every_token_would_copy_one_is_drawn_all_the_same() -> None:
     story = np.array([TEXTS[0]], np.int32)
     filter_ = MemFree.of([[*TEXTS[0], token] for token in range(50)], np.empty(0, np.int32))

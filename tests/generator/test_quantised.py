@@ -29,11 +29,16 @@ if TYPE_CHECKING:
 
     from generator.models.decoder import Decoder
 
+pytestmark = pytest.mark.usefixtures("native_step")
+
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module", params=["gpt2", "wide-gpt2", "lstm", "uneven-lstm"])
-def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
+def loaded(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, native_step: None
+) -> LoadedModel:
+    del native_step
     folder = tmp_path_factory.mktemp("models") / request.param
     match request.param:
         case "gpt2":

@@ -43,6 +43,7 @@ def draw(request: pytest.FixtureRequest) -> Draw:
     """Draws one token for each request, all from the same logits and story so far."""
     make: Callable[..., TorchSampler | NativeSampler] = TorchSampler
     if request.param == "compiled":
+        request.getfixturevalue("native_step")
         make = partial(NativeSampler, threads=Threads(2))
     return partial(_draw, make)
 
@@ -192,6 +193,7 @@ def test_seed_and_position_make_the_noise(draw: Draw) -> None:
     assert set(draw(logits, requests, HISTORY[:-1])).isdisjoint(first.tolist())
 
 
+@pytest.mark.usefixtures("native_step")
 def test_both_samplers_draw_the_same() -> None:
     logits = one_story(vocabulary=50_000)
     requests = [
@@ -243,6 +245,7 @@ def test_an_unspoken_token_is_never_drawn(draw: Draw, sampling: Sampling) -> Non
     assert not np.isin(draw(logits, requests, suppressed=(2, 33)), [2, 33]).any()
 
 
+@pytest.mark.usefixtures("native_step")
 def test_the_native_sampler_reads_the_rules_that_are_declared() -> None:
     assert library().rules_layout().decode() == layout()
     names = [member.split()[1] for member in layout().split(";") if member]

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 async def test_models_are_listed(api: openai.AsyncOpenAI) -> None:
     cards = {card.id: card async for card in api.models.list()}
     assert set(cards) == {"gpt2-small", "lstm-endless", "lstm-small"}
+    assert {card.owned_by for card in cards.values()} == {"kataribe"}  # so a bot knows its own
     assert (await api.models.retrieve("lstm-small")).id == "lstm-small"
 
 
