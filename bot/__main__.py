@@ -15,16 +15,23 @@ import aiohttp
 import discord
 from pydantic import SecretStr
 
-from bot import bench
+from bot import bench, commands, components
 from bot.client import Kataribe, point_at
 from bot.config import Discord, Settings, SettingsError
-from bot.database.connection import DatabaseError, open_database, sole_user, sqlite_file
+from bot.database import DatabaseError, open_database
+from bot.database.connection import sqlite_file
 from bot.database.guilds import Guilds
+from bot.database.lock import sole_user
 from bot.database.queue import Queue
 from bot.database.ratings import Ratings
 from bot.database.stories import Stories
+from bot.messages.confirmations import Confirmations
+from bot.messages.pacing import Pace
+from bot.messages.presenter import StoryMessages
 from bot.playground import Playground, PlaygroundError
 from bot.services import Services
+from bot.worker.bell import Bell
+from bot.worker.catalogue import Catalogue
 from bot.worker.completions import Completions
 from bot.worker.dispatcher import Dispatcher
 from bot.worker.generator_process import (
@@ -69,9 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--config", metavar="FILE", type=Path, help="the settings (default: config.toml)"
     )
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    commands.add_parser("run", help="tell stories until stopped (the default)")
-    bench.add_bench_command(commands)
+    verbs = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    verbs.add_parser("run", help="tell stories until stopped (the default)")
+    bench.add_bench_command(verbs)
     given = parser.parse_args(arguments)
     if given.command == "bench":
         return bench.main(given)
@@ -117,11 +124,10 @@ async def run(settings: Settings, *, config: Path | None = None) -> None:
     stop = _stop_signal()
     # Closed in reverse: tellings are given back first, the database is let go of last.
     async with AsyncExitStack() as opened:
-        alone = opened.enter_context(sole_user(settings.database.url))
+        still_alone = await opened.enter_async_context(sole_user(settings.database.url))
         database = await opened.enter_async_context(open_database(settings.database.url))
         queue = Queue(database.sessions, settings.queue)
-        if alone:
-            await queue.release_all()
+        await queue.release_all()
         page = None
         if settings.token is None:
             playground = await opened.enter_async_context(_playground(settings))
@@ -137,23 +143,34 @@ async def run(settings: Settings, *, config: Path | None = None) -> None:
                 remote=settings.models,
             )
         )
-        services = Services(
+        bell, pace = Bell(), Pace()
+        client = Kataribe(settings.discord, pace)
+        catalogue = Catalogue(completions)
+        ratings = Ratings(database.sessions)
+        messages = StoryMessages(client, queue, stories, ratings, catalogue, settings.stories, pace)
+        client.services = Services(
+            settings=settings,
             queue=queue,
             stories=stories,
-            ratings=Ratings(database.sessions),
+            ratings=ratings,
             guilds=Guilds(database.sessions),
-            completions=completions,
-            wake=lambda: dispatcher.wake(),  # noqa: PLW0108  # it is made after the client
+            catalogue=catalogue,
+            messages=messages,
+            confirmations=Confirmations(),
+            bell=bell,
         )
-        client = Kataribe(settings, services)
-        dispatcher = Dispatcher(queue, stories, completions, client.stage, settings)
+        for command in commands.EVERY:
+            client.tree.add_command(command)
+        client.add_dynamic_items(*components.EVERY)
+        dispatcher = Dispatcher(queue, stories, completions, messages, bell, settings)
         logged_in = asyncio.Event()
-        work = []
+        work = [still_alone()]
         if not settings.generator.url:
-            work.append(_generate(settings, config, completions, dispatcher))
+            work.append(_generate(settings, config, completions, catalogue, dispatcher))
         work.append(_connect(client, settings, logged_in))
         work.append(_tell(client, dispatcher, logged_in, page))
         opened.push_async_callback(_leave, client)
+        opened.push_async_callback(messages.close)
         running = [await opened.enter_async_context(_task(part)) for part in [stop.wait(), *work]]
         ended, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
         for task in ended:
@@ -204,7 +221,11 @@ def _pointed_at(settings: Settings, playground: Playground) -> Settings:
 
 
 async def _generate(
-    settings: Settings, config: Path | None, completions: Completions, dispatcher: Dispatcher
+    settings: Settings,
+    config: Path | None,
+    completions: Completions,
+    catalogue: Catalogue,
+    dispatcher: Dispatcher,
 ) -> None:
     """Keep our own generator running, and say where it is."""
 
@@ -212,6 +233,7 @@ async def _generate(
         completions.url = url
         if url is not None:
             dispatcher.resume()
+            catalogue.refresh()
 
     generator = GeneratorProcess(
         moved,
@@ -249,6 +271,9 @@ async def _tell(
     """Tell stories as soon as there is a Discord to show them in."""
     await logged_in.wait()
     await client.wait_until_ready()
+    if client.services.settings.generator.url:
+        # The host hears at once if nobody has the default model.
+        client.services.catalogue.refresh()
     if page is not None:
         print(f"Kataribe's playground is open: {page} (try /story In the year)", flush=True)
     else:

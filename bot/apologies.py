@@ -11,8 +11,9 @@ from discord import app_commands
 
 from bot.database.queue import QueueFullError
 from bot.database.ratings import NotToldError, OwnStoryError
-from bot.locales import say
-from bot.safety.moderation import PromptRefusedError, shown
+from bot.locales import say, say_list
+from bot.safety.beginnings import PromptRefusedError
+from bot.safety.escaping import escaped
 from bot.worker.catalogue import UnknownModelError
 from bot.worker.completions import GeneratorDownError
 
@@ -20,6 +21,8 @@ _log = logging.getLogger(__name__)
 
 NAMED = 60
 """Characters of a wrong name that are said back."""
+LISTED = 1000
+"""Characters of the names that there are; a message takes 2,000."""
 
 
 class StoryGoneError(Exception):
@@ -44,10 +47,10 @@ def sentence(error: BaseException) -> str | None:
         case PromptRefusedError():
             return say(f"sorry.{error.refusal}", length=error.length, limit=error.limit)
         case UnknownModelError():
-            models = ", ".join(shown(model) for model in error.models)
+            models = say_list([escaped(model) for model in error.models], ", ", LISTED)
             return say(
                 "sorry.unknown_model",
-                model=shown(textwrap.shorten(error.model, NAMED, placeholder="…")),
+                model=escaped(textwrap.shorten(error.model, NAMED, placeholder="…")),
                 models=models,
             )
         case QueueFullError():

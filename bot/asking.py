@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import discord
-
 from bot.database.queue import Wish
-from bot.worker.completions import GeneratorDownError
 
 if TYPE_CHECKING:
+    import discord
+
     from bot.client import Kataribe
+    from bot.database.tables import Story
 
 _log = logging.getLogger(__name__)
 
 SEEDS = 1_000_000
 """Seeds are drawn below this: enough stories for one beginning, and short enough to read."""
+SAVED_WITHIN = 1.5
+"""Seconds after which the member is told that the bot thinks: Discord gives up after three."""
 
 
 async def ask(
@@ -36,7 +38,7 @@ async def ask(
         interaction: The command or the press of a button; not answered yet.
         prompt: The beginning, checked.
         house_opening: It is one of the house's own.
-        model: Who shall tell.
+        model: Who shall tell, as a member may write it.
         parent_id: The story that this one continues.
         introduction: A line above the story, where Discord does not say who asked.
 
@@ -44,36 +46,57 @@ async def ask(
         UnknownModelError: Nobody of that name can tell.
         QueueFullError: There is no room for it now.
     """
-    client = interaction.client
-    queue = client.services.queue
+    services = interaction.client.services
     if interaction.channel_id is None:
         raise RuntimeError("an interaction outside of every channel")
-    with suppress(GeneratorDownError):  # The wish is kept until the generator is back.
-        await client.catalogue.check(model)
-    story = await queue.enqueue(
-        Wish(
-            interaction_id=interaction.id,
-            guild_id=interaction.guild_id,
-            channel_id=interaction.channel_id,
-            member_id=interaction.user.id,
-            prompt=prompt,
-            house_opening=house_opening,
-            model=model,
-            seed=random.randrange(SEEDS),
-            parent_id=parent_id,
-        )
+    wish = Wish(
+        interaction_id=interaction.id,
+        guild_id=interaction.guild_id,
+        channel_id=interaction.channel_id,
+        member_id=interaction.user.id,
+        prompt=prompt,
+        house_opening=house_opening,
+        model=model,
+        seed=random.randrange(SEEDS),
+        parent_id=parent_id,
+        answer_token=interaction.token,
     )
-    try:
-        place = await queue.position(story.id)
-        drawing = client.stage.answer(story, place)
-        answer = await interaction.response.send_message(
+    with services.messages.answering(interaction.id):
+        saving = asyncio.create_task(services.ask(wish))
+        try:
+            story = await asyncio.wait_for(asyncio.shield(saving), SAVED_WITHIN)
+        except TimeoutError:
+            # The database is busy: the member sees that the bot thinks, and nothing is lost.
+            await interaction.response.defer(thinking=True)
+            story = await saving
+        try:
+            await _answer(interaction, story, introduction)
+        except Exception:  # noqa: BLE001  # whatever it is, the wish stands
+            # The wish is saved, and nothing that goes wrong now may tell the member to try again:
+            # it is told in the message that may stand there, or in one of its own.
+            _log.warning("The wish for story %d could not be answered", story.id, exc_info=True)
+        finally:
+            services.bell.ring()
+
+
+async def _answer(
+    interaction: discord.Interaction[Kataribe], story: Story, introduction: str | None
+) -> None:
+    """Answer with the story's message, and write down which it is."""
+    services = interaction.client.services
+    services.messages.answered(story, None, interaction.token)
+    place = await services.queue.position(story.id)
+    drawing = services.messages.waits(story, place)
+    if interaction.response.is_done():
+        answer = await interaction.edit_original_response(
+            content=introduction, embed=drawing.embed, view=drawing.view
+        )
+        message_id: int | None = answer.id
+    else:
+        callback = await interaction.response.send_message(
             introduction, embed=drawing.embed, view=drawing.view
         )
-        if answer.message_id is not None:
-            await queue.posted(story.id, answer.message_id)
-            client.stage.answered(story, answer.message_id, interaction, place)
-    except discord.HTTPException as error:
-        # The wish is saved: it is told in a message of its own, posted when its turn comes.
-        _log.warning("The wish for story %d could not be answered: %s", story.id, error)
-    finally:
-        client.services.wake()
+        message_id = callback.message_id
+    if message_id is not None:
+        services.messages.answered(story, message_id, interaction.token, place)
+        await services.queue.posted(story.id, message_id)

@@ -3,35 +3,22 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import discord
 import yarl
 from discord import app_commands
 from discord.gateway import DiscordWebSocket
 
-from bot import commands
+from bot import command_sync
 from bot.apologies import apologise
-from bot.components.buttons import BUTTONS
-from bot.messages.pacing import Pace
-from bot.messages.telling import DiscordStage
-from bot.worker.catalogue import Catalogue, UnknownModelError
-from bot.worker.completions import GeneratorDownError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bot.config import Settings
+    from bot.config import Discord as Settings
+    from bot.messages.pacing import Pace
     from bot.services import Services
 
 _log = logging.getLogger(__name__)
-
-_COMPARED = frozenset({
-    "name", "description", "name_localizations", "description_localizations", "options", "choices",
-    "required", "autocomplete", "value", "min_value", "max_value", "min_length", "max_length",
-    "default_member_permissions", "contexts", "integration_types", "nsfw",
-})  # fmt: skip
-"""Fields of a command that we decide; Discord adds its own, and leaves defaults out."""
 
 
 def point_at(api_url: str, gateway_url: str) -> None:
@@ -54,9 +41,16 @@ class Tree(app_commands.CommandTree["Kataribe"]):
 class Kataribe(discord.AutoShardedClient):
     """The bot as Discord knows it: no privileged intent, no mention that pings, slash commands."""
 
-    def __init__(self, settings: Settings, services: Services, *, pace: Pace | None = None) -> None:
-        """Build the client and its stage; nothing connects before `start`."""
-        pace = pace or Pace()
+    services: Services
+    """Set before the client is started: what writes messages needs the client, and is one."""
+
+    def __init__(self, settings: Settings, pace: Pace) -> None:
+        """Build the client; nothing connects before `start`.
+
+        Args:
+            settings: Which Discord to speak to.
+            pace: Reads Discord's limits from the answers to our requests.
+        """
         super().__init__(
             intents=discord.Intents(guilds=True),
             allowed_mentions=discord.AllowedMentions.none(),
@@ -67,12 +61,8 @@ class Kataribe(discord.AutoShardedClient):
             max_messages=None,
             http_trace=pace.trace(),
             # A gateway of the host's choice is one shard; otherwise Discord says how many.
-            shard_count=1 if settings.discord.gateway_url else None,
+            shard_count=1 if settings.gateway_url else None,
         )
-        self.settings = settings
-        self.services = services
-        self.catalogue = Catalogue(services.completions)
-        self.stage = DiscordStage(self, pace)
         self.tree = Tree(
             self,
             allowed_contexts=app_commands.AppCommandContext(
@@ -80,61 +70,24 @@ class Kataribe(discord.AutoShardedClient):
             ),
             allowed_installs=app_commands.AppInstallationType(guild=True, user=True),
         )
-        for command in commands.EVERY:
-            self.tree.add_command(command)
-        self.add_dynamic_items(*BUTTONS)
+
+    def webhook(self, token: str) -> discord.Webhook:
+        """An interaction's own way to the message that answered it."""
+        assert self.application_id is not None  # noqa: S101  # login has set it
+        return discord.Webhook.partial(self.application_id, token, client=self)
+
+    async def answer_of(self, token: str) -> int:
+        """The id of the message that answered an interaction; HTTPException: there is none."""
+        # discord.py gives it to who still has the interaction, which does not outlive a restart.
+        path = "/webhooks/{webhook_id}/{webhook_token}/messages/@original"
+        route = discord.http.Route("GET", path, webhook_id=self.application_id, webhook_token=token)
+        message = await self.http.request(route)
+        return int(message["id"])
 
     async def setup_hook(self) -> None:
-        """Tell Discord about the commands, only when they changed: it allows few such calls."""
-        assert self.application_id is not None  # noqa: S101  # login has set it
-        known = await self.http.get_global_commands(self.application_id)
-        ours = [command.to_dict(self.tree) for command in self.tree.get_commands()]
-        if _by_name(known) == _by_name(ours):
-            _log.info("Discord already knows the commands")
-        else:
-            await self.tree.sync()
-            _log.info("Told Discord about %d commands", len(ours))
-
-    async def teller(self, guild_id: int | None) -> str:
-        """The model that tells in a server, or anywhere else, when a member chooses none."""
-        chosen = guild_id and await self.services.guilds.model(guild_id)
-        if not chosen:
-            return self.settings.stories.model
-        try:
-            await self.catalogue.check(chosen)
-        except UnknownModelError:
-            # The host took it away; members who named nobody cannot know that it was ever there.
-            return self.settings.stories.model
-        except GeneratorDownError:
-            pass  # nobody knows yet, and the wish waits in any case
-        return chosen
+        """Tell Discord about the commands."""
+        await command_sync.sync(self.tree)
 
     async def on_ready(self) -> None:
         """Say where the bot is; may happen more than once."""
         _log.info("Connected as %s, in %d servers", self.user, len(self.guilds))
-
-    async def close(self) -> None:
-        """Stop writing, then leave Discord."""
-        await self.stage.close()
-        await super().close()
-
-
-def _by_name(commands: Sequence[Any]) -> dict[str, Any]:
-    """Commands in comparable form, as Discord or discord.py writes them, in any order."""
-    return {command["name"]: _essence(command) for command in commands}
-
-
-def _essence(value: Any) -> Any:
-    """What we decide of a command, without what Discord adds or either side leaves out."""
-    if isinstance(value, dict):
-        kept = {key: _essence(value[key]) for key in _COMPARED & value.keys()}
-        if permissions := value.get("default_member_permissions"):
-            kept["default_member_permissions"] = str(permissions)
-        # 1 is what an absent type means, for a command as for a subcommand.
-        kept["type"] = value.get("type", 1)
-        return {k: v for k, v in kept.items() if v is not False and v not in (None, [], {})}
-    if isinstance(value, list):
-        if all(isinstance(item, dict) for item in value):
-            return [_essence(item) for item in value]
-        return sorted(value)
-    return value

@@ -20,6 +20,7 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
+    StringConstraints,
     ValidationError,
 )
 from pydantic_settings import (
@@ -83,6 +84,14 @@ def _database(url: str) -> str:
     return url
 
 
+def _key(key: SecretStr | None) -> SecretStr | None:
+    """What an HTTP header can hold; nothing is no key."""
+    said = key.get_secret_value().strip() if key else ""
+    if not (said.isascii() and said.isprintable()):
+        raise ValueError("not a key")
+    return SecretStr(said) if said else None
+
+
 def _loopback(host: str) -> str:
     if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
         raise ValueError("not a loopback address")
@@ -91,6 +100,10 @@ def _loopback(host: str) -> str:
 
 def _upper(level: object) -> object:
     return level.upper() if isinstance(level, str) else level
+
+
+ModelName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+"""What Discord and the database take as a name."""
 
 
 class Section(BaseModel):
@@ -119,6 +132,7 @@ class Database(Section):
 
     url: Annotated[str, AfterValidator(_database)] = Field(
         "sqlite+aiosqlite:///kataribe.db",
+        repr=False,  # it may hold a password
         description="sqlite+aiosqlite:///FILE or postgresql+asyncpg://USER:PASSWORD@HOST/NAME",
     )
 
@@ -126,7 +140,9 @@ class Database(Section):
 class Server(Section):
     """An OpenAI-compatible completions server."""
 
-    api_key: SecretStr | None = Field(None, description="a key; only from the environment")
+    api_key: Annotated[SecretStr | None, AfterValidator(_key)] = Field(
+        None, description="a key of ASCII letters, digits and signs; only from the environment"
+    )
 
 
 class Generator(Server):
@@ -134,7 +150,7 @@ class Generator(Server):
 
     url: Annotated[str, AfterValidator(_without_slash)] = Field(
         "",
-        pattern=r"^(https?://[^/\s]+\S*)?$",
+        pattern=r"^(https?://[^/\s@]+(/\S*)?)?$",
         description="an address such as http://127.0.0.1:8000, or nothing to start our own",
     )
     start_timeout: float = _seconds(120, low=1, high=3600)
@@ -145,18 +161,15 @@ class RemoteModel(Server):
     """A further server, offered to members under a name of its own."""
 
     url: Annotated[str, AfterValidator(_without_slash)] = Field(
-        pattern=r"^https?://[^/\s]+\S*$",
+        pattern=r"^https?://[^/\s@]+(/\S*)?$",
         description="the server's address, such as http://127.0.0.1:8000",
     )
     model: str = Field("", description="the model's name at that server, or nothing for the same")
 
 
-class Stories(Section):
-    """How stories are told and shown."""
+class Sampling(Section):
+    """How the next word is drawn; each model knows what suits it unless the host says otherwise."""
 
-    model: str = Field("gpt2-starter", min_length=1, max_length=100, description="a model's name")
-    max_tokens: int = _whole(220, low=1, high=2000)
-    min_tokens: int = _whole(40, low=0, high=2000)
     temperature: float | None = _number(None, low=0, high=2)
     top_k: int | None = _whole(None, low=0, high=1_000_000)
     top_p: float | None = Field(
@@ -164,6 +177,15 @@ class Stories(Section):
     )
     repetition_penalty: float | None = _number(None, low=0.5, high=5)
     no_repeat_ngram_size: int | None = _whole(None, low=0, high=100)
+
+
+class Stories(Sampling):
+    """How stories are told and shown."""
+
+    model: ModelName = Field("gpt2-starter", description="a model's name")
+    max_tokens: int = _whole(220, low=1, high=2000)
+    min_tokens: int = _whole(40, low=0, high=2000)
+    text_limit: int = _whole(20_000, low=100, high=1_000_000)
     memory: int = _whole(600, low=0, high=20_000)
     edit_interval: float = _seconds(1.2, low=0, high=60)
     words_per_second: float = _number(20, low=0, high=1000)
@@ -228,7 +250,7 @@ class Settings(BaseSettings):
     discord: Discord = Discord()
     database: Database = Database()
     generator: Generator = Generator()
-    models: dict[str, RemoteModel] = {}
+    models: dict[ModelName, RemoteModel] = {}
     stories: Stories = Stories()
     queue: Queue = Queue()
     playground: Playground = Playground()
@@ -347,13 +369,15 @@ def _sentence(settings: type[BaseSettings], details: ErrorDetails, path: Path) -
     name = names[-1] if names else section
     if details["type"] == "extra_forbidden":
         return f"{where} is no setting; there are: {', '.join(sorted(known.keys() - {'token'}))}"
+    if name == "[key]":
+        return f"{path}: [models.NAME] takes a name of 1 to 100 characters"
     takes = known[name].description if name in known else None
     if takes is None:
         return f"{where} takes a table of settings"
     if details["type"] == "missing":
         return f"{where} is missing: it takes {takes}"
-    # A database URL may hold a password, and this line goes to a log.
-    got = "" if section == "database" or name == "api_key" else f", not {details['input']!r}"
+    # An address may hold a password, and this line goes to a log.
+    got = "" if name in {"url", "api_key"} else f", not {details['input']!r}"
     return f"{where} takes {takes}{got}"
 
 

@@ -66,3 +66,17 @@ OPENINGS = (
 def opening() -> str:
     """One of them, by chance."""
     return random.choice(OPENINGS)
+
+
+def some(count: int) -> list[str]:
+    """A few of them, by chance."""
+    return random.sample(OPENINGS, count)
+
+
+def fitting(typed: str) -> list[str]:
+    """Those in which a word begins as typed, in any case; first those that begin so themselves."""
+    wanted = f" {typed.casefold()}"
+    places = {text: f" {text.casefold()}".find(wanted) for text in OPENINGS}
+    return sorted(
+        (text for text in OPENINGS if places[text] >= 0), key=lambda text: places[text] > 0
+    )

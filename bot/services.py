@@ -1,28 +1,75 @@
-"""What commands and buttons work with: everything behind Discord, handed over in one piece."""
+"""What commands and buttons work with: the bot without Discord, handed over in one piece."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from bot.worker.catalogue import UnknownModelError
+from bot.worker.completions import GeneratorDownError
 
+if TYPE_CHECKING:
+    from bot.config import Settings
     from bot.database.guilds import Guilds
-    from bot.database.queue import Queue
+    from bot.database.queue import Queue, Wish
     from bot.database.ratings import Ratings
     from bot.database.stories import Stories
-    from bot.worker.completions import Completions
+    from bot.database.tables import Story
+    from bot.messages.confirmations import Confirmations
+    from bot.messages.presenter import StoryMessages
+    from bot.worker.bell import Bell
+    from bot.worker.catalogue import Catalogue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """The bot without Discord."""
+    """Everything behind a command."""
 
+    settings: Settings
     queue: Queue
     stories: Stories
     ratings: Ratings
     guilds: Guilds
-    completions: Completions
-    wake: Callable[[], None]
-    """Called when a story was enqueued: somebody may begin to tell it at once."""
+    catalogue: Catalogue
+    messages: StoryMessages
+    confirmations: Confirmations
+    bell: Bell
+
+    async def teller(self, guild_id: int | None) -> str:
+        """The model that tells in a server, or anywhere else, when a member chooses none."""
+        chosen = guild_id and await self.guilds.model(guild_id)
+        if not chosen:
+            return await self.catalogue.default()
+        try:
+            return await self.catalogue.find(chosen)
+        except UnknownModelError:
+            # The host took it away; members who named nobody cannot know that it was ever there.
+            return await self.catalogue.default()
+        except GeneratorDownError:
+            return chosen  # nobody knows yet, and the wish waits in any case
+
+    async def ask(self, wish: Wish) -> Story:
+        """Save a wish; from then on it is told, whatever happens.
+
+        Raises:
+            UnknownModelError: Nobody of that name can tell.
+            QueueFullError: There is no room for it now.
+        """
+        with suppress(GeneratorDownError):  # The wish is kept until the generator is back.
+            wish = replace(wish, model=await self.catalogue.find(wish.model))
+        return await self.queue.enqueue(wish)
+
+    async def call_off(self, story: Story, *, moderator_id: int | None = None) -> Story | None:
+        """Withdraw a story until its last word stands in the channel; None: it has ended.
+
+        What is shown of it stays. A moderator who does it leaves a line in the audit trail.
+        """
+        words = self.messages.freeze(story)
+        ended = await self.queue.cancel(
+            story.id, story.member_id, moderator_id=moderator_id, text=words
+        )
+        if ended is None:
+            self.messages.thaw(story)
+        self.bell.ring()
+        return ended

@@ -1,12 +1,15 @@
 """Alembic's entry: the bot gives its open connection; a developer's command opens its own."""
 
+import asyncio
 from typing import Literal
 
 from alembic import context
-from sqlalchemy import create_engine, make_url
 from sqlalchemy.engine import Connection
 
+import bot.database.rewriting  # noqa: F401  # Alembic knows it by its being there
 from bot.config import Settings
+from bot.database.connection import make_engine
+from bot.database.migrating import check_foreign_keys, schema_change
 from bot.database.tables import Base, Moment
 
 
@@ -24,12 +27,18 @@ def migrate(connection: Connection) -> None:
     )
     with context.begin_transaction():
         context.run_migrations()
+        check_foreign_keys(connection)
+
+
+async def migrate_by_hand() -> None:
+    engine = make_engine(Settings.load().database.url)
+    async with schema_change(engine) as connection:
+        await connection.run_sync(migrate)
+    await engine.dispose()
 
 
 given = context.config.attributes.get("connection")
 if given is not None:
     migrate(given)
 else:
-    url = make_url(Settings.load().database.url)
-    with create_engine(url.set(drivername=url.get_backend_name())).connect() as opened:
-        migrate(opened)
+    asyncio.run(migrate_by_hand())

@@ -38,7 +38,7 @@ async def film(address: str) -> list[tuple[Image.Image, int]]:
         await page.goto(f"{address}/?as=haru")
         box = page.get_by_role("combobox", name="Message")
         # One story before, so that the generator is there and has told when the film begins.
-        await box.fill("/story")
+        await box.fill("/story On the last train home")
         await box.press("Enter")
         await page.wait_for_selector(TOLD, timeout=120_000)
         frames = []

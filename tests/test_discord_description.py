@@ -1,20 +1,14 @@
-"""What the bot itself sends to Discord is what Discord describes; needs Discord's own files."""
+"""What the bot itself sends to Discord is what Discord describes."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
 
-from bot.bench import is_over, messages_of
+from bot.bench.waiting import is_over, messages_of
 from bot.playground import Playground
 from bot.playground.visitor import visit
-from tests.playground.discord_description import (
-    GATEWAY,
-    OPENAPI,
-    GatewayDescription,
-    RestDescription,
-    described_in,
-)
+from tests.playground.discord_description import faults_of_events, faults_of_exchange
 from tests.running import running_bot
 
 if TYPE_CHECKING:
@@ -24,15 +18,13 @@ PATIENCE = 120.0
 
 
 async def test_everything_that_the_bot_sends_is_as_discord_describes_it(tmp_path: Path) -> None:
-    rest, gateway = (
-        RestDescription(described_in(OPENAPI)),
-        GatewayDescription(described_in(GATEWAY)),
-    )
     async with Playground(port=0, deadline=30) as discord:
         settings = {
             "token": discord.token,
             "DISCORD__API_URL": discord.api_url,
             "DISCORD__GATEWAY_URL": discord.gateway_url,
+            "STORIES__MIN_TOKENS": "10",
+            "STORIES__MAX_TOKENS": "30",
         }
         prompt = "In the year"
         async with (
@@ -52,8 +44,7 @@ async def test_everything_that_the_bot_sends_is_as_discord_describes_it(tmp_path
                 await aoi.press(story["id"], button["custom_id"])
             await bot.stop()
     assert len(discord.rest.exchanges) > 10
-    faults = [fault for exchange in discord.rest.exchanges for fault in rest.faults(exchange)]
-    assert faults == []
-    assert list(gateway.faults(discord.gateway.events)) == []
+    assert [fault for one in discord.rest.exchanges for fault in faults_of_exchange(one)] == []
+    assert list(faults_of_events(discord.gateway.events)) == []
     refused = [one for one in discord.rest.exchanges if one.status >= 400]
     assert refused == []

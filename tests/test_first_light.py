@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.async_api import Page, expect
 
-from bot.bench import is_over, messages_of, page_of
+from bot.bench.waiting import is_over, messages_of, page_of
 from bot.locales import say
 from bot.playground import Playground
 from bot.playground.visitor import visit
@@ -110,7 +110,9 @@ async def test_a_moderator_and_nobody_else_chooses_the_model_of_the_server(
         await composer.fill("/")
         await expect(page.locator("[data-command=story]")).to_be_visible()
         await expect(page.locator("[data-command='model use']")).to_have_count(0)
-        await _ask(page, "/story")  # told as soon as the generator has come up
+        await _ask(
+            page, "/story On the last train home"
+        )  # told as soon as the generator has come up
         await expect(page.locator("li.message").last).to_contain_text("gpt2-starter · seed")
 
         await _become(page, "aoi")
@@ -119,7 +121,7 @@ async def test_a_moderator_and_nobody_else_chooses_the_model_of_the_server(
         await _ask(page, "/model use lstm-starter")
         await expect(page.locator("li.message").last).to_contain_text("lstm-starter")
         await _become(page, "haru")
-        await _ask(page, "/story")
+        await _ask(page, "/story A retired pirate")
         story = page.locator("li.message").last
         await expect(story).to_contain_text(re.compile(r"lstm-starter · seed \d+ · \d+ words"))
 

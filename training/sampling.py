@@ -5,9 +5,10 @@ from __future__ import annotations
 import tomllib
 from typing import TYPE_CHECKING, Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
-from generator.sampling.requests import Sampling as Settings
+from generator.sampling.settings import MaxTokens, StorySettings
+from generator.sampling.settings import Sampling as Settings
 from training.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,21 +17,13 @@ if TYPE_CHECKING:
     from transformers import GenerationConfig
 
 
-class Sampling(BaseModel):
-    """Goes into the folder's generation_config.json."""
+class Sampling(StorySettings):
+    """Goes into the folder's generation_config.json, and is drawn: no temperature is 0."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    temperature: Annotated[float, Field(gt=0)]
-    top_k: Annotated[int, Field(ge=0)] = 0
-    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    repetition_penalty: Annotated[float, Field(gt=0)] = 1.0
-    no_repeat_ngram_size: Annotated[int, Field(ge=0)] = 0
-    min_new_tokens: Annotated[int, Field(ge=0)] = 0
-    max_new_tokens: Annotated[int, Field(gt=0)] = 300
-    num_beams: Annotated[int, Field(gt=0)] = 1
-    memfree: bool = False
-    """Stories copy no passage of the training texts, whose n-grams the folder holds for that."""
+    temperature: Annotated[
+        float, Field(gt=0, le=1e6, description="a number from 0 to 1000000, 0 left out")
+    ]
+    max_new_tokens: MaxTokens = 300
 
     @classmethod
     def of(cls, published: GenerationConfig) -> Self:
@@ -41,14 +34,7 @@ class Sampling(BaseModel):
 
     def request(self) -> Settings:
         """As the generator's sampler takes them."""
-        return Settings(
-            temperature=self.temperature,
-            top_k=self.top_k,
-            top_p=self.top_p,
-            repetition_penalty=self.repetition_penalty,
-            no_repeat_ngram_size=self.no_repeat_ngram_size,
-            memfree=self.memfree,
-        )
+        return Settings(**self.model_dump(include=set(Settings.model_fields)))
 
     def but(self, settings: Iterable[str]) -> Self:
         """With other values for some, each as `name=value`.

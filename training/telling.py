@@ -14,7 +14,7 @@ from generator.models.loading import ModelFolderError, load_model
 from generator.sampling.memfree import MEMFREE_FILE
 from generator.sampling.processors import processors
 from generator.sampling.requests import Request
-from generator.sampling.samplers import Rules
+from generator.sampling.rules import Rules
 from training.corpus.tokenizers import check_words
 from training.errors import InputError
 from training.sampling import Sampling
@@ -95,7 +95,7 @@ def _draw(
 ) -> list[Story]:
     """Token by token, all stories at once."""
     history = np.zeros((len(encoded), model.context), np.int32)
-    rules = Rules.of(len(encoded))
+    rules = Rules(len(encoded))
     for slot, tokens in enumerate(encoded):
         history[slot, : len(tokens)] = tokens
         rules.put(

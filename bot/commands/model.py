@@ -8,17 +8,18 @@ import discord
 from discord import app_commands
 
 from bot.apologies import NotModeratorError
-from bot.locales import say
-from bot.safety.moderation import shown
+from bot.locales import say, say_list
+from bot.safety.escaping import escaped
 from bot.worker.completions import GeneratorDownError
+from bot.worker.completions_server import NAME_LIMIT  # noqa: TC001  # discord.py reads it
 
 if TYPE_CHECKING:
     from bot.client import Kataribe
 
 CHOICES = 25
 """Suggestions that Discord takes."""
-NAME_LIMIT = 100
-"""Characters of a suggestion that Discord takes, and of a name that the database does."""
+LISTED = 3500
+"""Characters of the list of models; an embed takes 4,096."""
 
 
 async def suggest(
@@ -26,25 +27,28 @@ async def suggest(
 ) -> list[app_commands.Choice[str]]:
     """Models whose name contains what was typed so far; none while nobody can say."""
     try:
-        models = await interaction.client.catalogue.models()
+        models = await interaction.client.services.catalogue.models()
     except GeneratorDownError:
         return []
-    fitting = (m for m in models if typed.lower() in m.lower() and len(m) <= NAME_LIMIT)
-    return [app_commands.Choice(name=model, value=model) for model in list(fitting)[:CHOICES]]
+    wanted = typed.strip().casefold()
+    fitting = [model for model in models if wanted in model.casefold()]
+    return [app_commands.Choice(name=model, value=model) for model in fitting[:CHOICES]]
 
 
 @app_commands.command(name="models", description=say("command.models.description"))
 async def models(interaction: discord.Interaction[Kataribe]) -> None:
-    """List the models, and mark the one that tells here."""
-    client = interaction.client
-    here = await client.teller(interaction.guild_id)
-    lines = [
-        say("model.here" if model == here else "model.other", model=shown(model))
-        for model in await client.catalogue.models()
-    ]
-    await interaction.response.send_message(
-        embed=discord.Embed(description=say("model.list", models="\n".join(lines))), ephemeral=True
-    )
+    """List the models, and mark the one that tells here, or was to."""
+    services = interaction.client.services
+    names = await services.catalogue.models()
+    here = await services.teller(interaction.guild_id)
+    # However long the list is, the one that tells here stands in it.
+    lines = [say("model.here", model=escaped(here))] if here in names else []
+    lines += [say("model.other", model=escaped(model)) for model in names if model != here]
+    text = say("model.list", models=say_list(lines, "\n", LISTED))
+    chosen = interaction.guild_id and await services.guilds.model(interaction.guild_id)
+    if chosen and not services.catalogue.down and chosen.casefold() != here.casefold():
+        text += "\n" + say("model.gone", model=escaped(chosen))
+    await interaction.response.send_message(embed=discord.Embed(description=text), ephemeral=True)
 
 
 @app_commands.guild_only()
@@ -66,10 +70,10 @@ class Model(app_commands.Group, name="model", description=say("command.model.des
         # A server's own settings can hand the command to anyone, so it is asked again here.
         if not interaction.permissions.manage_guild:
             raise NotModeratorError(f"member {interaction.user.id} may not manage the server")
-        client = interaction.client
+        services = interaction.client.services
         if model is not None:
-            await client.catalogue.check(model)
-        await client.services.guilds.use_model(interaction.guild_id, model, interaction.user.id)
+            model = await services.catalogue.find(model)
+        await services.guilds.use_model(interaction.guild_id, model, interaction.user.id)
         key = "model.used" if model else "model.unchosen"
-        teller = model or client.settings.stories.model
-        await interaction.response.send_message(say(key, model=shown(teller)))
+        teller = model or await services.catalogue.default()
+        await interaction.response.send_message(say(key, model=escaped(teller)))

@@ -2,35 +2,68 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import discord
 from discord import app_commands
 
 from bot.asking import ask
-from bot.commands.model import NAME_LIMIT, suggest
+from bot.commands.model import CHOICES, suggest
 from bot.locales import say
-from bot.openings import opening
-from bot.safety.moderation import checked_prompt
+from bot.openings import OPENINGS, fitting, opening, some
+from bot.safety.beginnings import PromptRefusedError, checked_prompt
+from bot.worker.completions_server import NAME_LIMIT  # noqa: TC001  # discord.py reads it
 
 if TYPE_CHECKING:
     from bot.client import Kataribe
 
+SURPRISE = "kataribe:surprise"
+"""What *Surprise me* sends in place of a beginning: nothing that anybody types by accident."""
+AT_FIRST = 8
+"""Openings that are offered before anything is typed."""
+CHOICE_LIMIT = 100
+"""Characters of a suggestion that Discord takes."""
+
+
+async def begin(
+    interaction: discord.Interaction[Kataribe], typed: str
+) -> list[app_commands.Choice[str]]:
+    """What was typed, then *Surprise me*, then openings that fit; none of them has to be taken.
+
+    What is too long for a suggestion is taken as it is typed.
+    """
+    if len(typed) > CHOICE_LIMIT:
+        return []
+    first, others = [], some(AT_FIRST)
+    with suppress(PromptRefusedError):
+        words = checked_prompt(typed, interaction.client.services.settings.stories.prompt_limit)
+        if 0 < len(words) <= CHOICE_LIMIT:
+            first, others = [words], fitting(words)
+    choices = [app_commands.Choice(name=say("command.story.surprise"), value=SURPRISE)]
+    choices[:0] = [app_commands.Choice(name=text, value=text) for text in first]
+    choices += [app_commands.Choice(name=text, value=text) for text in others if text not in first]
+    return choices[:CHOICES]
+
 
 @app_commands.command(name="story", description=say("command.story.description"))
 @app_commands.describe(prompt=say("command.story.prompt"), model=say("command.story.model"))
-@app_commands.autocomplete(model=suggest)
+@app_commands.autocomplete(prompt=begin, model=suggest)
 async def story(
     interaction: discord.Interaction[Kataribe],
-    prompt: str = "",
+    prompt: str,
     model: app_commands.Range[str, 1, NAME_LIMIT] | None = None,
 ) -> None:
-    """Check what was given, choose what was not, and ask."""
-    client = interaction.client
-    beginning = checked_prompt(prompt, client.settings.stories.prompt_limit)
+    """Check what was given, choose what was not, and ask.
+
+    The prompt is required: Discord would drop words typed after a command without such an option.
+    """
+    services = interaction.client.services
+    given = "" if prompt == SURPRISE else prompt
+    beginning = checked_prompt(given, services.settings.stories.prompt_limit) or opening()
     await ask(
         interaction,
-        prompt=beginning or opening(),
-        house_opening=not beginning,
-        model=model or await client.teller(interaction.guild_id),
+        prompt=beginning,
+        house_opening=beginning in OPENINGS,
+        model=(model or "").strip() or await services.teller(interaction.guild_id),
     )

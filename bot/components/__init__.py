@@ -1,1 +1,10 @@
 """What members press under a message; one file for each family."""
+
+from __future__ import annotations
+
+from bot.components.calling_off import CallOff
+from bot.components.rating import Rate
+from bot.components.telling_on import Again, Continue
+
+EVERY = (Rate, Again, Continue, CallOff)
+"""What the client listens for, whether or not it has seen the message before."""

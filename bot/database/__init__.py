@@ -4,6 +4,7 @@ A transaction that writes begins with its write. SQLite lets the second of two t
 that read first and write later fail at once, however long its busy timeout is.
 """
 
-from bot.database.connection import Database, DatabaseError, open_database
+from bot.database.connection import Database, open_database
+from bot.database.errors import DatabaseError
 
 __all__ = ["Database", "DatabaseError", "open_database"]

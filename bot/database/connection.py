@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
+import logging
 import os
 import sqlite3
-from contextlib import asynccontextmanager, closing, contextmanager
+import stat
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import event, text
+from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import (
@@ -25,20 +22,13 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 
+from bot.database.errors import DatabaseError
+from bot.database.migrating import migrate
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
 
-    from sqlalchemy import Connection
-
-MIGRATIONS = Path(__file__).parents[2] / "migrations"
-
-# Any number will do as long as every Kataribe uses the same: bots that start together on one
-# PostgreSQL migrate one after the other.
-MIGRATION_LOCK = 0x6B61746172696265
-
-
-class DatabaseError(Exception):
-    """The database cannot be used; the message is one sentence for the host."""
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +47,44 @@ async def open_database(url: str) -> AsyncIterator[Database]:
     Raises:
         DatabaseError: It cannot be opened, or was written by a newer Kataribe.
     """
-    if file := sqlite_file(url):
+    file = sqlite_file(url)
+    if file is not None:
         await asyncio.to_thread(_prepare_file, file)
+    engine = make_engine(url, pool_pre_ping=not url.startswith("sqlite"))
     try:
-        engine = create_async_engine(url, pool_pre_ping=not url.startswith("sqlite"))
+        await _migrate(engine, file)
+        yield Database(engine, async_sessionmaker(engine, expire_on_commit=False))
+    finally:
+        await engine.dispose()
+
+
+def make_engine(url: str, **settings: Any) -> AsyncEngine:
+    """Make an engine, which connects when it is first used.
+
+    Raises:
+        DatabaseError: Its driver is not installed.
+    """
+    try:
+        # What members wrote, and the tokens that answer them, stay out of errors and logs.
+        engine = create_async_engine(url, hide_parameters=True, **settings)
     except ModuleNotFoundError as error:
         raise DatabaseError(
             f"The database driver {error.name} is not installed: pip install {error.name}"
         ) from error
     if engine.dialect.name == "sqlite":
         event.listen(engine.sync_engine, "connect", _prepare_connection)
-    try:
-        await _migrate(engine)
-        yield Database(engine, async_sessionmaker(engine, expire_on_commit=False))
-    finally:
-        await engine.dispose()
+    return engine
+
+
+def without_password(engine: AsyncEngine) -> str:
+    """Give the engine's URL for people: a password may stand in its query as well."""
+    return engine.url.set(query={}).render_as_string(hide_password=True)
+
+
+def not_opened(engine: AsyncEngine, error: Exception) -> DatabaseError:
+    """Say in one sentence why a database cannot be opened."""
+    cause = getattr(error, "orig", None) or error
+    return DatabaseError(f"The database {without_password(engine)} cannot be opened: {cause}")
 
 
 def sqlite_file(url: str) -> Path | None:
@@ -82,85 +95,40 @@ def sqlite_file(url: str) -> Path | None:
     return Path(str(parsed.database))
 
 
-@contextmanager
-def sole_user(url: str) -> Iterator[bool]:
-    """Hold a SQLite database for this process alone; gives False where others may share it.
-
-    The kernel lets go of the lock when the process ends, however it ends. So after `kill -9`
-    the next start knows at once that every lease in the file is a dead one's.
-
-    Raises:
-        DatabaseError: Another bot holds it.
-    """
-    file = sqlite_file(url)
-    if file is None:
-        yield False
-        return
-    # Not the database itself: closing any handle on it would drop SQLite's own locks.
-    path = file.with_name(f"{file.name}-lock")
+async def _migrate(engine: AsyncEngine, file: Path | None) -> None:
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise DatabaseError(f"The database {file} cannot be opened: {error.strerror}") from error
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DatabaseError(
-                f"Another bot is running on {file}: stop it first, "
-                "or let both share a PostgreSQL ([database] url)"
-            ) from None
-        yield True
-    finally:
-        os.close(handle)
-
-
-def alembic_config() -> Config:
-    """Alembic's settings, for its commands in code and for developers (see CONTRIBUTING)."""
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    return config
-
-
-async def _migrate(engine: AsyncEngine) -> None:
-    shown = engine.url.render_as_string(hide_password=True)
-    try:
-        async with engine.begin() as connection:
-            if engine.dialect.name == "sqlite":
-                # Python's sqlite3 begins no transaction before DDL; without one a migration
-                # that fails in the middle would leave half of itself behind.
-                await connection.execute(text("BEGIN IMMEDIATE"))
-            else:
-                lock = text("SELECT pg_advisory_xact_lock(:lock)")
-                await connection.execute(lock, {"lock": MIGRATION_LOCK})
-            await connection.run_sync(_upgrade)
+        await migrate(engine, file)
     except (SQLAlchemyError, OSError) as error:
-        cause = getattr(error, "orig", None) or error
-        raise DatabaseError(f"The database {shown} cannot be opened: {cause}") from error
-
-
-def _upgrade(connection: Connection) -> None:
-    config = alembic_config()
-    scripts = ScriptDirectory.from_config(config)
-    known = {script.revision for script in scripts.walk_revisions()}
-    current = MigrationContext.configure(connection).get_current_revision()
-    if current is not None and current not in known:
-        raise DatabaseError(
-            f"The database was written by a newer Kataribe (revision {current}): "
-            "update the code, or name another database ([database] url)"
-        )
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+        raise not_opened(engine, error) from error
 
 
 def _prepare_file(file: Path) -> None:
     """Set what SQLite keeps in the file, and so see whether it is a database at all."""
+    _keep_private(file)
     try:
         with closing(sqlite3.connect(file)) as connection:
             # Readers never wait for the writer, nor the writer for readers.
             connection.execute("PRAGMA journal_mode = WAL")
     except sqlite3.Error as error:
         raise DatabaseError(f"The database {file} cannot be opened: {error}") from error
+
+
+def _keep_private(file: Path) -> None:
+    """Let nobody but its owner read the file; SQLite gives its companions the same rights."""
+    # What cannot be made SQLite will say. Nothing that exists is opened and closed here: that
+    # would drop the locks of who has it open in this process.
+    with suppress(OSError):
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    for name in (file.name, f"{file.name}-wal", f"{file.name}-shm"):
+        path = file.with_name(name)
+        try:
+            mode = stat.S_IMODE(path.stat().st_mode)
+            if mode & 0o077:
+                path.chmod(mode & 0o700)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            _log.warning("%s can be read by others: %s", path, error.strerror)
 
 
 def _prepare_connection(connection: Any, _record: object) -> None:

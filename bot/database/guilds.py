@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.database.places import now
+from bot.database.clock import now
 from bot.database.tables import Audit, Guild
 from bot.database.unbroken import unbroken
 from bot.database.upsert import insert_or_update

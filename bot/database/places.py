@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, case, func, or_, select
 
+from bot.database.clock import now
 from bot.database.tables import State, Story
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from sqlalchemy import ColumnElement, Select
 
 LIVE = (State.QUEUED, State.TELLING)
-
-
-def now() -> dt.datetime:
-    """Give the moment, in UTC."""
-    return dt.datetime.now(dt.UTC)
+ENDED = (State.TOLD, State.FAILED, State.CANCELLED, State.EXPIRED)
 
 
 def free(story: type[Story], moment: dt.datetime) -> ColumnElement[bool]:
@@ -48,10 +46,10 @@ def line() -> Select[int, int]:
     member's own waiting ones, so nobody's first wish stands behind another's second.
     """
     waits = case((waiting(Story, now()), 1), else_=0)
-    told = func.sum(1 - waits).over(partition_by=Story.member_id)
-    rank = func.row_number().over(partition_by=(Story.member_id, waits), order_by=Story.id)
+    # Those being told come first in the count of their member's.
+    turn = func.row_number().over(partition_by=Story.member_id, order_by=(waits, Story.id))
     live = (
-        select(Story.id, waits.label("waits"), (told + rank).label("turn"))
+        select(Story.id, waits.label("waits"), turn.label("turn"))
         .where(Story.shown_at.is_(None), Story.state.in_(LIVE))
         .subquery()
     )

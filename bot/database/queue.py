@@ -1,34 +1,41 @@
 """The durable, fair queue: the stories' own rows, each change one transaction.
 
-Several bots may work on one database. A story is taken by one conditional UPDATE that also
-sets a lease; whoever holds the lease, and nobody else, tells the story and shows how it ended.
-A lease that runs out, because its bot died, makes the story free again.
+Several bots could work on one database, though `lock` admits one. A story is taken by one
+conditional UPDATE that also sets a lease; whoever holds the lease, and nobody else, tells the story
+and shows how it ended. A lease that runs out, because its bot died, makes the story free again.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sqlalchemy import case, exists, func, insert, literal, select, update
+from sqlalchemy import and_, case, exists, func, insert, literal, or_, select, update
 from sqlalchemy.orm import aliased
 
-from bot.database.places import LIVE, free, held, line, now, waiting
+from bot.database.clock import now
+from bot.database.places import ENDED, LIVE, free, held, line, waiting
 from bot.database.tables import Audit, State, Story
 from bot.database.unbroken import unbroken
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from sqlalchemy import Update
+    from sqlalchemy import ColumnElement, Update
     from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
     from bot.config import Queue as QueueSettings
 
 REST = 1.0
 """Seconds a story rests after its first failure; doubled with each further one."""
+
+PATIENCE = dt.timedelta(days=30)
+"""How long an ending that nobody could be shown is tried again; then it is left in peace."""
+
+TOKEN_LIFE = dt.timedelta(minutes=15)
+"""How long after its interaction Discord takes a token."""
 
 # Any number that all bots share: on PostgreSQL wishes are counted and inserted one at a time.
 ENQUEUE_LOCK = 0x6B6174617269
@@ -64,6 +71,7 @@ class Wish:
     model: str
     seed: int
     parent_id: int | None = None
+    answer_token: str | None = field(default=None, repr=False)
 
 
 @unbroken
@@ -82,6 +90,7 @@ class Queue:
         Raises:
             QueueFullError: The member, the server or the whole queue has reached its limit.
         """
+        moment = now()
         # A literal, since `== None` would mean IS NULL: private messages are no server.
         server = literal(wish.guild_id, Story.guild_id.type)
         counts = (
@@ -109,7 +118,9 @@ class Queue:
             Story.model: wish.model,
             Story.seed: wish.seed,
             Story.state: State.QUEUED,
-            Story.asked_at: now(),
+            Story.asked_at: moment,
+            Story.answer_token: wish.answer_token,
+            Story.answer_until: moment + TOKEN_LIFE if wish.answer_token else None,
         }
         row = (
             select(*(literal(value, column.type) for column, value in values.items()))
@@ -138,9 +149,23 @@ class Queue:
         # Between the two statements somebody made room (not on SQLite, where we hold the lock).
         return await self.enqueue(wish)
 
-    async def posted(self, story_id: int, message_id: int) -> None:
-        """Keep which message shows the story."""
-        await self._update(update(Story).where(Story.id == story_id).values(message_id=message_id))
+    async def posted(self, story_id: int, message_id: int, *, answers: bool = True) -> None:
+        """Keep which message shows the story.
+
+        `answers`: it is the interaction's answer, which the interaction's token can edit.
+        """
+        values: dict[str, object] = {"message_id": message_id}
+        if not answers:
+            values |= {"answer_token": None, "answer_until": None}
+        await self._update(update(Story).where(Story.id == story_id).values(**values))
+
+    async def answerable(self, story_id: int, token: str) -> None:
+        """Keep the token of a new press on the story's message, while the story is not shown."""
+        await self._update(
+            update(Story)
+            .where(Story.id == story_id, Story.shown_at.is_(None))
+            .values(answer_token=token, answer_until=now() + TOKEN_LIFE)
+        )
 
     async def position(self, story_id: int) -> int | None:
         """Give the story's place, 1 being the next; None when it no longer waits."""
@@ -154,7 +179,12 @@ class Queue:
             return dict((await session.execute(line())).all())
 
     async def claim(
-        self, owner: str, *, resting: Collection[str] = (), busy: Collection[int] = ()
+        self,
+        owner: str,
+        *,
+        resting: Collection[str] = (),
+        busy: Collection[int] = (),
+        only: Collection[int] | None = None,
     ) -> Story | None:
         """Take the next story to tell; None when there is none.
 
@@ -162,6 +192,7 @@ class Queue:
             owner: Who holds the lease from now on.
             resting: Models whose server cannot tell now; their stories wait.
             busy: Stories that the owner still works on, though their lease may have run out.
+            only: Take one of these stories, or none.
         """
         moment = now()
         places = line().subquery()
@@ -176,6 +207,7 @@ class Queue:
                 chosen.attempts < self._settings.attempts,
                 chosen.model.not_in(resting),
                 chosen.id.not_in(busy),
+                *([] if only is None else [chosen.id.in_(only)]),
             )
             .order_by(places.c.place)
             .limit(1)
@@ -214,14 +246,14 @@ class Queue:
             story_id, owner, State.TOLD, text=text, tokens=tokens, told_at=now(), error=None
         )
 
-    async def retry(self, story: Story, owner: str, error: str) -> Story | None:
+    async def retry(self, story: Story, owner: str, error: str, *, text: str = "") -> Story | None:
         """Put a claimed story back after a failure, to rest a while; fail it after the last.
 
         Returns:
             The story: queued, or failed and the owner's to be shown. None: the lease was lost.
         """
         if story.attempts >= self._settings.attempts:
-            return await self.fail(story.id, owner, error)
+            return await self.fail(story.id, owner, error, text=text)
         rest = dt.timedelta(seconds=REST * 2 ** (story.attempts - 1))
         return await self._change(
             update(Story)
@@ -229,9 +261,12 @@ class Queue:
             .values(state=State.QUEUED, error=error, lease_owner=None, lease_until=now() + rest)
         )
 
-    async def fail(self, story_id: int, owner: str, error: str) -> Story | None:
-        """End a story that no further attempt would help; None when the lease was lost."""
-        return await self._end(story_id, owner, State.FAILED, error=error)
+    async def fail(self, story_id: int, owner: str, error: str, *, text: str = "") -> Story | None:
+        """End a story that no further attempt would help; None when the lease was lost.
+
+        `text`: what is shown of it, which stays.
+        """
+        return await self._end(story_id, owner, State.FAILED, error=error, text=text)
 
     async def release(self, owner: str, story_ids: Collection[int]) -> None:
         """Give stories back as if they had not been claimed: nobody is at fault."""
@@ -256,16 +291,38 @@ class Queue:
         )
 
     async def cancel(
-        self, story_id: int, member_id: int, *, moderator_id: int | None = None
+        self,
+        story_id: int,
+        member_id: int,
+        *,
+        moderator_id: int | None = None,
+        text: str | None = None,
     ) -> Story | None:
-        """Withdraw a member's own wish while it waits or is being told; None: too late.
+        """Withdraw a member's own wish until its last word is shown; None: too late.
 
-        A moderator who does it in the member's stead leaves an audit row, in the same transaction.
+        Args:
+            story_id: The story.
+            member_id: Who asked for it.
+            moderator_id: A moderator who does it in the member's stead; that leaves an audit row,
+                in the same transaction.
+            text: What is shown of it so far, and stays. None: nothing is being shown, and a story
+                that was told to its end is not cut.
         """
+        moment = now()
+        open_still: ColumnElement[bool] = Story.state.in_(LIVE)
+        if text is not None:
+            shown_still = and_(Story.state == State.TOLD, Story.shown_at.is_(None))
+            open_still = or_(open_still, shown_still)
         statement = (
             update(Story)
-            .where(Story.id == story_id, Story.member_id == member_id, Story.state.in_(LIVE))
-            .values(state=State.CANCELLED, lease_owner=None, lease_until=None)
+            .where(Story.id == story_id, Story.member_id == member_id, open_still)
+            .values(
+                state=State.CANCELLED,
+                text=text or "",
+                ended_at=moment,
+                lease_owner=None,
+                lease_until=None,
+            )
             .returning(Story)
         )
         async with self._sessions.begin() as session:
@@ -278,32 +335,28 @@ class Queue:
                         moderator_id=moderator_id,
                         act="call off",
                         detail=f"story {story.id}",
-                        at=now(),
+                        at=moment,
                     )
                 )
             return story
 
     async def abandon(self, story_id: int, owner: str, error: str) -> None:
         """Close a story that has nowhere left to be shown; what was told stays saved."""
+        moment = now()
         await self._update(
             update(Story)
             .where(Story.id == story_id, held(owner))
             .values(
                 state=case((Story.state.in_(LIVE), State.CANCELLED), else_=Story.state),
                 error=error,
-                shown_at=now(),
-                lease_owner=None,
-                lease_until=None,
+                ended_at=func.coalesce(Story.ended_at, moment),
+                **over(moment),
             )
         )
 
     async def shown(self, story_id: int) -> None:
         """Note that the last word about the story stands in the channel."""
-        await self._update(
-            update(Story)
-            .where(Story.id == story_id)
-            .values(shown_at=now(), lease_owner=None, lease_until=None)
-        )
+        await self._update(update(Story).where(Story.id == story_id).values(**over(now())))
 
     async def postpone(self, story_id: int, owner: str) -> None:
         """Let an ended story that could not be shown rest for as long as a lease."""
@@ -314,19 +367,15 @@ class Queue:
         )
 
     async def unshown(self, owner: str, limit: int, *, busy: Collection[int] = ()) -> list[Story]:
-        """Take stories that ended but whose end nobody shows, oldest first; `busy` as in `claim`.
-
-        One that could not be shown within twice `expire_after` is left in peace.
-        """
+        """Take stories whose end nobody shows, oldest first; `busy` as in `claim`."""
         moment = now()
         ended = aliased(Story)
         chosen = (
             select(ended.id)
             .where(
                 ended.shown_at.is_(None),
-                ended.state.not_in(LIVE),
+                ended.state.in_(ENDED),
                 free(ended, moment),
-                ended.asked_at > moment - 2 * self._expiry,
                 ended.id.not_in(busy),
             )
             .order_by(ended.id)
@@ -343,24 +392,45 @@ class Queue:
             return sorted(stories, key=lambda story: story.id)
 
     async def sweep(self) -> None:
-        """End what waited too long, and what was begun too often by bots that died of it."""
+        """End what waited too long, and what was begun too often by bots that died of it.
+
+        Endings that could not be shown for so long are given up, and tokens that died forgotten.
+        """
         moment = now()
         idle = update(Story).where(waiting(Story, moment), free(Story, moment))
         await self._update(
-            idle.where(Story.asked_at <= moment - self._expiry).values(state=State.EXPIRED)
+            idle.where(Story.asked_at <= moment - self._expiry).values(
+                state=State.EXPIRED, ended_at=moment
+            )
         )
         await self._update(
             idle.where(Story.attempts >= self._settings.attempts).values(
                 state=State.FAILED,
+                ended_at=moment,
                 error=func.coalesce(Story.error, "the bot died each time it told this story"),
             )
         )
+        await self._update(
+            update(Story)
+            .where(
+                Story.shown_at.is_(None),
+                Story.state.in_(ENDED),
+                Story.ended_at <= moment - PATIENCE,
+            )
+            .values(**over(moment))
+        )
+        await self._update(
+            update(Story)
+            .where(Story.answer_token.is_not(None), Story.answer_until <= moment)
+            .values(answer_token=None, answer_until=None)
+        )
 
     async def _end(self, story_id: int, owner: str, state: State, **values: object) -> Story | None:
+        moment = now()
         return await self._change(
             update(Story)
             .where(Story.id == story_id, Story.state == State.TELLING, held(owner))
-            .values(state=state, lease_until=now() + self._lease, **values)
+            .values(state=state, ended_at=moment, lease_until=moment + self._lease, **values)
         )
 
     async def _change(self, statement: Update) -> Story | None:
@@ -374,6 +444,17 @@ class Queue:
         async with self._sessions.begin() as session:
             ids = await session.scalars(statement.returning(Story.id), execution_options=PLAIN)
             return set(ids)
+
+
+def over(moment: dt.datetime) -> dict[str, dt.datetime | None]:
+    """What a story has that nobody works on any more."""
+    return {
+        "shown_at": moment,
+        "lease_owner": None,
+        "lease_until": None,
+        "answer_token": None,
+        "answer_until": None,
+    }
 
 
 PLAIN = {"synchronize_session": False}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, literal, select
+from sqlalchemy import case, func, literal, null, select
 
-from bot.database.places import now
+from bot.database.clock import now
 from bot.database.tables import Rating, State, Story
 from bot.database.unbroken import unbroken
 from bot.database.upsert import insert_or_update
@@ -33,6 +33,15 @@ class Stars:
     """1 to 5; 0 while nobody has rated."""
 
 
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """What a press of a star came to."""
+
+    stars: int | None
+    """The member's vote as it is now; None: it was taken back."""
+    of_story: Stars
+
+
 @unbroken
 class Ratings:
     """One changeable vote a member and story."""
@@ -40,32 +49,54 @@ class Ratings:
     def __init__(self, sessions: async_sessionmaker[AsyncSession]) -> None:
         self._sessions = sessions
 
-    async def rate(self, story_id: int, member_id: int, stars: int) -> Stars:
-        """Give or change a member's stars, 1 to 5; gives what the story has now.
+    async def rate(self, story_id: int, member_id: int, stars: int, press_id: int) -> Vote:
+        """Give or change a member's stars, 1 to 5; the ones it has already are taken back.
+
+        Args:
+            story_id: The story.
+            member_id: Who pressed.
+            stars: The button that was pressed.
+            press_id: Discord's number for the press, which grows with time: an older press that
+                comes after a newer one changes nothing.
 
         Raises:
             NotToldError: There is no such story, or it was not told.
             OwnStoryError: The member asked for it.
         """
         vote = select(
-            Story.id, literal(member_id), literal(stars), literal(now(), Rating.rated_at.type)
+            Story.id,
+            literal(member_id),
+            literal(stars),
+            literal(press_id, Rating.press_id.type),
+            literal(now(), Rating.rated_at.type),
         ).where(Story.id == story_id, Story.state == State.TOLD, Story.member_id != member_id)
         async with self._sessions.begin() as session:
             insert = insert_or_update(session, Rating).from_select(
-                ["story_id", "member_id", "stars", "rated_at"], vote
+                ["story_id", "member_id", "stars", "press_id", "rated_at"], vote
             )
-            saved = await session.scalar(
+            new = insert.excluded
+            late = new.press_id <= Rating.press_id
+            saved = await session.execute(
                 insert.on_conflict_do_update(
                     index_elements=[Rating.story_id, Rating.member_id],
-                    set_={"stars": insert.excluded.stars, "rated_at": insert.excluded.rated_at},
-                ).returning(Rating.story_id)
+                    set_={
+                        "stars": case(
+                            (late, Rating.stars),
+                            (Rating.stars == new.stars, null()),
+                            else_=new.stars,
+                        ),
+                        "press_id": case((late, Rating.press_id), else_=new.press_id),
+                        "rated_at": case((late, Rating.rated_at), else_=new.rated_at),
+                    },
+                ).returning(Rating.stars)
             )
-            if saved is None:
+            row = saved.one_or_none()
+            if row is None:
                 story = await session.get(Story, story_id)
                 if story is None or story.state is not State.TOLD:
                     raise NotToldError
                 raise OwnStoryError
-            return await _stars(session, story_id)
+            return Vote(row.stars, await _stars(session, story_id))
 
     async def stars(self, story_id: int) -> Stars:
         """Give what a story has now."""
@@ -74,6 +105,8 @@ class Ratings:
 
 
 async def _stars(session: AsyncSession, story_id: int) -> Stars:
-    query = select(func.count(), func.avg(Rating.stars)).where(Rating.story_id == story_id)
+    query = select(func.count(Rating.stars), func.avg(Rating.stars)).where(
+        Rating.story_id == story_id
+    )
     count, mean = (await session.execute(query)).one()
     return Stars(count, float(mean or 0))

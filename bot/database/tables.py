@@ -84,6 +84,12 @@ class Story(Base):
             sqlite_where=text("shown_at IS NULL"),
             postgresql_where=text("shown_at IS NULL"),
         ),
+        Index(
+            "ix_stories_answer_until",
+            "answer_until",
+            sqlite_where=text("answer_token IS NOT NULL"),
+            postgresql_where=text("answer_token IS NOT NULL"),
+        ),
         # Buttons name a story by its id, so the id of a removed story is never given again.
         {"sqlite_autoincrement": True},
     )
@@ -95,6 +101,11 @@ class Story(Base):
     channel_id: Mapped[int] = mapped_column(BigInteger)
     message_id: Mapped[int | None] = mapped_column(BigInteger)
     """The message that shows it; None until Discord has acknowledged the answer."""
+    answer_token: Mapped[str | None] = mapped_column(Text)
+    """The interaction's token, with which whoever has it may edit the answer. Kept until the story
+    is shown or the token is too old; it belongs into no log, no representation and no export."""
+    answer_until: Mapped[dt.datetime | None] = mapped_column(Moment)
+    """When Discord takes the token no more."""
     member_id: Mapped[int] = mapped_column(BigInteger, index=True)
     parent_id: Mapped[int | None] = mapped_column(
         ForeignKey("stories.id", ondelete="SET NULL"), index=True
@@ -124,12 +135,14 @@ class Story(Base):
     """The last failure, in words for the host."""
     asked_at: Mapped[dt.datetime] = mapped_column(Moment)
     told_at: Mapped[dt.datetime | None] = mapped_column(Moment)
+    ended_at: Mapped[dt.datetime | None] = mapped_column(Moment)
+    """When it came to its end, whichever of the four; None while it waits or is being told."""
     shown_at: Mapped[dt.datetime | None] = mapped_column(Moment)
     """When its last word about it (the story, or an apology) stood in the channel."""
 
 
 class Rating(Base):
-    """One member's stars for one story; voting again changes them."""
+    """One member's stars for one story; pressing again changes them, or takes them back."""
 
     __tablename__ = "ratings"
     __table_args__ = (CheckConstraint("stars BETWEEN 1 AND 5", name="stars"),)
@@ -138,7 +151,11 @@ class Rating(Base):
         ForeignKey("stories.id", ondelete="CASCADE"), primary_key=True
     )
     member_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    stars: Mapped[int]
+    stars: Mapped[int | None]
+    """None: the vote was taken back. The row stays, or an older press that comes late would
+    count as a new vote."""
+    press_id: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
+    """The newest press of a star, by Discord's number for it, which grows with time."""
     rated_at: Mapped[dt.datetime] = mapped_column(Moment)
 
 

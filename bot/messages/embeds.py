@@ -9,25 +9,34 @@ import discord
 
 from bot.database.tables import State
 from bot.locales import say
-from bot.safety.moderation import shown
+from bot.safety.escaping import cut, escaped, units
+from bot.safety.graphemes import length
+from bot.safety.words import Words
 
 if TYPE_CHECKING:
     from bot.database.ratings import Stars
     from bot.database.tables import Story
 
 DESCRIPTION_LIMIT = 4096
-"""Characters that Discord takes as an embed's description."""
+"""Characters that Discord takes as an embed's description, each UTF-16 unit taken for one."""
+TITLE = 120
+"""Graphemes of a beginning that stands in bold."""
 
 
-def waiting(story: Story, place: int | None, *, down: bool = False) -> discord.Embed:
-    """A story in the queue; `place` 1 is next, None is not known."""
+def waiting(
+    story: Story, place: int | None, text: str = "", *, down: bool = False
+) -> discord.Embed:
+    """A story in the queue; `place` 1 is next, None is not known.
+
+    `text`: what was shown of it before its telling broke off.
+    """
     if down:
         footer = say("story.down")
     elif place is None or place <= 1:
         footer = say("story.next")
     else:
         footer = say("story.waiting", place=place)
-    return _embed(story, _page(story.prompt, ""), footer)
+    return _embed(story, _page(story.prompt, text.rstrip()), footer)
 
 
 def telling(story: Story, text: str) -> discord.Embed:
@@ -56,21 +65,29 @@ def colour(model: str) -> discord.Colour:
 
 
 def _page(prompt: str, text: str, *, end: str = "") -> str:
-    """The beginning in bold, what was told after it, and what stands at the end of the page."""
-    beginning = f"**{shown(prompt)}**" if prompt.strip() else say("story.continued")
-    page = beginning + shown(text) + end
-    if len(page) <= DESCRIPTION_LIMIT:
-        return page
-    cut = say("story.cut")
-    room = DESCRIPTION_LIMIT - len(beginning) - len(cut) - len(end)
-    kept = shown(text)[:room]
-    # Between two words, and never behind a backslash that would then escape the cut mark.
-    kept = kept[: kept.rfind(" ")] if " " in kept else kept.rstrip("\\")
-    return beginning + kept + cut + end
+    """The beginning, what was told after it, and what stands at the end of the page.
+
+    A beginning that is short as a title is stands in bold; longer ones are hard to read so.
+    """
+    beginning = escaped(prompt).strip()
+    if not beginning:
+        beginning = say("story.continued")
+    elif length(prompt) <= TITLE and "\n" not in beginning:
+        beginning = f"**{beginning}**"
+    else:
+        # Escaped together: half an invite may end the one, and the other half begin the other.
+        beginning, text = "", f"{prompt}{text}"
+    readable = text[: 4 * DESCRIPTION_LIMIT]  # A model may tell without end.
+    told = escaped(readable)
+    room = DESCRIPTION_LIMIT - units(beginning) - units(end)
+    if readable == text and units(told) <= room:
+        return beginning + told + end
+    mark = say("story.cut")
+    return beginning + cut(told, room - units(mark)) + mark + end
 
 
 def _footer(story: Story, stars: Stars | None) -> str:
-    words = len(f"{story.prompt}{story.text}".split())
+    words = Words(f"{story.prompt}{story.text}").count
     key = "story.one_word" if words == 1 else "story.footer"
     footer = say(key, model=story.model, seed=story.seed, words=words)
     if stars is None or not stars.count:

@@ -3,96 +3,190 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Protocol
 
+import aiohttp
 import discord
 
 from bot.locales import say
+from bot.messages.schedule import RouteLostError
+from bot.worker.presenter import MessageGoneError, OutOfReachError
 
 if TYPE_CHECKING:
-    from bot.client import Kataribe
+    from bot.database.queue import Queue
+    from bot.database.stories import Stories
     from bot.database.tables import Story
-    from bot.messages.pages import Drawing, Page
+    from bot.messages.message import StoryMessage
 
 _log = logging.getLogger(__name__)
 
-ANSWER_WITHIN = 3.0
-"""Seconds that Discord gives us to answer an interaction; younger than that, an answer without
-a known message may be on its way."""
+UNKNOWN_CHANNEL, UNKNOWN_MESSAGE = 10003, 10008
+"""Discord's codes of what was deleted; whatever else it answers may be otherwise tomorrow."""
 LOOKED_THROUGH = 50
 """Messages after the interaction among which its answer is looked for."""
 
 
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """What a message shows."""
+
+    embed: discord.Embed
+    view: discord.ui.View
+
+
+class Channels(Protocol):
+    """What of Discord's client is needed to write messages."""
+
+    @property
+    def application_id(self) -> int | None:
+        """Ours; None before the login."""
+
+    def get_partial_messageable(
+        self, channel_id: int, /, *, guild_id: int | None = None
+    ) -> discord.PartialMessageable:
+        """A channel to write in, without asking whether there is one."""
+
+    def get_guild(self, guild_id: int, /) -> discord.Guild | None:
+        """A server that we are a member of."""
+
+    def webhook(self, token: str) -> discord.Webhook:
+        """An interaction's own way to the message that answered it."""
+
+    async def answer_of(self, token: str) -> int:
+        """The id of the message that answered an interaction; HTTPException: there is none."""
+
+
 class Posts:
-    """Writes pages to Discord; any exception of discord.py may come out."""
+    """Writes messages, through their interaction while its token lives, then as the bot."""
 
-    def __init__(self, client: Kataribe) -> None:
-        self._client = client
+    def __init__(self, channels: Channels, stories: Stories, queue: Queue) -> None:
+        self._channels = channels
+        self._stories = stories
+        self._queue = queue
 
-    async def write(self, page: Page, drawing: Drawing) -> None:
-        """Bring a page's message up to date; find or post it first if it is not known."""
-        story = page.story
-        if page.message_id is None:
-            page.message_id = await self._find(story)
-        if page.message_id is None:
-            page.message_id = await self._post(story, drawing)
-            return
-        if page.answering and page.interaction is not None:
-            try:
-                await page.interaction.edit_original_response(
-                    embed=drawing.embed, view=drawing.view
-                )
-            except discord.NotFound:
-                pass  # its token is no longer known; the channel says whether the message is
-            else:
-                return
-        if not page.through_interaction:
-            message = self._messageable(story).get_partial_message(page.message_id)
-            try:
-                await message.edit(embed=drawing.embed, view=drawing.view)
-            except (discord.Forbidden, discord.NotFound):
-                # Where the bot is no member (installed by a user only) or may not look, its
-                # answer can still be edited through the interaction, for fifteen minutes.
-                if page.interaction is None or page.interaction.is_expired():
-                    raise
-            else:
-                return
-        assert page.interaction is not None  # noqa: S101  # asked above, now or at an earlier edit
-        await page.interaction.edit_original_response(embed=drawing.embed, view=drawing.view)
-        page.through_interaction = True
+    async def write(self, message: StoryMessage, drawing: Drawing, token: str | None) -> None:
+        """Bring a message up to date; find or post it first if it is not known.
 
-    async def _find(self, story: Story) -> int | None:
-        """The answer that was posted, if a bot died before it could write down which it was."""
-        known = await self._client.services.stories.get(story.id)
-        if known is not None and known.message_id is not None:
-            return known.message_id
+        Args:
+            message: The story's.
+            drawing: What shall stand in it.
+            token: Of an interaction, to edit it through; None: as the bot.
+
+        Raises:
+            MessageGoneError: It was deleted.
+            RouteLostError: The token is good for nothing (any more).
+            OutOfReachError: It cannot be written now.
+        """
         try:
-            async for message in self._messageable(story).history(
+            if message.message_id is None:
+                await self._find(message, token)
+            if message.message_id is None:
+                await self._post(message, drawing)
+            elif token is not None:
+                await self._edit_by_token(message, message.message_id, token, drawing)
+            else:
+                await self._edit(message.story, message.message_id, drawing)
+        except (aiohttp.ClientError, OSError, discord.DiscordException) as error:
+            raise OutOfReachError(repr(error)) from error
+
+    async def _edit_by_token(
+        self, message: StoryMessage, message_id: int, token: str, drawing: Drawing
+    ) -> None:
+        webhook = self._channels.webhook(token)
+        try:
+            await webhook.edit_message(message_id, embed=drawing.embed, view=drawing.view)
+        except discord.HTTPException as error:
+            if error.code == UNKNOWN_MESSAGE and not self._may_look(message.story):
+                raise MessageGoneError(str(error)) from error
+            if is_weather(error):
+                raise
+            # Or it is no answer of that interaction: the channel itself says so.
+            message.token = None
+            raise RouteLostError(f"its interaction takes no more edits: {error}") from error
+
+    async def _edit(self, story: Story, message_id: int, drawing: Drawing) -> None:
+        message = self._channel(story).get_partial_message(message_id)
+        try:
+            await message.edit(embed=drawing.embed, view=drawing.view)
+        except discord.NotFound as error:
+            if error.code == UNKNOWN_MESSAGE or self._is_deleted(error, story):
+                raise MessageGoneError(str(error)) from error
+            raise
+
+    async def _find(self, message: StoryMessage, token: str | None) -> None:
+        """Look for the answer of a bot that died before it could write down which it was."""
+        story = message.story
+        known = await self._stories.get(story.id)
+        if known is not None and known.message_id is not None:
+            message.message_id = known.message_id
+            return
+        found = await self._answer_of(token) if token is not None else None
+        if found is None:
+            found = await self._in_history(story)
+        if found is not None:
+            message.message_id = found
+            await self._queue.posted(story.id, found)
+
+    async def _answer_of(self, token: str) -> int | None:
+        try:
+            return await self._channels.answer_of(token)
+        except discord.HTTPException as error:
+            if is_weather(error):
+                raise
+            return None
+
+    async def _in_history(self, story: Story) -> int | None:
+        try:
+            async for message in self._channel(story).history(
                 limit=LOOKED_THROUGH, after=discord.Object(story.interaction_id), oldest_first=True
             ):
                 asked = message.interaction_metadata
                 if asked is not None and asked.id == story.interaction_id:
-                    await self._client.services.queue.posted(story.id, message.id)
                     return message.id
         except discord.Forbidden:
             _log.info("May not read the history of channel %d", story.channel_id)
         return None
 
-    async def _post(self, story: Story, drawing: Drawing) -> int:
-        """Show a story whose answer never came to stand in the channel."""
-        message = await self._messageable(story).send(
-            say("story.posted", member=story.member_id),
-            embed=drawing.embed,
-            view=drawing.view,
-        )
-        await self._client.services.queue.posted(story.id, message.id)
-        return message.id
+    async def _post(self, message: StoryMessage, drawing: Drawing) -> None:
+        """Show a story whose answer never came to stand in the channel.
 
-    def _messageable(self, story: Story) -> discord.PartialMessageable:
-        return self._client.get_partial_messageable(story.channel_id, guild_id=story.guild_id)
+        Discord posts the same nonce once, so a crash before the message is written down posts no
+        second one.
+        """
+        story = message.story
+        try:
+            posted = await self._channel(story).send(
+                say("story.posted", member=story.member_id),
+                embed=drawing.embed,
+                view=drawing.view,
+                nonce=story.interaction_id,
+            )
+        except discord.NotFound as error:
+            if self._is_deleted(error, story):
+                raise MessageGoneError(str(error)) from error
+            raise
+        message.message_id, message.token = posted.id, None
+        await self._queue.posted(story.id, posted.id, answers=False)
+
+    def _is_deleted(self, error: discord.NotFound, story: Story) -> bool:
+        return error.code == UNKNOWN_CHANNEL and self._may_look(story)
+
+    def _may_look(self, story: Story) -> bool:
+        """The bot is a member there.
+
+        Where it is not (installed by a user only, or a private channel) all is unknown to it.
+        """
+        return story.guild_id is not None and self._channels.get_guild(story.guild_id) is not None
+
+    def _channel(self, story: Story) -> discord.PartialMessageable:
+        return self._channels.get_partial_messageable(story.channel_id, guild_id=story.guild_id)
 
 
-def until_answered(story: Story) -> float:
-    """Seconds in which the story's interaction may still be answered."""
-    age = discord.utils.utcnow() - discord.utils.snowflake_time(story.interaction_id)
-    return min(max(0.0, ANSWER_WITHIN - age.total_seconds()), ANSWER_WITHIN)
+def is_weather(error: discord.HTTPException) -> bool:
+    """Whether the same request may be taken a little later: Discord is slow, full or broken."""
+    return error.status >= HTTPStatus.INTERNAL_SERVER_ERROR or error.status in {
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.REQUEST_TIMEOUT,
+    }

@@ -17,17 +17,11 @@ def main() -> int:
     parser.add_argument("--host", default="127.0.0.1", help="a loopback address")
     parser.add_argument("--port", type=_port, default=8888, help="0: any free one")
     parser.add_argument("--state", type=Path, help="keep the channel in this file over a restart")
-    parser.add_argument(
-        "--privileged-intents",
-        action="store_true",
-        help="let the bot see members, presences and every message's content",
-    )
     arguments = parser.parse_args()
     playground = Playground(
         arguments.host,
         arguments.port,
         state=arguments.state,
-        privileged_intents=arguments.privileged_intents,
     )
     try:
         asyncio.run(_run(playground))

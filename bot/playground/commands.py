@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, model_validator
 
-from bot.playground.errors import ApiError, Fault, Json
+from bot.playground.errors import ApiError, Json
 from bot.playground.forms import Body, fault, invalid_form
 from bot.playground.limits import Text100  # noqa: TC001  # pydantic reads it at run time
-from bot.playground.world import APPLICATION_ID, GUILD_ID, Permission
+from bot.playground.world import APPLICATION_ID, Permission
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -173,44 +173,31 @@ def _size(part: Command | Option) -> int:
 
 
 class Commands:
-    """What the application registered, for everywhere and for the guild."""
+    """What the application registered, for every guild."""
 
     def __init__(self, snowflakes: Snowflakes) -> None:
         self._snowflakes = snowflakes
-        self._scopes: dict[str, dict[int, Json]] = {"global": {}, "guild": {}}
+        self._registered: list[Json] = []
         self.listeners: list[Callable[[], None]] = []
 
-    def registered(self, guild_id: int | None) -> list[Json]:
-        """The commands of one scope."""
-        return list(self._scope(guild_id).values())
-
-    def find(self, command_id: int) -> Json:
-        """The command with this id.
-
-        Raises:
-            ApiError: there is none.
-        """
-        for scope in self._scopes.values():
-            if command_id in scope:
-                return scope[command_id]
-        raise ApiError.of(Fault.UNKNOWN_COMMAND)
+    def registered(self) -> list[Json]:
+        """Everything, as Discord sends it."""
+        return self._registered
 
     def shown_to(self, member: Member) -> list[Json]:
         """What Discord offers this member in the guild's channels."""
         return [
             command
-            for scope in self._scopes.values()
-            for command in scope.values()
+            for command in self._registered
             if may_use(member, command) and 0 in (command["contexts"] or [0])
         ]
 
-    def overwrite(self, guild_id: int | None, bodies: Any) -> list[Json]:
-        """Replace every command of a scope.
+    def overwrite(self, bodies: Any) -> list[Json]:
+        """Replace every command.
 
         Raises:
             ApiError: one of them is wrong; then none is replaced.
         """
-        scope = self._scope(guild_id)
         try:
             commands = TypeAdapter(list[Command]).validate_python(bodies)
         except ValidationError as error:
@@ -221,68 +208,24 @@ class Commands:
             raise ApiError.invalid_form([((), code, "Application command names must be unique")])
         if any(sum(kind == t for t, _ in names) > most for kind, most in _AT_MOST.items()):
             raise ApiError(400, 30032, "Maximum number of application commands reached (100)")
-        registered = [self._register(scope, command, guild_id) for command in commands]
-        self._put(guild_id, registered)
-        return registered
-
-    def create(self, guild_id: int | None, body: Any) -> Json:
-        """Register one command, in place of one with the same name.
-
-        Raises:
-            ApiError: it is wrong.
-        """
-        try:
-            command = Command.model_validate(body)
-        except ValidationError as error:
-            raise invalid_form(error) from None
-        scope = self._scope(guild_id)
-        registered = self._register(scope, command, guild_id)
-        self._put(guild_id, list((scope | {int(registered["id"]): registered}).values()))
-        return registered
-
-    def delete(self, guild_id: int | None, command_id: int) -> None:
-        """Take one command away.
-
-        Raises:
-            ApiError: there is none.
-        """
-        scope = self._scope(guild_id)
-        if command_id not in scope:
-            raise ApiError.of(Fault.UNKNOWN_COMMAND)
-        self._put(guild_id, [command for id_, command in scope.items() if id_ != command_id])
-
-    def snapshot(self) -> dict[str, list[Json]]:
-        """Everything, for the journal."""
-        return {name: list(scope.values()) for name, scope in self._scopes.items()}
-
-    def restore(self, snapshot: dict[str, list[Json]]) -> None:
-        """Bring back what an earlier run had."""
-        for name in self._scopes:
-            self._scopes[name] = {int(command["id"]): command for command in snapshot[name]}
-            for command_id in self._scopes[name]:
-                self._snowflakes.seen(command_id)
-
-    def _scope(self, guild_id: int | None) -> dict[int, Json]:
-        if guild_id not in {None, GUILD_ID}:
-            raise ApiError.of(Fault.MISSING_ACCESS)
-        return self._scopes["global" if guild_id is None else "guild"]
-
-    def _register(self, scope: dict[int, Json], command: Command, guild_id: int | None) -> Json:
-        """A command keeps its id as long as its kind and name stay the same."""
-        same = (
-            id_
-            for id_, old in scope.items()
-            if (old["type"], old["name"]) == (command.type, command.name)
-        )
-        command_id = next(same, None) or self._snowflakes.next()
-        payload = command.payload(command_id, self._snowflakes.next())
-        return payload if guild_id is None else payload | {"guild_id": str(guild_id)}
-
-    def _put(self, guild_id: int | None, commands: list[Json]) -> None:
-        scope = "global" if guild_id is None else "guild"
-        self._scopes[scope] = {int(command["id"]): command for command in commands}
+        # A command keeps its id as long as its kind and name stay the same.
+        ids = {(old["type"], old["name"]): int(old["id"]) for old in self._registered}
+        self._registered = [
+            command.payload(
+                ids.get((command.type, command.name)) or self._snowflakes.next(),
+                self._snowflakes.next(),
+            )
+            for command in commands
+        ]
         for listener in self.listeners:
             listener()
+        return self._registered
+
+    def restore(self, commands: list[Json]) -> None:
+        """Bring back what an earlier run had."""
+        for command in commands:
+            self._snowflakes.seen(int(command["id"]))
+        self._registered = commands
 
 
 def may_use(member: Member, command: Json) -> bool:

@@ -139,8 +139,7 @@ def _nest(command: Json, path: list[str], filled: list[Json]) -> Json:
     kinds = [OptionType.SUB_COMMAND_GROUP, OptionType.SUB_COMMAND][-len(path) :] if path else []
     for name, kind in zip(reversed(path), reversed(kinds), strict=True):
         filled = [{"name": name, "type": int(kind), "options": filled}]
-    data: Json = {"id": command["id"], "name": command["name"], "type": 1, "options": filled}
-    return data | ({"guild_id": command["guild_id"]} if "guild_id" in command else {})
+    return {"id": command["id"], "name": command["name"], "type": 1, "options": filled}
 
 
 def _value(world: World, option: Json, text: str, resolved: Json) -> Any:

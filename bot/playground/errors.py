@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import Enum
 from typing import Any
 
@@ -17,22 +18,15 @@ class Fault(Enum):
     """What Discord refuses without naming a field: (status, code, message)."""
 
     NOT_FOUND = (404, 0, "404: Not Found")
-    WRONG_METHOD = (405, 0, "405: Method Not Allowed")
     UNAUTHORIZED = (401, 0, "401: Unauthorized")
     SERVER = (500, 0, "500: Internal Server Error")
     UNKNOWN_APPLICATION = (404, 10002, "Unknown Application")
     UNKNOWN_CHANNEL = (404, 10003, "Unknown Channel")
-    UNKNOWN_GUILD = (404, 10004, "Unknown Guild")
-    UNKNOWN_MEMBER = (404, 10007, "Unknown Member")
     UNKNOWN_MESSAGE = (404, 10008, "Unknown Message")
-    UNKNOWN_ROLE = (404, 10011, "Unknown Role")
-    UNKNOWN_USER = (404, 10013, "Unknown User")
     UNKNOWN_WEBHOOK = (404, 10015, "Unknown Webhook")
     UNKNOWN_INTERACTION = (404, 10062, "Unknown interaction")
-    UNKNOWN_COMMAND = (404, 10063, "Unknown application command")
     TOO_LARGE = (413, 40005, "Request entity too large")
     ALREADY_ACKNOWLEDGED = (400, 40060, "Interaction has already been acknowledged.")
-    MISSING_ACCESS = (403, 50001, "Missing Access")
     NOT_THE_AUTHOR = (403, 50005, "Cannot edit a message authored by another user")
     EMPTY_MESSAGE = (400, 50006, "Cannot send an empty message")
     MISSING_PERMISSIONS = (403, 50013, "Missing Permissions")
@@ -49,6 +43,8 @@ class ApiError(Exception):
         self.payload: Json = {"message": message, "code": code}
         if errors is not None:
             self.payload["errors"] = errors
+
+        self.headers: dict[str, str] = {}
 
     @classmethod
     def of(cls, fault: Fault) -> ApiError:
@@ -69,3 +65,23 @@ class ApiError(Exception):
                 place = place.setdefault(str(step), {})
             place.setdefault("_errors", []).append({"code": code, "message": message})
         return cls(400, 50035, "Invalid Form Body", errors)
+
+
+class RateLimitedError(ApiError):
+    """A request too many; the client is told how long to wait."""
+
+    def __init__(
+        self,
+        retry_after: float,
+        code: int = 0,
+        message: str = "You are being rate limited.",
+        *,
+        everywhere: bool = False,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(429, code, message)
+        self.payload |= {"retry_after": retry_after, "global": everywhere}
+        self.headers = {
+            "Retry-After": str(math.ceil(retry_after)),
+            "Via": "1.1 playground",  # without it discord.py takes a 429 for a ban
+        } | (headers or {})

@@ -76,12 +76,10 @@ class Gateway:
         *,
         token: str,
         heartbeat_interval: float,
-        privileged_intents: bool,
     ) -> None:
         self._world = world
         self._token = token
         self._heartbeat_interval = heartbeat_interval
-        self._allowed_intents = _EVERY_INTENT if privileged_intents else ~_PRIVILEGED
         self._sessions: dict[str, Session] = {}
         self._connections: set[Connection] = set()
         self.url = ""
@@ -122,7 +120,7 @@ class Gateway:
         for session in self._sessions.values():
             if session.serves(GUILD_ID) and session.intents & Intent.GUILD_MESSAGES:
                 seen = data
-                if not public and not session.intents & Intent.MESSAGE_CONTENT:
+                if not public:
                     seen = data | {"content": "", "embeds": [], "components": [], "attachments": []}
                 self.events.append(session.dispatch(name, seen))
 
@@ -190,10 +188,6 @@ class Gateway:
                 raise Hangup(Close.NOT_AUTHENTICATED, "Not authenticated.")
             case Op.PRESENCE_UPDATE:
                 self._show_presence(_fields(data))
-            case Op.REQUEST_GUILD_MEMBERS:
-                self._send_members(connection.session, _fields(data))
-            case Op.VOICE_STATE_UPDATE:
-                pass  # there is no voice here
             case _:
                 raise Hangup(Close.UNKNOWN_OPCODE, "Unknown opcode.")
 
@@ -202,7 +196,7 @@ class Gateway:
         intents = data.get("intents")
         if not isinstance(intents, int) or intents & ~_EVERY_INTENT:
             raise Hangup(Close.INVALID_INTENTS, "Invalid intent(s).")
-        if intents & ~self._allowed_intents:
+        if intents & _PRIVILEGED:
             raise Hangup(Close.DISALLOWED_INTENTS, "Disallowed intent(s).")
         session = Session(secrets.token_hex(16), intents, _shard(data.get("shard", [0, 1])))
         self._sessions[session.id] = session
@@ -219,9 +213,7 @@ class Gateway:
         }
         self.events.append(session.dispatch("READY", ready))
         if guilds and intents & Intent.GUILDS:
-            guild = self._world.guild_create_payload(
-                with_members=bool(intents & Intent.GUILD_MEMBERS)
-            )
+            guild = self._world.guild_create_payload()
             self.events.append(session.dispatch("GUILD_CREATE", guild))
         if data.get("presence"):
             self._show_presence(_fields(data["presence"]))
@@ -280,22 +272,6 @@ class Gateway:
         first = activities[0] if activities and isinstance(activities[0], dict) else {}
         self.activity = first.get("state") or first.get("name")
         self._tell()
-
-    def _send_members(self, session: Session, data: Json) -> None:
-        wanted = {str(id_) for id_ in _listed(data.get("user_ids"))}
-        query = str(data.get("query") or "").lower()
-        members = [
-            member.payload()
-            for member in self._world.members.values()
-            if (
-                str(member.user.id) in wanted
-                if wanted
-                else member.user.name.lower().startswith(query)
-            )
-        ]
-        chunk = {"guild_id": str(GUILD_ID), "members": members, "chunk_index": 0, "chunk_count": 1}
-        nonce = {"nonce": data["nonce"]} if "nonce" in data else {}
-        session.dispatch("GUILD_MEMBERS_CHUNK", chunk | {"not_found": []} | nonce)
 
     def _tell(self) -> None:
         for listener in self.listeners:

@@ -64,12 +64,14 @@ class Journal:
             self._file = None
 
     def _read(self) -> None:
-        for number, line in enumerate(self._path.read_text("utf-8").splitlines(), 1):
-            try:
-                self._replay(json.loads(line))
-            except (ValueError, KeyError, TypeError):
-                # A kill in the middle of a write leaves half a line; the rest is still good.
-                _log.warning("%s line %d is damaged and left out", self._path, number)
+        # A file's own lines: splitlines() would also cut a message at U+2028 or U+0085.
+        with self._path.open(encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                try:
+                    self._replay(json.loads(line))
+                except (ValueError, KeyError, TypeError):
+                    # A kill in the middle of a write leaves half a line; the rest is still good.
+                    _log.warning("%s line %d is damaged and left out", self._path, number)
 
     def _replay(self, entry: Json) -> None:
         match entry:
@@ -79,7 +81,7 @@ class Journal:
                 self._messages.restore(Message(**fields, author=author, mentions=mentions))
             case {"deleted": [channel_id, message_id]}:
                 self._messages.forget(channel_id, message_id)
-            case {"commands": commands}:
+            case {"commands": list(commands) | {"global": list(commands)}}:  # once by scope
                 self._commands.restore(commands)
             case _:
                 raise ValueError(entry)
@@ -89,11 +91,11 @@ class Journal:
             self._file.close()
         fresh = self._path.with_name(f"{self._path.name}.new")
         with fresh.open("w", encoding="utf-8") as file:
-            entries: list[Json] = [{"commands": self._commands.snapshot()}]
+            entries: list[Json] = [{"commands": self._commands.registered()}]
             entries += [
                 {"message": _fields(message)}
                 for channel_id in self._world.channels
-                for message in self._messages.seen_by(channel_id, None)
+                for message in self._messages.history(channel_id)
             ]
             file.writelines(_line(entry) for entry in entries)
         fresh.replace(self._path)
@@ -118,7 +120,7 @@ class Journal:
             self._append({"message": _fields(message)})
 
     def _commands_changed(self) -> None:
-        self._append({"commands": self._commands.snapshot()})
+        self._append({"commands": self._commands.registered()})
 
 
 def _fields(message: Message) -> dict[str, Any]:

@@ -275,6 +275,7 @@ class MessageBody(Body):
     flags: int | None = None
     tts: bool = False
     nonce: Annotated[str, StringConstraints(max_length=25)] | int | None = None
+    enforce_nonce: bool | None = None
     allowed_mentions: AllowedMentions | None = None
     attachments: Annotated[list[AttachmentBody], Field(max_length=10)] | None = None
     message_reference: Reference | None = None

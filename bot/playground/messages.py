@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 KEPT_IN_A_CHANNEL = 1000
 """Messages kept; the oldest leave first."""
 
+_NONCE_KNOWN = 300.0
+"""Seconds for which a message that enforces its nonce is not posted again."""
+
 _MENTION = re.compile(r"<@!?(\d+)>")
 
 
@@ -53,6 +56,11 @@ class Message:
     """`interaction`, `interaction_metadata`, `webhook_id` and `application_id`, when it answers."""
     visible_to: int | None = None
     """The one member who sees an ephemeral message."""
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was posted."""
+        return (datetime.now(UTC) - created_at(self.id)).total_seconds()
 
     def payload(self) -> Json:
         """The message as Discord sends it."""
@@ -144,11 +152,11 @@ class Messages:
             raise ApiError.of(Fault.UNKNOWN_MESSAGE)
         return message
 
-    def seen_by(self, channel_id: int, user_id: int | None) -> Iterator[Message]:
-        """A channel's messages as one member sees them, oldest first; None: only public ones."""
+    def history(self, channel_id: int) -> Iterator[Message]:
+        """A channel's messages that everyone sees, oldest first."""
         self.channel(channel_id)
         for message in self._channels[channel_id].values():
-            if message.visible_to in {None, user_id}:
+            if message.visible_to is None:
                 yield message
 
     def create(
@@ -163,12 +171,14 @@ class Messages:
         replies_to: Message | None = None,
         loading: bool = False,
     ) -> Message:
-        """Post a message.
+        """Post a message; one that enforces its nonce, and was just posted, is given back.
 
         Raises:
             ApiError: the channel is unknown, or there is nothing to show.
         """
         channel = self.channel(channel_id)
+        if posted := self._posted(channel_id, author, body):
+            return posted
         message = Message(
             self._snowflakes.next(),
             channel_id,
@@ -198,6 +208,18 @@ class Messages:
         if len(kept) > KEPT_IN_A_CHANNEL:
             self.delete(next(iter(kept.values())))
         return message
+
+    def _posted(self, channel_id: int, author: User, body: MessageBody) -> Message | None:
+        """The author's message of the last few minutes with the nonce that the body enforces."""
+        if not body.enforce_nonce or body.nonce is None:
+            return None
+        for message in reversed(self._channels[channel_id].values()):
+            if message.age > _NONCE_KNOWN:
+                return None
+            # A number and its text are one nonce.
+            if message.author == author and str(message.nonce) == str(body.nonce):
+                return message
+        return None
 
     def edit(self, message: Message, body: MessageBody, *, files: list[Json] | None = None) -> None:
         """Change what the body names, and leave the rest.

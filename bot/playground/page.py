@@ -93,7 +93,10 @@ class Page:
     # What is shown
 
     def _room(self, viewer: Viewer) -> None:
-        """Everything at once: on arrival, and after a change of member or channel."""
+        """Everything at once: on arrival, and after a change of member or channel.
+
+        Ephemeral messages are known only to the page that saw them come, as with Discord.
+        """
         members = [
             {
                 "id": str(member.user.id),
@@ -115,10 +118,7 @@ class Page:
             channels=[channel.payload() for channel in self._world.channels.values()],
             channel=str(viewer.channel.id),
             commands=self._commands.shown_to(viewer.member),
-            messages=[
-                message.payload()
-                for message in self._messages.seen_by(viewer.channel.id, viewer.member.user.id)
-            ],
+            messages=[message.payload() for message in self._messages.history(viewer.channel.id)],
             **self._bot(),
         )
 

@@ -76,19 +76,16 @@ class Rest:
             try:
                 if not open_to_all:
                     self._authenticate(request)
+                    self._rate_limits.take_any()
                 if limited_by is not None:
                     bucket = f"{request.method} {route}"
-                    verdict = self._rate_limits.take(bucket, request.match_info[limited_by])
-                    headers = verdict.headers
-                    if not verdict.allowed:
-                        limited = {"message": "You are being rate limited.", "code": 0}
-                        limited |= {"retry_after": verdict.retry_after, "global": False}
-                        return self._answer(request, route, None, 429, limited, headers)
+                    headers = self._rate_limits.take(bucket, request.match_info[limited_by])
                 call = await self._read(request)
                 payload = handler(call)
                 status = 204 if payload is None else 200
             except ApiError as error:
                 status, payload = error.status, error.payload
+                headers = headers | error.headers
             except Exception:  # noqa: BLE001  # whatever it was, the client gets its 500
                 _log.exception("%s %s", request.method, route)
                 status, _, message = Fault.SERVER.value

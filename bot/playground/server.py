@@ -52,10 +52,8 @@ class Playground:
         bot_name: str = "Kataribe",
         deadline: float = 3.0,
         token_lifetime: float = 900.0,
-        rate_limit: int = 5,
-        rate_window: float = 5.0,
+        rate_limits: RateLimits | None = None,
         heartbeat_interval: float = 41.25,
-        privileged_intents: bool = False,
     ) -> None:
         """Prepare a playground.
 
@@ -66,10 +64,8 @@ class Playground:
             bot_name: how the bot is called.
             deadline: seconds that the bot has to acknowledge an interaction.
             token_lifetime: seconds for which an interaction's token works.
-            rate_limit: requests to one bucket (edits in a channel, for example) …
-            rate_window: … in so many seconds.
+            rate_limits: how much the bot may do at once; None is what Discord allows.
             heartbeat_interval: seconds between a gateway client's heartbeats.
-            privileged_intents: let the bot see members, presences and all messages' content.
         """
         self._host = host
         self._port = port
@@ -84,7 +80,6 @@ class Playground:
             self.world,
             token=self.token,
             heartbeat_interval=heartbeat_interval,
-            privileged_intents=privileged_intents,
         )
         self.messages.listeners.append(self.gateway.message_changed)
         self.interactions = Interactions(
@@ -96,8 +91,8 @@ class Playground:
         )
         self._attachments = Attachments(snowflakes)
         callbacks = Callbacks(self.world, self.messages, self.interactions)
-        api = Api(self.world, self.messages, self.commands, callbacks, self.gateway)
-        limits = RateLimits(rate_limit, rate_window)
+        limits = rate_limits or RateLimits()
+        api = Api(self.world, self.messages, self.commands, callbacks, self.gateway, limits)
         self.rest = Rest(api, self._attachments, limits, token=self.token)
         actions = Actions(self.world, self.messages, self.commands, self.interactions, self.gateway)
         self._page = Page(self.world, self.messages, self.commands, self.gateway, actions)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections import deque
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import aiohttp
 
@@ -20,8 +21,17 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+_PATIENCE = 20.0
+"""Seconds until `show` gives up."""
+
+
 class VisitError(Exception):
     """The page said no; the message is the sentence that a member would read there."""
+
+    def __init__(self, sentence: str, field: str | None = None) -> None:
+        super().__init__(sentence)
+        self.field = field
+        """The option or text field that the member must put right."""
 
 
 class Visitor:
@@ -30,15 +40,17 @@ class Visitor:
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
         self._nonces = itertools.count(1)
-        self._results: dict[int, asyncio.Future[Json]] = {}
         self._changed = asyncio.Event()
         self._closed = False
+        self._shown: deque[Json] = deque(maxlen=1000)
+        self.room: Json = {}
+        """Who and what was there on arrival."""
         self.messages: dict[str, Json] = {}
         """The channel's messages as they stand, by id, oldest first."""
         self.commands: dict[str, Json] = {}
         """What the bot offers this member, by name."""
 
-    async def command(self, name: str, values: dict[str, str], *path: str) -> None:
+    async def command(self, name: str, values: dict[str, str] | None = None, *path: str) -> None:
         """Run a command, and return when the bot has acknowledged it.
 
         Args:
@@ -50,18 +62,68 @@ class Visitor:
             VisitError: an option is wrong, or the bot did not answer.
         """
         await self.until(lambda: name in self.commands)
-        command = self.commands[name]["id"]
-        await self._do({"do": "command", "command": command, "path": path, "values": values})
+        id_ = self.commands[name]["id"]
+        await self.ask(do="command", command=id_, path=path, values=values or {})
 
-    async def press(self, message_id: str, custom_id: str) -> None:
-        """Press a button, and return when the bot has acknowledged it.
+    async def press(self, message_id: str, custom_id: str, *values: str) -> Json:
+        """Press a button or pick from a menu; the result when the bot has acknowledged it.
 
         Raises:
-            VisitError: the button is gone, or the bot did not answer.
+            VisitError: the component is gone, or the bot did not answer.
         """
-        await self._do({"do": "use", "message": message_id, "custom_id": custom_id})
+        return await self.ask(do="use", message=message_id, custom_id=custom_id, values=values)
 
-    async def until(self, found: Callable[[], T]) -> T:
+    async def say(self, content: str) -> None:
+        """Write a message.
+
+        Raises:
+            VisitError: it is too long or empty.
+        """
+        await self.ask(do="say", content=content)
+
+    async def ask(self, **action: Any) -> Json:
+        """Do what the page can do, and wait for its result.
+
+        Raises:
+            VisitError: it is refused, or the page was closed.
+        """
+        nonce = await self.begin(**action)
+        result = await self.until(lambda: self._pop("result", lambda one: one["nonce"] == nonce))
+        if result.get("error"):
+            raise VisitError(result["error"], result.get("field"))
+        return result
+
+    async def begin(self, **action: Any) -> int:
+        """Do something, and wait for nothing; its result will carry the number given here."""
+        nonce = next(self._nonces)
+        await self._socket.send_json({**action, "nonce": nonce})
+        return nonce
+
+    async def enter(self, member: str, channel: str = "stories") -> None:
+        """Become another member, or go to another channel."""
+        self._shown.clear()
+        await self._socket.send_json({"do": "enter", "as": member, "in": channel})
+        await self.show("room")
+
+    async def show(self, what: str, when: Callable[[Json], bool] = lambda _: True) -> Json:
+        """The next thing of this kind that is shown, meets the condition and was not taken yet.
+
+        Raises:
+            TimeoutError: it did not come.
+            VisitError: the page was closed before.
+        """
+        async with asyncio.timeout(_PATIENCE):
+            return await self.until(lambda: self._pop(what, when))
+
+    async def message(self, change: str, when: Callable[[Json], bool] = lambda _: True) -> Json:
+        """The next message that was created, edited or deleted, as `show`."""
+        shown = await self.show(
+            "message", lambda one: one["change"] == change and when(one["message"])
+        )
+        message: Json = shown["message"]
+        return message
+
+    async def until(self, found: Callable[[], T | None]) -> T:
         """Wait until something holds, looked at now and after each thing the page is shown.
 
         Raises:
@@ -74,17 +136,11 @@ class Visitor:
             await self._changed.wait()
         return result
 
-    async def _do(self, action: Json) -> None:
-        nonce = next(self._nonces)
-        self._results[nonce] = asyncio.get_running_loop().create_future()
-        try:
-            await self._socket.send_json({**action, "nonce": nonce})
-            await self.until(self._results[nonce].done)
-            result = self._results[nonce].result()
-        finally:
-            del self._results[nonce]
-        if result.get("error"):
-            raise VisitError(result["error"])
+    def _pop(self, what: str, when: Callable[[Json], bool]) -> Json | None:
+        shown = next((one for one in self._shown if one["show"] == what and when(one)), None)
+        if shown is not None:
+            self._shown.remove(shown)
+        return shown
 
     async def read(self) -> None:
         """Take what the page is shown, until it is closed."""
@@ -97,8 +153,10 @@ class Visitor:
             self._changed.set()
 
     def _take(self, event: Json) -> None:
+        self._shown.append(event)
         match event["show"]:
             case "room":
+                self.room = event
                 self.messages = {message["id"]: message for message in event["messages"]}
                 self.commands = {command["name"]: command for command in event["commands"]}
             case "commands":
@@ -107,20 +165,22 @@ class Visitor:
                 self.messages.pop(event["message"]["id"], None)
             case "message":
                 self.messages[event["message"]["id"]] = event["message"]
-            case "result" if event["nonce"] in self._results:
-                self._results[event["nonce"]].set_result(event)
 
 
 @asynccontextmanager
-async def visit(address: str, member: str) -> AsyncIterator[Visitor]:
-    """Open the page of the playground at this address as a member."""
+async def visit(
+    address: str, member: str = "haru", channel: str = "stories"
+) -> AsyncIterator[Visitor]:
+    """Open the page of the playground at this address, as a member, and wait for its room."""
+    place = {"as": member, "in": channel}
     async with (
         aiohttp.ClientSession() as session,
-        session.ws_connect(f"{address}/live", params={"as": member}, max_msg_size=0) as socket,
+        session.ws_connect(f"{address}/live", params=place, max_msg_size=0) as socket,
     ):
         visitor = Visitor(socket)
         reading = asyncio.create_task(visitor.read())
         try:
+            await visitor.show("room")
             yield visitor
         finally:
             reading.cancel()

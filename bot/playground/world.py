@@ -210,8 +210,7 @@ class World:
             permissions |= role.permissions
         return Member(user, roles, permissions)
 
-    def guild_payload(self) -> Json:
-        """The guild as REST answers it."""
+    def _guild_payload(self) -> Json:
         return {
             "id": str(GUILD_ID),
             "name": self.name,
@@ -255,15 +254,14 @@ class World:
             "incidents_data": None,
         }
 
-    def guild_create_payload(self, *, with_members: bool) -> Json:
-        """The guild as the gateway announces it; without the intent only the bot is in it."""
-        members = [m.payload() for m in self.members.values() if with_members or m.user.bot]
-        return self.guild_payload() | {
+    def guild_create_payload(self) -> Json:
+        """The guild as the gateway announces it; of its members only the bot, without an intent."""
+        return self._guild_payload() | {
             "joined_at": created_at(GUILD_ID).isoformat(),
             "large": False,
             "unavailable": False,
             "member_count": len(self.members),
-            "members": members,
+            "members": [self.members[self.bot.id].payload()],
             "channels": [channel.payload() for channel in self.channels.values()],
             "voice_states": [],
             "threads": [],

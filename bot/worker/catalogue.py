@@ -20,6 +20,9 @@ FRESH = 30.0
 PATIENCE = 2.0
 """Seconds to wait where nothing is known yet: Discord wants an answer within three."""
 
+NAMED = 10
+"""Models that a line of the log names."""
+
 
 class UnknownModelError(Exception):
     """No model has that name."""
@@ -31,26 +34,31 @@ class UnknownModelError(Exception):
 
 
 class Catalogue:
-    """The generator's list of models, asked for rarely and served at once."""
+    """The generator's models, asked for rarely and served at once, and the further servers'.
+
+    Those are known from the settings: they can be chosen whatever becomes of the generator.
+    """
 
     def __init__(self, completions: Completions) -> None:
         self._completions = completions
-        self._models: tuple[str, ...] = ()
+        self._served: tuple[str, ...] = ()
         self._asked_at = float("-inf")
         self._asking: asyncio.Task[None] | None = None
         self._late: asyncio.Future[None] | None = None
         """The question that somebody lost patience with."""
+        self._missed = False
+        """The host was told that nobody has the default model."""
         self.down = False
         """The generator did not answer when it was last asked."""
 
     async def models(self) -> tuple[str, ...]:
-        """Their names, as the generator orders them.
+        """Their names, as the generator orders them, then the further servers'.
 
         Raises:
             GeneratorDownError: None is known, and the generator does not answer.
         """
         asking = self.refresh()
-        if not self._models:
+        if not self._served:
             try:
                 # Once for each question: a command may look twice, and its member waits once.
                 if asking is not self._late:
@@ -58,27 +66,40 @@ class Catalogue:
             except TimeoutError:
                 self._late = asking
                 self.down = True
-            if not self._models:
-                raise GeneratorDownError("no list of models yet")
-        return self._models
+        if not (names := self._names()):
+            raise GeneratorDownError("no list of models yet")
+        return names
 
-    async def check(self, model: str) -> None:
-        """Make sure that there is such a model.
+    async def find(self, name: str) -> str:
+        """Give a model's name as its server spells it, however a member wrote it.
 
         Raises:
             UnknownModelError: There is none of that name.
-            GeneratorDownError: None is known, and the generator does not answer.
+            GeneratorDownError: It may be one of the generator's, which does not answer.
         """
-        models = await self.models()
-        if model not in models:
-            raise UnknownModelError(model, models)
+        names = await self.models()
+        if (found := _match(name, names)) is not None:
+            return found
+        if not self._served and self.down:
+            raise GeneratorDownError("no list of models yet")
+        raise UnknownModelError(name.strip(), names)
+
+    async def default(self) -> str:
+        """Give the host's choice, or the first that there is where nobody has that one."""
+        chosen = self._completions.settings.model
+        try:
+            return await self.find(chosen)
+        except UnknownModelError as error:
+            return error.models[0]
+        except GeneratorDownError:
+            return chosen  # nobody knows better yet, and the wish waits in any case
 
     def refresh(self) -> asyncio.Future[None]:
         """Ask again if what is known is old; the future ends when the answer is in."""
         if self._asking is not None and not self._asking.done():
             return self._asking
         now = asyncio.get_running_loop().time()
-        if self._models and not self.down and now - self._asked_at < FRESH:
+        if self._served and not self.down and now - self._asked_at < FRESH:
             known = asyncio.get_running_loop().create_future()
             known.set_result(None)
             return known
@@ -88,8 +109,36 @@ class Catalogue:
 
     async def _ask(self) -> None:
         try:
-            self._models = tuple(await self._completions.models())
-            self.down = False
+            self._served = tuple(await self._completions.served())
         except GeneratorError as error:
+            if not self.down:
+                _log.warning("The list of models did not come: %s", error)
             self.down = True
-            _log.warning("The list of models did not come: %s", error)
+        else:
+            self.down = False
+            self._check_default()
+
+    def _names(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*self._served, *self._completions.remote)))
+
+    def _check_default(self) -> None:
+        """Tell the host, once, when their choice can tell nothing."""
+        chosen, names = self._completions.settings.model, self._names()
+        missed = bool(names) and _match(chosen, names) is None
+        if missed and not self._missed:
+            _log.warning(
+                "Nobody has [stories] model %r: %r tells instead. There are, among others: %s",
+                chosen,
+                names[0],
+                ", ".join(names[:NAMED]),
+            )
+        self._missed = missed
+
+
+def _match(name: str, names: Sequence[str]) -> str | None:
+    """The name itself, or else the first that differs in case only."""
+    wanted = name.strip()
+    if wanted in names:
+        return wanted
+    folded = wanted.casefold()
+    return next((name for name in names if name.casefold() == folded), None)

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-import email.utils
-import json
-import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
 
 import aiohttp
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from bot.worker.event_stream import EventError, events
+from bot.config import Sampling
+from bot.worker.completions_server import CompletionsServer
+from bot.worker.event_stream import events
+from bot.worker.generator_errors import (
+    GeneratorBusyError,
+    GeneratorDownError,
+    GeneratorError,
+    GeneratorFailedError,
+    GeneratorLostError,
+    GeneratorModelGoneError,
+    GeneratorRefusedError,
+)
+from bot.worker.refusals import message
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping
@@ -25,36 +33,28 @@ if TYPE_CHECKING:
     from bot.config import Stories as StorySettings
     from bot.database.tables import Story
 
+__all__ = [
+    "Completions",
+    "GeneratorBusyError",
+    "GeneratorDownError",
+    "GeneratorError",
+    "GeneratorFailedError",
+    "GeneratorLostError",
+    "GeneratorModelGoneError",
+    "GeneratorRefusedError",
+    "Piece",
+]
+
 CONNECT_TIMEOUT = 10.0
-RETRY_AFTER = 1.0
-"""Seconds until a busy server is asked again when it does not say."""
-LONGEST_RETRY_AFTER = 60.0
-SAMPLING = ("temperature", "top_k", "top_p", "repetition_penalty", "no_repeat_ngram_size")
-"""Settings that are sent only where the host gave them: each model knows what suits it."""
-
-
-class GeneratorError(Exception):
-    """The generator did not tell the story; the message is for the host."""
-
-
-class GeneratorBusyError(GeneratorError):
-    """It has no room now; it asks to be tried again after `retry_after` seconds."""
-
-    def __init__(self, retry_after: float) -> None:
-        super().__init__(f"the generator is full, again in {retry_after:g} s")
-        self.retry_after = retry_after
-
-
-class GeneratorRefusedError(GeneratorError):
-    """It will not tell this story, now or later: an unknown model, a setting it forbids."""
-
-
-class GeneratorDownError(GeneratorError):
-    """Nobody answers: the story is not at fault and waits."""
-
-
-class GeneratorFailedError(GeneratorError):
-    """It began and broke off, or answered nonsense: another attempt may help."""
+OPENAI = frozenset({
+    "model", "prompt", "seed", "stream", "stream_options", "max_tokens", "temperature", "top_p",
+})  # fmt: skip
+"""What we say that OpenAI's API has; the rest is for a generator of our own kind."""
+WELL = frozenset({"stop", "length", "eos", "eos_token", "stop_sequence", "max_tokens"})
+"""Reasons with which a story has ended: OpenAI's two, and what Together and TGI say for them."""
+UNSAID = frozenset({"", "null"})
+"""What some servers write in every event, as if it were a reason; they never give another."""
+FILTERED = "content_filter"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,32 +67,23 @@ class Piece:
 
 
 class _Choice(BaseModel):
-    text: str = ""
+    text: str | None = None
     finish_reason: str | None = None
 
 
 class _Usage(BaseModel):
-    completion_tokens: int
+    completion_tokens: int | None = Field(None, ge=0, lt=2**31)
 
 
 class _Chunk(BaseModel):
     """What we read of one event; servers may say more."""
 
-    choices: list[_Choice] = []
+    choices: list[_Choice] | None = None
     usage: _Usage | None = None
     error: Any = None
 
 
-class _Model(BaseModel):
-    id: str
-
-
-class _Models(BaseModel):
-    data: list[_Model]
-
-
 _CHUNK = TypeAdapter(_Chunk)
-_MODELS = TypeAdapter(_Models)
 
 
 class Completions:
@@ -110,19 +101,38 @@ class Completions:
         """Keep where the generator is.
 
         Args:
-            url: The generator's address, with or without `/v1`; None: not known yet.
-            settings: How stories are sampled.
+            url: The generator's address, with or without `/v1`; None: our own, still starting.
+            settings: How stories are sampled, and how long one may be.
             request_timeout: Seconds without a word after which a telling is given up.
             api_key: What the generator wants to see, if anything.
             remote: Further servers, by the name under which members know their model.
         """
-        self.url = url
-        self._settings = settings
-        self._api_key = api_key
-        self._remote = remote or {}
+        self.settings = settings
+        self.remote = remote or {}
+        self._generator = CompletionsServer(
+            url, "generator", request_timeout=request_timeout, api_key=api_key
+        )
+        self._servers = {
+            name: CompletionsServer(
+                model.url,
+                f"models.{name}",
+                request_timeout=request_timeout,
+                api_key=model.api_key,
+            )
+            for name, model in self.remote.items()
+        }
         self._timeout = aiohttp.ClientTimeout(
             total=None, sock_connect=CONNECT_TIMEOUT, sock_read=request_timeout
         )
+
+    @property
+    def url(self) -> str | None:
+        """Where the generator is; None while nobody knows."""
+        return self._generator.url
+
+    @url.setter
+    def url(self, url: str | None) -> None:
+        self._generator.url = url
 
     async def __aenter__(self) -> Self:
         # No limit on connections: the queue already limits how many stories are told.
@@ -139,24 +149,20 @@ class Completions:
     ) -> None:
         await self._http.close()
 
-    async def models(self) -> list[str]:
-        """Give the names of the models that tell.
+    async def served(self) -> list[str]:
+        """Give the names of the generator's models; those of `remote` need nobody's answer.
 
         Raises:
             GeneratorError: The generator does not answer as it should.
         """
-        async with self._answer("GET", self.url, self._api_key, "/models") as answer:
-            try:
-                served = _MODELS.validate_json(await answer.read())
-            except ValidationError as error:
-                raise GeneratorFailedError("the list of models is not OpenAI's") from error
-        return [*(model.id for model in served.data), *self._remote]
+        return await self._generator.models(self._http)
 
     async def tell(self, story: Story, prompt: str) -> AsyncGenerator[Piece]:
         """Tell a story that begins with the prompt, piece by piece.
 
-        To leave early, close the iterator (`contextlib.aclosing`): the connection goes with it,
-        which frees the generator's slot.
+        A story that reaches `settings.text_limit` characters ends there. To leave early, close the
+        iterator (`contextlib.aclosing`): the connection goes with it, which frees the generator's
+        slot.
 
         Raises:
             GeneratorBusyError: No room now.
@@ -164,62 +170,50 @@ class Completions:
             GeneratorDownError: Nobody answers.
             GeneratorFailedError: It broke off.
         """
-        remote = self._remote.get(story.model)
-        sampling = {name: getattr(self._settings, name) for name in SAMPLING}
+        room, tokens, reason, done = self.settings.text_limit, 0, None, False
+        async with self._answer(story, prompt) as answer:
+            async for data in events(answer.content.iter_any()):
+                if data.strip() == "[DONE]":
+                    done = True
+                    break
+                chunk = _read(data)
+                for choice in chunk.choices or ():
+                    reason = reason if choice.finish_reason is None else choice.finish_reason
+                    if choice.text:
+                        tokens += 1
+                        # A model may tell any byte; PostgreSQL keeps all characters but this.
+                        text = choice.text.replace("\0", "")
+                        yield Piece(text[:room], tokens)
+                        room -= len(text)
+                        if room <= 0:
+                            return
+                if chunk.usage is not None and chunk.usage.completion_tokens is not None:
+                    yield Piece("", chunk.usage.completion_tokens)
+        _check_ending(reason, done=done)
+
+    @asynccontextmanager
+    async def _answer(self, story: Story, prompt: str) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The stream of a story, from the server that has its model."""
+        remote = self.remote.get(story.model)
+        server = self._servers[story.model] if remote else self._generator
+        settings = self.settings
         wish = {
             "model": remote.model or story.model if remote else story.model,
             "prompt": prompt,
             "seed": story.seed,
             "stream": True,
             "stream_options": {"include_usage": True},
-            "max_tokens": self._settings.max_tokens,
-            "min_tokens": self._settings.min_tokens,
+            "max_tokens": settings.max_tokens,
+            "min_tokens": settings.min_tokens,
             "begin_word": True,
-            **{name: value for name, value in sampling.items() if value is not None},
+            **settings.model_dump(include=set(Sampling.model_fields), exclude_none=True),
         }
-        url, key = (remote.url, remote.api_key) if remote else (self.url, self._api_key)
-        async with self._answer("POST", url, key, "/completions", json=wish) as answer:
+        if not await server.understands_ours(self._http):
+            wish = {name: value for name, value in wish.items() if name in OPENAI}
+        async with server.complete(self._http, wish) as answer:
             if answer.content_type != "text/event-stream":
                 raise GeneratorFailedError(f"the answer is {answer.content_type}, not a stream")
-            tokens = 0
-            finished = False
-            async for data in events(answer.content.iter_any()):
-                if data == "[DONE]":
-                    break
-                chunk = _read(data)
-                for choice in chunk.choices:
-                    finished = finished or choice.finish_reason is not None
-                    if choice.text:
-                        tokens += 1
-                        # A model may tell any byte; PostgreSQL keeps all characters but this.
-                        yield Piece(choice.text.replace("\0", ""), tokens)
-                if chunk.usage is not None:
-                    yield Piece("", chunk.usage.completion_tokens)
-            if not finished:
-                raise GeneratorFailedError("the story broke off in the middle")
-
-    @asynccontextmanager
-    async def _answer(
-        self, method: str, url: str | None, key: SecretStr | None, path: str, **options: Any
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Ask; whatever goes wrong until the answer is read becomes a GeneratorError."""
-        if url is None:
-            raise GeneratorDownError("the generator is still starting")
-        address = url.rstrip("/").removesuffix("/v1") + "/v1" + path
-        headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
-        try:
-            async with self._http.request(method, address, headers=headers, **options) as answer:
-                if answer.status != HTTPStatus.OK:
-                    raise await _refusal(answer)
-                yield answer
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise GeneratorDownError(f"{address} cannot be reached: {error}") from error
-        except TimeoutError as error:
-            raise GeneratorFailedError(
-                f"{address} said nothing for {self._timeout.sock_read:g} s"
-            ) from error
-        except (aiohttp.ClientError, EventError) as error:
-            raise GeneratorFailedError(f"{address} broke off: {error!r}") from error
+            yield answer
 
 
 def _read(data: str) -> _Chunk:
@@ -228,50 +222,22 @@ def _read(data: str) -> _Chunk:
     except ValidationError as error:
         raise GeneratorFailedError(f"an event is not OpenAI's: {data[:100]!r}") from error
     if chunk.error is not None:
-        raise GeneratorFailedError(_message(chunk.error))
+        raise GeneratorFailedError(message(chunk.error))
     return chunk
 
 
-async def _refusal(answer: aiohttp.ClientResponse) -> GeneratorError:
-    """Turn a status that is not 200 into what it means for the story."""
-    status = answer.status
-    later = answer.headers.get("Retry-After")
-    if status == HTTPStatus.TOO_MANY_REQUESTS or (
-        status == HTTPStatus.SERVICE_UNAVAILABLE and later is not None
-    ):
-        return GeneratorBusyError(_seconds(later))
-    body = (await answer.content.read(10_000)).decode(errors="replace")
-    try:
-        said = _message(json.loads(body)["error"])
-    except (ValueError, TypeError, KeyError):
-        said = " ".join(body.split())[:200] or answer.reason or "no reason"
-    sentence = f"{answer.url} answered {status}: {said}"
-    if status in {
-        HTTPStatus.BAD_GATEWAY,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        HTTPStatus.GATEWAY_TIMEOUT,
-    }:
-        return GeneratorDownError(sentence)
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
-        return GeneratorFailedError(sentence)
-    return GeneratorRefusedError(sentence)
+def _check_ending(reason: str | None, *, done: bool) -> None:
+    """Make sure that the server said that the story is whole.
 
-
-def _message(error: object) -> str:
-    said = error.get("message", error) if isinstance(error, dict) else error
-    return " ".join(str(said).split())
-
-
-def _seconds(later: str | None) -> float:
-    """Read a Retry-After header: seconds, or a date."""
-    if later is None:
-        return RETRY_AFTER
-    try:
-        seconds = float(later)
-    except ValueError:
-        try:
-            seconds = email.utils.parsedate_to_datetime(later).timestamp() - time.time()
-        except ValueError:
-            return RETRY_AFTER
-    # A NaN falls to the lower bound, as does a moment that has passed.
-    return min(max(0.1, seconds), LONGEST_RETRY_AFTER)
+    Raises:
+        GeneratorRefusedError: Its filter cut the story, and would again.
+        GeneratorFailedError: It broke off, or was ended for another reason.
+    """
+    said = reason and reason.strip().lower()
+    if said in WELL or (said in UNSAID and done):
+        return
+    if said == FILTERED:
+        raise GeneratorRefusedError("the server's filter cut the story")
+    if said is None or said in UNSAID:
+        raise GeneratorFailedError("the story broke off in the middle")
+    raise GeneratorFailedError(f"the server ended the story with {reason!r}")

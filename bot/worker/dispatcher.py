@@ -1,4 +1,4 @@
-"""Moves stories from the queue to the generator, and what is told back to the stage."""
+"""Moves stories from the queue to the generator, and what is told back to its message."""
 
 from __future__ import annotations
 
@@ -7,20 +7,23 @@ import logging
 import os
 import secrets
 import socket
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot.database.places import now
+from bot.database.clock import now
+from bot.database.places import LIVE
 from bot.database.tables import State
 from bot.worker.completions import (
     GeneratorBusyError,
     GeneratorDownError,
     GeneratorFailedError,
+    GeneratorLostError,
     GeneratorRefusedError,
 )
-from bot.worker.stage import StageClosedError, StageGoneError
+from bot.worker.presenter import MessageGoneError, OutOfReachError
+from bot.worker.suspects import REST, Suspects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -29,13 +32,14 @@ if TYPE_CHECKING:
     from bot.database.queue import Queue
     from bot.database.stories import Stories
     from bot.database.tables import Story
+    from bot.worker.bell import Bell
     from bot.worker.completions import Completions
-    from bot.worker.stage import Stage
+    from bot.worker.presenter import Presenter
 
 _log = logging.getLogger(__name__)
 
-SHOWING = 8
-"""Endings shown again at the same time, after a restart."""
+SHOWING = 100
+"""Endings that are shown at the same time before further ones are taken from the queue."""
 PLACES_EVERY = 1.0
 """Seconds between two looks at everybody's place."""
 AFTER_A_FAILURE = 1.0
@@ -61,13 +65,15 @@ class Dispatcher:
         queue: Queue,
         stories: Stories,
         completions: Completions,
-        stage: Stage,
+        presenter: Presenter,
+        bell: Bell,
         settings: Settings,
     ) -> None:
         self._queue = queue
         self._stories = stories
         self._completions = completions
-        self._stage = stage
+        self._presenter = presenter
+        self._bell = bell
         self._settings = settings
         self._owner = f"{socket.gethostname()[:32]}:{os.getpid()}:{secrets.token_hex(4)}"
         self._tellings: dict[int, asyncio.Task[None]] = {}
@@ -76,35 +82,29 @@ class Dispatcher:
         self._rests: dict[str, float] = {}
         self._delays: dict[int, tuple[float, float]] = {}
         """Ended story → how long it was put off the last time, and until when."""
-        self._woken = asyncio.Event()
+        self._suspects = Suspects()
         self._moved = asyncio.Event()
         self._upkeep_due = 0.0
-
-    def wake(self) -> None:
-        """Look at the queue now: a story was enqueued or cancelled."""
-        self._woken.set()
 
     def resume(self) -> None:
         """Let every model be tried at once: the generator is there (again)."""
         self._resting.clear()
         self._rests.clear()
-        self.wake()
+        self._bell.ring()
 
     async def run(self) -> None:
         """Work until cancelled; then give every story back so that the next start has them."""
         places = asyncio.create_task(self._tell_places())
         try:
             while True:
-                self._woken.clear()
+                self._bell.quiet()
                 try:
                     await self._round()
                 except (SQLAlchemyError, OSError):
                     _log.exception("The queue cannot be read or written; trying again")
                     await asyncio.sleep(AFTER_A_FAILURE)
                     continue
-                with suppress(TimeoutError):
-                    async with asyncio.timeout_at(self._upkeep_due):
-                        await self._woken.wait()
+                await self._bell.wait(until=self._upkeep_due)
         finally:
             await self._stop([places, *self._tellings.values(), *self._showings.values()])
 
@@ -129,18 +129,38 @@ class Dispatcher:
             # that is in neither has ended while the database was asked.
             if task := self._tellings.get(story_id) or self._showings.get(story_id):
                 task.cancel()
-        if room := SHOWING - len(self._showings):
+        if (room := SHOWING - len(self._showings)) > 0:
             busy = self._busy() | self._delayed_at(loop.time())
             for story in await self._queue.unshown(self._owner, room, busy=busy):
                 self._start(self._showings, story, self._show)
         while len(self._tellings) < self._settings.queue.tellers:
-            following = await self._queue.claim(
-                self._owner, resting=self._resting_at(loop.time()), busy=self._busy()
-            )
+            following = await self._claim()
             if following is None:
                 break
             self._start(self._tellings, following, self._tell)
+            self._suspects.began(following.id, self._tellings.keys())
         self._moved.set()
+
+    async def _claim(self) -> Story | None:
+        """Take the next story; one under suspicion only when it can be told alone."""
+        loop, telling = asyncio.get_running_loop(), self._tellings.keys()
+        resting = self._resting_at(loop.time())
+        alone = self._suspects.to_be_told_alone(loop.time())
+        if alone & telling:
+            return None
+        if alone:
+            if telling:
+                return None  # it is waited for until the others have ended
+            following = await self._queue.claim(
+                self._owner, resting=resting, busy=self._busy(), only=alone
+            )
+            if following is not None:
+                return following
+            live = {s.id for s in await self._stories.several(alone) if s.state in LIVE}
+            self._suspects.rest(loop.time(), live)
+            self._wake_in(REST)
+        busy = self._busy() | self._suspects.to_be_told_alone()
+        return await self._queue.claim(self._owner, resting=resting, busy=busy)
 
     def _busy(self) -> set[int]:
         """Stories that must not be taken a second time, even when their lease has run out."""
@@ -154,7 +174,8 @@ class Dispatcher:
     ) -> None:
         def ended(task: asyncio.Task[None]) -> None:
             del tasks[story.id]
-            self.wake()
+            self._suspects.ended(story.id)
+            self._bell.ring()
             if not task.cancelled() and (error := task.exception()):
                 # Its lease is not renewed any more: it runs out, and the story is begun again.
                 _log.error("Story %d failed in an unforeseen way", story.id, exc_info=error)
@@ -168,44 +189,64 @@ class Dispatcher:
             text, tokens = await self._listen(story)
         except GeneratorBusyError as error:
             self._rest(story.model, error.retry_after, str(error))
-            await self._queue.release(self._owner, [story.id])
+            await self._give_back(story)
         except GeneratorDownError as error:
             rest = longer(self._rests.get(story.model), FIRST_REST, LONGEST_REST)
             self._rests[story.model] = rest
             self._rest(story.model, rest, str(error))
-            await self._queue.release(self._owner, [story.id])
+            await self._give_back(story)
         except GeneratorRefusedError as error:
             _log.error("Story %d is refused: %s", story.id, error)
-            ended = await self._queue.fail(story.id, self._owner, str(error))
+            ended = await self._queue.fail(
+                story.id, self._owner, str(error), text=self._presenter.seen(story)
+            )
         except GeneratorFailedError as error:
             _log.warning("Story %d, attempt %d: %s", story.id, story.attempts, error)
-            ended = await self._queue.retry(story, self._owner, str(error))
-        except StageGoneError as error:
+            ended = await self._failed(story, error)
+        except MessageGoneError as error:
             await self._abandon(story, error)
         else:
+            self._suspects.acquit(story.id)
             ended = await self._queue.told(story.id, self._owner, text, tokens)
-        if ended is None:
-            return
-        if ended.state is State.QUEUED:
-            assert ended.lease_until is not None  # noqa: S101  # retry has set it
-            self._wake_in((ended.lease_until - now()).total_seconds())
-            return
-        await self._show(ended)
+        if ended is not None:
+            # Its words may be shown for a while yet; the teller is free for the next story.
+            self._start(self._showings, ended, self._show)
+
+    async def _give_back(self, story: Story) -> None:
+        """Let a story wait again as if it had not been begun: nobody is at fault."""
+        await self._queue.release(self._owner, [story.id])
+        self._presenter.broke_off(story)
+
+    async def _failed(self, story: Story, error: GeneratorFailedError) -> Story | None:
+        """Have a story tried again; gives it if it was the last time and the story has ended."""
+        if isinstance(error, GeneratorLostError) and self._suspects.lost(story.id):
+            # Another story may have taken the generator with it: this is no attempt of its own.
+            await self._give_back(story)
+            return None
+        text = self._presenter.seen(story)
+        after = await self._queue.retry(story, self._owner, str(error), text=text)
+        if after is None or after.state is not State.QUEUED:
+            return after
+        self._presenter.broke_off(after)
+        assert after.lease_until is not None  # noqa: S101  # retry has set it
+        self._wake_in((after.lease_until - now()).total_seconds())
+        return None
 
     async def _listen(self, story: Story) -> tuple[str, int]:
         """Let the generator tell, and show it word by word; gives the text and its tokens."""
         prompt = await self._prompt(story)
-        text, tokens, telling = "", 0, None
+        text, tokens, begun = "", 0, False
         async with aclosing(self._completions.tell(story, prompt)) as pieces:
             async for piece in pieces:
-                if telling is None:
+                if not begun:
                     # Not before the first word: until then the member sees their place.
-                    telling = self._stage.telling(story)
+                    begun = True
+                    self._presenter.began(story)
                     self._resting.pop(story.model, None)
                     self._rests.pop(story.model, None)
                 text += piece.text
                 tokens = piece.tokens
-                telling.show(text)
+                self._presenter.words(story, piece.text)
         if not text.strip():
             raise GeneratorFailedError("the model told nothing")
         return text, tokens
@@ -226,10 +267,10 @@ class Dispatcher:
     async def _show(self, story: Story) -> None:
         """Show how a story ended; only then it is over for us."""
         try:
-            await self._stage.telling(story).finish(story)
-        except StageGoneError as error:
+            await self._presenter.ended(story)
+        except MessageGoneError as error:
             await self._abandon(story, error)
-        except StageClosedError as error:
+        except OutOfReachError as error:
             _log.warning("The end of story %d cannot be shown for now: %s", story.id, error)
             await self._put_off(story)
         except Exception:  # noqa: BLE001  # whatever Discord's side raises, it may work later
@@ -251,7 +292,7 @@ class Dispatcher:
         self._delays = {i: d for i, d in self._delays.items() if moment - d[1] < LONGEST_DELAY}
         return {i for i, (_, until) in self._delays.items() if until > moment}
 
-    async def _abandon(self, story: Story, error: StageGoneError) -> None:
+    async def _abandon(self, story: Story, error: MessageGoneError) -> None:
         _log.info("Story %d has nowhere to be shown: %s", story.id, error)
         self._delays.pop(story.id, None)
         await self._queue.abandon(story.id, self._owner, str(error))
@@ -268,7 +309,7 @@ class Dispatcher:
         return set(self._resting)
 
     def _wake_in(self, seconds: float) -> None:
-        asyncio.get_running_loop().call_later(max(seconds, 0.0), self.wake)
+        asyncio.get_running_loop().call_later(max(seconds, 0.0), self._bell.ring)
 
     async def _tell_places(self) -> None:
         """Tell those who wait where they stand, whenever the queue moved."""
@@ -276,7 +317,7 @@ class Dispatcher:
             await self._moved.wait()
             self._moved.clear()
             try:
-                self._stage.waiting(await self._queue.positions())
+                self._presenter.waiting(await self._queue.positions())
             except Exception:  # noqa: BLE001  # a place untold must not end the telling of places
                 _log.exception("Nobody was told their place")
             await asyncio.sleep(PLACES_EVERY)

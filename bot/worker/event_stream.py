@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator
 
-LONGEST_LINE = 1 << 20
-"""Bytes after which a line without an end is no event but a fault."""
+LONGEST_EVENT = 1 << 20
+"""Bytes after which a line, or an event, without an end is a fault."""
+BYTE_ORDER_MARK = "\ufeff"
 
 
 class EventError(Exception):
@@ -22,25 +23,30 @@ async def events(chunks: AsyncIterable[bytes]) -> AsyncIterator[str]:
         chunks: Bytes as they arrive.
 
     Raises:
-        EventError: A line is endless or is not UTF-8.
+        EventError: A line or an event is endless, or a line is not UTF-8.
     """
     data: list[str] = []
+    size = 0
     async for line in _lines(chunks):
         if not line:
             if data:
                 yield "\n".join(data)
-                data = []
+            data, size = [], 0
             continue
         field, _, value = line.partition(":")
         # Comments (an empty field) keep a connection alive; ids and types are not used here.
         if field == "data":
             data.append(value.removeprefix(" "))
+            size += len(value) + 1
+            if size > LONGEST_EVENT:
+                raise EventError(f"an event of the stream has more than {LONGEST_EVENT} bytes")
     # An event without its blank line was cut off: the standard says to drop it.
 
 
 async def _lines(chunks: AsyncIterable[bytes]) -> AsyncIterator[str]:
     """Give lines that end with LF, CR LF or CR."""
     rest = b""
+    first = True
     async for chunk in chunks:
         # A CR at the very end may be half of a CR LF: it waits for the next chunk.
         rest += chunk
@@ -48,10 +54,12 @@ async def _lines(chunks: AsyncIterable[bytes]) -> AsyncIterator[str]:
         whole = (rest[:-1] if held else rest).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         *lines, rest = whole.split(b"\n")
         rest += b"\r" * held
-        if len(rest) > LONGEST_LINE:
-            raise EventError(f"a line of the stream has more than {LONGEST_LINE} bytes")
+        if len(rest) > LONGEST_EVENT:
+            raise EventError(f"a line of the stream has more than {LONGEST_EVENT} bytes")
         for line in lines:
             try:
-                yield line.decode()
+                text = line.decode()
             except UnicodeDecodeError as error:
                 raise EventError("the stream is not UTF-8") from error
+            yield text.removeprefix(BYTE_ORDER_MARK) if first else text
+            first = False

@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from asyncio.subprocess import PIPE, STDOUT, Process
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,6 +21,26 @@ COMMAND = (
     *(sys.executable, "-m", "generator", "serve"),
     *("--host", "127.0.0.1", "--port", "0", "--with-parent"),
 )
+NEEDED = (
+    # where programs, libraries and files lie
+    *("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TZ", "LANG", "LC_*", "XDG_*"),
+    *("PYTHON*", "VIRTUAL_ENV", "CONDA_PREFIX", "LD_*", "DYLD_*", "NIX_*"),
+    # the compiler of its native step
+    *("CC", "CXX", "CPATH", "LIBRARY_PATH", "*_INCLUDE_PATH", "CCACHE_*", "SDKROOT", "NATIVE_*"),
+    # how processors and graphics cards are used
+    *("OMP_*", "KMP_*", "GOMP_*", "MKL_*", "OPENBLAS_*", "ONEDNN_*", "DNNL_*", "ATEN_*"),
+    *("TORCH*", "PYTORCH_*", "TRITON_*", "CUDA_*", "CUBLAS_*", "NVIDIA_*", "HIP_*", "HSA_*"),
+    *("ROCR_*", "ROCM_*", "MALLOC_*", "GLIBC_TUNABLES"),
+    # models and their tokenizers
+    *("HF_HOME", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "TRANSFORMERS_*", "TOKENIZERS_*"),
+    "KATARIBE_ENGINE__*",
+)
+"""Variables that reach it.
+
+Those and no others, since nobody can name all that is secret: the bot's token, the password in its
+database's address and the keys of other servers are, and a host may keep more in one environment. A
+generator that needs others is started apart, and named in `[generator] url`.
+"""
 READY = re.compile(r"ready on (http://\S+)")
 LOG_LINE = re.compile(r"[\d-]+ [\d:,.]+ (DEBUG|INFO|WARNING|ERROR|CRITICAL)\s+(.*)")
 LONGEST_LINE = 1 << 16
@@ -116,13 +137,15 @@ class GeneratorProcess:
 
 
 def _environment() -> dict[str, str]:
-    """Ours without the token and the keys of its clients; its lines come as it writes them.
-
-    The token is none of its business, and its only client is this bot, which has no key.
-    """
-    secret = {"DISCORD_TOKEN", "KATARIBE_ENGINE__API_KEYS"}
-    ours = {name: value for name, value in os.environ.items() if name not in secret}
-    return {**ours, "PYTHONUNBUFFERED": "1"}
+    """What it computes with, and its own settings; its lines come as it writes them."""
+    needed = {
+        name: value
+        for name, value in os.environ.items()
+        if any(fnmatchcase(name.upper(), pattern) for pattern in NEEDED)
+        # Its only client is this bot, which has no key.
+        and name.upper() != "KATARIBE_ENGINE__API_KEYS"
+    }
+    return {**needed, "PYTHONUNBUFFERED": "1"}
 
 
 async def _lines(process: Process) -> AsyncIterator[str]:

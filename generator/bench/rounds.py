@@ -23,14 +23,15 @@ from transformers.utils import logging as transformers_logging
 from generator.bench.work import (
     Contestant,
     MissingPeerError,
-    Work,
+    Workload,
     save_random,
     some_prompts,
     step_weights,
 )
 from generator.engine.loop import Engine
 from generator.models.loading import LoadedModel, ModelFolderError, load_model
-from generator.sampling.requests import Request, Sampling
+from generator.sampling.requests import Request
+from generator.sampling.settings import Sampling
 
 if TYPE_CHECKING:
     import argparse
@@ -50,16 +51,16 @@ class Kataribe:
         self._engine = Engine(loaded, slots=slots, threads=threads)
         self._runner.run(self._engine.__aenter__())
 
-    def tell(self, work: Work) -> float | None:
+    def tell(self, workload: Workload) -> float | None:
         """See `Contestant.tell`."""
-        return statistics.median(told.first for told in self._runner.run(self._tell(work)))
+        return statistics.median(told.first for told in self._runner.run(self._tell(workload)))
 
-    def tell_arriving(self, work: Work, seconds: float) -> dict[str, float]:
+    def tell_arriving(self, workload: Workload, seconds: float) -> dict[str, float]:
         """The stories all at once, then one after the other over so long; for the last line."""
-        told: dict[str, float] = {"stories": len(work.prompts), "over_s": seconds}
+        told: dict[str, float] = {"stories": len(workload.prompts), "over_s": seconds}
         for name, over in (("_together", 0.0), ("", seconds)):
             begin = time.perf_counter()
-            stories = self._runner.run(self._tell(work, over))
+            stories = self._runner.run(self._tell(workload, over))
             told[f"seconds{name}"] = round(time.perf_counter() - begin, 2)
             longest = max(story.longest_pause for story in stories)
             told[f"longest_pause_ms{name}"] = round(1000 * longest, 1)
@@ -70,24 +71,24 @@ class Kataribe:
         self._runner.run(self._engine.__aexit__(None, None, None))
         self._runner.close()
 
-    async def _tell(self, work: Work, over: float = 0.0) -> list[_Told]:
+    async def _tell(self, workload: Workload, over: float = 0.0) -> list[_Told]:
         async def one(seed: int, prompt: tuple[int, ...]) -> _Told:
-            await asyncio.sleep(seed * over / len(work.prompts))
+            await asyncio.sleep(seed * over / len(workload.prompts))
             begin = time.perf_counter()
             generation = self._engine.submit(
                 Request(
                     prompt=prompt,
-                    sampling=work.sampling,
+                    sampling=workload.sampling,
                     seed=seed,
-                    max_tokens=work.tokens,
-                    min_tokens=work.tokens,
+                    max_tokens=workload.tokens,
+                    min_tokens=workload.tokens,
                 )
             )
             times = [time.perf_counter() async for _ in generation]
             pauses = (after - before for before, after in pairwise(times))
             return _Told(first=times[0] - begin, longest_pause=max(pauses, default=0.0))
 
-        return await asyncio.gather(*(one(*pair) for pair in enumerate(work.prompts)))
+        return await asyncio.gather(*(one(*pair) for pair in enumerate(workload.prompts)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,16 +161,16 @@ def run(options: argparse.Namespace) -> int:
         for contestant in contestants:
             open_ones.callback(contestant.close)
         sampling = _GREEDY if options.greedy else _ARTICLE
-        works = [
-            Work(
+        workloads = [
+            Workload(
                 prompts=some_prompts(count, options.prompt, loaded.config.vocab_size),
                 tokens=options.tokens,
                 sampling=sampling,
             )
             for count in options.concurrency
         ]
-        rows = _measure(contestants, works, options.repeat)
-        arriving = options.arriving and ours.tell_arriving(works[-1], options.arriving)
+        rows = _measure(contestants, workloads, options.repeat)
+        arriving = options.arriving and ours.tell_arriving(workloads[-1], options.arriving)
         bound = _bandwidth(loaded.device) / (
             step_weights(loaded.model) * _WEIGHT_BYTES[loaded.precision]
         )
@@ -210,29 +211,30 @@ def _peer(name: str, folder: Path, loaded: LoadedModel, scratch: Path) -> Contes
     return loading
 
 
-def _measure(contestants: list[Contestant], works: list[Work], repeat: int) -> list[Row]:
+def _measure(contestants: list[Contestant], workloads: list[Workload], repeat: int) -> list[Row]:
     """Round 0 is not counted, then come all; each starts with another contestant."""
     rows = [
-        Row(contestant.name, len(work.prompts), [], [])
-        for work in works
+        Row(contestant.name, len(workload.prompts), [], [])
+        for workload in workloads
         for contestant in contestants
     ]
     for turn in range(repeat + 1):
-        for at, work in enumerate(works):
+        for at, workload in enumerate(workloads):
             for place in range(len(contestants)):
                 who = (turn + place) % len(contestants)
                 gc.collect()
                 begin = time.perf_counter()
-                wait = contestants[who].tell(work)
+                wait = contestants[who].tell(workload)
                 seconds = time.perf_counter() - begin
+                speed = workload.all_tokens / seconds
                 print(
-                    f"round {turn} of {repeat}: {contestants[who].name}, {len(work.prompts)} at a "
-                    f"time, {work.all_tokens / seconds:,.0f} tokens/s",
+                    f"round {turn} of {repeat}: {contestants[who].name}, "
+                    f"{len(workload.prompts)} at a time, {speed:,.0f} tokens/s",
                     file=sys.stderr,
                 )
                 if turn > 0:
                     row = rows[at * len(contestants) + who]
-                    row.speeds.append(work.all_tokens / seconds)
+                    row.speeds.append(speed)
                     row.waits.extend([] if wait is None else [wait])
     return rows
 

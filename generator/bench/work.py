@@ -16,7 +16,7 @@ from generator.models.lstm import LSTMConfig, LSTMForCausalLM
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from generator.sampling.requests import Sampling
+    from generator.sampling.settings import Sampling
 
 
 class MissingPeerError(Exception):
@@ -24,7 +24,7 @@ class MissingPeerError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
+class Workload:
     """Stories told together: each has the same length, whether the model would end it or not."""
 
     prompts: tuple[tuple[int, ...], ...]
@@ -43,7 +43,7 @@ class Contestant(Protocol):
 
     name: str
 
-    def tell(self, work: Work) -> float | None:
+    def tell(self, workload: Workload) -> float | None:
         """Tells all stories to their end.
 
         Returns:
@@ -58,9 +58,9 @@ class Contestant(Protocol):
 
 def some_prompts(count: int, length: int, vocabulary: int) -> tuple[tuple[int, ...], ...]:
     """Prompts of random tokens, the same in every run."""
-    dice = random.Random(20)
+    rng = random.Random(20)
     return tuple(
-        tuple(dice.randrange(1, vocabulary - 1) for _ in range(length)) for _ in range(count)
+        tuple(rng.randrange(1, vocabulary - 1) for _ in range(length)) for _ in range(count)
     )
 
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import GenerationConfig, StoppingCriteria
 
-from generator.sampling.processors import processors
+from generator.sampling.processors import OURS, processors
+from generator.sampling.settings import Sampling
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
     from generator.sampling.requests import FinishReason, Request
 
 
-_TORCHS_DICE = threading.Lock()
-"""They are the whole process's, so searches of all its models take turns."""
+_TORCH_RNG = threading.Lock()
+"""Torch has one generator of random numbers for the process: searches of all models take turns."""
+_OF_DRAWING = {"temperature", "top_k", "top_p", "min_p"}
+"""Rules that transformers has for a search with sampling only."""
 _LOOK_AGAIN = 0.1
 """Seconds after which a search that waits for its turn looks whether it is still wanted."""
 
@@ -60,43 +63,35 @@ class BeamSearch:
     ) -> tuple[list[int], FinishReason]:
         loaded, sampling = self._loaded, request.sampling
         room = min(request.max_tokens, loaded.context - len(request.prompt))
+        drawn = sampling.temperature > 0
         # What is left open here, `generate` takes from the model's own settings.
-        drawn: dict[str, Any] = {"do_sample": False}
-        if sampling.temperature > 0:
-            drawn = {
-                "do_sample": True,
-                "temperature": sampling.temperature,
-                "top_k": sampling.top_k,
-                "top_p": sampling.top_p,
-                "min_p": sampling.min_p,
-            }
+        rules = set(Sampling.model_fields) - OURS - (set() if drawn else _OF_DRAWING)
         settings = GenerationConfig(
             num_beams=request.num_beams,
             max_new_tokens=room,
             min_new_tokens=min(request.min_tokens, room),
-            repetition_penalty=sampling.repetition_penalty,
-            no_repeat_ngram_size=sampling.no_repeat_ngram_size,
-            suppress_tokens=self._vocabulary.unspoken.tolist() or None,
+            suppress_tokens=self._vocabulary.suppressed.tolist() or None,
             eos_token_id=list(loaded.ends) or None,
             pad_token_id=loaded.eos_id or 0,
-            **drawn,
+            do_sample=drawn,
+            **sampling.model_dump(include=rules),
         )
         prompt = torch.tensor([request.prompt], device=loaded.device)
         model: Any = loaded.model  # transformers' mix-in hides `generate` from type checkers
-        while not _TORCHS_DICE.acquire(timeout=_LOOK_AGAIN):
+        while not _TORCH_RNG.acquire(timeout=_LOOK_AGAIN):
             if cancelled():
                 return [], "length"
         try:
             torch.manual_seed(request.seed)
-            told = model.generate(
+            output = model.generate(
                 prompt,
                 generation_config=settings,
                 logits_processor=processors(self._vocabulary, sampling),
                 stopping_criteria=[_Cancelled(cancelled)],
             )
         finally:
-            _TORCHS_DICE.release()
-        tokens: list[int] = told[0, len(request.prompt) :].tolist()
+            _TORCH_RNG.release()
+        tokens: list[int] = output[0, len(request.prompt) :].tolist()
         for index, token in enumerate(tokens):
             if token in loaded.ends:
                 return tokens[:index], "stop"

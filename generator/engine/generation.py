@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from generator.engine.errors import EngineError
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from generator.sampling.requests import FinishReason, Request
-
-
-class EngineError(Exception):
-    """The engine cannot go on with a story: a step failed, or it is closing."""
 
 
 class Generation:

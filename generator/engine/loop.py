@@ -14,9 +14,10 @@ from collections import deque
 from typing import TYPE_CHECKING, Self
 
 from generator.engine.beams import BeamSearch
-from generator.engine.generation import EngineError, Generation
+from generator.engine.errors import EngineError, SlotsFullError
+from generator.engine.generation import Generation
 from generator.engine.scheduler import Scheduler
-from generator.sampling.samplers import Rules
+from generator.sampling.rules import Rules
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -24,16 +25,10 @@ if TYPE_CHECKING:
     from generator.models.loading import LoadedModel
     from generator.sampling.requests import FinishReason, Request
 
-__all__ = ["Engine", "EngineError", "EngineFull"]
-
 log = logging.getLogger(__name__)
 
-_CLOSING = "the engine is closing; ask again when it is back"
-_FAILED = "the model failed in the middle of the story"
-
-
-class EngineFull(EngineError):  # noqa: N818  # fullness is no fault
-    """All slots are taken and enough stories wait already; the caller may try again later."""
+_CLOSING = "The story was cut: the engine is closing; ask again when it is back."
+_FAILED = "The story was cut: the model failed in the middle of it."
 
 
 class Engine:
@@ -57,7 +52,7 @@ class Engine:
         self._ends = frozenset(loaded.ends)
         self._limit = slots + waiting
         self._scheduler = Scheduler(slots, loaded.context)
-        self._rules = Rules.of(slots)
+        self._rules = Rules(slots)
         self._decoder, self._sampler = loaded.prepare(
             slots, threads, self._rules, self._scheduler.history
         )
@@ -65,7 +60,7 @@ class Engine:
         """Bytes that the model takes at most while it tells: weights, and all slots' state."""
         self._beams = BeamSearch(loaded)
         self._searches: dict[Generation, asyncio.Task[None]] = {}
-        self._told: dict[int, Generation] = {}  # by slot; the thread's own
+        self._active: dict[int, Generation] = {}  # by slot; the thread's own
         self._lock = threading.Condition()  # guards what follows
         self._queue: deque[Generation] = deque()
         self._cancelled: list[Generation] = []
@@ -104,9 +99,9 @@ class Engine:
         await asyncio.gather(*searches)
         self._beams.close()
         self._deliver()
-        for generation in [*self._told.values(), *self._queue]:
+        for generation in [*self._active.values(), *self._queue]:
             generation.end(_CLOSING)
-        self._told.clear()
+        self._active.clear()
         self._queue.clear()
 
     def submit(self, request: Request) -> Generation:
@@ -114,7 +109,7 @@ class Engine:
 
         Raises:
             ValueError: the prompt is empty, or leaves no room in the context.
-            EngineFull: no slot is free and the queue is full.
+            SlotsFullError: no slot is free and the queue is full.
             EngineError: the engine is closing.
         """
         if not 0 < len(request.prompt) < self._scheduler.history.shape[1]:
@@ -124,7 +119,10 @@ class Engine:
             if self._closing:
                 raise EngineError(_CLOSING)
             if len(self._queue) + len(self._searches) + self._scheduler.in_use >= self._limit:
-                raise EngineFull(f"all slots are taken and {self.waiting} stories wait already")
+                raise SlotsFullError(
+                    "The model has no room for another story: all slots are taken and "
+                    f"{self.waiting} stories wait already. Ask again in a moment."
+                )
             if request.num_beams == 1:
                 self._queue.append(generation)
                 self._lock.notify()
@@ -134,12 +132,12 @@ class Engine:
 
     async def _search(self, generation: Generation) -> None:
         try:
-            told = await self._beams.search(generation.request, lambda: generation.over)
+            found = await self._beams.search(generation.request, lambda: generation.over)
         except Exception:
             log.exception("a beam search failed")
             generation.end(_FAILED)
         else:
-            generation.deliver(*told)
+            generation.deliver(*found)
         finally:
             del self._searches[generation]
 
@@ -178,11 +176,11 @@ class Engine:
                 while self._queue and self._scheduler.free:
                     generation = self._queue.popleft()
                     slot = self._scheduler.admit(generation.request.prompt)
-                    self._told[slot] = generation
+                    self._active[slot] = generation
                     self._rules.put(slot, generation.request)
                 if self._closing:
                     return False
-                if self._told:
+                if self._active:
                     return True
                 self._lock.wait()
 
@@ -202,7 +200,7 @@ class Engine:
 
     def _take(self, slot: int, token: int) -> tuple[Generation, list[int], FinishReason | None]:
         """Puts a drawn token into its story, which may end it."""
-        generation = self._told[slot]
+        generation = self._active[slot]
         if token in self._ends:
             self._release(generation, slot)
             return generation, [], "stop"
@@ -218,9 +216,9 @@ class Engine:
     def _release(self, generation: Generation, slot: int | None = None) -> None:
         """Frees the slot of a story, unless it has ended before."""
         if slot is None:
-            slot = next((s for s, told in self._told.items() if told is generation), None)
+            slot = next((s for s, active in self._active.items() if active is generation), None)
         if slot is not None:
-            del self._told[slot]
+            del self._active[slot]
             self._scheduler.release(slot)
 
     def _post(self, news: list[tuple[Generation, list[int], FinishReason | None]]) -> None:
@@ -242,7 +240,7 @@ class Engine:
 
     def _give_up(self) -> None:
         """After a failed step: the stories in it end with an error, and the slots are free."""
-        failed = list(self._told.values())
+        failed = list(self._active.values())
         for generation in failed:
             self._release(generation)
 

@@ -8,14 +8,21 @@ import os
 import time
 from collections import OrderedDict
 from contextlib import asynccontextmanager
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import torch
 
+from generator.engine.errors import (
+    BrokenModelError,
+    ClosedError,
+    EngineError,
+    ModelTooLargeError,
+    NoRoomError,
+    NoSuchModelError,
+)
 from generator.engine.loop import Engine
-from generator.models.loading import LoadedModel, ModelFolderError, load_model
-from generator.server.protocol import ApiError
+from generator.engine.resident import Resident
+from generator.models.loading import ModelFolderError, load_model
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -25,45 +32,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 GIB = 1024**3
-_NO_ROOM = "no_room"
+_CLOSING = "The generator is closing; ask again when it is back."
 
 
-class Resident:
-    """A loaded model with its running engine."""
-
-    def __init__(self, name: str, loaded: LoadedModel, engine: Engine) -> None:
-        self.name = name
-        self.loaded = loaded
-        self.engine = engine
-        self.idle = asyncio.Event()
-        """Nobody has it borrowed."""
-        self.idle.set()
-        self._borrowers = 0
-        self._closed = False
-
-    async def open(self) -> None:
-        """Start its engine."""
-        await self.engine.__aenter__()
-
-    async def close(self) -> None:
-        """Stop its engine; stories still being told end with `EngineError`. Once is enough."""
-        if not self._closed:
-            self._closed = True
-            await self.engine.__aexit__(None, None, None)
-
-    def lend(self) -> None:
-        """One more has it."""
-        self._borrowers += 1
-        self.idle.clear()
-
-    def give_back(self) -> None:
-        """One less has it."""
-        self._borrowers -= 1
-        if not self._borrowers:
-            self.idle.set()
-
-
-class Shelf:
+class Registry:
     """Loads models when they are asked for, within a memory budget.
 
     The longest unused model that nobody has borrowed makes room for a newcomer. What a model takes
@@ -76,7 +48,7 @@ class Shelf:
         self._settings = settings
         self._budget = int(settings.memory * GIB) or _half_of_memory(settings.device)
         self._residents: OrderedDict[str, Resident] = OrderedDict()  # longest unused first
-        self._leaving: dict[Resident, asyncio.Task[None]] = {}
+        self._draining: dict[Resident, asyncio.Task[None]] = {}
         self._sizes: dict[tuple[str, int], int] = {}  # bytes in memory, by name and bytes on disk
         self._loads: dict[str, asyncio.Task[None]] = {}
         self._wanted: list[str] = []  # a name for each who waits to borrow it
@@ -103,15 +75,12 @@ class Shelf:
         """One of them.
 
         Raises:
-            ApiError: there is no such model.
+            NoSuchModelError: there is none of this name.
         """
         folders = self.folders()
         if name not in folders:
-            raise ApiError(
-                HTTPStatus.NOT_FOUND,
-                f"There is no model {name[:64]!r} here; there are {', '.join(folders) or 'none'}.",
-                param="model",
-                code="model_not_found",
+            raise NoSuchModelError(
+                f"There is no model {name[:64]!r} here; there are {', '.join(folders) or 'none'}."
             )
         return folders[name]
 
@@ -120,18 +89,17 @@ class Shelf:
         for name in self.folders():
             try:
                 await self.load(name, make_room=False)
-            except ApiError as error:
-                if error.code == _NO_ROOM:
-                    log.info("%s stays on disk until it is asked for: no room in memory", name)
-                else:
-                    log.error("%s", error)  # noqa: TRY400  # the sentence says it
+            except NoRoomError:
+                log.info("%s stays on disk until it is asked for: no room in memory", name)
+            except EngineError as error:
+                log.error("%s", error)  # noqa: TRY400  # the sentence says it
 
     @asynccontextmanager
     async def borrow(self, name: str) -> AsyncIterator[Resident]:
         """The model, loaded if it was not; it stays while it is borrowed.
 
         Raises:
-            ApiError: there is no such model, it cannot be loaded, or there is no room for it.
+            EngineError: there is no such model, it cannot be loaded, or there is no room for it.
         """
         self._wanted.append(name)  # or a model loaded next could close it before it is lent
         try:
@@ -154,10 +122,10 @@ class Shelf:
             make_room: whether unused models may be closed for it.
 
         Raises:
-            ApiError: as in `borrow`.
+            EngineError: as in `borrow`.
         """
         if self._closed:
-            raise _closing()
+            raise ClosedError(_CLOSING)
         if name in self._residents:
             return
         task = self._loads.get(name)
@@ -171,24 +139,24 @@ class Shelf:
             await asyncio.shield(task)
         except asyncio.CancelledError:
             if task.cancelled():
-                raise _closing() from None
+                raise ClosedError(_CLOSING) from None
             raise
 
     async def unload(self, name: str) -> None:
         """Let the stories of a model end, then free its memory. Harmless if it is not loaded.
 
         Raises:
-            ApiError: there is no such model.
+            NoSuchModelError: there is none of this name.
         """
         self.folder(name)
         if resident := self._residents.pop(name, None):
-            task = asyncio.create_task(self._leave(resident), name=f"unload {name}")
-            self._leaving[resident] = task
+            task = asyncio.create_task(self._drain(resident), name=f"unload {name}")
+            self._draining[resident] = task
             await asyncio.shield(task)
 
     async def idle(self) -> None:
         """Wait until no model is borrowed."""
-        for resident in [*self.residents, *self._leaving]:
+        for resident in [*self.residents, *self._draining]:
             await resident.idle.wait()
 
     async def close(self) -> None:
@@ -196,44 +164,39 @@ class Shelf:
         self._closed = True
         for task in self._loads.values():
             task.cancel()
-        for resident in [*self.residents, *self._leaving]:
+        for resident in [*self.residents, *self._draining]:
             await resident.close()
         self._residents.clear()
 
-    async def _leave(self, resident: Resident) -> None:
+    async def _drain(self, resident: Resident) -> None:
         await resident.idle.wait()
         await resident.close()
-        del self._leaving[resident]
+        del self._draining[resident]
 
     async def _load(self, name: str, *, make_room: bool) -> None:
         async with self._one_at_a_time:
             folder = self.folder(name)
             try:
-                await self._take_in(name, folder, make_room)
-            except ApiError:
+                await self._load_within_budget(name, folder, make_room)
+            except EngineError:
                 raise
             except Exception as error:
                 # Whatever a folder holds or memory lacks, the other models go on telling.
                 if not isinstance(error, ModelFolderError):
                     log.exception("the model %s cannot be loaded", name)
                 reason = str(error).strip().partition("\n")[0] or type(error).__name__
-                raise ApiError(
-                    HTTPStatus.INTERNAL_SERVER_ERROR,
-                    f"The model {name} cannot be loaded: {reason}.",
-                    param="model",
-                    code="model_broken",
-                ) from error
+                raise BrokenModelError(f"The model {name} cannot be loaded: {reason}.") from error
 
-    async def _take_in(self, name: str, folder: Path, make_room: bool) -> None:
+    async def _load_within_budget(self, name: str, folder: Path, make_room: bool) -> None:
         on_disk = _size_on_disk(folder)
-        await self._find_room(name, self._sizes.get((name, on_disk), on_disk), make_room)
+        await self._make_room(name, self._sizes.get((name, on_disk), on_disk), make_room)
         log.info("loading %s …", name)
         start = time.perf_counter()
         resident = await asyncio.to_thread(self._read, name, folder)
         size = self._sizes[name, on_disk] = resident.engine.memory
         try:
-            await self._find_room(name, size, make_room)
-        except ApiError:
+            await self._make_room(name, size, make_room)
+        except EngineError:
             del resident  # or the error's traceback would keep it in memory
             raise
         await resident.open()
@@ -256,31 +219,25 @@ class Shelf:
         )
         return Resident(name, loaded, engine)
 
-    async def _find_room(self, name: str, size: int, make_room: bool) -> None:
+    async def _make_room(self, name: str, size: int, make_room: bool) -> None:
         """Returns once so many bytes are free, for which it may close unused models.
 
         Raises:
-            ApiError: they are more than all that models may take, or no more can be freed now.
+            ModelTooLargeError: they are more than all that models may take.
+            NoRoomError: no more can be freed now.
         """
         if size > self._budget:
-            raise ApiError(
-                HTTPStatus.SERVICE_UNAVAILABLE,
+            raise ModelTooLargeError(
                 f"The model {name} takes {size / GIB:.2f} GiB, more than the "
                 f"{self._budget / GIB:.2f} GiB that loaded models may take (engine.memory); with "
-                "fewer engine.slots it takes less.",
-                param="model",
-                code="model_too_large",
+                "fewer engine.slots it takes less."
             )
         while self._occupied() + size > self._budget:
             unused = next((r for r in self.residents if self._is_unused(r)), None)
             if unused is None or not make_room:
-                raise ApiError(
-                    HTTPStatus.TOO_MANY_REQUESTS,
+                raise NoRoomError(
                     f"There is no room for the model {name} while the loaded ones are telling "
-                    "stories; ask again in a moment.",
-                    param="model",
-                    code=_NO_ROOM,
-                    retry_after=5,
+                    "stories; ask again in a moment."
                 )
             log.info("%s makes room", unused.name)
             del self._residents[unused.name]
@@ -290,12 +247,7 @@ class Shelf:
         return resident.idle.is_set() and resident.name not in self._wanted
 
     def _occupied(self) -> int:
-        return sum(r.engine.memory for r in [*self.residents, *self._leaving])
-
-
-def _closing() -> ApiError:
-    message = "The generator is closing; ask again when it is back."
-    return ApiError(HTTPStatus.SERVICE_UNAVAILABLE, message, code="closing", retry_after=5)
+        return sum(r.engine.memory for r in [*self.residents, *self._draining])
 
 
 def _size_on_disk(folder: Path) -> int:

@@ -62,8 +62,8 @@ class GPT2Decoder:
         )
         self._keys[layer][where.token_slots, :, where.positions] = key
         self._values[layer][where.token_slots, :, where.positions] = value
-        told = self._attend(layer, query, where, attention.scaling)
-        hidden = hidden + _linear(attention.c_proj, told.flatten(1))
+        attended = self._attend(layer, query, where, attention.scaling)
+        hidden = hidden + _linear(attention.c_proj, attended.flatten(1))
         inner = self._activation(_linear(block.mlp.c_fc, block.ln_2(hidden)))
         return hidden + _linear(block.mlp.c_proj, inner)
 
@@ -74,7 +74,7 @@ class GPT2Decoder:
         lowest first), so that no key is copied. Slots with more go one by one.
         """
         keys, values = self._keys[layer], self._values[layer]
-        told = torch.empty_like(query)
+        attended = torch.empty_like(query)
         if where.single is not None:
             rows, slots, mask = where.single
             queries = query.new_zeros(len(mask), *query.shape[1:])
@@ -87,7 +87,7 @@ class GPT2Decoder:
                 attn_mask=mask,
                 scale=scale,
             )
-            told[rows] = together[slots, :, 0]
+            attended[rows] = together[slots, :, 0]
         for first, end, slot, mask in where.runs:
             length = mask.shape[1]
             run = functional.scaled_dot_product_attention(
@@ -97,8 +97,8 @@ class GPT2Decoder:
                 attn_mask=mask,
                 scale=scale,
             )
-            told[first:end] = run[0].transpose(0, 1)
-        return told
+            attended[first:end] = run[0].transpose(0, 1)
+        return attended
 
 
 class _Places:

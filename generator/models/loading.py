@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import dataclass
 from functools import cache
@@ -16,26 +17,32 @@ from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
+    GenerationConfig,
     GPT2Config,
     PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerFast,
 )
+from transformers.utils import GENERATION_CONFIG_NAME
+from transformers.utils.hub import cached_file
 
 from generator.sampling.memfree import MEMFREE_FILE, MemFree, MemFreeError
 from generator.models.gpt2 import GPT2Decoder
 from generator.models.lstm import LSTMConfig, LSTMForCausalLM
-from generator.models.lstm_decoding import LSTMDecoder
+from generator.models.lstm_decoder import LSTMDecoder
 from generator.models.quantised import QuantisedGPT2, QuantisedLSTM, fastest_threads
-from generator.native import NoCompilerError, Threads, library
-from generator.sampling.samplers import CompiledSampler, Rules, TorchSampler
-from generator.text.vocabulary import Vocabulary, inside_words
+from generator.native import NoNativeStepError, Threads, library
+from generator.sampling.native_sampler import NativeSampler
+from generator.sampling.torch_sampler import TorchSampler
+from generator.sampling.settings import StorySettings
+from generator.sampling.vocabulary import Vocabulary, continuations
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from transformers import GPT2LMHeadModel
 
     from generator.models.decoder import Decoder
+    from generator.sampling.rules import Rules
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +58,7 @@ class ModelFolderError(Exception):
 
 
 class Sampler(Protocol):
-    """Draws the next token of many stories; see `generator.sampling.samplers.TorchSampler`."""
+    """Draws the next token of many stories; see `generator.sampling.torch_sampler.TorchSampler`."""
 
     def draw(
         self, logits: torch.Tensor, slots: NDArray[np.int32], lengths: NDArray[np.int32]
@@ -72,6 +79,8 @@ class LoadedModel:
     device: torch.device
     precision: Precision
     """Never "auto": what was chosen."""
+    settings: StorySettings
+    """Its stories' defaults."""
     memfree: MemFree | None = None
     """What its stories must not copy, where the folder says it."""
 
@@ -96,7 +105,7 @@ class LoadedModel:
         eos = self.model.generation_config.eos_token_id
         if eos is None:
             return ()
-        return tuple(eos) if isinstance(eos, list) else (int(eos),)
+        return tuple(eos) if isinstance(eos, list) else (eos,)
 
     @property
     def eos_id(self) -> int | None:
@@ -107,12 +116,12 @@ class LoadedModel:
         """What a sampler, or a search, knows of its tokens."""
         return Vocabulary(
             ends=self.ends,
-            inside=inside_words(self.tokenizer, self.config.vocab_size),
-            unspoken=self.unspoken(),
+            continuations=continuations(self.tokenizer, self.config.vocab_size),
+            suppressed=self.suppressed(),
             memfree=self.memfree,
         )
 
-    def unspoken(self) -> NDArray[np.int32]:
+    def suppressed(self) -> NDArray[np.int32]:
         """Token ids that stand in no story: the unknown word, beginning and padding.
 
         Not among them are those that end one, as in GPT-2, where one token is all of these.
@@ -142,7 +151,7 @@ class LoadedModel:
                 decoder = QuantisedGPT2(cast("GPT2LMHeadModel", self.model), slots, team)
             if not threads:
                 team = fastest_threads(decoder, slots)
-            return decoder, CompiledSampler(rules, history, vocabulary, team)
+            return decoder, NativeSampler(rules, history, vocabulary, team)
         if threads and self.device.type == "cpu":
             torch.set_num_threads(threads)
         if isinstance(self.model, LSTMForCausalLM):
@@ -180,8 +189,8 @@ def load_model(
                 f"{where} holds a {config.model_type} model; GPT-2 and LSTM models tell stories"
             )
         tokenizer = AutoTokenizer.from_pretrained(where)
-        model, report = _load_weights(where)
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        model, report = _load_weights(where, _generation_config(where))
+    except (OSError, TypeError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise ModelFolderError(f"the model {where} cannot be loaded: {reason}") from error
     if lacking := sorted(report["missing_keys"]):
@@ -197,6 +206,7 @@ def load_model(
         tokenizer=tokenizer,
         device=chosen_device,
         precision=chosen,
+        settings=StorySettings.read(vars(model.generation_config))[0],
         memfree=_memfree(where, model),
     )
     _check_ids(loaded)
@@ -206,10 +216,11 @@ def load_model(
 def _check_ids(loaded: LoadedModel) -> None:
     """Every token id that comes up must have a row: the native step looks at none again."""
     size: int = loaded.config.vocab_size
+    end: Any  # the file may hold anything
     for end in loaded.ends:
-        if not 0 <= end < size:
+        if not isinstance(end, int) or not 0 <= end < size:
             raise ModelFolderError(
-                f"the end token of {loaded.name} is {end}, and its model has {size} tokens: set "
+                f"the end token of {loaded.name} is {end!r}, and its model has {size} tokens: set "
                 "eos_token_id in config.json and generation_config.json"
             )
     highest = max(loaded.tokenizer.get_vocab().values(), default=0)
@@ -219,9 +230,36 @@ def _check_ids(loaded: LoadedModel) -> None:
         )
 
 
-def _load_weights(where: str) -> tuple[PreTrainedModel, dict[str, Any]]:
+def _generation_config(where: str) -> GenerationConfig | None:
+    """What the model's file says, without settings that cannot be: those are named in the log."""
+    file = cached_file(
+        where,
+        GENERATION_CONFIG_NAME,
+        _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_connection_errors=False,
+    )
+    if file is None:
+        return None
+    given = json.loads(Path(file).read_bytes())
+    if not isinstance(given, dict):
+        raise TypeError(f"{GENERATION_CONFIG_NAME} holds no settings")
+    for name, takes in StorySettings.read(given)[1].items():
+        log.warning(
+            "%s of %s: %s takes %s, not %r; it is left out",
+            *(GENERATION_CONFIG_NAME, where, name, takes, given.pop(name)),
+        )
+    return GenerationConfig(**given)
+
+
+def _load_weights(
+    where: str, generation_config: GenerationConfig | None
+) -> tuple[PreTrainedModel, dict[str, Any]]:
     loaded: Any = AutoModelForCausalLM.from_pretrained(
-        where, dtype=torch.float32, use_safetensors=True, output_loading_info=True
+        where,
+        dtype=torch.float32,
+        use_safetensors=True,
+        output_loading_info=True,
+        generation_config=generation_config,
     )
     model, report = loaded
     return model, report
@@ -271,9 +309,9 @@ def _choose_precision(
         return precision
     try:
         library()
-    except NoCompilerError as error:
+    except NoNativeStepError as error:
         if precision == "int8":
-            raise ModelFolderError(f"precision int8 needs a compiler: {error}") from error
+            raise ModelFolderError(f"precision int8 needs the native step: {error}") from error
         _warn_once(str(error))
         return "float32"
     if isinstance(model, LSTMForCausalLM) or QuantisedGPT2.fits(cast("GPT2LMHeadModel", model)):

@@ -57,7 +57,8 @@ class LSTMConfig(PreTrainedConfig):
     """Share of hidden-to-hidden weights dropped for a whole batch in training."""
     float32_layers: bool = False
     """Trained in float32 where autocast computes the rest in bfloat16, in which three layers learn
-    no more than how frequent each token is. On a GPU always: autocast would make it float16."""
+    no more than how frequent each token is. On a GPU always, for autocast would make it float16; on
+    a CPU without AVX-512 too, whatever computes: it has no LSTM in bfloat16."""
 
     bos_token_id: int | None = None
     eos_token_id: int | list[int] | None = None
@@ -134,13 +135,14 @@ class LSTMForCausalLM(PreTrainedModel, GenerationMixin):
 
     def _layers(self, embedded: Tensor, state: State | None) -> tuple[Tensor, State]:
         """The LSTM itself; layer by layer in training, where noise goes between and inside."""
-        if not self.training:
-            told: tuple[Tensor, State] = self.lstm(embedded, state)
-            return told
+        run = self._noisy_layers if self.training else self.lstm
         device = embedded.device.type
-        exact = self.config.float32_layers or device == "cuda"
+        exact = device == "cpu" and not _onednn_has_bf16()
+        if self.training:
+            exact |= self.config.float32_layers or device == "cuda"
         with torch.autocast(device, enabled=False) if exact else nullcontext():
-            return self._noisy_layers(embedded, state)
+            output: tuple[Tensor, State] = run(embedded, state)
+            return output
 
     def _noisy_layers(self, embedded: Tensor, state: State | None) -> tuple[Tensor, State]:
         config = self.config
@@ -218,6 +220,11 @@ class LSTMForCausalLM(PreTrainedModel, GenerationMixin):
             initialization.xavier_uniform_(module.weight)
             if module.bias is not None:
                 initialization.zeros_(module.bias)
+
+
+def _onednn_has_bf16() -> bool:
+    """Whether oneDNN, which computes the layers on a CPU, has them in bfloat16 for this one."""
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # noqa: SLF001  # nothing else says it
 
 
 AutoConfig.register(LSTMConfig.model_type, LSTMConfig)

@@ -10,6 +10,7 @@ import math
 import mmap
 import os
 import time
+from contextlib import suppress
 from ctypes import Array, Structure, addressof, byref, c_float, c_int32, c_void_p
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -68,7 +69,7 @@ class _Shape(Structure):
     ]
 
 
-class _Memory(Structure):
+class _State(Structure):
     _fields_: ClassVar = [("hidden", c_void_p), ("cell", c_void_p)]
 
 
@@ -241,7 +242,7 @@ class QuantisedLSTM(_Quantised):
                 input=embedding.shape[1],
                 hidden=hidden,
             ),
-            _Memory(self._hold(state[0]), self._hold(state[1])),
+            _State(self._hold(state[0]), self._hold(state[1])),
         )
 
     def _gates(
@@ -267,7 +268,8 @@ def _memory(count: int, kind: torch.dtype) -> Tensor:
     """(count,) zeros in pages as large as the system has, which it gives only when written to."""
     area = mmap.mmap(-1, count * kind.itemsize)
     if hasattr(mmap, "MADV_HUGEPAGE"):
-        area.madvise(mmap.MADV_HUGEPAGE)
+        with suppress(OSError):  # a kernel without transparent huge pages
+            area.madvise(mmap.MADV_HUGEPAGE)
     return torch.frombuffer(area, dtype=kind, count=count)
 
 

@@ -2,6 +2,9 @@
 
 What is compiled lies in the user's cache under a name that says what it was made from, so it is
 made again only when the source, the compiler or the processor changes.
+
+`NATIVE_ISA` in the environment lets this processor stand for a lesser one (sse2, avx2, avx512,
+vnni, amx), or for one that has no step at all (off).
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-from ctypes import c_int, c_void_p
+from ctypes import c_bool, c_char_p, c_int, c_void_p
 from functools import cache
 from pathlib import Path
 
@@ -27,34 +30,49 @@ _SOURCE = Path(__file__).parent
 _FLAGS = ("-std=c++20", "-O3", "-ffp-contract=off", "-shared", "-fPIC", "-pthread", "-w")
 _NATIVE = ("-march=native", "-mcpu=native", "")  # tried in turn: compilers differ in what they know
 _TIME_LIMIT = 300  # seconds for the compiler
-_TARGET = "NATIVE_TARGET"  # for tests: another processor, as -march= names it
+_ISA = "NATIVE_ISA"  # in the environment: auto, off, or a name of these
+_TARGETS = {  # what -march= calls it, and what it needs of the processor
+    "sse2": ("x86-64", "sse2"),
+    "avx2": ("haswell", "avx2"),
+    "avx512": ("skylake-avx512", "avx512bw"),
+    "vnni": ("icelake-server", "avx512_vnni"),
+    "amx": ("sapphirerapids", "amx_int8"),
+}
+_DIGEST = hashlib.sha256().digest_size  # bytes at the end of a kept library, of what is before them
 
 _CALLS = {  # as in library.cpp: result, then arguments
+    "failure": (c_char_p,),
     "threads_open": (c_void_p, c_int),
     "threads_close": (None, c_void_p),
     "gpt2_open": (c_void_p, *[c_void_p] * 7),
     "gpt2_close": (None, c_void_p),
-    "gpt2_step": (None, c_void_p, c_void_p, c_int, *[c_void_p] * 5),
+    "gpt2_step": (c_bool, c_void_p, c_void_p, c_int, *[c_void_p] * 5),
     "lstm_open": (c_void_p, c_void_p, c_void_p),
     "lstm_close": (None, c_void_p),
-    "lstm_step": (None, c_void_p, c_void_p, c_int, *[c_void_p] * 5),
-    "draw_tokens": (None, c_void_p, c_void_p, c_void_p, c_int, *[c_void_p] * 4),
+    "lstm_step": (c_bool, c_void_p, c_void_p, c_int, *[c_void_p] * 5),
+    "rules_layout": (c_char_p,),
+    "draw_tokens": (c_bool, c_void_p, c_void_p, c_void_p, c_int, *[c_void_p] * 4),
 }
 
 
-class NoCompilerError(Exception):
-    """The step cannot be compiled here; its text says why and what would help."""
+class NoNativeStepError(Exception):
+    """The step cannot be had here; its text says why and what would help."""
+
+
+class NativeStepError(Exception):
+    """The step failed in C++, most likely for want of memory; its text is the exception's."""
 
 
 def library() -> ctypes.CDLL:
     """The compiled step, compiled first if need be.
 
     Raises:
-        NoCompilerError: there is no C++ compiler, or it makes nothing of the source that runs here.
+        NoNativeStepError: there is no C++ compiler, or it makes nothing of the source that runs
+            here, or NATIVE_ISA forbids it.
     """
     outcome = _outcome()
     if isinstance(outcome, str):
-        raise NoCompilerError(outcome)
+        raise NoNativeStepError(outcome)
     return outcome
 
 
@@ -66,23 +84,45 @@ def forget() -> None:
 @cache
 def _outcome() -> ctypes.CDLL | str:
     """The library, or why there is none; found out once, as failing may take time too."""
+    flags: tuple[str, ...] = _NATIVE
+    isa = os.environ.get(_ISA, "auto")
+    if isa == "off":
+        return f"{_ISA} is off"
+    if isa != "auto":
+        if isa not in _TARGETS:
+            return f"{_ISA} takes auto, off, {', '.join(_TARGETS)}, not {isa!r}"
+        march, needed = _TARGETS[isa]
+        if needed not in _processor().split():
+            return f"{_ISA} is {isa}, and this processor has no {needed}"
+        flags = (f"-march={march}",)
     compiler = _compiler()
     if compiler is None:
         return "there is no C++ compiler (install g++ or clang, or set CXX)"
-    target = os.environ.get(_TARGET)
     reason = ""
-    for flag in (f"-march={target}",) if target else _NATIVE:
-        command = [*compiler, *_FLAGS, *([flag] if flag else []), str(_SOURCE / "library.cpp")]
+    for flag in flags:
+        options = [*_FLAGS, *([flag] if flag else []), str(_SOURCE / "library.cpp")]
         try:
-            loaded = _made_by(command)
-        except NoCompilerError as error:
+            return _declared(_made_by(compiler, options))
+        except NoNativeStepError as error:
             reason = reason or str(error)
-            continue
-        for name, (result, *arguments) in _CALLS.items():
-            getattr(loaded, name).restype = result
-            getattr(loaded, name).argtypes = arguments
-        return loaded
     return reason
+
+
+def _declared(loaded: ctypes.CDLL) -> ctypes.CDLL:
+    """The same, with the types of its functions; those that failed in C++ raise."""
+
+    def checked(result: object, *_: object) -> object:
+        if not result:
+            raise NativeStepError(loaded.failure().decode(errors="replace"))
+        return result
+
+    for name, (result, *arguments) in _CALLS.items():
+        function = getattr(loaded, name)
+        function.restype = result
+        function.argtypes = arguments
+        if result in {c_bool, c_void_p}:
+            function.errcheck = checked
+    return loaded
 
 
 def _compiler() -> list[str] | None:
@@ -101,20 +141,23 @@ class Threads:
         self.pointer = self._library.threads_open(count)
 
     def __del__(self) -> None:
-        self._library.threads_close(self.pointer)
+        if hasattr(self, "pointer"):
+            self._library.threads_close(self.pointer)
 
 
-def _made_by(command: list[str]) -> ctypes.CDLL:
+def _made_by(compiler: list[str], options: list[str]) -> ctypes.CDLL:
     """From the user's cache; where nothing can be kept or loaded, from a folder for now only."""
-    name = f"step-{_fingerprint(command)}.so"
+    name = f"step-{_fingerprint(compiler, options)}.so"
+    command = [*compiler, *options]
     try:
         folder = _cache_folder()
         folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)  # what lies there is run
         built = folder / name
-        if not built.exists():
+        if not _is_whole(built):
             # Under a name of its own first, so that two processes may do it at the same time.
             with tempfile.TemporaryDirectory(dir=folder) as fresh:
-                _compile(command, Path(fresh) / name).replace(built)
+                _sealed(_compile(command, Path(fresh) / name)).replace(built)
         return ctypes.CDLL(str(built))
     except (OSError, RuntimeError) as error:  # RuntimeError: there is no home
         log.warning("the decoding step is compiled at every start, as no cache serves: %s", error)
@@ -122,7 +165,23 @@ def _made_by(command: list[str]) -> ctypes.CDLL:
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder_for_now:
             return ctypes.CDLL(str(_compile(command, Path(folder_for_now) / name)))
     except OSError as error:
-        raise NoCompilerError(f"the compiled step cannot be loaded: {error}") from error
+        raise NoNativeStepError(f"the compiled step cannot be loaded: {error}") from error
+
+
+def _sealed(built: Path) -> Path:
+    """The same file with its digest behind it, which a loader does not read."""
+    with built.open("r+b") as file:
+        file.write(hashlib.sha256(file.read()).digest())
+    return built
+
+
+def _is_whole(built: Path) -> bool:
+    """Whether it is as it was built: what was cut short would end the process that loads it."""
+    try:
+        content = built.read_bytes()
+    except FileNotFoundError:
+        return False
+    return hashlib.sha256(content[:-_DIGEST]).digest() == content[-_DIGEST:]
 
 
 def _compile(command: list[str], built: Path) -> Path:
@@ -130,7 +189,7 @@ def _compile(command: list[str], built: Path) -> Path:
     done = _run([*command, "-o", str(built)])
     if done.returncode != 0:
         reason = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr)
-        raise NoCompilerError(f"{command[0]} cannot compile the step: {reason.strip()}")
+        raise NoNativeStepError(f"{command[0]} cannot compile the step: {reason.strip()}")
     return built
 
 
@@ -145,13 +204,13 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise NoCompilerError(f"{command[0]} did not run: {error}") from error
+        raise NoNativeStepError(f"{command[0]} did not run: {error}") from error
 
 
-def _fingerprint(command: list[str]) -> str:
+def _fingerprint(compiler: list[str], options: list[str]) -> str:
     """Of all that decides what comes out."""
-    mark = hashlib.sha256("\0".join(command[1:]).encode())
-    mark.update(_run([command[0], "--version"]).stdout.encode())
+    mark = hashlib.sha256("\0".join([*compiler[1:], *options]).encode())
+    mark.update(_run([*compiler, "--version"]).stdout.encode())
     mark.update(_processor().encode())
     for source in sorted([*_SOURCE.glob("*.cpp"), *_SOURCE.glob("*.h")]):
         mark.update(source.read_bytes())
@@ -164,8 +223,14 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor()
-    telling = ("model name", "flags", "Features", "CPU implementer", "CPU part")  # of x86, of ARM
-    return "\n".join(sorted({line for line in lines if line.startswith(telling)}))
+    identifying = (
+        "model name",
+        "flags",
+        "Features",
+        "CPU implementer",
+        "CPU part",
+    )  # of x86, of ARM
+    return "\n".join(sorted({line for line in lines if line.startswith(identifying)}))
 
 
 def _cache_folder() -> Path:

@@ -1,4 +1,4 @@
-// One step of a GPT-2 for many stories (Radford et al. 2019): a token for each story being told,
+// One step of a GPT-2 for many stories (Radford et al. 2019): a token for each story under way,
 // and runs of tokens for newcomers, in one pass over the weights.
 #pragma once
 
@@ -43,7 +43,7 @@ public:
         first_.push_back(rows);
         hidden_.resize(size_t(rows) * width);
         query_.resize(size_t(rows) * width);
-        told_.resize(size_t(rows) * std::max(width, shape_.inner));
+        results_.resize(size_t(rows) * std::max(width, shape_.inner));
         threads.run(rows, [&](int row) {
             const float *token = tokens_ + size_t(tokens[row]) * width;
             const float *position = positions_ + size_t(position_[row]) * width;
@@ -52,15 +52,15 @@ public:
         });
         for (int layer = 0; layer < shape_.layers; ++layer) {
             attend(threads, layer, count, rows);
-            think(threads, blocks_[layer], rows);
+            feed_forward(threads, blocks_[layer], rows);
         }
-        narrow_.resize(count, width);
-        told_.resize(std::max(told_.size(), size_t(count) * width));
+        quantised_.resize(count, width);
+        results_.resize(std::max(results_.size(), size_t(count) * width));
         threads.run(count, [&](int story) {
-            normalise(last_, &hidden_[size_t(first_[story + 1] - 1) * width], &told_[size_t(story) * width]);
-            narrow_.quantise(story, &told_[size_t(story) * width]);
+            normalise(last_, &hidden_[size_t(first_[story + 1] - 1) * width], &results_[size_t(story) * width]);
+            quantised_.quantise(story, &results_[size_t(story) * width]);
         });
-        apply(threads, head_, narrow_, count, [&](int story, int output, const Floats(&values)[4]) {
+        apply(threads, head_, quantised_, count, [&](int story, int output, const Floats(&values)[4]) {
             store(logits + size_t(story) * head_.outputs + output, values);
         });
     }
@@ -81,7 +81,7 @@ private:
         const Block &block = blocks_[layer];
         int width = shape_.width;
         normalise(threads, block.before_attention, rows);
-        apply(threads, block.query_key_value, narrow_, rows, [&](int row, int output, const Floats(&values)[4]) {
+        apply(threads, block.query_key_value, quantised_, rows, [&](int row, int output, const Floats(&values)[4]) {
             for (const Floats &value : values) {
                 if (output < width) store(&query_[size_t(row) * width + output], value);
                 else if (output < 3 * width) keep(row, layer, output - width, value);
@@ -93,7 +93,7 @@ private:
         threads.run(count * parts, [&](int task) {
             int story = task / parts, part = task % parts;
             int begin = shape_.heads * part / parts, end = shape_.heads * (part + 1) / parts;
-            for (int row = first_[story]; row < first_[story + 1]; ++row) look_back(row, layer, begin, end);
+            for (int row = first_[story]; row < first_[story + 1]; ++row) attend_heads(row, layer, begin, end);
         });
         quantise(threads, rows, width);
         add(threads, block.attention_out, rows);
@@ -108,14 +108,14 @@ private:
             return;
         }
         Half *to = keys(slot_[row], block, layer, head) + dimension * LANES + place;
-        Half narrow[LANES];
-        store(narrow, numbers);
-        for (int lane = 0; lane < LANES; ++lane) to[lane * LANES] = narrow[lane];
+        Half halves[LANES];
+        store(halves, numbers);
+        for (int lane = 0; lane < LANES; ++lane) to[lane * LANES] = halves[lane];
     }
 
     // Some heads of one token over all positions up to its own. Memory is read as it lies: a block
     // of positions for all these heads, then the next block.
-    void look_back(int row, int layer, int begin, int end) {
+    void attend_heads(int row, int layer, int begin, int end) {
         const size_t apart = keys(0, 1, 0, 0) - keys(0, 0, 0, 0);  // the same piece of the next block
         int length = position_[row] + 1, blocks = (length + LANES - 1) / LANES, slot = slot_[row];
         float scale = 1.0f / std::sqrt(float(size_));
@@ -150,15 +150,15 @@ private:
             for (int block = 0; block < blocks; ++block)
                 store(scores(head, block), load(scores(head, block)) * whole);
         }
-        float *told = &told_[size_t(row) * shape_.width];
-        std::fill(told + begin * size_, told + end * size_, 0.0f);
+        float *result = &results_[size_t(row) * shape_.width];
+        std::fill(result + begin * size_, result + end * size_, 0.0f);
         for (int block = 0; block < blocks; ++block) {
             int positions = std::min(LANES, length - block * LANES);
             for (int head = begin; head < end; ++head) {
                 const Half *value = values(slot, block, layer, head);
                 const float *share = scores(head, block);
                 for (int at = 0; at < size_; at += LANES) {
-                    Floats even = load(told + head * size_ + at), odd{};
+                    Floats even = load(result + head * size_ + at), odd{};
                     int position = 0;
                     for (; position + 1 < positions; position += 2) {
                         __builtin_prefetch(value + apart + position * size_ + at);
@@ -167,20 +167,20 @@ private:
                         odd += load(value + (position + 1) * size_ + at) * share[position + 1];
                     }
                     if (position < positions) even += load(value + position * size_ + at) * share[position];
-                    store(told + head * size_ + at, even + odd);
+                    store(result + head * size_ + at, even + odd);
                 }
             }
         }
     }
 
-    void think(Threads &threads, const Block &block, int rows) {
+    void feed_forward(Threads &threads, const Block &block, int rows) {
         normalise(threads, block.before_inner, rows);
-        apply(threads, block.inner, narrow_, rows, [&](int row, int output, const Floats(&values)[4]) {
+        apply(threads, block.inner, quantised_, rows, [&](int row, int output, const Floats(&values)[4]) {
             for (const Floats &x : values) {
                 // GELU as GPT-2 has it, by tanh (Hendrycks and Gimpel 2016).
                 Floats inside = 0.7978845608f * (x + 0.044715f * x * x * x);
                 if (output < shape_.inner)
-                    store(&told_[size_t(row) * shape_.inner + output], x * sigmoid(2.0f * inside));
+                    store(&results_[size_t(row) * shape_.inner + output], x * sigmoid(2.0f * inside));
                 output += LANES;
             }
         });
@@ -188,9 +188,9 @@ private:
         add(threads, block.inner_out, rows);
     }
 
-    // hidden += layer(narrow)
+    // hidden += layer(quantised)
     void add(Threads &threads, const Linear &layer, int rows) {
-        apply(threads, layer, narrow_, rows, [&](int row, int output, const Floats(&values)[4]) {
+        apply(threads, layer, quantised_, rows, [&](int row, int output, const Floats(&values)[4]) {
             for (const Floats &value : values) {
                 float *to = &hidden_[size_t(row) * shape_.width + output];
                 if (output < shape_.width) store(to, load(to) + value);
@@ -199,19 +199,19 @@ private:
         });
     }
 
-    // narrow = quantised(told)
+    // quantised = results, rounded
     void quantise(Threads &threads, int rows, int width) {
-        narrow_.resize(rows, width);
-        threads.run(rows, [&](int row) { narrow_.quantise(row, &told_[size_t(row) * width]); });
+        quantised_.resize(rows, width);
+        threads.run(rows, [&](int row) { quantised_.quantise(row, &results_[size_t(row) * width]); });
     }
 
-    // narrow = quantised(norm(hidden))
+    // quantised = norm(hidden), rounded
     void normalise(Threads &threads, const Norm &norm, int rows) {
         int width = shape_.width;
-        narrow_.resize(rows, width);
+        quantised_.resize(rows, width);
         threads.run(rows, [&](int row) {
-            normalise(norm, &hidden_[size_t(row) * width], &told_[size_t(row) * width]);
-            narrow_.quantise(row, &told_[size_t(row) * width]);
+            normalise(norm, &hidden_[size_t(row) * width], &results_[size_t(row) * width]);
+            quantised_.quantise(row, &results_[size_t(row) * width]);
         });
     }
 
@@ -240,6 +240,6 @@ private:
     int blocks_of_slot_;
     Half *cache_;
     std::vector<int> slot_, position_, first_;  // of each row; first row of each story
-    std::vector<float> hidden_, query_, told_;  // [rows][width]; told_ also [rows][inner]
-    Rows narrow_;
+    std::vector<float> hidden_, query_, results_;  // [rows][width]; results_ also [rows][inner]
+    Rows quantised_;
 };

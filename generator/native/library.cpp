@@ -1,39 +1,77 @@
-// What Python calls, through ctypes: see generator/models/quantised.py and generator/sampling/samplers.py.
+// What Python calls, through ctypes: see generator/models/quantised.py, generator/sampling/native_sampler.py.
+// No exception leaves it: a function that failed returns null or false, and `failure` says why.
 #include "gpt2.h"
 #include "lstm.h"
 #include "sampling.h"
 
+#include <exception>
+#include <string>
+
+static thread_local std::string reason;
+
+template <class Act> static bool succeeds(Act &&act) noexcept {
+    try {
+        act();
+        return true;
+    } catch (const std::exception &error) {
+        reason = error.what();
+    } catch (...) {
+        reason = "an unknown exception";
+    }
+    return false;
+}
+
+template <class Make> static void *made(Make &&make) noexcept {
+    void *object = nullptr;
+    succeeds([&] { object = make(); });
+    return object;
+}
+
 extern "C" {
 
-void *threads_open(int count) { return new Threads(count); }
+const char *failure() { return reason.c_str(); }
+
+void *threads_open(int count) {
+    return made([&] { return new Threads(count); });
+}
 
 void threads_close(void *threads) { delete static_cast<Threads *>(threads); }
 
 void *gpt2_open(const Shape *shape, const Block *blocks, const Norm *last, const Linear *head,
                 const float *tokens, const float *positions, Half *cache) {
-    return new GPT2(*shape, blocks, *last, *head, tokens, positions, cache);
+    return made([&] { return new GPT2(*shape, blocks, *last, *head, tokens, positions, cache); });
 }
 
 void gpt2_close(void *model) { delete static_cast<GPT2 *>(model); }
 
-void gpt2_step(void *model, void *threads, int count, const int32_t *slots, const int32_t *starts,
+bool gpt2_step(void *model, void *threads, int count, const int32_t *slots, const int32_t *starts,
                const int32_t *counts, const int32_t *tokens, float *logits) {
-    static_cast<GPT2 *>(model)->step(*static_cast<Threads *>(threads), count, slots, starts, counts,
-                                     tokens, logits);
+    return succeeds([&] {
+        static_cast<GPT2 *>(model)->step(*static_cast<Threads *>(threads), count, slots, starts, counts,
+                                         tokens, logits);
+    });
 }
 
-void *lstm_open(const Layers *layers, const Memory *memory) { return new LSTM(*layers, *memory); }
+void *lstm_open(const Layers *layers, const State *state) {
+    return made([&] { return new LSTM(*layers, *state); });
+}
 
 void lstm_close(void *model) { delete static_cast<LSTM *>(model); }
 
-void lstm_step(void *model, void *threads, int count, const int32_t *slots, const int32_t *starts,
+bool lstm_step(void *model, void *threads, int count, const int32_t *slots, const int32_t *starts,
                const int32_t *counts, const int32_t *tokens, float *logits) {
-    static_cast<LSTM *>(model)->step(*static_cast<Threads *>(threads), count, slots, starts, counts,
-                                     tokens, logits);
+    return succeeds([&] {
+        static_cast<LSTM *>(model)->step(*static_cast<Threads *>(threads), count, slots, starts, counts,
+                                         tokens, logits);
+    });
 }
 
-void draw_tokens(void *threads, const Rules *rules, const Stories *stories, int count,
+const char *rules_layout() { return rules_declared; }
+
+bool draw_tokens(void *threads, const Rules *rules, const Stories *stories, int count,
                  const int32_t *slots, const int32_t *lengths, float *logits, int32_t *drawn) {
-    draw(*static_cast<Threads *>(threads), *rules, *stories, count, slots, lengths, logits, drawn);
+    return succeeds([&] {
+        draw(*static_cast<Threads *>(threads), rules, *stories, count, slots, lengths, logits, drawn);
+    });
 }
 }

@@ -3,7 +3,7 @@
 
 #include "linear.h"
 
-struct Memory {
+struct State {
     // [slots][layers][hidden]
     float *hidden, *cell;
 };
@@ -18,22 +18,22 @@ struct Layers {
 
 class LSTM {
 public:
-    LSTM(const Layers &layers, Memory memory)
-        : layers_(layers), stack_(layers.layers, layers.layers + layers.count), memory_(memory) {
+    LSTM(const Layers &layers, State state)
+        : layers_(layers), stack_(layers.layers, layers.layers + layers.count), state_(state) {
         if (layers.projection) projection_.push_back(*layers.projection);
     }
 
     // Arrays as in generator.models.decoder.Batch; logits: [count][head.outputs].
     void step(Threads &threads, int count, const int32_t *slots, const int32_t *starts,
               const int32_t *counts, const int32_t *tokens, float *logits) {
-        size_t state = size_t(layers_.count) * layers_.hidden;
+        size_t size = size_t(layers_.count) * layers_.hidden;
         std::vector<const int32_t *> next;  // each story's tokens
         for (int story = 0; story < count; ++story) {
             next.push_back(tokens);
             tokens += counts[story];
             if (starts[story] == 0) {
-                std::fill_n(memory_.hidden + slots[story] * state, state, 0.0f);
-                std::fill_n(memory_.cell + slots[story] * state, state, 0.0f);
+                std::fill_n(state_.hidden + slots[story] * size, size, 0.0f);
+                std::fill_n(state_.cell + slots[story] * size, size, 0.0f);
             }
         }
         // An LSTM reads one token after the other; stories read theirs side by side.
@@ -46,7 +46,7 @@ public:
         }
         rows_.clear();
         for (int story = 0; story < count; ++story) rows_.push_back({slots[story], 0});
-        tell(threads, count, logits);
+        project(threads, count, logits);
     }
 
 private:
@@ -55,10 +55,10 @@ private:
     };
 
     float *hidden(int slot, int layer) {
-        return memory_.hidden + (size_t(slot) * layers_.count + layer) * layers_.hidden;
+        return state_.hidden + (size_t(slot) * layers_.count + layer) * layers_.hidden;
     }
     float *cell(int slot, int layer) {
-        return memory_.cell + (size_t(slot) * layers_.count + layer) * layers_.hidden;
+        return state_.cell + (size_t(slot) * layers_.count + layer) * layers_.hidden;
     }
 
     // One token of each row, through all layers.
@@ -66,17 +66,17 @@ private:
         int rows = int(rows_.size());
         for (int layer = 0; layer < layers_.count; ++layer) {
             int below = layer ? layers_.hidden : layers_.input, width = below + layers_.hidden;
-            wide_.resize(size_t(rows) * width);
-            narrow_.resize(rows, width);
+            inputs_.resize(size_t(rows) * width);
+            quantised_.resize(rows, width);
             threads.run(rows, [&](int row) {
                 auto [slot, token] = rows_[row];
                 const float *input = layer ? hidden(slot, layer - 1) : layers_.embedding + size_t(token) * below;
-                float *both = &wide_[size_t(row) * width];
+                float *both = &inputs_[size_t(row) * width];
                 std::copy_n(input, below, both);
                 std::copy_n(hidden(slot, layer), layers_.hidden, both + below);
-                narrow_.quantise(row, both);
+                quantised_.quantise(row, both);
             });
-            apply(threads, stack_[layer], narrow_, rows, [&](int row, int output, const Floats(&gates)[4]) {
+            apply(threads, stack_[layer], quantised_, rows, [&](int row, int output, const Floats(&gates)[4]) {
                 int unit = output / 4;
                 float *held = cell(rows_[row].slot, layer) + unit;
                 Floats kept = sigmoid(gates[1]) * load(held) + sigmoid(gates[0]) * hyperbolic_tangent(gates[2]);
@@ -87,26 +87,26 @@ private:
     }
 
     // Logits from the top layer.
-    void tell(Threads &threads, int count, float *logits) {
-        narrow_.resize(count, layers_.hidden);
-        threads.run(count, [&](int row) { narrow_.quantise(row, hidden(rows_[row].slot, layers_.count - 1)); });
+    void project(Threads &threads, int count, float *logits) {
+        quantised_.resize(count, layers_.hidden);
+        threads.run(count, [&](int row) { quantised_.quantise(row, hidden(rows_[row].slot, layers_.count - 1)); });
         for (const Linear &projection : projection_) {
-            wide_.resize(size_t(count) * projection.outputs);
-            apply(threads, projection, narrow_, count, [&](int row, int output, const Floats(&values)[4]) {
-                store(&wide_[size_t(row) * projection.outputs + output], values);
+            inputs_.resize(size_t(count) * projection.outputs);
+            apply(threads, projection, quantised_, count, [&](int row, int output, const Floats(&values)[4]) {
+                store(&inputs_[size_t(row) * projection.outputs + output], values);
             });
-            narrow_.resize(count, layers_.head.inputs);
-            threads.run(count, [&](int row) { narrow_.quantise(row, &wide_[size_t(row) * projection.outputs]); });
+            quantised_.resize(count, layers_.head.inputs);
+            threads.run(count, [&](int row) { quantised_.quantise(row, &inputs_[size_t(row) * projection.outputs]); });
         }
-        apply(threads, layers_.head, narrow_, count, [&](int row, int output, const Floats(&values)[4]) {
+        apply(threads, layers_.head, quantised_, count, [&](int row, int output, const Floats(&values)[4]) {
             store(logits + size_t(row) * layers_.head.outputs + output, values);
         });
     }
 
     Layers layers_;
     std::vector<Linear> stack_, projection_;  // of the projection: one or none
-    Memory memory_;
+    State state_;
     std::vector<Row> rows_;
-    std::vector<float> wide_;
-    Rows narrow_;
+    std::vector<float> inputs_;
+    Rows quantised_;
 };

@@ -1,5 +1,5 @@
 // Draws the next token of many stories, each by its own rules: the same draws as
-// generator/sampling/samplers.py, where the rules are explained, without sorting the vocabulary.
+// generator/sampling/torch_sampler.py, where the rules are explained, without sorting the vocabulary.
 #pragma once
 
 #include "threads.h"
@@ -10,22 +10,29 @@
 #include <cmath>
 #include <vector>
 
-struct Rules {  // columns by slot, as in generator.sampling.Rules
-    const float *temperature;
-    const int32_t *top_k;
-    const float *top_p, *min_p, *repetition_penalty;
-    const int32_t *no_repeat_ngram_size, *unended, *opening, *memfree;
-    const uint64_t *seed;
+// One story's rules: the rows of generator/sampling/rules.py, which compares this list with its own.
+#define EVERY_RULE(rule)                                                                     \
+    rule(float, temperature) rule(int32_t, top_k) rule(float, top_p) rule(float, min_p)      \
+    rule(float, repetition_penalty) rule(int32_t, no_repeat_ngram_size) rule(int32_t, memfree) \
+    rule(int32_t, min_length) rule(int32_t, new_word_at) rule(uint64_t, seed)
+
+struct Rules {
+#define MEMBER(type, name) type name;
+    EVERY_RULE(MEMBER)
+#undef MEMBER
 };
+#define NAMED(type, name) #type " " #name ";"
+inline const char *const rules_declared = EVERY_RULE(NAMED);
+#undef NAMED
 
 struct Stories {
     const int32_t *history;  // [slots][context]
     const int32_t *ends;     // tokens that end a story
-    const int32_t *inside;   // tokens that go on with a word, ascending
-    const int32_t *unspoken; // tokens that are never drawn
+    const int32_t *continuations; // tokens that go on with a word, ascending
+    const int32_t *suppressed; // tokens that are never drawn
     const uint8_t *memfree;  // Bloom filter of the training texts' n-grams, as in generator/sampling/memfree.py
     uint64_t memfree_bits;
-    int32_t end_count, inside_count, unspoken_count, context, ngram_size, hashes, vocabulary;
+    int32_t end_count, continuation_count, suppressed_count, context, ngram_size, hashes, vocabulary;
     int32_t stride;  // floats from one row to the next
 };
 
@@ -77,12 +84,12 @@ public:
 
 private:
     int32_t pick() {
-        float temperature = rules_.temperature[slot_];
+        float temperature = rules_.temperature;
         if (temperature == 0) return likeliest();
         inverse_ = 1.0f / temperature;
         largest_ = most();
-        int top_k = rules_.top_k[slot_];
-        float top_p = rules_.top_p[slot_], min_p = rules_.min_p[slot_];
+        int top_k = rules_.top_k;
+        float top_p = rules_.top_p, min_p = rules_.min_p;
         bool few = top_k > 0 && top_k < vocabulary_;
         if (!few && top_p >= 1 && min_p == 0) return race();
         if (few) keep_top_k(top_k);
@@ -96,8 +103,8 @@ private:
     // Whether the token would complete an n-gram of the training texts.
     bool copies(int32_t token) const {
         int before = stories_.ngram_size - 1;
-        if (!rules_.memfree[slot_] || !stories_.memfree || length_ < before) return false;
-        if (std::binary_search(stories_.inside, stories_.inside + stories_.inside_count, token)) return false;
+        if (!rules_.memfree || !stories_.memfree || length_ < before) return false;
+        if (std::binary_search(stories_.continuations, stories_.continuations + stories_.continuation_count, token)) return false;
         if (std::find(stories_.ends, stories_.ends + stories_.end_count, token) != stories_.ends + stories_.end_count)
             return false;
         const int32_t *story = stories_.history + size_t(slot_) * stories_.context + length_ - before;
@@ -120,24 +127,24 @@ private:
     // The rules that look at the story so far.
     void forbid() {
         const int32_t *story = stories_.history + size_t(slot_) * stories_.context;
-        float penalty = rules_.repetition_penalty[slot_];
+        float penalty = rules_.repetition_penalty;
         if (penalty != 1) {
-            thread_local std::vector<float> told;  // first, so that a token counts once
-            told.clear();
-            for (int at = 0; at < length_; ++at) told.push_back(logits_[story[at]]);
+            thread_local std::vector<float> used;  // first, so that a token counts once
+            used.clear();
+            for (int at = 0; at < length_; ++at) used.push_back(logits_[story[at]]);
             for (int at = 0; at < length_; ++at)
-                logits_[story[at]] = told[at] < 0 ? told[at] * penalty : told[at] / penalty;
+                logits_[story[at]] = used[at] < 0 ? used[at] * penalty : used[at] / penalty;
         }
-        int size = rules_.no_repeat_ngram_size[slot_];
+        int size = rules_.no_repeat_ngram_size;
         if (size > 0)
             for (int at = 0; at + size <= length_; ++at)
                 if (std::equal(story + at, story + at + size - 1, story + length_ - size + 1))
                     logits_[story[at + size - 1]] = -INFINITY;
-        if (length_ < rules_.unended[slot_])
+        if (length_ < rules_.min_length)
             for (int end = 0; end < stories_.end_count; ++end) logits_[stories_.ends[end]] = -INFINITY;
-        if (length_ == rules_.opening[slot_])
-            for (int at = 0; at < stories_.inside_count; ++at) logits_[stories_.inside[at]] = -INFINITY;
-        for (int at = 0; at < stories_.unspoken_count; ++at) logits_[stories_.unspoken[at]] = -INFINITY;
+        if (length_ == rules_.new_word_at)
+            for (int at = 0; at < stories_.continuation_count; ++at) logits_[stories_.continuations[at]] = -INFINITY;
+        for (int at = 0; at < stories_.suppressed_count; ++at) logits_[stories_.suppressed[at]] = -INFINITY;
     }
 
     float most() const {
@@ -252,7 +259,7 @@ private:
 
     // The winner of the exponential race, argmax(weight / wait), over the whole vocabulary.
     int32_t race() const {
-        Noise noise(rules_.seed[slot_], length_);
+        Noise noise(rules_.seed, length_);
         Floats best = -1.0f;
         Ints winners{}, tokens = counting();
         for (int at = 0; at < vocabulary_; at += LANES, tokens += LANES) {
@@ -267,7 +274,7 @@ private:
     }
 
     int32_t race_of_candidates() const {
-        Noise noise(rules_.seed[slot_], length_);
+        Noise noise(rules_.seed, length_);
         float best = -1;
         int32_t winner = candidates_.empty() ? 0 : candidates_[0].token;
         for (size_t at = 0; at < candidates_.size(); at += LANES) {
@@ -296,9 +303,9 @@ private:
 
 inline thread_local std::vector<Candidate> Drawing::candidates_;
 
-inline void draw(Threads &threads, const Rules &rules, const Stories &stories, int count,
+inline void draw(Threads &threads, const Rules *rules, const Stories &stories, int count,
                  const int32_t *slots, const int32_t *lengths, float *logits, int32_t *drawn) {
     threads.run(count, [&](int row) {
-        drawn[row] = Drawing(rules, stories, slots[row], lengths[row], logits + size_t(row) * stories.stride).draw();
+        drawn[row] = Drawing(rules[slots[row]], stories, slots[row], lengths[row], logits + size_t(row) * stories.stride).draw();
     });
 }

@@ -6,11 +6,15 @@
 // between phases, as a wake-up costs more than most phases last, then sleep.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <exception>
 #include <memory>
+#include <system_error>
 #include <thread>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #if defined(__x86_64__)
@@ -23,8 +27,11 @@ inline void pause_briefly() { std::this_thread::yield(); }
 class Threads {
 public:
     explicit Threads(int count) {
-        for (int helper = 1; helper < count; ++helper)
-            helpers_.emplace_back([this] { help(); });
+        helpers_.reserve(std::max(count, 1));
+        try {
+            for (int helper = 1; helper < count; ++helper) helpers_.emplace_back([this] { help(); });
+        } catch (const std::system_error &) {  // the system gives no more: those that there are do
+        }
     }
 
     ~Threads() {
@@ -36,7 +43,8 @@ public:
 
     int count() const { return int(helpers_.size()) + 1; }
 
-    // Calls task(0) … task(count - 1), each once, and returns when all have returned.
+    // Calls task(0) … task(count - 1), each once, and returns when all have returned. Where one of
+    // them threw, so does this.
     template <class Task> void run(int count, Task &&task) {
         if (count <= 1 || helpers_.empty()) {
             for (int index = 0; index < count; ++index) task(index);
@@ -47,6 +55,7 @@ public:
             (*static_cast<std::remove_reference_t<Task> *>(context))(index);
         };
         done_.store(0, std::memory_order_relaxed);
+        failed_.clear();
         ++phase_;
         open_.store(uint64_t(phase_ & 0xFFFF) << 48 | uint64_t(count) << 24);
         if (sleeping_.load() > 0) {
@@ -58,6 +67,7 @@ public:
             if (spins < 2000) pause_briefly();
             else std::this_thread::yield();  // its holder waits for a core, perhaps for this one
         }
+        if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
     }
 
 private:
@@ -69,7 +79,11 @@ private:
         uint64_t open = open_.load(std::memory_order_acquire);
         while ((open & field) < (open >> 24 & field)) {
             if (open_.compare_exchange_weak(open, open + 1, std::memory_order_acq_rel)) {
-                call_(context_, int(open & field));
+                try {
+                    call_(context_, int(open & field));
+                } catch (...) {
+                    if (!failed_.test_and_set()) error_ = std::current_exception();
+                }
                 done_.fetch_add(1, std::memory_order_release);
                 return true;
             }
@@ -94,6 +108,8 @@ private:
     uint32_t phase_ = 0;
     void (*call_)(void *, int) = nullptr;
     void *context_ = nullptr;
+    std::exception_ptr error_;  // of the first task of a phase that threw
+    std::atomic_flag failed_;
     alignas(64) std::atomic<uint64_t> open_{0};
     alignas(64) std::atomic<int> done_{0};
     alignas(64) std::atomic<int> sleeping_{0};

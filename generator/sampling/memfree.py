@@ -6,6 +6,10 @@ Privacy", arXiv 2210.17546). The n-grams stand in a Bloom filter (Bloom 1970) be
 it forgets none, and takes one in three hundred others for one of them, which costs a story no more
 than another word. Tokens that go on with a word are drawn freely, lest one be misspelt, as is the
 end; the next word is looked at again.
+
+So what is promised is exact in tokens: where a word begins, no story completes a run of them as the
+tokenizer cuts the texts. A model that spells a passage otherwise than that (a capital, two spaces,
+a word in other pieces) may still say eight of its words in a row; few stories do.
 """
 
 from __future__ import annotations
@@ -54,21 +58,21 @@ class MemFree:
     def of(
         cls,
         texts: Iterable[list[int]],
-        inside: NDArray[np.int32],
+        continuations: NDArray[np.int32],
         known: MemFree | None = None,
     ) -> Self:
         """The filter of some texts.
 
         Args:
             texts: token ids of each, without marks of beginning and end.
-            inside: token ids that go on with a word; no n-gram that ends with one is kept.
+            continuations: token ids that go on with a word; no n-gram that ends with one is kept.
             known: a filter whose n-grams, of the same tokens, it shall have too. It grows no
                 larger by that, so it takes more others for one of them: see `mistaken`.
         """
         size, hashes = (known.ngram_size, known.hashes) if known else (_NGRAM, _HASHES)
         rows = [np.asarray(text, np.int64) for text in texts if len(text) >= size]
         grams = [sliding_window_view(row, size) for row in rows]
-        kept = [of_row[~np.isin(of_row[:, -1], inside)] for of_row in grams]
+        kept = [of_row[~np.isin(of_row[:, -1], continuations)] for of_row in grams]
         keys = np.unique(_keys(np.concatenate([np.empty((0, size), np.int64), *kept])))
         bits = np.zeros(max(8, -(-len(keys) * _BITS // 8) * 8), np.uint8)
         if known is not None:

@@ -10,8 +10,12 @@ from transformers import LogitsProcessor, LogitsProcessorList
 
 if TYPE_CHECKING:
     from generator.sampling.memfree import MemFree
-    from generator.sampling.requests import Sampling
-    from generator.text.vocabulary import Vocabulary
+    from generator.sampling.settings import Sampling
+    from generator.sampling.vocabulary import Vocabulary
+
+
+OURS = {"memfree"}
+"""The rules that are processors here; all others transformers knows by the same names."""
 
 
 def processors(vocabulary: Vocabulary, sampling: Sampling) -> LogitsProcessorList:
@@ -37,11 +41,11 @@ class MemFreeProcessor(LogitsProcessor):
         before = self._memfree.ngram_size - 1
         if input_ids.shape[1] < before:
             return scores
-        looked_at = np.setdiff1d(np.arange(scores.shape[1]), self._vocabulary.harmless)
+        looked_at = np.setdiff1d(np.arange(scores.shape[1]), self._vocabulary.memfree_exempt)
         grams = np.empty((len(looked_at), before + 1), np.int64)
         grams[:, -1] = looked_at
         left: Any = scores.clone()
-        for row, told in zip(left, input_ids[:, -before:].cpu().numpy(), strict=True):
-            grams[:, :-1] = told
+        for row, context in zip(left, input_ids[:, -before:].cpu().numpy(), strict=True):
+            grams[:, :-1] = context
             row[looked_at[self._memfree.holds(grams)]] = -torch.inf
         return left  # type: ignore[no-any-return]

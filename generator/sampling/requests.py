@@ -3,35 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from generator.sampling.settings import Sampling
 
 FinishReason = Literal["stop", "length"]
 """`stop`: the model ended the story itself; `length`: `max_tokens` or the context ran out."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sampling:
-    """How the next token is drawn from the logits; every default means "off".
-
-    The rules apply in transformers' order: repetition penalty, no-repeat n-grams, minimum
-    length, temperature, top-k, top-p, min-p. Names and meanings are transformers' own.
-    """
-
-    temperature: float = 1.0
-    """Divides the logits; 0 is greedy."""
-    top_k: int = 0
-    """Only the k likeliest tokens; 0 keeps all."""
-    top_p: float = 1.0
-    """Only the smallest set of likeliest tokens whose probabilities reach p."""
-    min_p: float = 0.0
-    """Only tokens at least min_p times as likely as the likeliest."""
-    repetition_penalty: float = 1.0
-    """Divides positive and multiplies negative logits of tokens already in prompt or story."""
-    no_repeat_ngram_size: int = 0
-    """No n-gram of this many tokens appears twice in prompt and story; 0 allows all."""
-    memfree: bool = False
-    """No passage of the training texts: see `generator.sampling.memfree`. This rule is the
-    last, and our own name for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from generator.engine.generation import EngineError
-from generator.engine.loop import EngineFull
-from generator.server.protocol import ApiError, Choice, Completion, Usage
+from generator.engine.errors import EngineError
+from generator.server.errors import ApiError, refusal
+from generator.server.protocol import Completion, CompletionChoice, CompletionUsage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from generator.server.choice import Story
+    from generator.server.choice import Choice
 
 log = logging.getLogger(__name__)
 HEARTBEAT = 15.0
@@ -27,44 +27,46 @@ HEARTBEAT = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The stories of one request, about to be told."""
+    """The choices of one request, about to be generated."""
 
     head: Completion
     """What all parts of the answer have in common; without choices."""
-    stories: Sequence[Story]
+    choices: Sequence[Choice]
     prompt_tokens: int
 
-    def usage(self) -> Usage:
+    def usage(self) -> CompletionUsage:
         """Tokens read and, so far, written."""
-        written = sum(story.tokens for story in self.stories)
-        return Usage(
+        written = sum(choice.tokens for choice in self.choices)
+        return CompletionUsage(
             prompt_tokens=self.prompt_tokens,
             completion_tokens=written,
             total_tokens=self.prompt_tokens + written,
         )
 
     async def whole(self) -> web.Response:
-        """All stories to their ends.
+        """All choices to their ends.
 
         Raises:
             ApiError: one of them was cut.
         """
 
-        async def tell(story: Story) -> Choice:
-            text = "".join([piece async for piece in story.pieces()])
-            return Choice(text=text, index=story.index, finish_reason=story.finish_reason)
+        async def tell(choice: Choice) -> CompletionChoice:
+            text = "".join([piece async for piece in choice.pieces()])
+            return CompletionChoice(
+                text=text, index=choice.index, finish_reason=choice.finish_reason
+            )
 
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(tell(story)) for story in self.stories]
+                tasks = [group.create_task(tell(choice)) for choice in self.choices]
         except ExceptionGroup as errors:
             raise _failure(errors) from errors
-        choices = [task.result() for task in tasks]
-        body = self._json(choices=choices, usage=self.usage())
+        finished = [task.result() for task in tasks]
+        body = self._json(choices=finished, usage=self.usage())
         return web.Response(body=body, content_type="application/json", charset="utf-8")
 
     async def stream(self, request: web.Request, *, include_usage: bool) -> web.StreamResponse:
-        """Each story piece by piece, as it is told; an error is the last event."""
+        """Each choice piece by piece, as it grows; an error is the last event."""
         response = web.StreamResponse(
             headers={
                 "Content-Type": "text/event-stream; charset=utf-8",
@@ -79,18 +81,18 @@ class Answer:
             with suppress(ConnectionError):
                 await response.write(b"data: " + event + b"\n\n")
 
-        async def tell(story: Story) -> None:
+        async def tell(choice: Choice) -> None:
             # While a slow reader makes `send` wait, tokens gather and go out together.
-            async for piece in story.pieces():
-                await send(self._json(choices=[Choice(text=piece, index=story.index)]))
-            end = Choice(text="", index=story.index, finish_reason=story.finish_reason)
+            async for piece in choice.pieces():
+                await send(self._json(choices=[CompletionChoice(text=piece, index=choice.index)]))
+            end = CompletionChoice(text="", index=choice.index, finish_reason=choice.finish_reason)
             await send(self._json(choices=[end]))
 
         heartbeat = asyncio.create_task(_keep_awake(response))
         try:
             async with asyncio.TaskGroup() as group:
-                for story in self.stories:
-                    group.create_task(tell(story))
+                for choice in self.choices:
+                    group.create_task(tell(choice))
         except ExceptionGroup as errors:
             await send(_failure(errors).body())
         else:
@@ -115,23 +117,6 @@ async def _keep_awake(response: web.StreamResponse) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT)
             await response.write(b": the story goes on\n\n")
-
-
-def refusal(error: EngineError) -> ApiError:
-    """What an engine's error means for the client."""
-    if isinstance(error, EngineFull):
-        return ApiError(
-            HTTPStatus.TOO_MANY_REQUESTS,
-            f"The model has no room for another story: {error}. Ask again in a moment.",
-            code="slots_full",
-            retry_after=1,
-        )
-    return ApiError(
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        f"The story was cut: {error}.",
-        code="story_cut",
-        retry_after=1,
-    )
 
 
 def _failure(errors: ExceptionGroup[Exception]) -> ApiError:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 from aiohttp import ClientPayloadError, web
 
-from generator.engine.registry import Shelf
+from generator.engine.errors import EngineError
+from generator.engine.registry import Registry
 from generator.server.completions import Completions
+from generator.server.errors import ApiError, refusal, wrong
 from generator.server.metrics import CONTENT_TYPE, Metrics
-from generator.server.protocol import ApiError, Health, ModelCard, ModelList, Occupancy, wrong
+from generator.server.protocol import Health, ModelCard, ModelList, Occupancy
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
@@ -30,13 +32,13 @@ class Server:
     """One generator: its models, and the application that answers for them."""
 
     def __init__(self, settings: EngineSettings) -> None:
-        self.shelf = Shelf(settings)
+        self.registry = Registry(settings)
         self._settings = settings
         self._keys = settings.bearer_keys()
-        self._metrics = Metrics(self.shelf)
+        self._metrics = Metrics(self.registry)
         self._ready = False
         completions = Completions(
-            self.shelf,
+            self.registry,
             self._metrics,
             prompt_limit=settings.prompt_limit,
             at_once=settings.slots + settings.waiting,
@@ -63,7 +65,7 @@ class Server:
             access_log=None,
             shutdown_timeout=5,  # for handlers to say that their stories were cut
         )
-        self._hurry = asyncio.Event()
+        self._grace_over = asyncio.Event()
 
     async def open(self) -> str:
         """Listen, load the models; returns the address.
@@ -74,7 +76,7 @@ class Server:
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._settings.host, self._settings.port)
         await site.start()
-        await self.shelf.load_all()
+        await self.registry.load_all()
         self._ready = True
         host, port = self._runner.addresses[0][:2]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -83,25 +85,25 @@ class Server:
         """Let nobody in, give running stories the grace period, then cut them with an error."""
         await self._runner.cleanup()
 
-    def hurry(self) -> None:
+    def end_grace(self) -> None:
         """End the grace period now."""
-        self._hurry.set()
+        self._grace_over.set()
 
     async def _let_stories_end(self, _: web.Application) -> None:
         self._ready = False
-        idle = asyncio.create_task(self.shelf.idle())
-        hurry = asyncio.create_task(self._hurry.wait())
+        idle = asyncio.create_task(self.registry.idle())
+        grace_over = asyncio.create_task(self._grace_over.wait())
         await asyncio.wait(
-            [idle, hurry], timeout=self._settings.grace, return_when=asyncio.FIRST_COMPLETED
+            [idle, grace_over], timeout=self._settings.grace, return_when=asyncio.FIRST_COMPLETED
         )
         idle.cancel()
-        hurry.cancel()
-        await self.shelf.close()
+        grace_over.cancel()
+        await self.registry.close()
 
     # What is asked, in the order of the routes; completions have a room of their own.
 
     async def _list_models(self, _: web.Request) -> web.Response:
-        cards = [self._card(name) for name in self.shelf.folders()]
+        cards = [self._card(name) for name in self.registry.folders()]
         return _json(ModelList(data=cards))
 
     async def _show_model(self, request: web.Request) -> web.Response:
@@ -109,12 +111,12 @@ class Server:
 
     async def _load_model(self, request: web.Request) -> web.Response:
         self._only_the_host(request)
-        await self.shelf.load(request.match_info["name"])
+        await self.registry.load(request.match_info["name"])
         return await self._show_model(request)
 
     async def _unload_model(self, request: web.Request) -> web.Response:
         self._only_the_host(request)
-        await self.shelf.unload(request.match_info["name"])
+        await self.registry.unload(request.match_info["name"])
         return await self._show_model(request)
 
     async def _health(self, _: web.Request) -> web.Response:
@@ -125,7 +127,7 @@ class Server:
                 slots_in_use=resident.engine.slots_in_use,
                 waiting=resident.engine.waiting,
             )
-            for resident in self.shelf.residents
+            for resident in self.registry.residents
         }
         health = Health(status="ok" if self._ready else "not ready", models=models)
         status = HTTPStatus.OK if self._ready else HTTPStatus.SERVICE_UNAVAILABLE
@@ -135,8 +137,8 @@ class Server:
         return web.Response(body=self._metrics.page(), headers={"Content-Type": CONTENT_TYPE})
 
     def _card(self, name: str) -> ModelCard:
-        folder = self.shelf.folder(name)
-        resident = self.shelf.resident(name)
+        folder = self.registry.folder(name)
+        resident = self.registry.resident(name)
         return ModelCard(
             id=name,
             created=int(folder.stat().st_mtime),
@@ -160,6 +162,8 @@ class Server:
             return await handler(request)
         except ApiError as raised:
             error = raised
+        except EngineError as raised:
+            error = refusal(raised)
         except web.HTTPRequestEntityTooLarge:
             message = f"The body takes at most {self._settings.body_limit} bytes."
             error = ApiError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message)

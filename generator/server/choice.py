@@ -1,4 +1,4 @@
-"""One story on its way from the model's tokens to the client's text."""
+"""One choice of a completion on its way from the model's tokens to the client's text."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from generator.text.transcript import Transcript
 
 
-class Story:
-    """One choice of a completion: its tokens, read as text."""
+class Choice:
+    """One story of a completion: its tokens, read as text."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Story:
                 self._generation.cancel()
                 break
         reason = self._generation.finish_reason or "stop"
-        if text := self._transcript.finish(reason):
+        if text := self._transcript.finish(cut_off=reason == "length"):
             yield text
         self.finish_reason = "stop" if self._transcript.stopped else reason
 

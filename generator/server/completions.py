@@ -7,15 +7,15 @@ import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from generator.engine.generation import EngineError
 from generator.sampling.memfree import MEMFREE_FILE
 from generator.sampling.requests import Request
-from generator.server.answers import Answer, refusal
-from generator.server.choice import Story
+from generator.server.answers import Answer
+from generator.server.choice import Choice
 from generator.server.defaults import settings_of
+from generator.server.errors import ApiError, wrong
 from generator.server.metrics import Stopwatch
 from generator.server.prompts import encode
-from generator.server.protocol import ApiError, Completion, CompletionRequest, wrong
+from generator.server.protocol import Completion, CompletionRequest
 from generator.text.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -23,24 +23,27 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
-    from generator.engine.registry import Resident, Shelf
+    from generator.engine.registry import Registry
+    from generator.engine.resident import Resident
     from generator.server.metrics import Metrics
     from generator.server.prompts import EncodedPrompt
 
 
 class Completions:
-    """Answers completion requests with the models of a shelf."""
+    """Answers completion requests with the resident models."""
 
-    def __init__(self, shelf: Shelf, metrics: Metrics, *, prompt_limit: int, at_once: int) -> None:
+    def __init__(
+        self, registry: Registry, metrics: Metrics, *, prompt_limit: int, at_once: int
+    ) -> None:
         """Prepare.
 
         Args:
-            shelf: the models.
+            registry: the models.
             metrics: where times and counts go.
             prompt_limit: characters of a prompt at most.
             at_once: stories of one request at most; more could never be let in.
         """
-        self._shelf = shelf
+        self._registry = registry
         self._metrics = metrics
         self._prompt_limit = prompt_limit
         self._at_once = at_once
@@ -49,19 +52,19 @@ class Completions:
         """Handle one request.
 
         Raises:
-            ApiError: only before anything was sent; later errors are sent as an event.
+            ApiError, EngineError: only before anything was sent; later errors are sent as an event.
         """
         arrival = time.perf_counter()
         if http.content_type != "application/json":
             message = "The body has to be JSON, with Content-Type: application/json."
             raise ApiError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, message)
         asked = CompletionRequest.parse(await http.read())
-        wanted = len(asked.prompt) * (asked.n or 1)
+        wanted = len(asked.prompt) * asked.n
         if wanted > self._at_once:
             message = f"prompts times n takes at most {self._at_once} stories; this is {wanted}."
-            raise wrong(message, "n" if asked.n else "prompt")
+            raise wrong(message, "n" if asked.n > 1 else "prompt")
 
-        async with self._shelf.borrow(asked.model) as resident:
+        async with self._registry.borrow(asked.model) as resident:
             prompts = await encode(asked.prompt, resident.loaded, limit=self._prompt_limit)
             head = Completion(
                 id=f"cmpl-{secrets.token_hex(12)}",
@@ -70,19 +73,17 @@ class Completions:
                 choices=[],
                 seed=secrets.randbits(32) if asked.seed is None else asked.seed,
             )
-            stories: list[Story] = []
-            answer = Answer(head, stories, sum(len(prompt.tokens) for prompt in prompts))
+            choices: list[Choice] = []
+            answer = Answer(head, choices, sum(len(prompt.tokens) for prompt in prompts))
             try:
                 # Should one find no room, those before it are in the list, and left below.
-                stories.extend(self._begin(asked, prompts, resident, head.seed, arrival))
+                choices.extend(self._begin(asked, prompts, resident, head.seed, arrival))
                 if not asked.stream:
                     return await answer.whole()
                 options = asked.stream_options
                 return await answer.stream(
                     http, include_usage=bool(options and options.include_usage)
                 )
-            except EngineError as error:
-                raise refusal(error) from error
             finally:
                 self._leave(answer)
 
@@ -93,7 +94,7 @@ class Completions:
         resident: Resident,
         seed: int,
         arrival: float,
-    ) -> Iterator[Story]:
+    ) -> Iterator[Choice]:
         """Each story of the request, let into the engine as it is taken from here.
 
         Raises:
@@ -101,23 +102,23 @@ class Completions:
             EngineError: there is no room for the next.
         """
         model = resident.loaded
-        settings = settings_of(asked, model.model.generation_config)
-        if settings.sampling.memfree and model.memfree is None:
+        settings = settings_of(asked, model.settings)
+        if settings.memfree and model.memfree is None:
             raise wrong(
                 f"memfree takes only false: {asked.model} has no {MEMFREE_FILE}.", "memfree"
             )
-        openings = [prompt for prompt in prompts for _ in range(asked.n or 1)]
+        openings = [prompt for prompt in prompts for _ in range(asked.n)]
         for index, prompt in enumerate(openings):
-            budget = min(settings.max_tokens, model.context - len(prompt.tokens))
+            budget = min(settings.max_new_tokens, model.context - len(prompt.tokens))
             generation = resident.engine.submit(
                 Request(
                     prompt=prompt.tokens,
-                    sampling=settings.sampling,
+                    sampling=settings,
                     seed=(seed + index) % 2**63,
                     max_tokens=budget,
-                    min_tokens=min(settings.min_tokens, budget),
-                    begin_word=bool(asked.begin_word) and prompt.text[-1:].isalnum(),
-                    num_beams=asked.num_beams or 1,
+                    min_tokens=min(settings.min_new_tokens, budget),
+                    begin_word=asked.begin_word and prompt.text[-1:].isalnum(),
+                    num_beams=settings.num_beams,
                 )
             )
             transcript = Transcript(
@@ -125,9 +126,9 @@ class Completions:
                 prompt.tokens,
                 budget=budget,
                 stops=asked.stop,
-                finish_sentence=asked.finish_sentence is not False,
+                finish_sentence=asked.finish_sentence,
             )
-            yield Story(
+            yield Choice(
                 index,
                 generation,
                 transcript,
@@ -137,10 +138,10 @@ class Completions:
 
     def _leave(self, answer: Answer) -> None:
         """Free the slots of stories that nobody reads any more, and count what was told."""
-        for story in answer.stories:
-            story.leave()
-            self._metrics.stories.labels(answer.head.model, story.finish_reason or "cut").inc()
-        if not answer.stories:
+        for choice in answer.choices:
+            choice.leave()
+            self._metrics.stories.labels(answer.head.model, choice.finish_reason or "cut").inc()
+        if not answer.choices:
             return
         usage = answer.usage()
         counts = {"prompt": usage.prompt_tokens, "completion": usage.completion_tokens}

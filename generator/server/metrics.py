@@ -12,7 +12,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from generator.engine.registry import Shelf
+    from generator.engine.registry import Registry
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 _FIRST = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60)  # seconds
@@ -22,53 +22,53 @@ _BETWEEN = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1)  # se
 class Metrics:
     """All measures of one server; times in seconds, by model."""
 
-    def __init__(self, shelf: Shelf) -> None:
-        self._registry = CollectorRegistry()
+    def __init__(self, registry: Registry) -> None:
+        self._collectors = CollectorRegistry()
         self.first_token = Histogram(
             "kataribe_time_to_first_token_seconds",
             "From the request's arrival to its story's first token.",
             ["model"],
             buckets=_FIRST,
-            registry=self._registry,
+            registry=self._collectors,
         )
         self.inter_token = Histogram(
             "kataribe_inter_token_seconds",
             "Between two tokens of a story; the mean where several arrived at once.",
             ["model"],
             buckets=_BETWEEN,
-            registry=self._registry,
+            registry=self._collectors,
         )
         self.tokens = Counter(
             "kataribe_tokens",
             "Tokens read (prompt) and written (completion).",
             ["model", "kind"],
-            registry=self._registry,
+            registry=self._collectors,
         )
         self.stories = Counter(
             "kataribe_stories",
             "Stories by their end: stop, length or cut.",
             ["model", "end"],
-            registry=self._registry,
+            registry=self._collectors,
         )
-        self._registry.register(_Occupancy(shelf))
+        self._collectors.register(_Occupancy(registry))
 
     def page(self) -> bytes:
         """What Prometheus reads."""
-        return generate_latest(self._registry)
+        return generate_latest(self._collectors)
 
 
 class _Occupancy:
     """How full the loaded models are, read when somebody asks."""
 
-    def __init__(self, shelf: Shelf) -> None:
-        self._shelf = shelf
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
         return self._gauges()
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         in_use, queued, memory = gauges = self._gauges()
-        for resident in self._shelf.residents:
+        for resident in self._registry.residents:
             in_use.add_metric([resident.name], resident.engine.slots_in_use)
             queued.add_metric([resident.name], resident.engine.waiting)
             memory.add_metric([resident.name], resident.engine.memory)

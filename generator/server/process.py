@@ -46,7 +46,7 @@ async def serve(settings: EngineSettings, *, with_parent: bool = False) -> None:
 
     def stop() -> None:
         if told_to_stop.is_set():
-            server.hurry()
+            server.end_grace()
         told_to_stop.set()
 
     loop = asyncio.get_running_loop()
@@ -71,7 +71,7 @@ async def serve(settings: EngineSettings, *, with_parent: bool = False) -> None:
 
 async def _start(server: Server, settings: EngineSettings) -> str:
     """Opens the server; returns the line that says so."""
-    if not server.shelf.folders():
+    if not server.registry.folders():
         raise StartError(
             f"There is no model folder in {settings.models}: put one there, or say where they are "
             "(--models, engine.models)."
@@ -85,7 +85,7 @@ async def _start(server: Server, settings: EngineSettings) -> str:
             f"Cannot listen on {settings.host} port {settings.port}: {reason}. "
             "Choose another with --port, or --port 0 for any that is free."
         ) from error
-    names = ", ".join(resident.name for resident in server.shelf.residents)
+    names = ", ".join(resident.name for resident in server.registry.residents)
     if not names:
         raise StartError(f"None of the models in {settings.models} can be loaded; see above.")
     return f"Kataribe generator ready on {address} (models: {names})"

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from generator.server.protocol import wrong
+from generator.server.errors import wrong
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

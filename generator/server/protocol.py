@@ -1,4 +1,4 @@
-"""OpenAI's completions protocol: what is asked, what is answered, and how errors are said.
+"""OpenAI's completions protocol: what is asked and what is answered.
 
 Names that OpenAI lacks are vLLM's (`top_k`, `min_p`, `min_tokens`, `repetition_penalty`) or
 transformers' (`no_repeat_ngram_size`, `num_beams`); `finish_sentence` and `memfree` are ours.
@@ -6,61 +6,25 @@ transformers' (`no_repeat_ngram_size`, `num_beams`); `finish_sentence` and `memf
 
 from __future__ import annotations
 
-import json
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from generator.sampling.requests import FinishReason
+from generator.sampling.settings import (
+    LARGEST,
+    STRICT,
+    Beams,
+    MaxTokens,
+    MinTokens,
+    Sampling,
+    Temperature,
+)
+from generator.server.errors import ApiError, wrong
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-LARGEST = 2**31 - 1
-_KINDS = {
-    HTTPStatus.UNAUTHORIZED: "authentication_error",
-    HTTPStatus.TOO_MANY_REQUESTS: "rate_limit_error",
-}
-
-
-class ApiError(Exception):
-    """Something to tell the client: a status and OpenAI's error object."""
-
-    def __init__(
-        self,
-        status: HTTPStatus,
-        message: str,
-        *,
-        param: str | None = None,
-        code: str | None = None,
-        retry_after: int | None = None,
-    ) -> None:
-        """Say `message`, one clear sentence; `param` is the request's parameter that is wrong.
-
-        `retry_after` is in seconds, for errors that go away.
-        """
-        super().__init__(message)
-        self.status = status
-        self.param = param
-        self.code = code
-        self.retry_after = retry_after
-
-    def body(self) -> bytes:
-        """The error object as JSON."""
-        if self.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            kind = "server_error"
-        else:
-            kind = _KINDS.get(self.status, "invalid_request_error")
-        error = {"message": str(self), "type": kind, "param": self.param, "code": self.code}
-        return json.dumps({"error": error}).encode()
-
-
-def wrong(message: str, param: str | None = None, code: str | None = None) -> ApiError:
-    """The client's mistake: status 400."""
-    return ApiError(HTTPStatus.BAD_REQUEST, message, param=param, code=code)
-
 
 Prompt = str | tuple[int, ...]
 """Text, or token ids."""
@@ -68,8 +32,6 @@ Prompt = str | tuple[int, ...]
 
 def _prompts(given: object) -> tuple[Prompt, ...]:
     """OpenAI's four forms of a prompt as one: several prompts, each text or token ids."""
-    if given is None:
-        return ("",)
     if isinstance(given, str):
         return (given,)
     if isinstance(given, list) and given:
@@ -90,25 +52,19 @@ def _are_tokens(given: list[Any]) -> bool:
 
 
 def _stops(given: object) -> object:
-    if given is None:
-        return ()
     return (given,) if isinstance(given, str) else tuple(given) if isinstance(given, list) else 0
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(
-        strict=True, extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True
-    )
-
-
-class StreamOptions(_Strict):
+class StreamOptions(BaseModel):
     """What a stream says besides the text."""
 
-    include_usage: bool | None = Field(None, description="true or false")
+    model_config = STRICT
+
+    include_usage: bool = Field(False, description="true or false")
 
 
-class CompletionRequest(_Strict):
-    """The body of `POST /v1/completions`.
+class CompletionRequest(Sampling):
+    """The body of `POST /v1/completions`: how to draw, and what.
 
     Each description says what the parameter takes: a wrong value is answered with it. What is left
     out or null is the model's own default, else OpenAI's.
@@ -119,31 +75,13 @@ class CompletionRequest(_Strict):
         ("",),
         description="a string, a list of strings, a list of token ids, or a list of such lists",
     )
-    max_tokens: int | None = Field(
-        None, ge=1, le=LARGEST, description=f"a whole number from 1 to {LARGEST}"
-    )
-    min_tokens: int | None = Field(
-        None, ge=0, le=LARGEST, description=f"a whole number from 0 to {LARGEST}"
-    )
-    temperature: float | None = Field(
-        None, ge=0, le=2, description="a number from 0 (always the likeliest token) to 2"
-    )
-    top_k: int | None = Field(
-        None, ge=0, le=LARGEST, description=f"a whole number from 0 (off) to {LARGEST}"
-    )
-    top_p: float | None = Field(
-        None, gt=0, le=1, description="a number above 0 and at most 1 (off)"
-    )
-    min_p: float | None = Field(None, ge=0, le=1, description="a number from 0 (off) to 1")
-    repetition_penalty: float | None = Field(
-        None, ge=0.01, le=100, description="a number from 0.01 to 100, 1 being off"
-    )
-    no_repeat_ngram_size: int | None = Field(
-        None, ge=0, le=1024, description="a whole number from 0 (off) to 1024"
-    )
-    memfree: bool | None = Field(None, description="true or false")
-    num_beams: int | None = Field(None, ge=1, le=16, description="a whole number from 1 to 16")
-    n: int | None = Field(None, ge=1, le=128, description="a whole number from 1 to 128")
+    temperature: Annotated[  # as far as OpenAI's goes; a model's own may be hotter
+        Temperature, Field(le=2, description="a number from 0 (always the likeliest token) to 2")
+    ] = 1.0
+    max_tokens: MaxTokens = 16
+    min_tokens: MinTokens = 0
+    num_beams: Beams = 1
+    n: int = Field(1, ge=1, le=128, description="a whole number from 1 to 128")
     seed: int | None = Field(
         None, ge=0, lt=2**63, description=f"a whole number from 0 to {2**63 - 1}"
     )
@@ -154,28 +92,33 @@ class CompletionRequest(_Strict):
         max_length=4,
         description="a string of 1 to 256 characters, or a list of up to 4 of them",
     )
-    finish_sentence: bool | None = Field(None, description="true or false")
-    begin_word: bool | None = Field(None, description="true or false")
-    echo: bool | None = Field(None, description="true or false")
-    stream: bool | None = Field(None, description="true or false")
+    finish_sentence: bool = Field(True, description="true or false")
+    begin_word: bool = Field(False, description="true or false")
+    echo: bool = Field(False, description="true or false")
+    stream: bool = Field(False, description="true or false")
     stream_options: StreamOptions | None = Field(
         None, description='an object like {"include_usage": true}, and only with stream'
     )
     user: str | None = Field(None, description="a string")
 
     # Of OpenAI's, not offered here: accepted where they ask for nothing.
-    presence_penalty: float | None = Field(
-        None, ge=0, le=0, description="only 0 here; repetition_penalty does more"
+    presence_penalty: float = Field(
+        0, ge=0, le=0, description="only 0 here; repetition_penalty does more"
     )
-    frequency_penalty: float | None = Field(
-        None, ge=0, le=0, description="only 0 here; repetition_penalty does more"
+    frequency_penalty: float = Field(
+        0, ge=0, le=0, description="only 0 here; repetition_penalty does more"
     )
     logprobs: None = Field(None, description="only null here")
-    best_of: int | None = Field(None, ge=1, le=1, description="only 1 here")
-    suffix: Literal[""] | None = Field(None, description="only null here")
-    logit_bias: dict[str, float] | None = Field(
-        None, max_length=0, description="only an empty object here"
-    )
+    best_of: int = Field(1, ge=1, le=1, description="only 1 here")
+    suffix: Literal[""] = Field("", description="only null here")
+    logit_bias: dict[str, float] = Field({}, max_length=0, description="only an empty object here")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_left_out(cls, given: object) -> object:
+        if not isinstance(given, dict):
+            return given
+        return {name: value for name, value in given.items() if value is not None}
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
@@ -208,14 +151,17 @@ def _refusal(detail: Mapping[str, Any]) -> ApiError:
     param = str(place[0])[:64]
     field = CompletionRequest.model_fields.get(param)
     if field is None:
-        known = ", ".join(CompletionRequest.model_fields)
+        # Those of the sampling last, though they are inherited.
+        known = ", ".join(
+            sorted(CompletionRequest.model_fields, key=Sampling.model_fields.__contains__)
+        )
         return wrong(f"Unknown parameter {param!r}; known are {known}.", param, "unknown_parameter")
     if kind == "missing":
         return wrong(f"{param} is missing: {field.description}.", param)
     return wrong(f"{param} takes {field.description}.", param)
 
 
-class Choice(BaseModel):
+class CompletionChoice(BaseModel):
     """One story, or one piece of it."""
 
     text: str
@@ -224,7 +170,7 @@ class Choice(BaseModel):
     finish_reason: FinishReason | None = None
 
 
-class Usage(BaseModel):
+class CompletionUsage(BaseModel):
     """Tokens read and written."""
 
     prompt_tokens: int
@@ -239,8 +185,8 @@ class Completion(BaseModel):
     object: Literal["text_completion"] = "text_completion"
     created: int
     model: str
-    choices: list[Choice]
-    usage: Usage | None = None
+    choices: list[CompletionChoice]
+    usage: CompletionUsage | None = None
     seed: int
     """Ours: with the same request and seed the same story is told again."""
 

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
     from tokenizers import Tokenizer
 
-    from generator.sampling.requests import FinishReason
-
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -153,13 +151,17 @@ class Transcript:
             shown += self._release(complete=False)
         return shown
 
-    def finish(self, reason: FinishReason) -> str:
-        """The story is over for `reason`; returns the last text to show."""
+    def finish(self, *, cut_off: bool) -> str:
+        """The story is over; returns the last text to show.
+
+        Args:
+            cut_off: by its budget, not by the model itself.
+        """
         if not self.stopped:
             self._held += self._stops.push(self._detokenizer.finish())
         if not self.stopped:
             self._held += self._stops.finish()
-        if reason == "length" and not self.stopped and self._by_sentence:
+        if cut_off and not self.stopped and self._by_sentence:
             return self._release(complete=True)
         return self._held
 

@@ -1,17 +1,12 @@
-"""A migrated database and a generator of our own for each test.
-
-POSTGRES_URL in the environment takes that database instead.
-"""
+"""A migrated database and a generator of our own for each test."""
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import pytest
 
 from bot.database import Database, open_database
-from bot.database.tables import Base
 from tests.bot.teller import Teller, teller
 from tests.bot.wishes import queue_of
 
@@ -24,17 +19,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def database_url(tmp_path: Path) -> str:
-    return os.environ.get("POSTGRES_URL") or f"sqlite+aiosqlite:///{tmp_path / 'kataribe.db'}"
+    return f"sqlite+aiosqlite:///{tmp_path / 'kataribe.db'}"
 
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
     async with open_database(database_url) as opened:
         yield opened
-        if opened.engine.dialect.name == "postgresql":
-            async with opened.engine.begin() as connection:
-                for table in reversed(Base.metadata.sorted_tables):
-                    await connection.execute(table.delete())
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import update
 
-from bot.database.places import now
+from bot.database.clock import now
 from bot.database.stories import Stories
 from bot.database.tables import Story
 

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 
 from bot.config import Settings
 from bot.database import open_database
-from bot.database.connection import sole_user
+from bot.database.lock import sole_user
 from bot.database.queue import Queue
 from bot.database.stories import Stories
+from bot.worker.bell import Bell
 from bot.worker.completions import Completions
 from bot.worker.dispatcher import Dispatcher
 
@@ -29,57 +30,56 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class FileStage:
+class FileChannel:
     """A channel in a file; the end of a story whose prompt is `stuck` never gets there."""
 
     file: Path
     stuck: str
 
-    def telling(self, story: Story) -> FileTelling:
-        return FileTelling(self, story)
+    def waiting(self, places: Mapping[int, int]) -> None:
+        del places
 
-    def waiting(self, positions: Mapping[int, int]) -> None:
-        del positions
+    def began(self, story: Story) -> None:
+        self.write(story, began=True)
+
+    def words(self, story: Story, piece: str) -> None:
+        self.write(story, piece=piece)
+
+    def seen(self, story: Story) -> str:
+        del story
+        return ""
+
+    def broke_off(self, story: Story) -> None:
+        self.write(story, broke_off=True)
+
+    async def ended(self, story: Story) -> None:
+        if story.prompt == self.stuck:
+            self.write(story, stuck=True)
+            await asyncio.Event().wait()
+        self.write(story, state=story.state, text=story.text)
 
     def write(self, story: Story, **what: object) -> None:
         with self.file.open("a", encoding="utf-8") as lines:
             lines.write(json.dumps({"id": story.id, "prompt": story.prompt, **what}) + "\n")
 
 
-@dataclass
-class FileTelling:
-    stage: FileStage
-    story: Story
-
-    def show(self, text: str) -> None:
-        self.stage.write(self.story, so_far=text)
-
-    async def finish(self, story: Story) -> None:
-        if story.prompt == self.stage.stuck:
-            self.stage.write(story, stuck=True)
-            await asyncio.Event().wait()
-        self.stage.write(story, state=story.state, text=story.text)
-
-
 async def main(url: str, database_url: str, file: str, stuck: str) -> None:
     """Tell stories until SIGTERM."""
     settings = Settings()
-    with sole_user(database_url) as alone:
-        async with (
-            open_database(database_url) as database,
-            Completions(url, settings.stories, request_timeout=60) as completions,
-        ):
-            queue = Queue(database.sessions, settings.queue)
-            assert alone
-            await queue.release_all()
-            stage = FileStage(Path(file), stuck)
-            stories = Stories(database.sessions)
-            work = asyncio.create_task(
-                Dispatcher(queue, stories, completions, stage, settings).run()
-            )
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)
-            with suppress(asyncio.CancelledError):
-                await work
+    async with (
+        sole_user(database_url),
+        open_database(database_url) as database,
+        Completions(url, settings.stories, request_timeout=60) as completions,
+    ):
+        queue = Queue(database.sessions, settings.queue)
+        await queue.release_all()
+        channel = FileChannel(Path(file), stuck)
+        stories = Stories(database.sessions)
+        dispatcher = Dispatcher(queue, stories, completions, channel, Bell(), settings)
+        work = asyncio.create_task(dispatcher.run())
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)
+        with suppress(asyncio.CancelledError):
+            await work
 
 
 if __name__ == "__main__":

@@ -67,7 +67,8 @@ class Teller:
     async def list(self, request: web.Request) -> web.Response:
         """GET /v1/models."""
         del request
-        return web.json_response({"object": "list", "data": [{"id": m} for m in self.models]})
+        cards = [{"id": model, "owned_by": "kataribe"} for model in self.models]
+        return web.json_response({"object": "list", "data": cards})
 
     async def complete(self, request: web.Request) -> web.StreamResponse:
         """POST /v1/completions, streamed."""
@@ -130,6 +131,19 @@ async def full(_request: web.Request) -> web.StreamResponse:
 
 async def broken(_request: web.Request) -> web.StreamResponse:
     return web.Response(status=500)
+
+
+async def aborting(request: web.Request) -> web.StreamResponse:
+    answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+    await answer.prepare(request)
+    for piece, reason in ((" a fox", None), ("", "abort")):
+        await _send(answer, {"choices": [{"index": 0, "text": piece, "finish_reason": reason}]})
+    await answer.write(b"data: [DONE]\n\n")
+    return answer
+
+
+async def closed(_request: web.Request) -> web.StreamResponse:
+    return web.json_response({"error": {"message": "Incorrect API key."}}, status=401)
 
 
 async def refusing(_request: web.Request) -> web.StreamResponse:

@@ -7,19 +7,17 @@ import datetime as dt
 import email.utils
 import json
 import socket
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 from pydantic import SecretStr
 
 from bot.config import RemoteModel
 from bot.config import Stories as StorySettings
 from bot.database.tables import Story
 from bot.worker.completions import (
-    Completions,
     GeneratorBusyError,
     GeneratorDownError,
     GeneratorError,
@@ -27,75 +25,25 @@ from bot.worker.completions import (
     GeneratorRefusedError,
     Piece,
 )
-from bot.worker.event_stream import LONGEST_LINE, events
+from bot.worker.event_stream import LONGEST_EVENT, events
+from tests.bot.completions_servers import (
+    DONE,
+    STORY,
+    WHOLE,
+    answering,
+    client,
+    event,
+    failure,
+    hearing,
+    listing,
+    server,
+    streaming,
+    tell,
+    text,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
-
-    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-STORY = Story(id=1, model="gpt2-starter", seed=2**62)
-
-
-def event(data: object) -> bytes:
-    return f"data: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
-
-
-def text(piece: str, finish: str | None = None) -> bytes:
-    return event({"choices": [{"index": 0, "text": piece, "finish_reason": finish}]})
-
-
-USAGE = event({"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 12}})
-DONE = b"data: [DONE]\n\n"
-WHOLE = [text(" a 狐"), text(" found the moon"), text(".", "stop"), USAGE, DONE]
-
-
-@asynccontextmanager
-async def server(handler: Handler, path: str = "/v1/completions") -> AsyncIterator[str]:
-    app = web.Application()
-    app.router.add_route("*", path, handler)
-    async with TestServer(app, host="127.0.0.1") as running:
-        yield str(running.make_url(""))
-
-
-@asynccontextmanager
-async def client(url: str | None, **options: Any) -> AsyncIterator[Completions]:
-    options.setdefault("request_timeout", 10)
-    settings = options.pop("settings", StorySettings())
-    async with Completions(url, settings, **options) as completions:
-        yield completions
-
-
-def streaming(*chunks: bytes, kind: str = "text/event-stream") -> Handler:
-    async def handler(request: web.Request) -> web.StreamResponse:
-        answer = web.StreamResponse(headers={"Content-Type": kind})
-        await answer.prepare(request)
-        for chunk in chunks:
-            await answer.write(chunk)
-        return answer
-
-    return handler
-
-
-def answering(status: int, body: str = "", **headers: str) -> Handler:
-    async def handler(_request: web.Request) -> web.StreamResponse:
-        return web.Response(
-            status=status, text=body, headers={k.replace("_", "-"): v for k, v in headers.items()}
-        )
-
-    return handler
-
-
-async def tell(handler: Handler, **options: Any) -> list[Piece]:
-    async with server(handler) as url, client(url, **options) as completions:
-        return [piece async for piece in completions.tell(STORY, "In the year")]
-
-
-async def failure(handler: Handler, kind: type[GeneratorError], **options: Any) -> str:
-    with pytest.raises(kind) as raised:
-        await tell(handler, **options)
-    assert "\n" not in str(raised.value)
-    return str(raised.value)
+    from collections.abc import AsyncIterator
 
 
 async def test_a_story_comes_piece_by_piece_and_its_tokens_are_the_servers() -> None:
@@ -118,48 +66,57 @@ async def test_what_no_database_keeps_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("suffix", ["", "/", "/v1", "/v1/"])
-@pytest.mark.parametrize(
-    "sampling",
-    [
-        {},
-        {
-            "temperature": 0.8,
-            "top_k": 0,
-            "top_p": 0.9,
-            "repetition_penalty": 1.2,
-            "no_repeat_ngram_size": 3,
-        },
-    ],
-)
-async def test_the_server_hears_prompt_seed_and_the_sampling_settings_that_were_given(
-    suffix: str, sampling: dict[str, float]
+async def test_an_address_may_end_with_the_version_or_without(suffix: str) -> None:
+    async with (
+        server(streaming(*WHOLE), listing("a")) as url,
+        client(url.rstrip("/") + suffix) as completions,
+    ):
+        assert await completions.served() == ["a"]
+        assert [piece async for piece in completions.tell(STORY, "In the year")]
+
+
+SAMPLING = {
+    "temperature": 0.8,
+    "top_k": 0,
+    "top_p": 0.9,
+    "repetition_penalty": 1.2,
+    "no_repeat_ngram_size": 3,
+}
+
+
+@pytest.mark.parametrize("sampling", [{}, SAMPLING], ids=["nothing", "everything"])
+@pytest.mark.parametrize("owner", ["kataribe", "vllm", None])
+async def test_a_server_hears_what_it_understands_of_the_settings_that_were_given(
+    owner: str | None, sampling: dict[str, float]
 ) -> None:
     heard: list[dict[str, Any]] = []
-
-    async def handler(request: web.Request) -> web.StreamResponse:
-        heard.append(await request.json())
-        return await streaming(*WHOLE)(request)
-
     settings = StorySettings.model_validate(sampling)
     async with (
-        server(handler) as url,
-        client(url.rstrip("/") + suffix, settings=settings) as completions,
+        server(hearing(heard, streaming(*WHOLE)), listing("gpt2-starter", owner=owner)) as url,
+        client(url, settings=settings) as completions,
     ):
         async for _ in completions.tell(STORY, "In the year"):
             pass
-    assert heard == [
-        {
-            "model": "gpt2-starter",
-            "prompt": "In the year",
-            "seed": 2**62,
-            "stream": True,
-            "stream_options": {"include_usage": True},
-            "max_tokens": 220,
-            "min_tokens": 40,
-            "begin_word": True,
-            **sampling,
-        }
-    ]
+    of_openai = {
+        "model": "gpt2-starter",
+        "prompt": "In the year",
+        "seed": 2**62,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "max_tokens": 220,
+        **{name: value for name, value in sampling.items() if name in {"temperature", "top_p"}},
+    }
+    ours = {"min_tokens": 40, "begin_word": True, **sampling}
+    assert heard == [of_openai | (ours if owner == "kataribe" else {})]
+
+
+async def test_our_own_child_is_known_before_it_is_asked() -> None:
+    heard: list[dict[str, Any]] = []
+    async with server(hearing(heard, streaming(*WHOLE))) as url, client(None) as completions:
+        completions.url = url
+        async for _ in completions.tell(STORY, "In the year"):
+            pass
+    assert heard[0]["begin_word"] is True
 
 
 async def test_a_further_server_tells_its_own_models_with_its_own_key() -> None:
@@ -233,8 +190,7 @@ async def test_a_date_to_come_back_at_is_understood() -> None:
     ("status", "kind"),
     [
         (400, GeneratorRefusedError),
-        (401, GeneratorRefusedError),
-        (404, GeneratorRefusedError),
+        (413, GeneratorRefusedError),
         (408, GeneratorFailedError),
         (500, GeneratorFailedError),
         (502, GeneratorDownError),
@@ -243,8 +199,8 @@ async def test_a_date_to_come_back_at_is_understood() -> None:
     ],
 )
 async def test_a_status_says_whether_to_ask_again(status: int, kind: type[GeneratorError]) -> None:
-    openai = json.dumps({"error": {"message": "No such\nmodel.", "type": "x", "param": "model"}})
-    assert f"answered {status}: No such model." in await failure(answering(status, openai), kind)
+    openai = json.dumps({"error": {"message": "Not\nso.", "type": "x", "param": None}})
+    assert f"answered {status}: Not so." in await failure(answering(status, openai), kind)
     for body in ("<html>", "[1]", '{"error": null}', "", "a\nb"):
         assert f"answered {status}: " in await failure(answering(status, body), kind)
 
@@ -260,7 +216,7 @@ async def test_a_status_says_whether_to_ask_again(status: int, kind: type[Genera
         [text(" one"), b'data: {"choices": 3}\n\n'],
         [text(" one"), b"data: \xff\n\n"],
         [text(" one"), event({"error": {"message": "out of memory"}})],
-        [b"data: " + b"x" * (LONGEST_LINE + 10)],
+        [b"data: " + b"x" * (LONGEST_EVENT + 10)],
     ],
     ids=[
         "empty",
@@ -322,7 +278,7 @@ async def test_nobody_at_the_address_is_a_generator_that_is_down() -> None:
                 with pytest.raises(GeneratorDownError):
                     await anext(completions.tell(STORY, "In the year"))
                 with pytest.raises(GeneratorDownError):
-                    await completions.models()
+                    await completions.served()
 
 
 @pytest.mark.parametrize("leave", ["close", "cancel"])
@@ -356,24 +312,3 @@ async def test_who_leaves_closes_the_connection(leave: str) -> None:
         await asyncio.wait([listening])
         async with asyncio.timeout(10):
             await gone.wait()
-
-
-async def test_models_are_the_servers_and_the_further_ones() -> None:
-    async def handler(_request: web.Request) -> web.Response:
-        return web.json_response(
-            {"object": "list", "data": [{"id": "a", "object": "model"}, {"id": "b"}]}
-        )
-
-    remote = {"far": RemoteModel(url="http://127.0.0.1:1")}
-    async with (
-        server(handler, "/v1/models") as url,
-        client(url, remote=remote) as completions,
-    ):
-        assert await completions.models() == ["a", "b", "far"]
-
-
-@pytest.mark.parametrize("body", ["[]", '{"data": [{}]}', "<html>"])
-async def test_a_list_of_models_that_is_none_is_a_failure(body: str) -> None:
-    async with server(answering(200, body), "/v1/models") as url, client(url) as completions:
-        with pytest.raises(GeneratorFailedError):
-            await completions.models()

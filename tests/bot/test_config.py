@@ -106,6 +106,36 @@ def test_a_servers_key_comes_from_the_environment_only(
     assert "KATARIBE_GENERATOR__API_KEY" in sentences(file)[0]
 
 
+def test_a_key_that_no_header_can_hold_is_refused_and_an_empty_one_is_none(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in ("狐", "two\nlines"):
+        monkeypatch.setenv("KATARIBE_GENERATOR__API_KEY", key)
+        (sentence,) = sentences(file)
+        assert sentence.startswith("KATARIBE_GENERATOR__API_KEY takes a key of ASCII letters")
+        assert key not in sentence
+    monkeypatch.setenv("KATARIBE_GENERATOR__API_KEY", " ")
+    assert Settings.load(file).generator.api_key is None
+    monkeypatch.setenv("KATARIBE_GENERATOR__API_KEY", " crane\n")
+    kept = Settings.load(file).generator.api_key
+    assert kept is not None
+    assert kept.get_secret_value() == "crane"
+
+
+def test_an_address_holds_no_password(file: Path) -> None:
+    for section in ("generator", "models.far"):
+        file.write_text(f'[{section}]\nurl = "https://user:crane@127.0.0.1:9000"\n')
+        (sentence,) = sentences(file)
+        assert f"[{section.partition('.')[0]}]" in sentence
+        assert "crane" not in sentence
+
+
+def test_a_further_model_has_a_name_that_can_be_shown(file: Path) -> None:
+    for name in ("", " ", "x" * 101):
+        file.write_text(f'[models."{name}"]\nurl = "http://127.0.0.1:9000"\n')
+        assert sentences(file) == [f"{file}: [models.NAME] takes a name of 1 to 100 characters"]
+
+
 def test_a_variable_reaches_a_model_however_the_file_spells_its_name(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -137,6 +167,7 @@ def test_a_variable_reaches_a_model_however_the_file_spells_its_name(
         ("stories", "temperature", "nan", "a number from 0 to 2, not nan"),
         ("stories", "top_p", "0", "a number above 0, up to 1, not 0"),
         ("stories", "model", '""', "a model's name, not ''"),
+        ("stories", "text_limit", "99", "a whole number from 100 to 1000000, not 99"),
         ("discord", "api_url", '"discord.com"', "an address such as https://discord.com/api/v10"),
         ("discord", "gateway_url", '"http://x"', "an address such as wss://"),
         ("generator", "url", '"127.0.0.1:80"', "an address such as http://127.0.0.1:8000"),

@@ -36,7 +36,7 @@ async def test_a_wish_is_told_word_by_word_saved_and_shown(
         story = await place.get(story_id)
     assert (story.state, story.text, story.tokens, story.attempts) == (State.TOLD, STORY, 3, 1)
     assert place.wall.shown[story_id][:2] == [" a fox", " a fox found the moon"]
-    assert [(s.id, s.text) for s in place.wall.ended] == [(story_id, STORY)]
+    assert [(s.id, s.text) for s in place.wall.ended_] == [(story_id, STORY)]
     assert (story.lease_owner, story.lease_until) == (None, None)
 
 
@@ -50,7 +50,7 @@ async def test_no_more_are_told_at_once_than_there_are_tellers(
         assert len(tells.asked) <= 2
         await tells.release()
         await place.over(*asked)
-    assert [story.state for story in place.wall.ended] == [State.TOLD] * 4
+    assert [story.state for story in place.wall.ended_] == [State.TOLD] * 4
 
 
 async def test_a_continuation_begins_from_the_end_of_what_it_continues(
@@ -97,7 +97,7 @@ async def test_a_cancelled_story_is_told_no_further(database: Database, tells: T
         story_id = await place.ask()
         await place.wall.until(lambda: place.wall.shown[story_id])
         assert await place.queue.cancel(story_id, 1)
-        place.dispatcher.wake()
+        place.bell.ring()
         await place.over(story_id)
         await tells.release()
         other = await place.ask()
@@ -131,7 +131,7 @@ async def test_what_was_told_but_not_shown_is_only_shown(database: Database, tel
         await place.queue.release_all()
         place.start(place.another())
         await place.over(story.id)
-    assert [s.text for s in place.wall.ended] == [" told before"]
+    assert [s.text for s in place.wall.ended_] == [" told before"]
     assert tells.asked == []
 
 

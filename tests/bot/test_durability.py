@@ -114,7 +114,7 @@ async def test_a_story_is_told_once_though_the_bot_dies(
 ) -> None:
     queue = queue_of(file, per_member=100)
     early = ["one", "two", "three"]
-    half_told = [f"half {n}" for n in range(TELLERS - 1)]
+    half_told = [f"half {n}" for n in range(TELLERS)]
     waiting = [f"waiting {n}" for n in range(5)]
     unshown = "told but not shown"
     ids: dict[str, int] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import json
 import logging
 import sys
 from contextlib import asynccontextmanager
@@ -151,21 +152,34 @@ async def test_its_lines_are_logged_as_it_meant_them_however_long(
     assert all(message for _, message in said)
 
 
-async def test_it_is_told_neither_the_token_nor_keys_that_the_bot_lacks(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+async def test_it_is_told_what_it_computes_with_and_no_secret(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("DISCORD_TOKEN", "very.secret")
-    monkeypatch.setenv("KATARIBE_ENGINE__API_KEYS", "crane")
-    monkeypatch.setenv("KATARIBE_ENGINE__SLOTS", "4")
-    program = (
-        "import os; print('has', os.environ.get('DISCORD_TOKEN'), "
-        "os.environ.get('KATARIBE_ENGINE__API_KEYS'), "
-        "os.environ['KATARIBE_ENGINE__SLOTS'])\n" + READY + UNTIL_PARENT_ENDS
+    secrets = (
+        *("DISCORD_TOKEN", "KATARIBE_DATABASE__URL", "PGPASSWORD", "POSTGRES_PASSWORD"),
+        *("KATARIBE_GENERATOR__API_KEY", "KATARIBE_MODELS__FAR__API_KEY", "kataribe_models__b"),
+        *("KATARIBE_ENGINE__API_KEYS", "kataribe_engine__api_keys"),
+        *("HF_TOKEN", "OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY", "LDAP_PASSWORD"),
     )
-    with caplog.at_level(logging.INFO, logger="generator"):
-        async with running(program) as moves:
-            await moves.get()
-    assert "has None None 4" in caplog.text
+    needed = (
+        *("KATARIBE_ENGINE__SLOTS", "kataribe_engine__device", "HOME", "LC_ALL", "XDG_CACHE_HOME"),
+        *("OMP_NUM_THREADS", "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "CUDA_VISIBLE_DEVICES"),
+        *("LD_LIBRARY_PATH", "PYTHONPATH", "CXX", "HF_HOME", "NATIVE_TARGET"),
+    )
+    for name in secrets:
+        monkeypatch.setenv(name, "crane")
+    for name in needed:
+        monkeypatch.setenv(name, str(tmp_path))
+    told = tmp_path / "told"
+    program = (
+        "import json, os, pathlib\n"
+        f"pathlib.Path({str(told)!r}).write_text(json.dumps(dict(os.environ)))\n"
+    )
+    async with running(program + READY + UNTIL_PARENT_ENDS) as moves:
+        await moves.get()
+    environment = json.loads(told.read_text())
+    assert environment.keys() >= {*needed, "PATH"}
+    assert "crane" not in environment.values()
 
 
 async def test_it_ends_though_the_bot_is_killed(tmp_path: Path) -> None:

@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bot.database.tables import State
-from tests.bot.teller import Teller, answers, broken, full, refusing, well
+from tests.bot.teller import (
+    STORY,
+    Teller,
+    aborting,
+    answers,
+    broken,
+    closed,
+    full,
+    refusing,
+    well,
+)
 from tests.bot.village import village
 
 if TYPE_CHECKING:
@@ -70,6 +80,25 @@ async def test_a_broken_attempt_is_followed_by_another(
         await place.over(story_id)
         story = await place.get(story_id)
     assert (story.state, story.attempts, story.error) == (State.TOLD, 3, None)
+
+
+async def test_a_story_that_the_server_aborted_is_never_kept_as_whole(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.database.queue.REST", 0.01)
+    async with answers(aborting, well) as url, village(database, url) as place:
+        story_id = await place.ask()
+        await place.over(story_id)
+        story = await place.get(story_id)
+    assert (story.state, story.text, story.attempts) == (State.TOLD, STORY, 2)
+
+
+async def test_a_wrong_key_costs_a_story_no_attempt(database: Database) -> None:
+    async with answers(closed, well) as url, village(database, url) as place:
+        story_id = await place.ask()
+        await place.over(story_id)
+        story = await place.get(story_id)
+    assert (story.state, story.attempts) == (State.TOLD, 1)
 
 
 async def test_after_the_last_attempt_the_member_hears_of_it(

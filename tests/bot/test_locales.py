@@ -11,7 +11,7 @@ from bot.database.queue import Scope
 from bot.database.tables import State
 from bot.locales import _texts, say
 from bot.openings import ARTICLE, OPENINGS
-from bot.safety.moderation import Refusal
+from bot.safety.beginnings import Refusal
 
 BOT = Path(__file__).parents[2] / "bot"
 CHOSEN_BY_NAME = {

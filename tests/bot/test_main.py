@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.__main__ import main
-from bot.database.connection import sole_user
+from bot.database.lock import sole_user
 from bot.playground import Playground
 from bot.playground.visitor import Visitor, visit
 from tests.running import running_bot
@@ -105,7 +105,7 @@ async def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
 
 
 async def test_a_second_bot_on_the_same_file_is_one_sentence(tmp_path: Path) -> None:
-    with sole_user(f"sqlite+aiosqlite:///{tmp_path / 'kataribe.db'}"):
+    async with sole_user(f"sqlite+aiosqlite:///{tmp_path / 'kataribe.db'}"):
         status, line = await refusal(tmp_path)
     assert status == 1
     assert "Another bot" in line
@@ -152,5 +152,5 @@ async def test_a_signal_ends_it_in_order(
             await haru.command("story", {"prompt": "In the year"})
             await haru.until(lambda: story_in(haru, "a fox found the moon."))
         assert await bot.stop(number) == 0
-    with sole_user(f"sqlite+aiosqlite:///{tmp_path / 'kataribe.db'}") as alone:
-        assert alone
+    async with sole_user(f"sqlite+aiosqlite:///{tmp_path / 'kataribe.db'}"):
+        pass

@@ -10,6 +10,7 @@ from bot.config import Settings
 from bot.database.stories import Stories
 from bot.database.tables import State, Story
 from bot.worker import generator_process
+from bot.worker.bell import Bell
 from bot.worker.completions import Completions
 from bot.worker.dispatcher import Dispatcher
 from bot.worker.generator_process import COMMAND, GeneratorProcess
@@ -45,40 +46,46 @@ sys.exit(main())
 """The generator, but what the first one writes ends after the first words: it dies mid-story."""
 
 
-class KillingStage:
+class KillingPresenter:
     """At the first words of the first story it kills the generator."""
 
     def __init__(self) -> None:
         self.generators: list[asyncio.subprocess.Process] = []
         self.killed = False
-        self.ended: asyncio.Queue[Story] = asyncio.Queue()
+        self.endings: asyncio.Queue[Story] = asyncio.Queue()
 
-    def telling(self, story: Story) -> KillingStage:
+    def waiting(self, places: Mapping[int, int]) -> None:
+        del places
+
+    def began(self, story: Story) -> None:
         del story
-        return self
 
-    def waiting(self, positions: Mapping[int, int]) -> None:
-        del positions
-
-    def show(self, text: str) -> None:
-        assert text
+    def words(self, story: Story, piece: str) -> None:
+        del story, piece
         if not self.killed:
             self.killed = True
             self.generators[-1].kill()
 
-    async def finish(self, story: Story) -> None:
-        await self.ended.put(story)
+    def seen(self, story: Story) -> str:
+        del story
+        return ""
+
+    def broke_off(self, story: Story) -> None:
+        del story
+
+    async def ended(self, story: Story) -> None:
+        await self.endings.put(story)
 
 
 async def test_a_story_is_told_whole_though_the_generator_dies_in_the_middle(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stage = KillingStage()
+    presenter = KillingPresenter()
     start = asyncio.create_subprocess_exec
 
     async def watched(*args: Any, **options: Any) -> asyncio.subprocess.Process:
         process = await start(*args, **options)
-        stage.generators.append(process)
+        presenter.generators.append(process)
         return process
 
     monkeypatch.setattr(asyncio, "create_subprocess_exec", watched)
@@ -90,7 +97,8 @@ async def test_a_story_is_told_whole_though_the_generator_dies_in_the_middle(
     queue = queue_of(database)
     stories = Stories(database.sessions)
     async with Completions(None, settings.stories, request_timeout=60) as completions:
-        dispatcher = Dispatcher(queue, stories, completions, stage, settings)
+        bell = Bell()
+        dispatcher = Dispatcher(queue, stories, completions, presenter, bell, settings)
 
         def moved(url: str | None) -> None:
             completions.url = url
@@ -102,16 +110,16 @@ async def test_a_story_is_told_whole_though_the_generator_dies_in_the_middle(
         try:
             async with asyncio.timeout(PATIENCE):
                 await queue.enqueue(wish(model="tiny", seed=5))
-                first = await stage.ended.get()
+                first = await presenter.endings.get()
                 await queue.enqueue(wish(model="tiny", seed=5))
-                dispatcher.wake()
-                second = await stage.ended.get()
+                bell.ring()
+                second = await presenter.endings.get()
         finally:
             for task in work:
                 task.cancel()
             await asyncio.wait(work)
-    assert len(stage.generators) == 2
-    assert all(process.returncode is not None for process in stage.generators)
+    assert len(presenter.generators) == 2
+    assert all(process.returncode is not None for process in presenter.generators)
     assert (first.state, first.attempts, second.attempts) == (State.TOLD, 2, 1)
     # The same seed tells the same story, so what stood in the channel before stays true.
     assert first.text == second.text

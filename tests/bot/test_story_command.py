@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import update
 
+from bot.commands.story import SURPRISE
 from bot.database.queue import QueueFullError
 from bot.database.tables import Story
-from bot.messages.posting import ANSWER_WITHIN
 from bot.openings import OPENINGS
-from bot.safety.moderation import PromptRefusedError
+from bot.safety.beginnings import PromptRefusedError
 from bot.worker.catalogue import UnknownModelError
-from tests.bot.world import footer, labels, page, reply, world
+from tests.bot.world import World, footer, labels, page, reply, world
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,11 +46,65 @@ async def test_the_words_appear_while_they_are_told(tmp_path: Path) -> None:
 
 async def test_without_words_the_house_begins(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
-        await w.story()
-        await w.story(prompt=" \t ")
+        for nothing in (SURPRISE, " \t ", "\u200b\u2060"):
+            await w.story(prompt=nothing)
         assert {wish["prompt"] for wish in w.teller.asked} <= set(OPENINGS)
-        stories = [await w.services.stories.get(number) for number in (1, 2)]
+        stories = [await w.services.stories.get(number) for number in (1, 2, 3)]
         assert all(story is not None and story.house_opening for story in stories)
+
+
+async def test_an_opening_of_the_house_is_the_houses_whoever_chose_it(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        for prompt in (OPENINGS[-1], "Another beginning"):
+            await w.story(prompt=prompt)
+        stories = [await w.services.stories.get(number) for number in (1, 2)]
+        assert [story and story.house_opening for story in stories] == [True, False]
+
+
+async def offered(w: World, typed: str) -> list[str]:
+    """The beginnings that are suggested; *Surprise me* as what it sends."""
+    choices = await w.aki.autocomplete(w.channel, "story", "prompt", typed)
+    assert len(choices) <= 25
+    assert all(1 <= len(choice["name"]) <= 100 for choice in choices)
+    return [choice["value"] for choice in choices]
+
+
+async def test_before_anything_is_typed_a_surprise_and_some_openings_are_suggested(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as w:
+        for nothing in ("", " ", "\u200b"):
+            first, *others = await offered(w, nothing)
+            assert first == SURPRISE
+            assert len(set(others)) == len(others) > 2
+            assert set(others) <= set(OPENINGS)
+
+
+async def test_what_was_typed_is_suggested_first_then_a_surprise_and_what_fits(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as w:
+        assert await offered(w, "moon") == [
+            *("moon", SURPRISE),
+            "In a village that fears the moon",
+        ]
+        assert await offered(w, "oon") == ["oon", SURPRISE]
+        assert await offered(w, " in  the YEA") == ["in the YEA", SURPRISE, "In the year"]
+        typed, surprise, *fitting = await offered(w, "st")
+        assert (typed, surprise) == ("st", SURPRISE)
+        assert {"This is the story", "Once the strongest hero"} <= set(fitting)
+        assert "On the last train home" not in fitting
+        # Those that begin so come before those in which a later word does.
+        assert (await offered(w, "on the"))[2] == "On the last train home"
+        assert await offered(w, "In the year") == ["In the year", SURPRISE]
+
+
+async def test_what_cannot_be_suggested_is_taken_as_it_is_typed(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        assert await offered(w, "x" * 101) == []
+        assert "https://example.org" not in await offered(w, "https://example.org")
+        long = "It was " + "very " * 30 + "dark"
+        assert page(await w.story(prompt=long)).startswith(f"**{long}**")
 
 
 async def test_the_wish_is_saved_before_it_is_answered(tmp_path: Path) -> None:
@@ -59,8 +113,7 @@ async def test_the_wish_is_saved_before_it_is_answered(tmp_path: Path) -> None:
         w.env.inject_error("POST", "/interactions/*/callback", status=404, code=10062)
         result = await w.aki.slash(w.channel, "story", prompt="A shinigami")
         assert not result.acknowledged
-        # Once no answer can come any more, the story gets a message of its own.
-        await w.env.advance_time(ANSWER_WITHIN)
+        # No answer can come any more: the story gets a message of its own.
         await w.teller.release()
         message = await w.told()
         assert message.content == f"A story for {w.aki.mention}"
@@ -74,7 +127,6 @@ async def test_an_answer_is_found_again_after_the_bot_died_before_noting_it(tmp_
         await w.stop()
         async with w.sessions.begin() as session:
             await session.execute(update(Story).values(message_id=None))
-        await w.env.advance_time(ANSWER_WITHIN)
         await w.restart()
         await w.teller.release()
         assert page(await w.told()) == "**A shinigami** a fox found the moon."
@@ -103,7 +155,7 @@ async def test_a_half_told_story_is_told_again_in_its_message_after_a_restart(
 
 async def test_an_unknown_model_is_refused_and_the_known_are_named(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
-        result = await w.aki.slash(w.channel, "story", model="gpt5")
+        result = await w.aki.slash(w.channel, "story", prompt="In the year", model="gpt5")
         assert w.refused(result, UnknownModelError) == (
             "Nobody here is called “gpt5”. Who can tell: gpt2-starter, lstm-starter."
         )
@@ -199,12 +251,12 @@ async def test_those_who_waited_before_a_restart_see_their_place_again(tmp_path:
 
 async def test_a_wish_is_kept_while_the_generator_is_away(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
-        address, w.services.completions.url = w.services.completions.url, "http://127.0.0.1:9"
-        w.client.catalogue.refresh()
+        address, w.completions.url = w.completions.url, "http://127.0.0.1:9"
+        w.services.catalogue.refresh()
         result = await w.aki.slash(w.channel, "story", prompt="In the year")
         result = await w.aki.slash(w.channel, "story", prompt="In the year")
         assert footer(reply(result)).startswith("The storyteller is away.")
-        w.services.completions.url = address
+        w.completions.url = address
         w.dispatcher.resume()
         assert page(await w.told(reply(result).id)) == "**In the year** a fox found the moon."
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bot.config import Settings
 from bot.database.queue import Queue
 from bot.database.stories import Stories
+from bot.worker.bell import Bell
 from bot.worker.completions import Completions
 from bot.worker.dispatcher import Dispatcher
 from tests.bot.wishes import wish
@@ -28,26 +29,56 @@ LONG = 3600.0
 
 @dataclass
 class Wall:
-    """A stage that remembers what stood on it, and may be told to break."""
+    """A presenter that remembers what stood on it, and may be told to break."""
 
     shown: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
-    ended: list[Story] = field(default_factory=list)
+    """Story id → its text after each piece."""
+    ended_: list[Story] = field(default_factory=list)
     places: list[dict[int, int]] = field(default_factory=list)
     broken: dict[int, Exception] = field(default_factory=dict)
-    """Story id → what its next `finish` raises."""
+    """Story id → what its next `ended` raises."""
     torn: dict[int, Exception] = field(default_factory=dict)
-    """Story id → what every `show` raises."""
+    """Story id → what all its `words` raise."""
     slow: dict[int, asyncio.Event] = field(default_factory=dict)
-    """Story id → what its `finish` waits for."""
+    """Story id → what its `ended` waits for."""
     finishing: list[int] = field(default_factory=list)
-    """Each `finish` that began."""
+    """Each `ended` that began."""
+    happened: list[tuple[str, int]] = field(default_factory=list)
+    """What the dispatcher said, of which story."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def telling(self, story: Story) -> Sheet:
-        return Sheet(self, story.id)
+    def waiting(self, places: Mapping[int, int]) -> None:
+        self.places.append(dict(places))
+        self.changed.set()
 
-    def waiting(self, positions: Mapping[int, int]) -> None:
-        self.places.append(dict(positions))
+    def began(self, story: Story) -> None:
+        self._note("began", story)
+
+    def words(self, story: Story, piece: str) -> None:
+        if error := self.torn.get(story.id):
+            raise error
+        before = self.shown[story.id][-1:] if self.happened[-1] != ("began", story.id) else []
+        self.shown[story.id].append("".join(before) + piece)
+        self._note("words", story)
+
+    def seen(self, story: Story) -> str:
+        return "".join(self.shown[story.id][-1:])
+
+    def broke_off(self, story: Story) -> None:
+        self._note("broke off", story)
+
+    async def ended(self, story: Story) -> None:
+        self.finishing.append(story.id)
+        self._note("ended", story)
+        if story.id in self.slow:
+            await self.slow[story.id].wait()
+        if error := self.broken.pop(story.id, None):
+            raise error
+        self.ended_.append(story)
+        self.changed.set()
+
+    def _note(self, what: str, story: Story) -> None:
+        self.happened.append((what, story.id))
         self.changed.set()
 
     async def until(self, found: Callable[[], object]) -> None:
@@ -58,29 +89,7 @@ class Wall:
                 await self.changed.wait()
 
     def endings(self) -> list[tuple[int, State]]:
-        return [(story.id, story.state) for story in self.ended]
-
-
-@dataclass
-class Sheet:
-    wall: Wall
-    story_id: int
-
-    def show(self, text: str) -> None:
-        if error := self.wall.torn.get(self.story_id):
-            raise error
-        self.wall.shown[self.story_id].append(text)
-        self.wall.changed.set()
-
-    async def finish(self, story: Story) -> None:
-        self.wall.finishing.append(self.story_id)
-        self.wall.changed.set()
-        if self.story_id in self.wall.slow:
-            await self.wall.slow[self.story_id].wait()
-        if error := self.wall.broken.pop(self.story_id, None):
-            raise error
-        self.wall.ended.append(story)
-        self.wall.changed.set()
+        return [(story.id, story.state) for story in self.ended_]
 
 
 class WatchedQueue(Queue):
@@ -121,6 +130,7 @@ class Village:
     stories: Stories
     completions: Completions
     wall: Wall
+    bell: Bell
     dispatcher: Dispatcher
     settings: Settings
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -135,11 +145,13 @@ class Village:
         self._tasks.clear()
 
     def another(self) -> Dispatcher:
-        return Dispatcher(self.queue, self.stories, self.completions, self.wall, self.settings)
+        return Dispatcher(
+            self.queue, self.stories, self.completions, self.wall, self.bell, self.settings
+        )
 
     async def ask(self, member: int = 1, **changes: Any) -> int:
         story = await self.queue.enqueue(wish(member, **changes))
-        self.dispatcher.wake()
+        self.bell.ring()
         return story.id
 
     async def get(self, story_id: int) -> Story:
@@ -151,12 +163,12 @@ class Village:
         """Renew the leases and sweep the queue now; by itself it would take a third of a lease."""
         times = self.queue.sweeps + 1
         self.dispatcher._upkeep_due = 0.0
-        self.dispatcher.wake()
+        self.bell.ring()
         await self.queue.swept(times)
 
     async def over(self, *story_ids: int) -> None:
         """Wait until these stories' last word was shown, and the queue knows it."""
-        await self.wall.until(lambda: {s.id for s in self.wall.ended} >= set(story_ids))
+        await self.wall.until(lambda: {s.id for s in self.wall.ended_} >= set(story_ids))
         await self.queue.known(story_ids)
 
 
@@ -170,10 +182,10 @@ async def village(
     queue_settings = {"per_member": 100, **settings.pop("queue", {})}
     loaded = Settings(queue=queue_settings, **settings)
     queue, stories = queue_type(database.sessions, loaded.queue), Stories(database.sessions)
-    wall = Wall()
+    wall, bell = Wall(), Bell()
     async with Completions(url, loaded.stories, request_timeout=10) as completions:
-        dispatcher = Dispatcher(queue, stories, completions, wall, loaded)
-        place = Village(queue, stories, completions, wall, dispatcher, loaded)
+        dispatcher = Dispatcher(queue, stories, completions, wall, bell, loaded)
+        place = Village(queue, stories, completions, wall, bell, dispatcher, loaded)
         place.start()
         yield place
         await place.stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import inspect
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -15,16 +16,22 @@ from sqlalchemy import event, func, select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from bot import commands, components
 from bot.client import Kataribe
+from bot.commands.story import SURPRISE
 from bot.config import Settings
-from bot.database.connection import open_database
+from bot.database import Database, open_database
 from bot.database.guilds import Guilds
 from bot.database.queue import Queue
 from bot.database.ratings import Ratings
 from bot.database.stories import Stories
 from bot.database.tables import Story
+from bot.messages.confirmations import Confirmations
 from bot.messages.pacing import Pace
+from bot.messages.presenter import StoryMessages
 from bot.services import Services
+from bot.worker.bell import Bell
+from bot.worker.catalogue import Catalogue
 from bot.worker.completions import Completions
 from bot.worker.dispatcher import Dispatcher
 from tests.bot.teller import Teller, teller
@@ -46,7 +53,11 @@ class RealClock:
         return contextvars.Context().run(asyncio.get_running_loop().time)
 
     def call_later(self, delay: float, callback: Callable[[], object]) -> asyncio.TimerHandle:
-        return contextvars.Context().run(asyncio.get_running_loop().call_later, delay, callback)
+        # The callback itself keeps its context: SimCord's webhooks are found in it.
+        later = functools.partial(
+            asyncio.get_running_loop().call_later, context=contextvars.copy_context()
+        )
+        return contextvars.Context().run(later, delay, callback)
 
 
 @dataclass
@@ -55,8 +66,9 @@ class World:
 
     env: simcord.Env
     client: Kataribe
-    services: Services
-    settings: Settings
+    build: Callable[[], Kataribe]
+    """Makes a client that remembers nothing."""
+    completions: Completions
     teller: Teller
     channel: simcord.ChannelHandle
     aki: simcord.MemberActor
@@ -66,11 +78,21 @@ class World:
     """The test's own way into the bot's database."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
+    @property
+    def messages(self) -> StoryMessages:
+        """Those of the present client."""
+        return self.client.services.messages
+
+    @property
+    def services(self) -> Services:
+        """Those of the present client."""
+        return self.client.services
+
     def start(self) -> None:
         """Let the stories of the queue be told."""
-        services = self.services
+        of = self.services
         self.dispatcher = Dispatcher(
-            services.queue, services.stories, services.completions, self.client.stage, self.settings
+            of.queue, of.stories, self.completions, of.messages, of.bell, of.settings
         )
         self._running = asyncio.create_task(self.dispatcher.run())
 
@@ -79,11 +101,11 @@ class World:
         self._running.cancel()
         with suppress(asyncio.CancelledError):
             await self._running
-        await self.client.stage.close()
+        await self.messages.close()
 
     async def restart(self) -> None:
         """Start again after `stop`, with a client that remembers nothing."""
-        self.client = _client(self.settings, self.services)
+        self.client = self.build()
         await self.env.restart_bot(self.client)
         self.start()
 
@@ -123,7 +145,8 @@ class World:
         return self.message(message_id)
 
     async def story(self, by: simcord.MemberActor | None = None, **options: Any) -> discord.Message:
-        """Ask for a story and wait until it is told."""
+        """Ask for a story and wait until it is told; without a prompt, surprised by the house."""
+        options.setdefault("prompt", SURPRISE)
         result = await (by or self.aki).slash(self.channel, "story", **options)
         return await self.told(reply(result).id)
 
@@ -142,8 +165,9 @@ def reply(result: simcord.InteractionResult) -> simcord.ResponseMessage:
 
 def whisper(result: simcord.InteractionResult) -> str:
     """What only the member was told."""
-    assert result.ephemeral
-    return reply(result).content
+    (said,) = result.followups or [reply(result)]
+    assert said.ephemeral
+    return said.content
 
 
 def page(message: discord.Message | simcord.ResponseMessage) -> str:
@@ -167,13 +191,34 @@ def labels(message: discord.Message) -> list[str | None]:
     ]
 
 
-def _client(settings: Settings, services: Services, clock: Clock | None = None) -> Kataribe:
-    return Kataribe(settings, services, pace=Pace(limit=10_000, clock=clock or RealClock()))
+def _bot(
+    settings: Settings, completions: Completions, database: Database, bell: Bell, pace: Pace
+) -> Kataribe:
+    """The client with its services, as `python -m bot` builds them."""
+    client = Kataribe(settings.discord, pace)
+    queue = Queue(database.sessions, settings.queue)
+    stories, ratings = Stories(database.sessions), Ratings(database.sessions)
+    catalogue = Catalogue(completions)
+    client.services = Services(
+        settings=settings,
+        queue=queue,
+        stories=stories,
+        ratings=ratings,
+        guilds=Guilds(database.sessions),
+        catalogue=catalogue,
+        messages=StoryMessages(client, queue, stories, ratings, catalogue, settings.stories, pace),
+        confirmations=Confirmations(),
+        bell=bell,
+    )
+    for command in commands.EVERY:
+        client.tree.add_command(command)
+    client.add_dynamic_items(*components.EVERY)
+    return client
 
 
 @asynccontextmanager
 async def world(
-    folder: Path, *, clock: Clock | None = None, **settings: Any
+    folder: Path, *, clock: Clock | None = None, pace: Pace | None = None, **settings: Any
 ) -> AsyncIterator[World]:
     """Everything, running; settings by section, for example `queue={"per_member": 1}`.
 
@@ -181,21 +226,19 @@ async def world(
     """
     stories = {"edit_interval": 0.0, "words_per_second": 0.0, **settings.pop("stories", {})}
     loaded = Settings(stories=stories, **settings)
+    pace = pace or Pace(limit=10_000, per_second=10_000, clock=clock or RealClock())
     async with (
         teller() as told,
         open_database(f"sqlite+aiosqlite:///{folder / 'kataribe.db'}") as database,
         Completions(told.url, loaded.stories, request_timeout=60) as completions,
     ):
         here: World
-        services = Services(
-            queue=Queue(database.sessions, loaded.queue),
-            stories=Stories(database.sessions),
-            ratings=Ratings(database.sessions),
-            guilds=Guilds(database.sessions),
-            completions=completions,
-            wake=lambda: here.dispatcher.wake(),  # noqa: PLW0108  # it starts later, and anew
-        )
-        client = _client(loaded, services, clock)
+        bell = Bell()
+
+        def build() -> Kataribe:
+            return _bot(loaded, completions, database, bell, pace)
+
+        client = build()
         # SimCord waits for each timer that ends within its timeout; a held teller must not be one.
         async with simcord.run(client, shard_count=1, settle_timeout=9) as env:
             guild = env.create_guild("Village")
@@ -206,8 +249,8 @@ async def world(
             here = World(
                 env=env,
                 client=client,
-                services=services,
-                settings=loaded,
+                build=build,
+                completions=completions,
                 teller=told,
                 channel=guild.create_text_channel("fireside"),
                 aki=guild.add_member(env.create_user("aki")),

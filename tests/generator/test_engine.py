@@ -15,11 +15,13 @@ import torch
 from torch import Tensor
 from transformers import GenerationConfig, GPT2LMHeadModel
 
-from generator.engine.beams import _TORCHS_DICE
-from generator.engine.loop import Engine, EngineError, EngineFull
+from generator.engine.beams import _TORCH_RNG
+from generator.engine.errors import EngineError, SlotsFullError
+from generator.engine.loop import Engine
 from generator.engine.scheduler import PREFILL_BESIDE, Scheduler
 from generator.models.loading import LoadedModel, load_model
-from generator.sampling.requests import Request, Sampling
+from generator.sampling.requests import Request
+from generator.sampling.settings import Sampling
 from tests.generator.small_folders import VOCABULARY, save_gpt2, save_lstm, save_words
 
 if TYPE_CHECKING:
@@ -47,9 +49,9 @@ def endless(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
 
 
 def some_prompts(count: int, longest: int, seed: int = 1) -> list[tuple[int, ...]]:
-    dice = random.Random(seed)
+    rng = random.Random(seed)
     return [
-        tuple(dice.randrange(1, VOCABULARY) for _ in range(dice.randint(1, longest)))
+        tuple(rng.randrange(1, VOCABULARY) for _ in range(rng.randint(1, longest)))
         for _ in range(count)
     ]
 
@@ -178,7 +180,7 @@ async def test_no_more_stories_wait_than_may(endless: LoadedModel) -> None:
     watched = Watched(engine, halt=0)
     async with engine:
         stories = [engine.submit(request) for _ in range(5)]
-        with pytest.raises(EngineFull, match="wait already"):
+        with pytest.raises(SlotsFullError, match="wait already"):
             engine.submit(request)
         for story in stories:
             story.cancel()
@@ -217,7 +219,7 @@ async def test_a_failed_step_ends_its_stories_and_not_the_engine(
 
 
 async def test_ten_thousand_random_stories_leave_nothing_behind(endless: LoadedModel) -> None:
-    dice = random.Random(2)
+    rng = random.Random(2)
     alive: weakref.WeakSet[Generation] = weakref.WeakSet()
     memory: list[int] = []
     done = 0
@@ -227,14 +229,14 @@ async def test_ten_thousand_random_stories_leave_nothing_behind(endless: LoadedM
         while done < 10_000:
             done += 1
             request = Request(
-                prompt=(1 + done % 500,) * dice.randint(1, 20),
+                prompt=(1 + done % 500,) * rng.randint(1, 20),
                 sampling=LIVELY,
                 seed=done,
-                max_tokens=dice.randint(1, 8),
+                max_tokens=rng.randint(1, 8),
             )
             generation = engine.submit(request)
             alive.add(generation)
-            patience = dice.randint(0, 12)  # some leave early, some before the first word
+            patience = rng.randint(0, 12)  # some leave early, some before the first word
             async for tokens in generation:
                 patience -= len(tokens)
                 if patience < 0:
@@ -248,7 +250,7 @@ async def test_ten_thousand_random_stories_leave_nothing_behind(endless: LoadedM
         await tell(engine, Request(prompt=(1,), sampling=LIVELY, seed=1, max_tokens=3))
         assert (engine.slots_in_use, engine.waiting) == (0, 0)
         assert engine._scheduler.free == 24
-        assert not engine._told
+        assert not engine._active
         assert not engine._outbox
         gc.collect()
         assert len(alive) == 0
@@ -263,7 +265,7 @@ async def test_beams_find_what_transformers_finds_and_stories_go_on_beside(
         prompt=(5, 6, 7), sampling=article, seed=3, max_tokens=40, min_tokens=10, num_beams=5
     )
     async with Engine(loaded, slots=4) as engine:
-        with _TORCHS_DICE:  # the search cannot go on
+        with _TORCH_RNG:  # the search cannot go on
             beams = engine.submit(search)
             assert engine.waiting == 1
             streamed = await tell(
@@ -324,7 +326,7 @@ async def test_searches_do_as_asked_and_not_as_the_model_is_used_to(loaded: Load
     assert again == expected
 
 
-async def test_searches_of_two_engines_share_no_dice(loaded: LoadedModel) -> None:
+async def test_searches_of_two_engines_share_no_random_numbers(loaded: LoadedModel) -> None:
     search = Request(
         prompt=(5, 6), sampling=Sampling(temperature=0.9), seed=3, max_tokens=30, num_beams=2
     )
@@ -345,7 +347,7 @@ async def test_a_story_whose_rules_cannot_be_kept_ends_and_the_engine_goes_on(
     endless: LoadedModel,
 ) -> None:
     request = Request(prompt=(1,), sampling=LIVELY, seed=1, max_tokens=9)
-    impossible = replace(request, sampling=Sampling(top_k=2**40))
+    impossible = replace(request, sampling=Sampling.model_construct(top_k=2**40))
     async with Engine(endless, slots=1) as engine:
         with pytest.raises(EngineError, match="failed"):
             await tell(engine, impossible)
@@ -354,7 +356,7 @@ async def test_a_story_whose_rules_cannot_be_kept_ends_and_the_engine_goes_on(
 
 async def test_closing_does_not_wait_for_the_search_of_another_engine(endless: LoadedModel) -> None:
     search = Request(prompt=(1,), sampling=LIVELY, seed=1, max_tokens=127, num_beams=4)
-    with _TORCHS_DICE:  # another's turn
+    with _TORCH_RNG:  # another's turn
         async with Engine(endless, slots=1) as engine:
             waits = engine.submit(search)
         with pytest.raises(EngineError, match="closing"):

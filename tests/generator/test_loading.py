@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,8 @@ from safetensors.torch import load_file, save_file
 from transformers import BertConfig, GenerationConfig, PreTrainedTokenizerFast
 
 from generator.models.loading import ModelFolderError, load_model
-from generator.text.vocabulary import _goes_on
+from generator.sampling.settings import StorySettings
+from generator.sampling.vocabulary import _goes_on
 from tests.generator.small_folders import VOCABULARY, save_gpt2, save_lstm, save_words
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ def test_an_lstm_folder_is_loaded(tmp_path: Path) -> None:
 
 def test_tokens_inside_words_are_told_from_those_that_begin_one(folder: Path) -> None:
     loaded = load_model(folder)
-    inside = set(loaded.vocabulary().inside.tolist())
+    inside = set(loaded.vocabulary().continuations.tolist())
     decode = loaded.tokenizer.backend_tokenizer.decode
     texts = {token: decode([token]) for token in range(loaded.config.vocab_size)}
     letters = {token for token, text in texts.items() if text.isalnum() and text.isascii()}
@@ -59,10 +61,10 @@ def test_tokens_that_are_no_words_are_unspoken_unless_they_end_a_story(tmp_path:
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
     tokenizer.unk_token = tokenizer.bos_token = tokenizer.pad_token = tokenizer.eos_token
     tokenizer.save_pretrained(folder)
-    assert load_model(folder).unspoken().tolist() == []
+    assert load_model(folder).suppressed().tolist() == []
     save_gpt2(tmp_path / "words", vocab_size=9, eos_token_id=8)
     save_words(tmp_path / "words")
-    assert load_model(tmp_path / "words").unspoken().tolist() == [0, 1]
+    assert load_model(tmp_path / "words").suppressed().tolist() == [0, 1]
 
 
 def test_a_trailing_slash_does_not_lose_the_name(folder: Path) -> None:
@@ -157,3 +159,37 @@ def test_a_token_beyond_the_vocabulary_is_refused_though_there_are_few(folder: P
 def test_cuda_without_a_gpu_is_one_sentence(folder: Path) -> None:
     with pytest.raises(ModelFolderError, match="torch sees no NVIDIA GPU"):
         load_model(folder, device="cuda")
+
+
+@pytest.mark.parametrize(
+    ("setting", "takes"),
+    [
+        ('"top_k": -5', r"top_k takes a whole number from 0 \(off\) to 2147483647, not -5"),
+        ('"top_p": "x"', r"top_p takes a number above 0 and at most 1 \(off\), not 'x'"),
+        ('"repetition_penalty": 1e400', "repetition_penalty takes a number from 0.01 to 100"),
+        ('"temperature": "hot"', r"temperature takes a number from 0 .* to 1000000, not 'hot'"),
+        ('"max_new_tokens": "all"', "max_new_tokens takes a whole number from 1"),
+        ('"num_beams": 0', "num_beams takes a whole number from 1 to 16, not 0"),
+        ('"memfree": 1', "memfree takes true or false, not 1"),
+    ],
+)
+def test_a_setting_of_the_folder_that_cannot_be_is_named_and_left_out(
+    folder: Path, caplog: pytest.LogCaptureFixture, setting: str, takes: str
+) -> None:
+    (folder / "generation_config.json").write_text(
+        f'{{"eos_token_id": 0, "min_p": 0.1, {setting}}}'
+    )
+    loaded = load_model(folder)
+    assert loaded.settings == StorySettings(min_p=0.1)
+    assert loaded.ends == (0,)
+    (said,) = [record.getMessage() for record in caplog.records if "left out" in record.msg]
+    assert re.search(f"generation_config.json of {folder}: {takes}.*; it is left out", said)
+
+
+@pytest.mark.parametrize(
+    "damage", ["[]", "{", '{"eos_token_id": "x"}', '{"eos_token_id": [0, "x"]}']
+)
+def test_a_damaged_generation_config_is_one_clear_error(folder: Path, damage: str) -> None:
+    (folder / "generation_config.json").write_text(damage)
+    with pytest.raises(ModelFolderError):
+        load_model(folder)

@@ -5,12 +5,12 @@ import time
 from prometheus_client.parser import text_string_to_metric_families
 
 from generator.config import EngineSettings
-from generator.engine.registry import Shelf
+from generator.engine.registry import Registry
 from generator.server.metrics import Metrics, Stopwatch
 
 
 def test_the_first_token_is_timed_from_arrival_and_the_rest_from_one_to_the_next() -> None:
-    metrics = Metrics(Shelf(EngineSettings()))
+    metrics = Metrics(Registry(EngineSettings()))
     arrival = time.perf_counter() - 100
     stopwatch = Stopwatch(metrics, "m", arrival)
     for tokens in (3, 1, 2):

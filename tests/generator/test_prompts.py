@@ -7,8 +7,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from generator.models.loading import load_model
+from generator.server.errors import ApiError
 from generator.server.prompts import encode
-from generator.server.protocol import ApiError
 from tests.generator.small_folders import save_lstm
 
 if TYPE_CHECKING:

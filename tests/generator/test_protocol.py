@@ -5,11 +5,17 @@ from http import HTTPStatus
 from typing import Any
 
 import pytest
-from transformers import GenerationConfig
 
-from generator.sampling.requests import Sampling
+from generator.engine.errors import EngineError
+from generator.sampling.settings import StorySettings
 from generator.server.defaults import settings_of
-from generator.server.protocol import ApiError, CompletionRequest
+from generator.server.errors import ApiError, refusal
+from generator.server.protocol import CompletionRequest
+
+USUAL = StorySettings(
+    temperature=0.7, top_k=50, top_p=0.9, min_p=0.1, repetition_penalty=1.1,
+    no_repeat_ngram_size=3, memfree=True, max_new_tokens=200, min_new_tokens=9, num_beams=5,
+)  # fmt: skip
 
 
 def parse(**body: Any) -> CompletionRequest:
@@ -91,27 +97,49 @@ def test_an_error_is_openais_object(status: HTTPStatus, kind: str) -> None:
 
 
 def test_what_neither_request_nor_model_says_is_openais_default() -> None:
-    settings = settings_of(parse(), GenerationConfig())
-    assert settings.sampling == Sampling(temperature=1.0, top_p=1.0)
-    assert (settings.max_tokens, settings.min_tokens) == (16, 0)
+    settings = settings_of(parse(), StorySettings())
+    assert (settings.temperature, settings.top_p, settings.max_new_tokens) == (1, 1, 16)
 
 
 def test_the_request_wins_over_the_model() -> None:
-    model = GenerationConfig(
-        temperature=0.7, top_k=50, top_p=0.9, max_new_tokens=200, do_sample=True
+    own = StorySettings(temperature=0.7, top_k=50, top_p=0.9, max_new_tokens=200, num_beams=5)
+    assert settings_of(parse(top_k=0, top_p=1, min_p=0.1, max_tokens=9), own) == (
+        StorySettings(temperature=0.7, min_p=0.1, max_new_tokens=9, num_beams=5)
     )
-    settings = settings_of(parse(top_k=0, top_p=1, min_p=0.1, max_tokens=9), model)
-    assert settings.sampling == Sampling(temperature=0.7, min_p=0.1)
-    assert settings.max_tokens == 9
 
 
 def test_a_temperature_next_to_nothing_is_greedy() -> None:
-    assert settings_of(parse(temperature=1e-30), None).sampling.temperature == 0
+    assert settings_of(parse(temperature=1e-30), StorySettings()).temperature == 0
 
 
 def test_the_shortest_is_no_longer_than_the_longest() -> None:
+    own = StorySettings(min_new_tokens=30)
     with pytest.raises(ApiError, match="min_tokens takes at most max_tokens, which is 5") as caught:
-        settings_of(parse(max_tokens=5, min_tokens=6), None)
+        settings_of(parse(max_tokens=5, min_tokens=6), own)
     assert caught.value.param == "min_tokens"
-    model = GenerationConfig(min_new_tokens=30)
-    assert settings_of(parse(max_tokens=5), model).max_tokens == 5
+    assert settings_of(parse(max_tokens=5), own).max_new_tokens == 5
+
+
+def test_every_rule_that_is_declared_is_a_parameter_that_says_what_it_takes() -> None:
+    for name, field in StorySettings.model_fields.items():
+        param = {"max_new_tokens": "max_tokens", "min_new_tokens": "min_tokens"}.get(name, name)
+        with pytest.raises(ApiError) as caught:
+            parse(**{param: "wrong"})
+        assert (
+            str(caught.value)
+            == f"{param} takes {CompletionRequest.model_fields[param].description}."
+        )
+        # What is asked arrives, though the model is used to something else.
+        assert getattr(settings_of(parse(**{param: field.default}), USUAL), name) == field.default
+
+
+def every(kind: type[EngineError]) -> set[type[EngineError]]:
+    return {kind}.union(*(every(one) for one in kind.__subclasses__()))
+
+
+@pytest.mark.parametrize("kind", sorted(every(EngineError), key=str))
+def test_every_error_of_the_engine_is_answered_in_its_own_words(kind: type[EngineError]) -> None:
+    answer = refusal(kind("No room."))
+    assert str(answer) == "No room."
+    assert answer.code
+    assert answer.retry_after or answer.status != HTTPStatus.TOO_MANY_REQUESTS

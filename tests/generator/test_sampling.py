@@ -11,10 +11,13 @@ import torch
 from scipy.stats import chisquare
 from transformers import GenerationConfig, GPT2Config, GPT2LMHeadModel
 
-from generator.native import Threads
-from generator.sampling.requests import Request, Sampling
-from generator.sampling.samplers import CompiledSampler, Rules, TorchSampler
-from generator.text.vocabulary import Vocabulary
+from generator.native import Threads, library
+from generator.sampling.native_sampler import NativeSampler
+from generator.sampling.requests import Request
+from generator.sampling.rules import Rules, layout
+from generator.sampling.settings import Sampling
+from generator.sampling.torch_sampler import TorchSampler
+from generator.sampling.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,24 +41,26 @@ Draw = Callable[..., "NDArray[np.int32]"]
 @pytest.fixture(scope="module", params=["torch", "compiled"])
 def draw(request: pytest.FixtureRequest) -> Draw:
     """Draws one token for each request, all from the same logits and story so far."""
-    make: Callable[..., TorchSampler | CompiledSampler] = TorchSampler
+    make: Callable[..., TorchSampler | NativeSampler] = TorchSampler
     if request.param == "compiled":
-        make = partial(CompiledSampler, threads=Threads(2))
+        make = partial(NativeSampler, threads=Threads(2))
     return partial(_draw, make)
 
 
 def _draw(
-    make: Callable[..., TorchSampler | CompiledSampler],
+    make: Callable[..., TorchSampler | NativeSampler],
     logits: Tensor,
     requests: list[Request],
     history: tuple[int, ...] = HISTORY,
-    unspoken: tuple[int, ...] = (),
+    suppressed: tuple[int, ...] = (),
 ) -> NDArray[np.int32]:
-    rules = Rules.of(len(requests))
+    rules = Rules(len(requests))
     for slot, request in enumerate(requests):
         rules.put(slot, request)
     stories = np.tile(np.array(history, np.int32), (len(requests), 1))
-    vocabulary = Vocabulary(ends=(END,), inside=INSIDE, unspoken=np.array(unspoken, np.int32))
+    vocabulary = Vocabulary(
+        ends=(END,), continuations=INSIDE, suppressed=np.array(suppressed, np.int32)
+    )
     sampler = make(rules, stories, vocabulary)
     slots = np.arange(len(requests), dtype=np.int32)
     lengths = np.full(len(requests), len(history), np.int32)
@@ -199,7 +204,7 @@ def test_both_samplers_draw_the_same() -> None:
             Sampling(min_p=0.01, no_repeat_ngram_size=2, temperature=2.0),
         )
     ]
-    compiled = partial(CompiledSampler, threads=Threads(1))
+    compiled = partial(NativeSampler, threads=Threads(1))
     told = [_draw(make, logits, requests).tolist() for make in (TorchSampler, compiled)]
     assert told[0] == told[1]
 
@@ -235,4 +240,10 @@ def test_an_unspoken_token_is_never_drawn(draw: Draw, sampling: Sampling) -> Non
     logits[:, [2, 33]] = 9.0
     requests = [asked(sampling, seed=seed) for seed in range(200)]
     assert np.isin(draw(logits, requests), [2, 33]).any()
-    assert not np.isin(draw(logits, requests, unspoken=(2, 33)), [2, 33]).any()
+    assert not np.isin(draw(logits, requests, suppressed=(2, 33)), [2, 33]).any()
+
+
+def test_the_native_sampler_reads_the_rules_that_are_declared() -> None:
+    assert library().rules_layout().decode() == layout()
+    names = [member.split()[1] for member in layout().split(";") if member]
+    assert names[: len(Sampling.model_fields)] == list(Sampling.model_fields)

@@ -12,8 +12,6 @@ from tests.generator.small_models import PROSE, byte_level_tokenizer, word_token
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from generator.sampling.requests import FinishReason
-
 
 def cut(tokens: Sequence[int], chance: random.Random) -> Iterator[Sequence[int]]:
     """The tokens in order, in pieces of random length."""
@@ -28,7 +26,7 @@ def tell(
     text: str,
     *,
     budget: int | None = None,
-    reason: FinishReason = "length",
+    cut_off: bool = True,
     stops: Sequence[str] = (),
     finish_sentence: bool = True,
     seed: int | None = None,
@@ -45,7 +43,7 @@ def tell(
     )
     pieces = [[token] for token in tokens] if seed is None else cut(tokens, random.Random(seed))
     shown = "".join(transcript.push(piece) for piece in pieces)
-    return shown + transcript.finish(reason)
+    return shown + transcript.finish(cut_off=cut_off)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -190,7 +188,7 @@ def test_nothing_is_added_to_a_sentence_that_ended_before_the_last_stretch() -> 
 
 
 def test_a_story_that_ends_by_itself_is_shown_whole() -> None:
-    assert tell(LONG + "The samurai walked thr", reason="stop") == LONG + "The samurai walked thr"
+    assert tell(LONG + "The samurai walked thr", cut_off=False) == LONG + "The samurai walked thr"
 
 
 def test_a_caller_may_want_every_word() -> None:

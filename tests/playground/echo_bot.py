@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MODELS = ("gpt2-starter", "lstm-starter")
+OPENINGS = ("In the year of the comet", "On the last day of summer")
 
 
 async def soon(awaited: Awaitable[T]) -> T:
@@ -50,6 +51,17 @@ class Buttons(ui.View):
     @ui.select(custom_id="pick", options=[discord.SelectOption(label=name) for name in MODELS])
     async def pick(self, interaction: discord.Interaction, select: ui.Select[Buttons]) -> None:
         await interaction.response.send_message(f"picked {select.values[0]}")
+
+
+class Telling(ui.View):
+    """What stands under a story while it is told."""
+
+    def __init__(self) -> None:
+        super().__init__(timeout=None)
+
+    @ui.button(label="Call it off", custom_id="call off")
+    async def call_off(self, interaction: discord.Interaction, _: ui.Button[Telling]) -> None:
+        await interaction.response.edit_message(view=Buttons())
 
 
 class Report(ui.Modal, title="Report this"):
@@ -88,13 +100,17 @@ class EchoBot(discord.Client):
         self.let_suggest = asyncio.Event()
         """What suggestions wait for; a test clears it to make them late."""
         self.let_suggest.set()
+        self.words: asyncio.Queue[str] = asyncio.Queue()
+        """What `/story` tells, one edit for each; an empty one ends it."""
         _add_commands(self)
+        _add_story(self)
 
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
         """Discord wants five seconds before a second login; the playground does not."""
 
     async def setup_hook(self) -> None:
         self.add_view(Buttons())
+        self.add_view(Telling())
 
     async def on_ready(self) -> None:
         self.is_up.set()
@@ -175,6 +191,24 @@ def _add_commands(bot: EchoBot) -> None:
         return [app_commands.Choice(name=n, value=n) for n in MODELS if current in n]
 
     tree.add_command(model)
+
+
+def _add_story(bot: EchoBot) -> None:
+    @bot.tree.command(description="Tell a story")
+    async def story(interaction: discord.Interaction, prompt: str) -> None:
+        embed = discord.Embed(description=prompt)
+        await interaction.response.send_message(embed=embed, view=Telling())
+        while word := await bot.words.get():
+            embed.description = f"{embed.description} {word}"
+            await interaction.edit_original_response(embed=embed)
+        await interaction.edit_original_response(embed=embed, view=Buttons())
+
+    @story.autocomplete("prompt")
+    async def openings(_: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:
+        await bot.let_suggest.wait()
+        known = [one for one in OPENINGS if current.lower() in one.lower()]
+        offered = [current, *known] if current else ["Surprise me", *known]
+        return [app_commands.Choice(name=name, value=name) for name in offered]
 
 
 @asynccontextmanager

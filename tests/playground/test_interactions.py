@@ -10,28 +10,27 @@ import discord
 import pytest
 
 from bot.playground import Playground
+from bot.playground.visitor import VisitError, Visitor, visit
 from tests.playground.echo_bot import EchoBot, connected, soon
-from tests.playground.visitor import Visitor, visiting
 
 if TYPE_CHECKING:
-    from tests.playground.visitor import Json
+    from bot.playground.errors import Json
 
 
 echoing = pytest.mark.usefixtures("echo_bot")
 
 
-async def _echo(visitor: Visitor, **values: str) -> Json:
-    await visitor.command("echo", **values)
+async def _echo(visitor: Visitor, text: str) -> Json:
+    await visitor.command("echo", {"text": text})
     return await visitor.message("edited")
 
 
 @echoing
 async def test_a_command_is_deferred_then_told_by_edits(playground: Playground) -> None:
-    async with visiting(playground) as haru:
-        result = await haru.command("echo", text="hello", times="2", voice="loud")
+    async with visit(playground.url) as haru:
+        await haru.command("echo", {"text": "hello", "times": "2", "voice": "loud"})
         thinking = await haru.message("created")
         told = await haru.message("edited")
-    assert "error" not in result
     assert (thinking["content"], thinking["flags"]) == ("", 1 << 7)
     assert thinking["interaction"]["name"] == "echo"
     assert told["id"] == thinking["id"]
@@ -43,48 +42,48 @@ async def test_a_command_is_deferred_then_told_by_edits(playground: Playground) 
 
 @echoing
 async def test_everyone_sees_a_button_pressed(playground: Playground) -> None:
-    async with visiting(playground, "haru") as haru, visiting(playground, "mika") as mika:
-        told = await _echo(haru, text="hello")
-        await mika.ask(do="use", message=told["id"], custom_id="again")
+    async with visit(playground.url, "haru") as haru, visit(playground.url, "mika") as mika:
+        told = await _echo(haru, "hello")
+        await mika.press(told["id"], "again")
         seen = await haru.message("edited", lambda message: message["content"] != "")
     assert seen["content"] == "again, says Mika"
     assert seen["edited_timestamp"] is not None
 
 
 async def test_a_button_works_with_a_bot_that_came_later(playground: Playground) -> None:
-    async with visiting(playground) as haru:
+    async with visit(playground.url) as haru:
         async with connected(playground):
-            haru.room = await haru.enter(as_="haru")
-            told = await _echo(haru, text="hello")
+            told = await _echo(haru, "hello")
         async with connected(playground, sync=False):
-            await haru.ask(do="use", message=told["id"], custom_id="again")
+            await haru.press(told["id"], "again")
             await haru.message("edited", lambda message: message["content"] == "again, says Haru")
 
 
 @echoing
 async def test_only_its_addressee_sees_an_ephemeral_answer(playground: Playground) -> None:
-    async with visiting(playground, "haru") as haru, visiting(playground, "mika") as mika:
-        await haru.command("whisper", text="psst")
+    async with visit(playground.url, "haru") as haru, visit(playground.url, "mika") as mika:
+        await haru.command("whisper", {"text": "psst"})
         secret = await haru.message("created")
         assert (secret["content"], secret["flags"]) == ("psst", 1 << 6)
-        await haru.ask(do="say", content="and now aloud")
+        await haru.say("and now aloud")
         first_for_mika = await mika.message("created")
         assert first_for_mika["content"] == "and now aloud"
-        refused = await mika.ask(do="delete", message=secret["id"])
-        assert refused["error"]
+        with pytest.raises(VisitError):
+            await mika.ask(do="delete", message=secret["id"])
         await haru.begin(do="delete", message=secret["id"])
         await haru.message("deleted", lambda message: message["id"] == secret["id"])
 
 
 @echoing
 async def test_a_modal_goes_out_and_comes_back(playground: Playground) -> None:
-    async with visiting(playground) as haru:
-        told = await _echo(haru, text="hello")
-        opened = await haru.ask(do="use", message=told["id"], custom_id="report")
+    async with visit(playground.url) as haru:
+        told = await _echo(haru, "hello")
+        opened = await haru.press(told["id"], "report")
         row, label = opened["modal"]["components"]
         reason, kind = row["components"][0]["custom_id"], label["component"]["custom_id"]
-        empty = await haru.ask(do="submit", modal=opened["opened"], values={})
-        assert (empty["error"], empty["field"]) == ("Fill this in.", reason)
+        with pytest.raises(VisitError, match="Fill this in") as empty:
+            await haru.ask(do="submit", modal=opened["opened"], values={})
+        assert empty.value.field == reason
         await haru.ask(
             do="submit",
             modal=opened["opened"],
@@ -96,35 +95,35 @@ async def test_a_modal_goes_out_and_comes_back(playground: Playground) -> None:
 
 @echoing
 async def test_a_select_menu_is_used(playground: Playground) -> None:
-    async with visiting(playground) as haru:
-        told = await _echo(haru, text="hello")
-        use = {"do": "use", "message": told["id"], "custom_id": "pick"}
-        assert (await haru.ask(**use, values=["nobody"]))["error"] == "Pick one of the options."
-        await haru.ask(**use, values=["lstm-starter"])
+    async with visit(playground.url) as haru:
+        told = await _echo(haru, "hello")
+        with pytest.raises(VisitError, match="Pick one of the options"):
+            await haru.press(told["id"], "pick", "nobody")
+        await haru.press(told["id"], "pick", "lstm-starter")
         answer = await haru.message("created", lambda message: message["content"] != "")
     assert answer["content"] == "picked lstm-starter"
     assert answer["message_reference"]["message_id"] == told["id"]
 
 
 async def test_a_disabled_button_is_not_pressed(playground: Playground, echo_bot: EchoBot) -> None:
-    async with visiting(playground) as haru:
-        told = await _echo(haru, text="hello")
+    async with visit(playground.url) as haru:
+        told = await _echo(haru, "hello")
         while not echo_bot.seen.empty():
             echo_bot.seen.get_nowait()
-        refused = await haru.ask(do="use", message=told["id"], custom_id="off")
-        gone = await haru.ask(do="use", message=told["id"], custom_id="never there")
-    assert refused["error"] == "This cannot be used now."
-    assert gone["error"] == "This is no longer there."
+        with pytest.raises(VisitError, match="This cannot be used now"):
+            await haru.press(told["id"], "off")
+        with pytest.raises(VisitError, match="This is no longer there"):
+            await haru.press(told["id"], "never there")
     assert echo_bot.seen.empty()
 
 
 @echoing
 async def test_suggestions_come_while_one_types(playground: Playground) -> None:
-    async with visiting(playground, "aoi") as aoi:
-        suggest = {"do": "suggest", "command": aoi.id_of("model"), "path": ["use"]}
+    async with visit(playground.url, "aoi") as aoi:
+        suggest = {"do": "suggest", "command": aoi.commands["model"]["id"], "path": ["use"]}
         result = await aoi.ask(**suggest, values={"name": "lst"}, focus="name")
         assert [choice["value"] for choice in result["choices"]] == ["lstm-starter"]
-        await aoi.command("model use", name="lstm-starter", where="lounge")
+        await aoi.command("model", {"name": "lstm-starter", "where": "lounge"}, "use")
         answer = await aoi.message("created")
     assert answer["content"] == "lstm-starter speaks #lounge"
     assert answer["interaction"]["name"] == "model use"
@@ -132,22 +131,22 @@ async def test_suggestions_come_while_one_types(playground: Playground) -> None:
 
 @echoing
 async def test_moderators_commands_are_offered_to_moderators(playground: Playground) -> None:
-    async with visiting(playground, "haru") as haru, visiting(playground, "aoi") as aoi:
-        command = aoi.id_of("model")
-        assert "model" not in {one["name"] for one in haru.room["commands"]}
-        refused = await haru.ask(do="command", command=command, path=["use"], values={"name": "x"})
-    assert refused["error"] == "This command is not offered to you."
+    async with visit(playground.url, "haru") as haru, visit(playground.url, "aoi") as aoi:
+        command = aoi.commands["model"]["id"]
+        assert "model" not in haru.commands
+        with pytest.raises(VisitError, match="This command is not offered to you"):
+            await haru.ask(do="command", command=command, path=["use"], values={"name": "x"})
 
 
 @echoing
 async def test_context_menus_reach_messages_and_members(playground: Playground) -> None:
-    async with visiting(playground, "haru") as haru:
-        await haru.ask(do="say", content="a fine day")
+    async with visit(playground.url, "haru") as haru:
+        await haru.say("a fine day")
         said = await haru.message("created")
-        await haru.ask(do="command", command=haru.id_of("Quote"), message=said["id"])
+        await haru.ask(do="command", command=haru.commands["Quote"]["id"], message=said["id"])
         assert (await haru.message("created"))["content"] == "> a fine day"
         mika = next(one["id"] for one in haru.room["members"] if one["username"] == "mika")
-        await haru.ask(do="command", command=haru.id_of("Greet"), member=mika)
+        await haru.ask(do="command", command=haru.commands["Greet"]["id"], member=mika)
         assert (await haru.message("created"))["content"] == "Hello Mika"
 
 
@@ -164,25 +163,26 @@ async def test_context_menus_reach_messages_and_members(playground: Playground) 
 async def test_a_wrong_option_is_named_before_the_bot_hears_of_it(
     playground: Playground, echo_bot: EchoBot, values: dict[str, str], field: str, sentence: str
 ) -> None:
-    async with visiting(playground) as haru:
-        result = await haru.command("echo", **values)
-    assert (result["field"], result["error"]) == (field, sentence)
+    async with visit(playground.url) as haru:
+        with pytest.raises(VisitError) as refused:
+            await haru.command("echo", values)
+    assert (refused.value.field, str(refused.value)) == (field, sentence)
     assert echo_bot.seen.empty()
 
 
 async def test_without_a_bot_nobody_answers(playground: Playground) -> None:
     async with connected(playground):
         pass
-    async with visiting(playground) as haru:
-        result = await haru.command("echo", text="hello")
-    assert result["error"] == "No bot is connected, so nobody can answer."
+    async with visit(playground.url) as haru:
+        with pytest.raises(VisitError, match="No bot is connected, so nobody can answer"):
+            await haru.command("echo", {"text": "hello"})
 
 
 async def test_a_late_answer_is_an_unknown_interaction() -> None:
     async with Playground(port=0, deadline=0.05) as playground, connected(playground) as bot:
-        async with visiting(playground) as haru:
-            result = await haru.command("slow")
-            assert result["error"] == "The application did not respond"
+        async with visit(playground.url) as haru:
+            with pytest.raises(VisitError, match="The application did not respond"):
+                await haru.command("slow")
             late = await soon(bot.seen.get())
             with pytest.raises(discord.NotFound) as refused:
                 await late.response.send_message("here I am")
@@ -193,8 +193,10 @@ async def test_a_late_answer_is_an_unknown_interaction() -> None:
 async def test_an_interaction_is_acknowledged_once(
     playground: Playground, echo_bot: EchoBot
 ) -> None:
-    async with visiting(playground) as haru:
-        began = await haru.begin(do="command", command=haru.id_of("slow"), path=[], values={})
+    async with visit(playground.url) as haru:
+        began = await haru.begin(
+            do="command", command=haru.commands["slow"]["id"], path=[], values={}
+        )
         interaction = await soon(echo_bot.seen.get())
         await interaction.response.send_message("first")
         interaction.response._response_type = None  # as another process of the bot would
@@ -208,11 +210,11 @@ async def test_a_token_dies_and_the_message_is_still_the_bots() -> None:
     async with (
         Playground(port=0, deadline=30, token_lifetime=0.0) as playground,
         connected(playground) as bot,
-        visiting(playground) as haru,
+        visit(playground.url) as haru,
     ):
         channel = bot.get_channel(int(haru.room["channel"]))
         assert isinstance(channel, discord.TextChannel)
-        await haru.begin(do="command", command=haru.id_of("slow"), path=[], values={})
+        await haru.begin(do="command", command=haru.commands["slow"]["id"])
         interaction = await soon(bot.seen.get())
         bot.let_go.set()
         message = await haru.message("created")
@@ -226,8 +228,8 @@ async def test_a_token_dies_and_the_message_is_still_the_bots() -> None:
 async def test_follow_ups_are_written_read_and_deleted(
     playground: Playground, echo_bot: EchoBot
 ) -> None:
-    async with visiting(playground) as haru:
-        await haru.begin(do="command", command=haru.id_of("slow"), path=[], values={})
+    async with visit(playground.url) as haru:
+        await haru.begin(do="command", command=haru.commands["slow"]["id"])
         interaction = await soon(echo_bot.seen.get())
         await interaction.response.defer(thinking=True, ephemeral=True)
         first = await interaction.followup.send("takes the place of thinking", wait=True)
@@ -244,8 +246,8 @@ async def test_follow_ups_are_written_read_and_deleted(
 
 
 async def test_a_file_comes_with_an_answer(playground: Playground, echo_bot: EchoBot) -> None:
-    async with visiting(playground) as haru:
-        await haru.begin(do="command", command=haru.id_of("slow"), path=[], values={})
+    async with visit(playground.url) as haru:
+        await haru.begin(do="command", command=haru.commands["slow"]["id"])
         interaction = await soon(echo_bot.seen.get())
         exported = discord.File(io.BytesIO(b"[1, 2]"), filename="my stories.json")
         await interaction.response.send_message("Your data", file=exported, ephemeral=True)
@@ -257,14 +259,7 @@ async def test_a_file_comes_with_an_answer(playground: Playground, echo_bot: Ech
 
 @echoing
 async def test_several_members_act_at_once(playground: Playground) -> None:
-    async with visiting(playground) as haru:
-        results = await asyncio.gather(
-            *[
-                haru.begin(
-                    do="command", command=haru.id_of("echo"), path=[], values={"text": str(n)}
-                )
-                for n in range(3)
-            ]
-        )
-        told = {(await haru.message("edited"))["embeds"][0]["description"] for _ in results}
+    async with visit(playground.url) as haru:
+        await asyncio.gather(*[haru.command("echo", {"text": str(n)}) for n in range(3)])
+        told = {(await haru.message("edited"))["embeds"][0]["description"] for _ in range(3)}
     assert told == {"0", "1", "2"}

@@ -11,13 +11,14 @@ import discord
 import pytest
 
 from bot.playground import Playground
+from bot.playground.rate_limits import RateLimits
+from bot.playground.visitor import visit
 from tests.playground.echo_bot import EchoBot, connected
-from tests.playground.visitor import visiting
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tests.playground.visitor import Json
+    from bot.playground.errors import Json
 
 STORIES = 1_325_000_000_000_000_030
 APPLICATION = 1_325_000_000_000_000_010
@@ -49,7 +50,10 @@ async def as_bot(playground: Playground) -> AsyncIterator[Client]:
 @pytest.fixture
 async def quick() -> AsyncIterator[Client]:
     """A client of a playground that lets everything through at once."""
-    async with Playground(port=0, rate_limit=10_000) as playground, as_bot(playground) as client:
+    async with (
+        Playground(port=0, rate_limits=RateLimits(10_000)) as playground,
+        as_bot(playground) as client,
+    ):
         yield client
 
 
@@ -178,8 +182,8 @@ async def test_history_comes_newest_first_and_in_pages(quick: Client) -> None:
 
 
 async def test_a_bot_edits_only_its_own_messages(playground: Playground) -> None:
-    async with as_bot(playground) as client, visiting(playground) as haru:
-        await haru.ask(do="say", content="mine")
+    async with as_bot(playground) as client, visit(playground.url) as haru:
+        await haru.say("mine")
         said = await haru.message("created")
         path = f"{MESSAGES}/{said['id']}"
         status, answer = await client("PATCH", path, json={"content": "yours"})
@@ -196,8 +200,6 @@ async def test_a_bot_edits_only_its_own_messages(playground: Playground) -> None
         ("GET", "/there/is/none", {}, 404, 0),
         ("GET", "/channels/1", {}, 404, 10003),
         ("GET", "/channels/abc", {}, 404, 10003),
-        ("GET", "/guilds/1", {}, 404, 10004),
-        ("GET", "/users/1", {}, 404, 10013),
         ("GET", f"{MESSAGES}/1", {}, 404, 10008),
         ("POST", MESSAGES, {"data": "{not json"}, 400, 50109),
         ("POST", "/interactions/1/none/callback", {"json": {"type": 4}}, 404, 10062),
@@ -223,7 +225,7 @@ async def test_json_is_labelled_as_discord_py_expects(playground: Playground) ->
 
 async def test_edits_beyond_the_rate_are_refused_with_the_time_to_wait() -> None:
     async with (
-        Playground(port=0, rate_limit=2, rate_window=60) as playground,
+        Playground(port=0, rate_limits=RateLimits(2, 60)) as playground,
         aiohttp.ClientSession() as session,
     ):
         headers = {"Authorization": f"Bot {playground.token}"}
@@ -250,13 +252,62 @@ async def test_a_naive_stream_of_edits_is_slowed_but_arrives(
 ) -> None:
     caplog.set_level(logging.DEBUG, "discord.http")
     async with (
-        Playground(port=0, deadline=30, rate_limit=2, rate_window=1) as playground,
+        Playground(port=0, deadline=30, rate_limits=RateLimits(2, 1)) as playground,
         connected(playground),
-        visiting(playground) as haru,
+        visit(playground.url) as haru,
     ):
-        await haru.command("count", upto="3")
+        await haru.command("count", {"upto": "3"})
         await haru.message("edited", lambda message: message["content"] == "3")
     assert "Pre-emptively rate limiting" in caplog.text
+
+
+async def test_old_messages_take_three_edits_in_six_seconds_in_a_channel() -> None:
+    now = 0.0
+    limits = RateLimits(10_000, old_after=0, clock=lambda: now)
+    async with Playground(port=0, rate_limits=limits) as playground, as_bot(playground) as client:
+        ids = [(await client("POST", MESSAGES, json={"content": "x"}))[1]["id"] for _ in range(4)]
+        for id_ in ids[:3]:
+            assert (await client("PATCH", f"{MESSAGES}/{id_}", json={"content": "y"}))[0] == 200
+        last = f"{MESSAGES}/{ids[3]}"
+        status, answer = await client("PATCH", last, json={"content": "y"})
+        assert (status, answer["code"], answer["retry_after"]) == (429, 30046, 6)
+        assert (await client("GET", last))[1]["content"] == "x"
+        now += answer["retry_after"]
+        assert (await client("PATCH", last, json={"content": "y"}))[0] == 200
+
+
+async def test_a_bot_sends_fifty_requests_a_second_and_its_interactions_beside_them() -> None:
+    limits = RateLimits(clock=lambda: 0.0)
+    async with Playground(port=0, rate_limits=limits) as playground, as_bot(playground) as client:
+        statuses = [(await client("GET", "/users/@me"))[0] for _ in range(50)]
+        assert set(statuses) == {200}
+        status, answer = await client("GET", "/users/@me")
+        assert (status, answer["global"], answer["retry_after"]) == (429, True, 1)
+        assert (await client("POST", "/interactions/1/none/callback", json={}))[0] == 404
+
+
+async def test_a_message_that_enforces_its_nonce_is_posted_once(quick: Client) -> None:
+    body: Json = {"content": "once", "nonce": "story-7", "enforce_nonce": True}
+    _, first = await quick("POST", MESSAGES, json=body)
+    status, again = await quick("POST", MESSAGES, json=body | {"content": "twice"})
+    assert (status, again) == (200, first)
+    others: list[Json] = [{"nonce": "story-8"}, {"enforce_nonce": False}, {"nonce": None}]
+    for other in others:
+        _, posted = await quick("POST", MESSAGES, json=body | other)
+        assert posted["id"] != first["id"]
+    elsewhere = MESSAGES.replace(str(STORIES), str(STORIES + 1))
+    _, posted = await quick("POST", elsewhere, json=body)
+    assert posted["id"] != first["id"]
+    assert len((await quick("GET", MESSAGES))[1]) == 4
+
+
+async def test_a_nonce_is_forgotten_after_some_minutes(
+    quick: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body: Json = {"content": "once", "nonce": 7, "enforce_nonce": True}
+    _, first = await quick("POST", MESSAGES, json=body)
+    monkeypatch.setattr("bot.playground.messages._NONCE_KNOWN", -1.0)
+    assert (await quick("POST", MESSAGES, json=body))[1]["id"] != first["id"]
 
 
 async def test_the_oldest_message_leaves_a_full_channel(

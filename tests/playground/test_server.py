@@ -12,8 +12,8 @@ import pytest
 
 from bot.playground import Playground, PlaygroundError
 from bot.playground.limits import MessageBody
+from bot.playground.visitor import VisitError, visit
 from tests.playground.echo_bot import EchoBot, connected, soon
-from tests.playground.visitor import visiting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,14 +81,15 @@ async def test_the_page_may_load_nothing_from_elsewhere(playground: Playground) 
 
 
 async def test_nonsense_from_the_page_is_answered_and_survived(playground: Playground) -> None:
-    async with visiting(playground) as haru:
+    async with visit(playground.url) as haru:
         for nonsense in ({"do": "fly"}, {"do": "use"}, {"do": "submit", "modal": [], "values": 1}):
-            assert (await haru.ask(**nonsense))["error"]
+            with pytest.raises(VisitError):
+                await haru.ask(**nonsense)
         await haru._socket.send_str("[")
         await haru.show("result", lambda shown: shown["nonce"] is None)
-        too_long = await haru.ask(do="say", content="x" * 2001)
-        assert "Invalid Form Body" in too_long["error"]
-        assert "error" not in await haru.ask(do="say", content="still there")
+        with pytest.raises(VisitError, match="Invalid Form Body"):
+            await haru.say("x" * 2001)
+        await haru.say("still there")
 
 
 async def test_a_page_that_falls_behind_is_sent_away_and_then_sees_everything(
@@ -96,24 +97,24 @@ async def test_a_page_that_falls_behind_is_sent_away_and_then_sees_everything(
 ) -> None:
     monkeypatch.setattr("bot.playground.actions._UNREAD", 10)
     channel, author = next(iter(playground.world.channels)), playground.world.bot
-    async with visiting(playground) as haru:
+    async with visit(playground.url) as haru:
         for number in range(20):
             playground.messages.create(channel, author, MessageBody(content=str(number)))
-        while (await haru._socket.receive(timeout=10)).type is aiohttp.WSMsgType.TEXT:
-            pass
-        assert haru._socket.closed
-    async with visiting(playground) as haru:
-        assert len(haru.room["messages"]) == 20
+        with pytest.raises(VisitError, match="closed"):
+            await haru.until(lambda: len(haru.messages) == 20)
+    async with visit(playground.url) as haru:
+        assert len(haru.messages) == 20
 
 
 async def test_members_delete_their_own_and_moderators_any(playground: Playground) -> None:
-    async with visiting(playground, "haru") as haru, visiting(playground, "aoi") as aoi:
-        await aoi.ask(do="say", content="by the moderator")
+    async with visit(playground.url, "haru") as haru, visit(playground.url, "aoi") as aoi:
+        await aoi.say("by the moderator")
         theirs = await haru.message("created")
-        assert (await haru.ask(do="delete", message=theirs["id"]))["error"]
-        await haru.ask(do="say", content="mine")
+        with pytest.raises(VisitError):
+            await haru.ask(do="delete", message=theirs["id"])
+        await haru.say("mine")
         mine = await haru.message("created", lambda message: message["content"] == "mine")
-        assert "error" not in await aoi.ask(do="delete", message=mine["id"])
+        await aoi.ask(do="delete", message=mine["id"])
         await haru.message("deleted")
 
 
@@ -125,8 +126,8 @@ async def test_a_bot_finds_back_to_a_playground_that_restarted(playground: Playg
         async with Playground(port=port, deadline=30) as again:
             await soon(bot.is_up.wait())
             await bot.tree.sync()
-            async with visiting(again) as haru:
-                await haru.command("whisper", text="back")
+            async with visit(again.url) as haru:
+                await haru.command("whisper", {"text": "back"})
                 assert (await haru.message("created"))["content"] == "back"
 
 
@@ -154,7 +155,7 @@ async def test_the_command_says_in_one_line_that_it_cannot_open(playground: Play
 
 
 async def test_closing_lets_everyone_go(echo_bot: EchoBot, playground: Playground) -> None:
-    async with visiting(playground) as haru:
-        await haru.begin(do="command", command=haru.id_of("slow"), path=[], values={})
+    async with visit(playground.url) as haru:
+        await haru.begin(do="command", command=haru.commands["slow"]["id"])
         await soon(echo_bot.seen.get())
         await asyncio.wait_for(playground.__aexit__(None, None, None), 60)

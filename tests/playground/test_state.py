@@ -11,8 +11,9 @@ import aiohttp
 import pytest
 
 from bot.playground import Playground, PlaygroundError
+from bot.playground.rate_limits import RateLimits
+from bot.playground.visitor import visit
 from tests.playground.echo_bot import connected
-from tests.playground.visitor import visiting
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,33 +32,41 @@ async def test_messages_buttons_and_commands_outlive_a_restart(state: Path) -> N
     async with (
         Playground(port=0, state=state, deadline=30) as playground,
         connected(playground),
-        visiting(playground) as haru,
+        visit(playground.url) as haru,
     ):
-        await haru.command("echo", text="once")
+        await haru.command("echo", {"text": "once"})
         told = await haru.message("edited")
-        await haru.command("whisper", text="for now")
+        await haru.command("whisper", {"text": "for now"})
     async with (
         Playground(port=0, state=state, deadline=30) as playground,
         connected(playground, sync=False),
-        visiting(playground) as haru,
+        visit(playground.url) as haru,
     ):
-        assert haru.room["messages"] == [told], "all of it, and nothing ephemeral"
-        await haru.ask(do="use", message=told["id"], custom_id="again")
+        assert list(haru.messages.values()) == [told], "all of it, and nothing ephemeral"
+        await haru.press(told["id"], "again")
         edited = await haru.message("edited")
         assert edited["content"] == "again, says Haru"
-        await haru.command("echo", text="twice")
+        await haru.command("echo", {"text": "twice"})
         newer = await haru.message("edited")
         assert int(newer["id"]) > int(told["id"])
 
 
+async def test_whatever_ends_a_line_inside_a_message_outlives_a_restart(state: Path) -> None:
+    said = "one\u2028two\u2029three\u0085four\x0bfive\x1csix\r\nseven"
+    async with Playground(port=0, state=state) as playground, visit(playground.url) as haru:
+        await haru.say(said)
+    async with Playground(port=0, state=state) as playground, visit(playground.url) as haru:
+        assert [message["content"] for message in haru.messages.values()] == [said]
+
+
 async def test_a_deleted_message_stays_deleted(state: Path) -> None:
-    async with Playground(port=0, state=state) as playground, visiting(playground) as haru:
+    async with Playground(port=0, state=state) as playground, visit(playground.url) as haru:
         for text in ("goes", "stays"):
-            await haru.ask(do="say", content=text)
+            await haru.say(text)
         gone = await haru.message("created", lambda message: message["content"] == "goes")
         await haru.ask(do="delete", message=gone["id"])
-    async with Playground(port=0, state=state) as playground, visiting(playground) as haru:
-        assert [message["content"] for message in haru.room["messages"]] == ["stays"]
+    async with Playground(port=0, state=state) as playground, visit(playground.url) as haru:
+        assert [message["content"] for message in haru.messages.values()] == ["stays"]
 
 
 async def test_a_kill_loses_nothing_that_was_answered(state: Path) -> None:
@@ -80,19 +89,19 @@ async def test_a_kill_loses_nothing_that_was_answered(state: Path) -> None:
     finally:
         process.kill()
         await process.wait()
-    async with Playground(port=0, state=state) as playground, visiting(playground) as haru:
-        assert [message["content"] for message in haru.room["messages"]] == ["kept"]
+    async with Playground(port=0, state=state) as playground, visit(playground.url) as haru:
+        assert [message["content"] for message in haru.messages.values()] == ["kept"]
 
 
 async def test_half_a_line_is_left_out_and_the_rest_kept(
     state: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with Playground(port=0, state=state) as playground, visiting(playground) as haru:
-        await haru.ask(do="say", content="whole")
+    async with Playground(port=0, state=state) as playground, visit(playground.url) as haru:
+        await haru.say("whole")
     with state.open("a") as file:
         file.write('{"message": {"id": 12')
-    async with Playground(port=0, state=state) as playground, visiting(playground) as haru:
-        assert [message["content"] for message in haru.room["messages"]] == ["whole"]
+    async with Playground(port=0, state=state) as playground, visit(playground.url) as haru:
+        assert [message["content"] for message in haru.messages.values()] == ["whole"]
     assert "is damaged and left out" in caplog.text
     assert len(_entries(state)) == 2, "the commands and one message"
 
@@ -102,11 +111,11 @@ async def test_history_does_not_grow_with_edits(
 ) -> None:
     monkeypatch.setattr("bot.playground.journal._LINES_BEFORE_REWRITE", 10)
     async with (
-        Playground(port=0, state=state, deadline=30, rate_limit=100) as playground,
+        Playground(port=0, state=state, deadline=30, rate_limits=RateLimits(100)) as playground,
         connected(playground),
-        visiting(playground) as haru,
+        visit(playground.url) as haru,
     ):
-        await haru.command("count", upto="30")
+        await haru.command("count", {"upto": "30"})
         await haru.message("edited", lambda message: message["content"] == "30")
         assert len(_entries(state)) <= 11
 

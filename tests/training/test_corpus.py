@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from training.__main__ import main
-from training.corpus.cleaning import RULES, Drop
+from training.corpus.cleaning import clean, table
 from training.corpus.franchise import franchise_name
-from training.corpus.texts import Split, clean, read_corpus, table
+from training.corpus.rules import RULES, Drop
+from training.corpus.texts import Split, read_corpus
 from training.errors import InputError
 
 STORIES = Path(__file__).parent.parent / "data" / "stories.csv"

@@ -9,10 +9,11 @@ import pytest
 
 from tests.training.small import STORIES, TEXTS, TOKENIZER, recipe
 from training.__main__ import main
+from training.corpus.copies import Copies, words_of
 from training.learning.building import build_model
 from training.learning.publishing import publish
 from training.measuring import bootstrap
-from training.measuring.diversity import Copies, distinct, repeated, self_bleu, words_of
+from training.measuring.diversity import distinct, repeated, self_bleu
 
 if TYPE_CHECKING:
     from pathlib import Path

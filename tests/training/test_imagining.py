@@ -14,11 +14,11 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from tests.training.small import TOKENIZER, llama, recipe
 from training.__main__ import main
 from training.corpus.batches import IGNORED, collate, encode
+from training.corpus.copies import Copies, words_of
 from training.corpus.texts import IMAGINED, Split, read_corpus
 from training.hardware import best_device
 from training.learning.building import build_model
 from training.likelihood import token_losses
-from training.measuring.diversity import Copies, words_of
 from training.teaching.imagining import draw
 from training.teaching.teacher import load_teacher
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,8 +14,7 @@ from transformers import AutoModelForCausalLM
 
 from generator.models.lstm import LSTMConfig, LSTMForCausalLM
 
-if TYPE_CHECKING:
-    from pathlib import Path
+ROOT = Path(__file__).parents[2]
 
 
 def small(**changes: Any) -> LSTMForCausalLM:
@@ -91,12 +93,34 @@ def test_locked_dropout_drops_the_same_features_at_every_step() -> None:
     assert not torch.equal(free, free[:, :1].expand_as(free))
 
 
-def test_its_layers_stay_in_float32_where_asked() -> None:
+def test_its_layers_stay_in_float32_where_asked_or_where_the_processor_has_no_others() -> None:
+    has_others = torch.ops.mkldnn._is_mkldnn_bf16_supported()
     with torch.autocast("cpu", torch.bfloat16):
-        for asked, kept in ((True, torch.float32), (False, torch.bfloat16)):
+        for asked in (True, False):
+            kept = torch.bfloat16 if has_others and not asked else torch.float32
             output = small(float32_layers=asked).train()(some_tokens())
             assert output.state[0].dtype is kept
             assert output.logits.dtype is torch.bfloat16
+
+
+def test_a_processor_without_bfloat16_learns_and_tells_under_autocast() -> None:
+    """In a process of its own: oneDNN reads the variable once."""
+    script = """
+import torch
+from tests.training.test_lstm import small, some_tokens
+from training.hardware import has_bf16
+assert not has_bf16(torch.device("cpu"))
+with torch.autocast("cpu", torch.bfloat16):
+    small()(some_tokens())
+    model = small().train()
+    output = model(some_tokens(), labels=some_tokens())
+assert output.state[0].dtype is torch.float32
+assert output.logits.dtype is torch.bfloat16
+output.loss.backward()
+assert all(weight.grad is not None for weight in model.parameters())
+"""
+    environment = {"ONEDNN_MAX_CPU_ISA": "AVX2", "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT, env=environment)
 
 
 def test_every_weight_learns() -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from training.commands import number
-from training.corpus.cleaning import RULES
-from training.corpus.texts import clean, table, write_corpus
+from training.corpus.cleaning import clean, table
+from training.corpus.rules import RULES
+from training.corpus.texts import write_corpus
 from training.errors import InputError
 from training.recipe import load_recipe
 

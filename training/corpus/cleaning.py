@@ -1,152 +1,174 @@
-"""What becomes of a synopsis before a model reads it: the article's rules, and better ones.
+"""From synopsis files to one corpus: cleaned, without duplicates, split by franchise.
 
-A rule set turns a row into its clean text or into the `Drop` that says why it is left out.
+The first file is the target: its franchises are shared out among train, validation and test. Later
+files only add to train, and nothing in them that belongs to a held-out franchise of the first. So
+a figure on the test split means the same whichever files were mixed in.
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from enum import StrEnum
+import hashlib
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from training.corpus.franchise import Families, franchise_name, shingles
+from training.corpus.reading import BadRow, read_rows
+from training.corpus.rules import Drop, fingerprint
+from training.corpus.texts import Split, Text
+from training.errors import InputError
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
-    from training.corpus.reading import Row
+    from training.corpus.rules import Rules
 
-    Rules = Callable[[Row], "str | Drop"]
+HELD_OUT_PERCENT = 5
+"""Of the franchises, so many for validation and as many again for test."""
 
-
-class Drop(StrEnum):
-    """Why a text is left out of the corpus."""
-
-    EMPTY = "empty"
-    PLACEHOLDER = "a placeholder, not a synopsis"
-    GENRE = "Hentai or Kids"
-    SHORT = "too short"
-    LONG = "too long"
-    META = "about a production, not a story"
-    LANGUAGE = "not English"
-    DUPLICATE = "the same text as an earlier row"
-    NEAR_DUPLICATE = "nearly the same text as an earlier row"
-    LEAK = "of a franchise held out for validation or test"
+_NEAR = 0.5
+"""A text that shares this much of its runs of words with earlier ones is a near-duplicate."""
 
 
-_ARTICLE_META = ("adaptation", "music video", "based on", "spin-off")
-_ARTICLE_SYMBOLS = str.maketrans("", "", "&#/@`)(;<='\"$%>")
+@dataclass(slots=True)
+class FileReport:
+    """What became of one file's rows."""
+
+    path: Path
+    rows: int = 0
+    dropped: Counter[Drop] = field(default_factory=Counter)
+    bad: list[BadRow] = field(default_factory=list)
+    kept: Counter[Split] = field(default_factory=Counter)
 
 
-def article(row: Row) -> str | Drop:
-    """The article's cleaning, in its order, faults included (Mishra 2020).
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """A corpus and how it came about."""
 
-    Length is counted before cutting, quotes and apostrophes go, and nobody looks for duplicates.
+    texts: list[Text]
+    files: list[FileReport]
+
+
+def clean(
+    paths: Sequence[Path], rules: Rules, *, column: str | None = None, duplicates: bool = False
+) -> Cleaned:
+    """Reads and cleans files, first the target, then what widens its training.
+
+    Args:
+        paths: CSV, JSON Lines or Parquet files.
+        rules: of `training.corpus.rules`.
+        column: where the synopsis stands; None looks for the usual names.
+        duplicates: keep them, as the article does.
+
+    Raises:
+        InputError: a file cannot be used, or nothing is left of the first.
     """
-    if _unwanted(row.genres):
-        return Drop.GENRE
-    length = len(row.text.split())
-    if length <= 30:  # noqa: PLR2004  # the article's bounds
-        return Drop.SHORT
-    if length > 300:  # noqa: PLR2004
-        return Drop.LONG
-    text = row.text.split("(Source")[0].split("[Written ")[0]
-    text = re.sub(r"[^\x00-\x7f]+", " ", text).translate(_ARTICLE_SYMBOLS)
-    if any(word in text.lower() for word in _ARTICLE_META):
-        return Drop.META
-    return " ".join(text.split())
+    seen = None if duplicates else _Seen()
+    texts: list[Text] = []
+    files: list[FileReport] = []
+    held_out: _HeldOut | None = None
+    for path in paths:
+        report = FileReport(path)
+        kept = list(_stories(path, column, rules, seen, report))
+        if held_out is None:
+            held_out = _HeldOut(kept)
+            splits = held_out.splits
+        else:
+            related = [held_out.touches(title, text) for title, text in kept]
+            report.dropped[Drop.LEAK] = sum(related)
+            kept = [story for story, leaks in zip(kept, related, strict=True) if not leaks]
+            splits = [Split.TRAIN] * len(kept)
+        for (title, text), split in zip(kept, splits, strict=True):
+            texts.append(Text(text, title, path.stem, split))
+            report.kept[split] += 1
+        files.append(report)
+        if not texts:
+            raise InputError(f"Nothing is left of {path} after cleaning.")
+    return Cleaned(texts, files)
 
 
-MIN_WORDS, MAX_WORDS = 20, 300
-
-_PLACEHOLDER = re.compile(
-    r"no synopsis|synopsis (information )?(has|is) not|no overview|no description|"
-    r"to be announced|\btba\b|coming soon|please add",
-    re.IGNORECASE,
-)
-# What follows one of these is a credit, never the story.
-_CREDIT = re.compile(
-    r"[(\[]\s*(source|written by|adapted from|from|via|translated|edited)\b[^)\]]*[)\]]?\s*"
-    r"|\bsources?\s*:.*|\(\s*courtesy of.*|\bincluded one-?shots?\s*:.*|^\s*notes?\s*:.*",
-    re.IGNORECASE | re.MULTILINE,
-)
-# A sentence like these speaks of the publication.
-_META = re.compile(
-    r"\badaptations?\b|\badapted (from|into)\b|\bmusic videos?\b|\bspin-?offs?\b|\bdvds?\b|"
-    r"\bblu-?rays?\b|\bbased (up)?on (the|a|an) .*\b(manga|novel|game|comic|anime|book|series|play|"
-    r"story|film|movie|character)|\bova\b|\bonas?\b|\bepisodes?\b|\btv (series|special|anime)\b|"
-    r"\brecap\b|\bprequel\b|\bsequel\b|\bone-?shots?\b|\b(original|the|this) (manga|anime)\b|"
-    r"\bmanhwa\b|\bwebtoon|\bserialized\b|\bshort film\b|\banimated\b|\banimation\b|"
-    r"\bdirected by\b|https?:|www\.",
-    re.IGNORECASE,
-)
-_SENTENCE_END = re.compile(r"(?<=[.!?…])[\"')\]]*\s+(?=[\"'(A-Z0-9])")
-_FOREIGN = re.compile(r"[\u0370-\u1dff\u2e80-\ud7ff\uf900-\ufaff\uff00-\uffef]")
-_BRACKETED_FOREIGN = re.compile(
-    rf"\s*[(\[][^()\[\]]*{_FOREIGN.pattern}[^()\[\]]*[)\]]", re.IGNORECASE
-)
-_PLAIN = str.maketrans(
-    {
-        "“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "「": '"', "」": '"', "『": '"',
-        "』": '"', "‘": "'", "’": "'", "‚": "'", "´": "'", "`": "'", "…": "...", "–": "—",  # noqa: RUF001  # the signs to be replaced
-        "―": "—", "\u00a0": " ", "\u200b": "", "\ufeff": "", "\u00ad": "", "~": "", "*": "",
-    }
-)  # fmt: skip
-_FUNCTION_WORD = re.compile(
-    r"\b(the|of|and|an?|to|in|is|his|her|with|that|for|as|s?he|they|it|on|who|from|by|their|but|be|"
-    r"when|at|has|one|are|this|him|was|into|have|not|them|which)\b"
-)
-_ENGLISH_SHARE = 0.15
-"""Of a text's words, at least this many are function words; English prose has about 0.4."""
+def _stories(
+    path: Path, column: str | None, rules: Rules, seen: _Seen | None, report: FileReport
+) -> Iterator[tuple[str, str]]:
+    """Titles and clean texts of a file; what is left out goes to the report."""
+    for row in read_rows(path, column):
+        report.rows += 1
+        if isinstance(row, BadRow):
+            report.bad.append(row)
+            continue
+        text = rules(row)
+        if not isinstance(text, Drop) and seen is not None:
+            text = seen.check(text)
+        if isinstance(text, Drop):
+            report.dropped[text] += 1
+        else:
+            yield row.title, text
 
 
-def default(row: Row) -> str | Drop:
-    """Keeps what is a story in English prose, whole and readable.
-
-    Unlike the article's rules it cuts credits wherever they stand, removes sentences about the
-    publication instead of the whole text, keeps quotes and apostrophes, and counts words last.
-    """
-    if _unwanted(row.genres):
-        return Drop.GENRE
-    text = unicodedata.normalize("NFC", row.text).translate(_PLAIN)
-    if not text.strip():
-        return Drop.EMPTY
-    if len(text) < 200 and _PLACEHOLDER.search(text):  # noqa: PLR2004  # longer ones tell a story
-        return Drop.PLACEHOLDER
-    if len(_FOREIGN.findall(text)) > len(text) / 10:
-        return Drop.LANGUAGE
-    text = _without_credits(text)
-    sentences = _SENTENCE_END.split(text)
-    story = " ".join(sentence for sentence in sentences if not _META.search(sentence))
-    return _fault(story, before=text) or story[0].upper() + story[1:]
+def without_duplicates(texts: Sequence[Text]) -> list[Text]:
+    """The first of texts that are the same or nearly so, as `clean` finds them."""
+    seen = _Seen()
+    return [text for text in texts if not isinstance(seen.check(text.text), Drop)]
 
 
-def _without_credits(text: str) -> str:
-    """The prose alone, its white space and dashes made even."""
-    text = _CREDIT.sub(" ", re.sub(r"<[^<>]*>", " ", text))
-    text = _FOREIGN.sub("", _BRACKETED_FOREIGN.sub("", text))
-    text = re.sub(r"\(\s*\)|\[\s*\]|\"\s*\"", "", text)
-    return " ".join(re.sub(r"\s*--+\s*", "—", text).split())
+class _Seen:
+    """Texts so far, to tell a duplicate."""
+
+    def __init__(self) -> None:
+        self._prints: set[str] = set()
+        self._runs: set[int] = set()
+
+    def check(self, text: str) -> str | Drop:
+        mark = fingerprint(text)
+        if mark in self._prints:
+            return Drop.DUPLICATE
+        runs = shingles(text)
+        if len(runs & self._runs) >= _NEAR * len(runs):
+            return Drop.NEAR_DUPLICATE
+        self._prints.add(mark)
+        self._runs |= runs
+        return text
 
 
-def _fault(story: str, before: str) -> Drop | None:
-    """Why a stripped story is still none; `before` had its sentences about the publication."""
-    words = len(story.split())
-    if words < MIN_WORDS:
-        return Drop.SHORT if len(before.split()) < MIN_WORDS else Drop.META
-    if words > MAX_WORDS:
-        return Drop.LONG
-    if len(_FUNCTION_WORD.findall(story.lower())) < _ENGLISH_SHARE * words:
-        return Drop.LANGUAGE
-    return None
+class _HeldOut:
+    """The target's splits, and whether a text of another file would give them away."""
+
+    def __init__(self, stories: Sequence[tuple[str, str]]) -> None:
+        titles = [title for title, _ in stories]
+        self._families = Families(titles, [text for _, text in stories])
+        self.splits = [
+            self._split(franchise_name(titles[first]) or stories[first][1])
+            for first in (self._families.of(index) for index in range(len(stories)))
+        ]
+
+    def touches(self, title: str, text: str) -> bool:
+        related = self._families.related(title, text)
+        return any(self.splits[first] is not Split.TRAIN for first in related)
+
+    @staticmethod
+    def _split(franchise: str) -> Split:
+        """By a hash of its first work's name: the same on every machine, and as the file grows."""
+        percent = int.from_bytes(hashlib.sha256(franchise.encode()).digest()[:8]) % 100
+        if percent < HELD_OUT_PERCENT:
+            return Split.TEST
+        return Split.VALIDATION if percent < 2 * HELD_OUT_PERCENT else Split.TRAIN
 
 
-def fingerprint(text: str) -> str:
-    """Equal for texts that differ only in case, spaces and punctuation."""
-    return " ".join(re.findall(r"\w+", text.casefold()))
-
-
-def _unwanted(genres: str) -> bool:
-    return "Hentai" in genres or "Kids" in genres
-
-
-RULES: dict[str, Rules] = {"default": default, "article": article}
+def table(files: Sequence[FileReport]) -> str:
+    """What was kept, what was dropped and why, as lines to print."""
+    lines: list[tuple[str, int]] = []
+    for report in files:
+        lines.append((f"{report.path.name}: rows", report.rows))
+        dropped = {str(drop): count for drop, count in report.dropped.items() if count}
+        if report.bad:
+            dropped["could not be read"] = len(report.bad)
+        lines += [(f"  dropped, {reason}", n) for reason, n in sorted(dropped.items())]
+        lines += [(f"  kept for {split}", report.kept[split]) for split in Split]
+    width = max(len(label) for label, _ in lines) + 2
+    shown = [f"{label:<{width}}{count:>9,}" for label, count in lines]
+    for report in files:
+        shown += [f"{report.path.name}, row {bad.number} {bad.reason}" for bad in report.bad[:20]]
+        if len(report.bad) > 20:  # noqa: PLR2004  # enough to see what is wrong
+            shown.append(f"{report.path.name}: and {len(report.bad) - 20} more")
+    return "\n".join(shown)

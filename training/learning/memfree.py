@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from transformers import GenerationConfig, PreTrainedTokenizerFast
 
 from generator.sampling.memfree import MEMFREE_FILE, MOST_MISTAKEN, MemFree, MemFreeError
-from generator.text.vocabulary import inside_words
+from generator.sampling.vocabulary import continuations
 from training.corpus.texts import IMAGINED, Split, read_corpus
 from training.errors import InputError
 from training.recipe import Pretrained
@@ -87,4 +87,4 @@ def _filter(
 ) -> MemFree:
     encoded = tokenizer.backend_tokenizer.encode_batch(texts, add_special_tokens=False)
     rows = [text.ids for text in encoded]
-    return MemFree.of(rows, inside_words(tokenizer, len(tokenizer)), known)
+    return MemFree.of(rows, continuations(tokenizer, len(tokenizer)), known)

@@ -10,14 +10,16 @@ from transformers import PreTrainedTokenizerFast
 
 from generator.models.loading import load_model
 from training.corpus.batches import encode
-from training.corpus.texts import Split, read_corpus, without_duplicates
+from training.corpus.cleaning import without_duplicates
+from training.corpus.texts import Split, read_corpus
 from training.corpus.tokenizers import check_words, unknown_word
 from training.errors import InputError
 from training.learning.building import build_model, build_tokenizer
+from training.learning.card import plot_losses, write_card
 from training.learning.loop import Loop
 from training.learning.lora import add_lora
 from training.learning.memfree import memfree_of
-from training.learning.publishing import plot_losses, publish, staged, write_card
+from training.learning.publishing import publish, staged
 from training.learning.run_folder import TOKENIZER, claimed
 from training.likelihood import learn_spelling, likelihood
 from training.recipe import Fault, Pretrained, Recipe

@@ -15,11 +15,9 @@ import copy
 import gc
 import importlib.util
 import json
-import platform
 import statistics
 import sys
 import tempfile
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +29,7 @@ from transformers.utils import logging as transformers_logging
 from training.corpus.batches import encode
 from training.corpus.texts import Split, read_corpus
 from training.errors import InputError
-from training.hardware import best_device
+from training.hardware import best_device, name_of
 from training.learning.building import build_model, build_tokenizer
 from training.measuring.contestants import CONTESTANTS, Epoch, Work
 from training.recipe import GPT2
@@ -66,7 +64,7 @@ def bench(recipe: Recipe, corpus: Path | None, count: int, repeat: int) -> None:
     work = _work(recipe, texts, held_out)
     device = best_device()
     about = {
-        "device": _name(device),
+        "device": name_of(device),
         "model": f"{recipe.name}, {work.model.num_parameters():,} weights",
         "texts": len(work.rows),
         "padding": round(work.padding, 4),
@@ -194,18 +192,6 @@ def _train(contestant: Contestant, work: Work, device: torch.device) -> Epoch:
     trained = copy.deepcopy(work.model).to(to)  # the Trainer leaves autocast in its model
     trained.load_state_dict(model.state_dict())
     return replace(epoch, loss=work.loss(trained))
-
-
-def _name(device: torch.device) -> str:
-    """What it is called, for people."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    name = platform.processor() or platform.machine()
-    with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                name = line.partition(":")[2].strip()
-    return f"{name}, {torch.get_num_threads()} threads"
 
 
 def _print_table(rows: Sequence[Row]) -> None:

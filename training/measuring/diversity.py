@@ -7,25 +7,15 @@ compare.
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from training.corpus.copies import grams
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
-Words = list[str]
-Gram = tuple[str, ...]
-
-
-def words_of(text: str) -> Words:
-    """Lower-cased words, and marks by themselves."""
-    return re.findall(r"\w+(?:['’]\w+)*|[^\w\s]", text.lower())  # noqa: RUF001  # an apostrophe
-
-
-def grams(words: Sequence[str], size: int) -> list[Gram]:
-    """Every run of `size` words, in order."""
-    return [tuple(words[start : start + size]) for start in range(len(words) - size + 1)]
+    from training.corpus.copies import Gram, Words
 
 
 def distinct(stories: Sequence[Words], size: int) -> tuple[list[float], list[float]]:
@@ -83,35 +73,3 @@ def _closest(stories: Sequence[Words], index: int) -> int:
     length = len(stories[index])
     others = (len(words) for other, words in enumerate(stories) if other != index)
     return min(others, key=lambda other: (abs(other - length), other), default=length)
-
-
-class Copies:
-    """Which runs of words a model could have copied from its training texts."""
-
-    def __init__(self, training: Iterable[str], size: int = 8) -> None:
-        self._size = size
-        self._texts = [words_of(text) for text in training]
-        self._places: dict[Gram, list[tuple[int, int]]] = {}
-        for index, words in enumerate(self._texts):
-            for start, gram in enumerate(grams(words, size)):
-                self._places.setdefault(gram, []).append((index, start))
-
-    def share(self, words: Words) -> float:
-        """Of a story's n-grams, how many stand in a training text."""
-        found = grams(words, self._size)
-        return sum(gram in self._places for gram in found) / len(found) if found else 0.0
-
-    def longest(self, words: Words) -> int:
-        """Words in the longest run that stands in a training text; 0 if shorter than `size`."""
-        longest = 0
-        for start, gram in enumerate(grams(words, self._size)):
-            for index, place in self._places.get(gram, ()):
-                text, length = self._texts[index], self._size
-                while (
-                    start + length < len(words)
-                    and place + length < len(text)
-                    and words[start + length] == text[place + length]
-                ):
-                    length += 1
-                longest = max(longest, length)
-        return longest

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.corpus.cleaning import default
-from training.corpus.texts import Split, clean, is_corpus, read_corpus
+from training.corpus.cleaning import clean
+from training.corpus.copies import Copies, words_of
+from training.corpus.rules import default
+from training.corpus.texts import Split, is_corpus, read_corpus
 from training.corpus.tokenizers import check_words
 from training.errors import InputError
 from training.likelihood import learn_spelling, likelihood
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from generator.models.loading import LoadedModel
-    from training.measuring.diversity import Copies, Words
+    from training.corpus.copies import Words
     from training.sampling import Sampling
     from training.telling import Story
 
@@ -92,7 +94,7 @@ def evaluate(
     nats_per_word = bootstrap.ratio(cost.nats, [len(text.split()) for text in cost.read])
     ranked = prompt_ranking(model, held_out, seed)
     told = _stories(model, held_out, sampling, stories, seed)
-    words = [diversity.words_of(story.text) for story in told]
+    words = [words_of(story.text) for story in told]
     return Evaluation(
         bits_per_byte=bootstrap.ratio(
             [nats / math.log(2) for nats in cost.nats], [float(size) for size in cost.bytes]
@@ -111,7 +113,7 @@ def evaluate(
         repeat_4=bootstrap.mean([diversity.repeated(story) for story in words]),
         words=bootstrap.mean([float(len(story.text.split())) for story in told]),
         ended=bootstrap.mean([float(story.ended) for story in told]),
-        **(_copying(words, held_out, diversity.Copies(training)) if training else {}),
+        **(_copying(words, held_out, Copies(training)) if training else {}),
     )
 
 
@@ -183,7 +185,7 @@ def _stories(
 def _copying(
     stories: Sequence[Words], held_out: Sequence[str], copies: Copies
 ) -> dict[str, Estimate]:
-    human = [copies.share(diversity.words_of(text)) for text in held_out]
+    human = [copies.share(words_of(text)) for text in held_out]
     return {
         "copied_8": bootstrap.mean([copies.share(story) for story in stories]),
         "copied_8_human": bootstrap.mean(human),

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from training.learning.markdown import table, told
 from training.measuring.evaluation import Evaluation, evaluate
-from training.measuring.markdown import table, told
 from training.telling import ARTICLE_PROMPTS, tell
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ import torch
 from tqdm import tqdm
 from transformers import DynamicCache
 
-from training.corpus.cleaning import MIN_WORDS
+from training.corpus.copies import Copies, words_of
+from training.corpus.rules import MIN_WORDS
 from training.corpus.texts import (
     IMAGINED,
     Split,
@@ -25,7 +26,6 @@ from training.corpus.texts import (
 from training.errors import InputError
 from training.hardware import best_device
 from training.interruption import Interrupted, Wish
-from training.measuring.diversity import Copies, words_of
 from training.teaching.teacher import load_teacher, reach
 
 if TYPE_CHECKING:

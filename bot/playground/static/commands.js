@@ -45,10 +45,11 @@ export function matching(all, line) {
   return [...begins, ...holds];
 }
 
-/** The entry whose whole name the line begins with. */
+/** The entry whose whole name the line begins with, in any case. */
 export function named(all, line) {
+  const typed = `${line.toLowerCase()} `;
   return all
-    .filter((entry) => line === `/${entry.name}` || line.startsWith(`/${entry.name} `))
+    .filter((entry) => typed.startsWith(`/${entry.name.toLowerCase()} `))
     .sort((one, other) => other.name.length - one.name.length)[0];
 }
 

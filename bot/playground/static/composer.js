@@ -11,14 +11,14 @@ export class Composer {
   #marked = 0;
 
   /** `say(text)`, `run(entry, values)` and `suggest(entry, values, focus)` resolve to results. */
-  constructor({ composer, text, slash, list, form, room, say, run, suggest }) {
-    Object.assign(this, { composer, text, slash, list, form, room, say, run, suggest });
+  constructor({ composer, text, slash, list, refused, form, room, say, run, suggest }) {
+    Object.assign(this, { composer, text, slash, list, refused, form, room, say, run, suggest });
     text.addEventListener("input", () => this.#typed());
     text.addEventListener("keydown", (event) => this.#key(event));
     text.addEventListener("blur", () => this.#close());
     composer.addEventListener("submit", (event) => {
       event.preventDefault();
-      this.#send();
+      this.#send(false);
     });
     slash.addEventListener("pointerdown", (event) => event.preventDefault());
     slash.addEventListener("click", () => this.write("/"));
@@ -50,9 +50,14 @@ export class Composer {
     this.composer.hidden = false;
   }
 
-  #typed() {
+  #fit() {
     this.text.style.height = "auto";
     this.text.style.height = `${this.text.scrollHeight}px`;
+  }
+
+  #typed() {
+    this.#fit();
+    this.#refuse("");
     const line = this.text.value;
     this.#found =
       line.startsWith("/") && !line.includes("\n")
@@ -65,8 +70,9 @@ export class Composer {
   #show() {
     const open = this.text.value.startsWith("/") && !this.text.value.includes("\n");
     this.list.hidden = !open;
-    this.text.setAttribute("aria-expanded", String(open));
-    if (!open) return this.text.removeAttribute("aria-activedescendant");
+    this.text.setAttribute("aria-expanded", String(open && this.#found.length > 0));
+    this.text.removeAttribute("aria-activedescendant");
+    if (!open) return;
     const items = this.#found.map((entry, index) =>
       element(
         "li",
@@ -74,29 +80,32 @@ export class Composer {
           id: `command-${index}`,
           role: "option",
           class: "command",
-          ariaSelected: String(index === this.#marked),
+          "aria-selected": String(index === this.#marked),
           data: { command: entry.name },
           on: {
             pointerdown: (event) => (event.preventDefault(), this.pick(entry)),
-            pointerenter: () => this.#mark(index),
+            pointermove: () => index !== this.#marked && this.#mark(index),
           },
         },
         element("strong", {}, `/${entry.name}`),
-        ...entry.options.map((option) =>
+        ...entry.options.flatMap((option) => [
+          " ",
           element("span", { class: `slot${option.required ? " needed" : ""}` }, option.name),
-        ),
+        ]),
         element("small", {}, entry.description),
       ),
     );
     const empty = element(
       "p",
-      { class: "none" },
+      { class: "none", role: "status" },
       this.#entries.length
         ? "No command begins like this."
         : "No commands yet: the bot has not registered any.",
     );
     this.list.replaceChildren(
-      items.length ? element("ul", { role: "listbox", "aria-label": "Commands" }, ...items) : empty,
+      items.length
+        ? element("ul", { id: "commands-offered", role: "listbox", "aria-label": "Commands" }, ...items)
+        : empty,
     );
     if (items.length) this.text.setAttribute("aria-activedescendant", `command-${this.#marked}`);
   }
@@ -104,7 +113,7 @@ export class Composer {
   #mark(index) {
     this.#marked = index;
     const items = [...this.list.querySelectorAll(".command")];
-    items.forEach((item, at) => (item.ariaSelected = String(at === index)));
+    items.forEach((item, at) => item.setAttribute("aria-selected", String(at === index)));
     items[index]?.scrollIntoView({ block: "nearest" });
     this.text.setAttribute("aria-activedescendant", `command-${index}`);
   }
@@ -112,12 +121,13 @@ export class Composer {
   #close() {
     this.list.hidden = true;
     this.text.setAttribute("aria-expanded", "false");
+    this.text.removeAttribute("aria-activedescendant");
   }
 
   #key(event) {
     if (event.isComposing) return;
     const open = !this.list.hidden && this.#found.length > 0;
-    if (event.key === "Enter" && !event.shiftKey) this.#send();
+    if (event.key === "Enter" && !event.shiftKey) this.#send(open);
     else if (event.key === "Escape" && !this.list.hidden) this.#close();
     else if (open && event.key === "Tab" && !event.shiftKey) this.pick(this.#found[this.#marked]);
     else if (open && event.key === "ArrowDown") this.#mark((this.#marked + 1) % this.#found.length);
@@ -127,23 +137,30 @@ export class Composer {
     event.preventDefault();
   }
 
-  async #send() {
+  /** Send what is written; from the keyboard, a command that was marked is taken first. */
+  async #send(open) {
     const line = this.text.value.trim();
     if (!line) return;
-    if (!line.startsWith("/")) {
-      this.#clear();
-      const { error } = await this.say(line);
-      if (error) this.write(line);
-      return;
-    }
-    const entry = named(this.#entries, line);
-    if (!entry && this.#found.length) return this.pick(this.#found[this.#marked]);
-    if (!entry) return this.write(line); // the list says why nothing is sent
-    const values = typedValues(entry, line);
-    if (missing(entry, values)) return this.pick(entry, values);
+    const entry = line.startsWith("/") ? named(this.#entries, line) : null;
+    const marked = this.#found[this.#marked];
+    if (line.startsWith("/") && marked && (!entry || (open && marked !== entry)))
+      return this.pick(marked);
+    if (line.startsWith("/") && !entry) return this.write(line); // the list says why
+    const values = entry ? typedValues(entry, line) : {};
+    if (entry && missing(entry, values)) return this.pick(entry, values);
     this.#clear();
-    const { error, field } = await this.run(entry, values);
-    if (error && field) this.pick(entry, values, error, field);
+    const { error, field } = await (entry ? this.run(entry, values) : this.say(line));
+    if (!error) return;
+    if (field) return this.pick(entry, values, error, field);
+    // Nothing that was written is lost, neither this nor what was begun meanwhile.
+    this.text.value = [line, this.text.value].filter(Boolean).join("\n");
+    this.#fit();
+    this.#refuse(entry ? "" : error); // what a command was refused for stands in the channel
+  }
+
+  #refuse(sentence) {
+    this.refused.textContent = sentence;
+    this.refused.hidden = !sentence;
   }
 
   #clear() {
@@ -153,7 +170,7 @@ export class Composer {
 
   /** Open the form of a command. */
   pick(entry, values = typedValues(entry, this.#lineFor(entry)), error = "", focus = null) {
-    this.#clear();
+    if (!error) this.#clear(); // else it is what was begun meanwhile
     const given = () =>
       Object.fromEntries(
         fields.map((field) => [field.name, field.value()]).filter(([, value]) => value !== ""),
@@ -167,7 +184,7 @@ export class Composer {
     const fail = (sentence, name) => {
       failed.textContent = sentence;
       failed.hidden = false;
-      fields.find((field) => field.name === name)?.input.focus();
+      (fields.find((field) => field.name === name)?.input ?? runButton).focus();
     };
     this.form.onsubmit = async (event) => {
       event.preventDefault();
@@ -176,7 +193,7 @@ export class Composer {
       runButton.disabled = true;
       const { error: refused, field } = await this.run(entry, given());
       runButton.disabled = false;
-      if (field) return fail(refused, field);
+      if (refused) return fail(refused, field);
       this.close();
       this.text.focus();
     };

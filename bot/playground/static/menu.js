@@ -7,7 +7,7 @@ const MESSAGE = 3;
 const EPHEMERAL = 1 << 6;
 
 /** The button of the menu; the menu itself is built when it opens. */
-export function messageMenu(message, author, { room, run, remove }) {
+export function messageMenu(message, author, { room, run, remove, text }) {
   const button = element(
     "button",
     {
@@ -48,7 +48,7 @@ export function messageMenu(message, author, { room, run, remove }) {
       return [];
     });
     if (items.length) items.unshift(element("p", { class: "menu-title" }, "Apps"));
-    items.push(item("Copy text", () => navigator.clipboard?.writeText(textOf(message))));
+    items.push(item("Copy text", () => navigator.clipboard?.writeText(text())));
     const mine = author.id === room.me.id || room.me.moderator;
     if (mine && !(message.flags & EPHEMERAL))
       items.push(item("Delete message", () => remove(message), { delete: message.id }));
@@ -75,10 +75,4 @@ export function messageMenu(message, author, { room, run, remove }) {
   };
 
   return holder;
-}
-
-function textOf(message) {
-  return [message.content, ...message.embeds.flatMap((embed) => [embed.title, embed.description])]
-    .filter(Boolean)
-    .join("\n");
 }

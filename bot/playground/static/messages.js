@@ -1,8 +1,9 @@
-// The channel's messages: each one an element that is built anew when the message changes.
+// The channel's messages: what is in one is built anew when it changes, and keeps its focus.
 
 import { embedCard, fileCard } from "./attached.js";
 import { componentRows } from "./components.js";
 import { avatar, clock, element } from "./dom.js";
+import { refocused } from "./focus.js";
 import { markdown } from "./markdown.js";
 
 const LOADING = 1 << 7;
@@ -14,17 +15,18 @@ const NEAR = 120;
 export class MessageList {
   #shown = new Map();
 
-  constructor({ list, newer, room, menu, actions }) {
-    this.list = list;
+  constructor({ log, newer, room, menu, actions }) {
+    this.log = log;
+    this.list = log.querySelector("ol");
     this.newer = newer;
     this.room = room;
     this.menu = menu;
     this.actions = actions;
-    list.addEventListener("scroll", () => {
+    log.addEventListener("scroll", () => {
       if (this.#atEnd()) newer.hidden = true;
     });
     newer.addEventListener("click", () => this.toEnd());
-    new ResizeObserver(() => this.pinned && this.toEnd()).observe(list);
+    new ResizeObserver(() => this.pinned && this.toEnd()).observe(log);
     this.pinned = true;
   }
 
@@ -33,7 +35,7 @@ export class MessageList {
     this.#shown.clear();
     this.list.replaceChildren();
     for (const message of messages) this.#append(message);
-    this.#welcome();
+    this.#arrange();
     this.toEnd();
   }
 
@@ -44,18 +46,9 @@ export class MessageList {
     if (kind === "deleted") {
       old?.remove();
       this.#shown.delete(message.id);
-      this.#regroup();
-    } else if (old) {
-      const focused = document.activeElement?.dataset.customId;
-      const inside = old.contains(document.activeElement);
-      const node = this.#build(message);
-      old.replaceWith(node);
-      this.#shown.set(message.id, node);
-      this.#regroup();
-      if (inside && focused)
-        node.querySelector(`[data-custom-id="${CSS.escape(focused)}"]`)?.focus();
-    } else if (kind === "created") this.#append(message);
-    this.#welcome();
+    } else if (old) this.#redraw(old, message);
+    else if (kind === "created") this.#append(message);
+    if (kind !== "edited") this.#arrange();
     if (pinned) this.toEnd();
     else if (kind === "created") this.newer.hidden = false;
   }
@@ -91,81 +84,100 @@ export class MessageList {
     return node;
   }
 
+  /** What one reads in a message; nothing when it is not there. */
+  text(id) {
+    const parts = this.#shown.get(id)?.querySelectorAll(".content, .embed-title, .embed-description");
+    return [...(parts ?? [])].map((part) => part.innerText).join("\n");
+  }
+
   toEnd() {
-    this.list.scrollTop = this.list.scrollHeight;
+    this.log.scrollTop = this.log.scrollHeight;
     this.newer.hidden = true;
     this.pinned = true;
   }
 
   #atEnd() {
-    this.pinned = this.list.scrollHeight - this.list.scrollTop - this.list.clientHeight < NEAR;
+    this.pinned = this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < NEAR;
     return this.pinned;
   }
 
   #append(message) {
-    const node = this.#build(message);
+    const author = this.room.member(message.author.id);
+    const ephemeral = Boolean(message.flags & EPHEMERAL);
+    const headed = Boolean(message.interaction || message.message_reference);
+    const node = element(
+      "li",
+      {
+        class: `message${ephemeral ? " ephemeral" : ""}`,
+        tabIndex: -1,
+        data: {
+          messageId: message.id,
+          author: author.id,
+          time: new Date(message.timestamp).getTime(),
+          ...(headed && { headed: "" }),
+          ...(ephemeral && { ephemeral: "" }),
+        },
+        "aria-label": `Message from ${author.name}`,
+      },
+      avatar(author),
+      element("div", { class: "body" }),
+    );
     this.list.append(node);
     this.#shown.set(message.id, node);
-    this.#regroup();
+    this.#redraw(node, message);
   }
 
-  #regroup() {
+  /** What is in the message; its buttons and menus stay as they are while they are the same. */
+  #redraw(node, message) {
+    const author = this.room.member(message.author.id);
+    const loading = Boolean(message.flags & LOADING);
+    node.toggleAttribute("data-loading", loading);
+    if (!loading && !node.querySelector(".more-holder"))
+      node.append(this.menu(message, author));
+    const components = JSON.stringify(message.components);
+    const body = node.querySelector(".body");
+    refocused(node, () => {
+      const same = node.dataset.components === components;
+      const kept = same ? body.querySelector(".components") : null;
+      for (const child of [...body.children]) if (child !== kept) child.remove();
+      body.prepend(...this.#said(message, author));
+      if (!kept) body.append(...componentRows(message, this.room, this.actions.use));
+      if (message.flags & EPHEMERAL) body.append(this.#onlyYou(message));
+    });
+    node.dataset.components = components;
+  }
+
+  #said(message, author) {
+    const used = message.interaction && this.room.member(message.interaction.user.id);
+    return [
+      used && usedLine(this.room, used, `/${message.interaction.name}`),
+      message.message_reference && this.#replyLine(message.message_reference),
+      nameLine(author, new Date(message.timestamp)),
+      ...this.#content(message, author),
+      ...message.embeds.map((embed) => embedCard(embed, this.room)),
+      ...message.attachments.map(fileCard),
+    ].filter(Boolean);
+  }
+
+  /** Who speaks again is not named again, a new day is, and an empty channel says how to begin. */
+  #arrange() {
+    for (const old of this.list.querySelectorAll(".day, .welcome")) old.remove();
+    if (this.#shown.size === 0) this.list.prepend(this.actions.welcome());
     let before = null;
     for (const node of this.#shown.values()) {
+      const date = new Date(Number(node.dataset.time));
+      const today =
+        !before || new Date(Number(before.dataset.time)).toDateString() === date.toDateString();
       const same =
+        today &&
         before?.dataset.author === node.dataset.author &&
         !("headed" in node.dataset) &&
         "ephemeral" in before.dataset === "ephemeral" in node.dataset &&
         node.dataset.time - before.dataset.time < TOGETHER;
       node.classList.toggle("grouped", Boolean(same));
+      if (!today) node.before(dayLine(date));
       before = node;
     }
-  }
-
-  #welcome() {
-    this.list.querySelector(".welcome")?.remove();
-    if (this.#shown.size === 0) this.list.prepend(this.actions.welcome());
-  }
-
-  #build(message) {
-    const author = this.room.member(message.author.id);
-    const ephemeral = Boolean(message.flags & EPHEMERAL);
-    const date = new Date(message.timestamp);
-    const headed = Boolean(message.interaction || message.message_reference);
-    return element(
-      "li",
-      {
-        class: `message${ephemeral ? " ephemeral" : ""}`,
-        data: {
-          messageId: message.id,
-          author: author.id,
-          time: date.getTime(),
-          ...(headed && { headed: "" }),
-          ...(ephemeral && { ephemeral: "" }),
-          ...(message.flags & LOADING && { loading: "" }),
-        },
-        "aria-label": `Message from ${author.name}`,
-      },
-      avatar(author),
-      element(
-        "div",
-        { class: "body" },
-        message.interaction &&
-          usedLine(
-            this.room,
-            this.room.member(message.interaction.user.id),
-            `/${message.interaction.name}`,
-          ),
-        message.message_reference && this.#replyLine(message.message_reference),
-        nameLine(author, date),
-        ...this.#content(message, author),
-        ...message.embeds.map((embed) => embedCard(embed, this.room)),
-        ...message.attachments.map(fileCard),
-        ...componentRows(message, this.room, this.actions.use),
-        ephemeral && this.#onlyYou(message),
-      ),
-      !(message.flags & LOADING) && this.menu(message, author),
-    );
   }
 
   #content(message, author) {
@@ -182,7 +194,6 @@ export class MessageList {
       element(
         "span",
         { class: "edited", title: clock(new Date(message.edited_timestamp)) },
-        "(edited)",
       );
     if (!message.content) return [];
     const content = element("div", { class: "content" }, markdown(message.content, this.room));
@@ -231,6 +242,11 @@ function nameLine(author, date) {
     author.bot && element("span", { class: "tag" }, "APP"),
     element("time", { dateTime: date.toISOString() }, clock(date)),
   );
+}
+
+function dayLine(date) {
+  const day = date.toLocaleDateString([], { dateStyle: "long" });
+  return element("li", { class: "day", role: "separator", "aria-label": day }, day);
 }
 
 function usedLine(room, member, what) {

@@ -94,78 +94,97 @@ function suggested(option, input, id, suggest) {
     hidden: true,
   });
   let choices = []; // what the bot said last
+  let shown = [];
+  let marked = -1;
   let picked = null;
   let timer = 0;
   let asked = 0;
   input.setAttribute("role", "combobox");
+  input.setAttribute("aria-autocomplete", "list");
   input.setAttribute("aria-controls", list.id);
-  input.setAttribute("aria-expanded", "false");
 
+  const mark = (index) => {
+    marked = index;
+    [...list.children].forEach((item, at) =>
+      item.setAttribute("aria-selected", String(at === index)),
+    );
+    const item = list.children[index];
+    item?.scrollIntoView({ block: "nearest" });
+    if (item) input.setAttribute("aria-activedescendant", item.id);
+    else input.removeAttribute("aria-activedescendant");
+  };
+  const show = (offered, index) => {
+    shown = offered;
+    list.replaceChildren(
+      ...shown.map((choice, at) =>
+        element(
+          "li",
+          {
+            id: `${list.id}-${at}`,
+            role: "option",
+            data: { suggestion: String(choice.value) },
+            on: {
+              pointerdown: (event) => (event.preventDefault(), pick(choice)),
+              pointermove: () => at !== marked && mark(at),
+            },
+          },
+          choice.name,
+        ),
+      ),
+    );
+    list.hidden = !shown.length;
+    input.setAttribute("aria-expanded", String(shown.length > 0));
+    mark(index);
+  };
   const close = () => {
     asked += 1;
     clearTimeout(timer); // or the list would open again
-    list.hidden = true;
-    input.setAttribute("aria-expanded", "false");
+    show([], -1);
   };
   const pick = (choice) => {
     picked = choice;
     input.value = choice.name;
     close();
   };
-  const mark = (step) => {
-    const items = [...list.children];
-    const at = items.findIndex((item) => item.ariaSelected === "true");
-    const next = (at + step + items.length) % items.length;
-    items.forEach((item, index) => (item.ariaSelected = String(index === next)));
-    items[next]?.scrollIntoView({ block: "nearest" });
-  };
-  const show = (shown, kept = null) => {
-    list.replaceChildren(
-      ...shown.map((choice) =>
-        element(
-          "li",
-          {
-            role: "option",
-            ariaSelected: String(choice.value === kept),
-            data: { suggestion: String(choice.value) },
-            on: { pointerdown: (event) => (event.preventDefault(), pick(choice)) },
-          },
-          choice.name,
-        ),
-      ),
-    );
-    list.marked = () => shown[[...list.children].findIndex((item) => item.ariaSelected === "true")];
-    list.hidden = !shown.length;
-    input.setAttribute("aria-expanded", String(shown.length > 0));
-    list.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" });
-  };
   const ask = async () => {
     const mine = ++asked;
     const answer = await suggest(option.name);
     if (mine !== asked || !answer) return;
     choices = answer;
-    // One may have been marked while the bot was thinking.
-    show(choices, list.hidden ? null : list.marked()?.value);
+    // The first is marked, unless one was while the bot was thinking.
+    const before = shown[marked]?.value;
+    show(choices, Math.max(0, choices.findIndex((choice) => choice.value === before)));
   };
   input.addEventListener("input", () => {
     picked = null;
     const typed = input.value.toLowerCase();
-    show(choices.filter((choice) => choice.name.toLowerCase().includes(typed))); // until the bot answers
+    // Until the bot answers; none is marked, for what was typed may not be among them.
+    show(choices.filter((choice) => choice.name.toLowerCase().includes(typed)), -1);
     clearTimeout(timer);
     timer = setTimeout(ask, PAUSE);
   });
   input.addEventListener("focus", ask);
   input.addEventListener("blur", close);
   input.addEventListener("keydown", (event) => {
-    if (list.hidden) return;
-    if (event.key === "ArrowDown" || event.key === "ArrowUp")
-      mark(event.key === "ArrowDown" ? 1 : -1);
-    else if (event.key === "Enter" && list.marked()) pick(list.marked());
+    if (list.hidden || event.isComposing) return;
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    const choice = shown[marked];
+    if (step) mark((Math.max(marked, step < 0 ? 0 : -1) + step + shown.length) % shown.length);
     else if (event.key === "Escape") close();
-    else return;
+    else if (event.key === "Enter" && choice) {
+      const whole = choice.name === input.value;
+      pick(choice);
+      if (whole) return; // there is nothing left to take: it is sent
+    } else {
+      // Tab goes on to the next field; an optional one that is empty stays so.
+      const wanted = option.required || input.value;
+      if (event.key === "Tab" && !event.shiftKey && choice && wanted) pick(choice);
+      return;
+    }
     event.preventDefault();
     event.stopPropagation();
   });
+  close();
   return {
     input,
     extra: list,

@@ -1,5 +1,6 @@
 // The page: one room, kept in step with the playground.
 
+import { Announcer } from "./announcer.js";
 import { Composer } from "./composer.js";
 import { avatar, element } from "./dom.js";
 import { Live } from "./live.js";
@@ -26,17 +27,25 @@ const live = new Live({
 });
 
 const messages = new MessageList({
-  list: find("messages"),
+  log: find("messages"),
   newer: find("newer"),
   room,
-  menu: (message, author) => messageMenu(message, author, { room, run: runMenu, remove }),
+  menu: (message, author) =>
+    messageMenu(message, author, {
+      room,
+      run: runMenu,
+      remove,
+      text: () => messages.text(message.id),
+    }),
   actions: { use, delete: remove, welcome },
 });
+const announcer = new Announcer({ region: find("said"), text: (id) => messages.text(id) });
 const composer = new Composer({
   composer: find("composer"),
   text: find("composer-text"),
   slash: find("slash"),
   list: find("command-list"),
+  refused: find("refused"),
   form: find("command-form"),
   room,
   say: (content) => live.ask({ do: "say", content }).then(report),
@@ -53,6 +62,7 @@ const modal = new Modal({
 
 const shows = {
   room(state) {
+    const elsewhere = state.me !== room.me.id || state.channel !== room.channel.id;
     Object.assign(room, state);
     room.me = room.member(state.me);
     room.bot = room.members.find((member) => member.bot) ?? room.bot;
@@ -60,15 +70,15 @@ const shows = {
     Object.assign(place, { as: room.me.username, in: room.channel.name });
     history.replaceState(null, "", `?${new URLSearchParams(place)}`);
     surroundings();
-    composer.close();
+    if (elsewhere) composer.close();
     composer.offer(room.commands);
     messages.reset(state.messages);
+    announcer.reset(state.messages);
   },
   message({ change, message }) {
     if (change !== "edited") find("typing").textContent = "";
     messages.change(change, message);
-    if (change === "created")
-      find("said").textContent = `${room.member(message.author.id).name} wrote a message.`;
+    announcer.change(change, message, room.member(message.author.id));
   },
   commands({ commands }) {
     room.commands = commands;

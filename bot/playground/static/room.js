@@ -13,7 +13,6 @@ export const room = {
   bot: { ...UNKNOWN, name: "The bot", bot: true },
   channel: { name: "" },
   member: (id) => room.members.find((member) => member.id === id) ?? UNKNOWN,
-  memberName: (id) => room.member(id).name.toLowerCase(),
   roleName: (id) => room.roles.find((role) => role.id === id)?.name.replace(/^@/, "") ?? "unknown",
   channelName: (id) => room.channels.find((channel) => channel.id === id)?.name ?? "unknown",
   /** The members, roles or channels as the options of a list. */

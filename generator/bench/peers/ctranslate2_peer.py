@@ -12,7 +12,7 @@ from generator.bench.work import MissingPeerError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from generator.bench.work import Work
+    from generator.bench.work import Workload
     from generator.models.loading import LoadedModel
 
 
@@ -30,13 +30,13 @@ class CTranslate2:
         )
         self._words = loaded.tokenizer.convert_ids_to_tokens
 
-    def tell(self, work: Work) -> float | None:
+    def tell(self, workload: Workload) -> float | None:
         """See `Contestant.tell`."""
-        sampling = work.sampling
+        sampling = workload.sampling
         self._generator.generate_batch(
-            [self._words(list(prompt)) for prompt in work.prompts],
-            max_length=work.tokens,
-            min_length=work.tokens,
+            [self._words(list(prompt)) for prompt in workload.prompts],
+            max_length=workload.tokens,
+            min_length=workload.tokens,
             include_prompt_in_result=False,
             sampling_topk=sampling.top_k if sampling.temperature > 0 else 1,
             sampling_topp=sampling.top_p,

@@ -19,7 +19,7 @@ from generator.bench.work import MissingPeerError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from generator.bench.work import Work
+    from generator.bench.work import Workload
     from generator.models.loading import LoadedModel
 
 
@@ -34,18 +34,18 @@ class Forward:
         self._device = loaded.device
 
     @torch.inference_mode()
-    def tell(self, work: Work) -> float | None:
+    def tell(self, workload: Workload) -> float | None:
         """See `Contestant.tell`."""
-        sampling, rules = work.sampling, LogitsProcessorList()
+        sampling, rules = workload.sampling, LogitsProcessorList()
         if sampling.temperature > 0:
             rules.append(TemperatureLogitsWarper(sampling.temperature))
             rules.append(TopKLogitsWarper(sampling.top_k))
             rules.append(TopPLogitsWarper(sampling.top_p))
         begin = time.perf_counter()
         first: float | None = None
-        tokens: Any = torch.tensor(work.prompts, device=self._device)
+        tokens: Any = torch.tensor(workload.prompts, device=self._device)
         state = None
-        for _ in range(work.tokens):
+        for _ in range(workload.tokens):
             output = self._model(tokens, state)
             state = output.state
             logits: Any = output.logits[:, -1]

@@ -18,7 +18,7 @@ from generator.bench.work import MissingPeerError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from generator.bench.work import Work
+    from generator.bench.work import Workload
     from generator.models.loading import LoadedModel
 
 _CONTEXT = 512  # tokens of one story at most
@@ -52,28 +52,28 @@ class LlamaCpp:
         self._context: Any = llama_cpp.llama_init_from_model(self._model, settings)
         self._batch: Any = llama_cpp.llama_batch_init(max(512, stories), 0, 1)
 
-    def tell(self, work: Work) -> float | None:
+    def tell(self, workload: Workload) -> float | None:
         """See `Contestant.tell`."""
         begin = time.perf_counter()
         waits: list[float] = []
-        samplers = [self._sampler(work, seed) for seed in range(len(work.prompts))]
+        samplers = [self._sampler(workload, seed) for seed in range(len(workload.prompts))]
         llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(self._context), True)
-        per_batch = max(1, 512 // len(work.prompts[0]))
-        last = [0] * len(work.prompts)
-        for first in range(0, len(work.prompts), per_batch):
-            group = range(first, min(first + per_batch, len(work.prompts)))
+        per_batch = max(1, 512 // len(workload.prompts[0]))
+        last = [0] * len(workload.prompts)
+        for first in range(0, len(workload.prompts), per_batch):
+            group = range(first, min(first + per_batch, len(workload.prompts)))
             rows = self._decode(
                 [
-                    (story, position, token, position + 1 == len(work.prompts[story]))
+                    (story, position, token, position + 1 == len(workload.prompts[story]))
                     for story in group
-                    for position, token in enumerate(work.prompts[story])
+                    for position, token in enumerate(workload.prompts[story])
                 ]
             )
             for story, row in zip(group, rows, strict=True):
                 last[story] = llama_cpp.llama_sampler_sample(samplers[story], self._context, row)
                 waits.append(time.perf_counter() - begin)
-        for step in range(work.tokens - 1):
-            position = len(work.prompts[0]) + step
+        for step in range(workload.tokens - 1):
+            position = len(workload.prompts[0]) + step
             rows = self._decode(
                 [(story, position, last[story], True) for story in range(len(last))]
             )
@@ -102,15 +102,15 @@ class LlamaCpp:
         return [row for row, part in enumerate(tokens) if part[3]]
 
     @staticmethod
-    def _sampler(work: Work, seed: int) -> Any:
+    def _sampler(workload: Workload, seed: int) -> Any:
         chain = llama_cpp.llama_sampler_chain_init(llama_cpp.llama_sampler_chain_default_params())
-        if work.sampling.temperature == 0:
+        if workload.sampling.temperature == 0:
             links = [llama_cpp.llama_sampler_init_greedy()]
         else:
             links = [
-                llama_cpp.llama_sampler_init_top_k(work.sampling.top_k),
-                llama_cpp.llama_sampler_init_top_p(work.sampling.top_p, 1),
-                llama_cpp.llama_sampler_init_temp(work.sampling.temperature),
+                llama_cpp.llama_sampler_init_top_k(workload.sampling.top_k),
+                llama_cpp.llama_sampler_init_top_p(workload.sampling.top_p, 1),
+                llama_cpp.llama_sampler_init_temp(workload.sampling.temperature),
                 llama_cpp.llama_sampler_init_dist(seed),
             ]
         for link in links:

@@ -21,7 +21,7 @@ from generator.bench.work import MissingPeerError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from generator.bench.work import Work
+    from generator.bench.work import Workload
     from generator.models.loading import LoadedModel
 
 
@@ -37,20 +37,20 @@ class OpenVINO:
         scheduler.enable_prefix_caching = False
         self._pipeline: Any = openvino_genai.ContinuousBatchingPipeline(folder, scheduler, "CPU")
 
-    def tell(self, work: Work) -> float | None:
+    def tell(self, workload: Workload) -> float | None:
         """See `Contestant.tell`."""
         settings = openvino_genai.GenerationConfig()
-        settings.max_new_tokens = settings.min_new_tokens = work.tokens
+        settings.max_new_tokens = settings.min_new_tokens = workload.tokens
         settings.ignore_eos = True
         settings.set_eos_token_id(0)
-        if work.sampling.temperature > 0:
+        if workload.sampling.temperature > 0:
             settings.do_sample = True
-            settings.temperature = work.sampling.temperature
-            settings.top_k = work.sampling.top_k
-            settings.top_p = work.sampling.top_p
-        prompts = [openvino.Tensor(np.array([prompt], np.int64)) for prompt in work.prompts]
+            settings.temperature = workload.sampling.temperature
+            settings.top_k = workload.sampling.top_k
+            settings.top_p = workload.sampling.top_p
+        prompts = [openvino.Tensor(np.array([prompt], np.int64)) for prompt in workload.prompts]
         told = self._pipeline.generate(prompts, [settings] * len(prompts))
-        if any(len(one.m_generation_ids[0]) != work.tokens for one in told):
+        if any(len(one.m_generation_ids[0]) != workload.tokens for one in told):
             raise RuntimeError("OpenVINO told stories of another length")
         return None
 

@@ -13,7 +13,7 @@ from generator.bench.work import MissingPeerError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from generator.bench.work import Work
+    from generator.bench.work import Workload
     from generator.models.loading import LoadedModel
 
 
@@ -39,9 +39,9 @@ class Transformers:
         self._model = model.to(loaded.device).eval()
         self._device = loaded.device
 
-    def tell(self, work: Work) -> float | None:
+    def tell(self, workload: Workload) -> float | None:
         """See `Contestant.tell`."""
-        sampling, first = work.sampling, _FirstToken()
+        sampling, first = workload.sampling, _FirstToken()
         drawn: dict[str, Any] = {}
         if sampling.temperature > 0:
             drawn = {
@@ -50,14 +50,14 @@ class Transformers:
                 "top_k": sampling.top_k,
                 "top_p": sampling.top_p,
             }
-        prompts = torch.tensor(work.prompts, device=self._device)
+        prompts = torch.tensor(workload.prompts, device=self._device)
         begin = time.perf_counter()
         told = self._model.generate(
             prompts,
             attention_mask=torch.ones_like(prompts),
             generation_config=GenerationConfig(
-                max_new_tokens=work.tokens,
-                min_new_tokens=work.tokens,
+                max_new_tokens=workload.tokens,
+                min_new_tokens=workload.tokens,
                 eos_token_id=0,
                 pad_token_id=0,
                 **drawn,

@@ -1,0 +1,176 @@
+"""What each statement of the bot costs when very many stories were told."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import statistics
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import case, event, insert, literal, null, select
+
+from bot.bench.steps import FOLLOWS_BACK, FOLLOWS_EVERY, Bench, steps
+from bot.database import Database, open_database
+from bot.database.clock import now
+from bot.database.tables import Rating, State, Story
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+TIMES = 30
+"""How often each is measured."""
+LIVE = 1000
+"""Stories that wait: as many as the default settings let."""
+UNSHOWN = 20
+"""Stories that ended and are not shown yet."""
+FEWEST = 2 * (LIVE + UNSHOWN)
+CHUNK = 20_000
+"""Rows inserted by one statement."""
+TEXT = "The fox looked at the moon for a long time and said nothing at all. " * 14
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Milliseconds of one step, each time it was taken."""
+
+    statements: list[float] = field(default_factory=list)
+    """In the database."""
+    whole: list[float] = field(default_factory=list)
+    """With the transaction's beginning and its commit, which waits for the disk."""
+
+
+async def measure(count: int, *, times: int = TIMES) -> dict[str, Cost]:
+    """Fill a database that is thrown away with so many stories, and take every step on it."""
+    with tempfile.TemporaryDirectory(prefix="kataribe-bench-") as folder:
+        url = f"sqlite+aiosqlite:///{Path(folder) / 'bench.db'}"
+        async with open_database(url) as database:
+            await fill(database, count, progress=_progress)
+            bench = Bench(database.sessions, count)
+            costs: dict[str, Cost] = {}
+            for step in steps(bench):
+                cost = costs[step.name] = Cost()
+                for _ in range(times):
+                    given = await step.prepare()
+                    with _watched(database) as spent:
+                        begun = time.perf_counter()
+                        await step.take(given)
+                        cost.whole.append(1000 * (time.perf_counter() - begun))
+                    cost.statements.append(1000 * sum(spent))
+            return costs
+
+
+async def fill(
+    database: Database, count: int, *, progress: Callable[[int, int], None] | None = None
+) -> None:
+    """Write stories as a busy bot leaves them: nearly all told and shown, some waiting.
+
+    Some continue another, every second has a vote.
+    """
+    done = 0
+    while done < count:
+        until = min(done + CHUNK, count)
+        async with database.sessions.begin() as session:
+            await session.execute(_stories(done + 1, until, count))
+            await session.execute(_ratings(done + 1, until))
+        done = until
+        if progress is not None:
+            progress(done, count)
+
+
+def _numbers(first: int, last: int) -> Any:
+    numbers = select(literal(first).label("i")).cte("numbers", recursive=True)
+    return numbers.union_all(select(numbers.c.i + 1).where(numbers.c.i < last))
+
+
+def _stories(first: int, last: int, count: int) -> Any:
+    i = _numbers(first, last).c.i
+    ended = i <= count - LIVE
+    shown = i <= count - LIVE - UNSHOWN
+    moment = literal(now() - dt.timedelta(hours=1), Story.asked_at.type)
+    values = {
+        Story.interaction_id: i,
+        Story.guild_id: case((i % 10 > 0, i % max(count // 500, 2))),
+        Story.channel_id: i % 1000,
+        Story.message_id: i,
+        Story.member_id: i % max(count // 20, 2),
+        Story.parent_id: case(
+            ((i % FOLLOWS_EVERY == 0) & (i > FOLLOWS_BACK), i - FOLLOWS_BACK),
+        ),
+        Story.prompt: literal("In the year"),
+        Story.house_opening: i % 2 == 0,
+        Story.model: literal("gpt2-starter"),
+        Story.seed: i,
+        Story.text: case((ended, literal(TEXT)), else_=literal("")),
+        Story.tokens: i % 220,
+        Story.state: case(
+            (ended, literal(State.TOLD, Story.state.type)),
+            else_=literal(State.QUEUED, Story.state.type),
+        ),
+        Story.attempts: case((ended, 1), else_=0),
+        Story.asked_at: moment,
+        Story.told_at: case((ended, moment), else_=null()),
+        Story.ended_at: case((ended, moment), else_=null()),
+        Story.shown_at: case((shown, moment), else_=null()),
+    }
+    rows = select(*values.values()).order_by(i)
+    return insert(Story).from_select([column.key for column in values], rows)
+
+
+def _ratings(first: int, last: int) -> Any:
+    i = _numbers(first, last).c.i
+    rows = select(i, literal(-1), i % 5 + 1, i, literal(now(), Rating.rated_at.type)).where(
+        i % 2 == 0
+    )
+    columns = ["story_id", "member_id", "stars", "press_id", "rated_at"]
+    return insert(Rating).from_select(columns, rows)
+
+
+@contextmanager
+def _watched(database: Database) -> Iterator[list[float]]:
+    """Collect the seconds that each statement takes."""
+    engine = database.engine.sync_engine
+    spent: list[float] = []
+    begun = 0.0
+
+    def before(*_: object) -> None:
+        nonlocal begun
+        begun = time.perf_counter()
+
+    def after(*_: object) -> None:
+        spent.append(time.perf_counter() - begun)
+
+    event.listen(engine, "before_cursor_execute", before)
+    event.listen(engine, "after_cursor_execute", after)
+    try:
+        yield spent
+    finally:
+        event.remove(engine, "before_cursor_execute", before)
+        event.remove(engine, "after_cursor_execute", after)
+
+
+def _progress(done: int, count: int) -> None:
+    end = "\n" if done == count else ""
+    print(f"\r{done:,} of {count:,} stories written", end=end, file=sys.stderr, flush=True)
+
+
+def show(count: int, costs: dict[str, Cost]) -> None:
+    """A table for people, and one JSON line for programs."""
+    print(f"{count:,} stories, {LIVE:,} of them waiting; milliseconds")
+    print(f"{'':20}{'statements':>16}{'with commit':>16}")
+    print(f"{'':20}{'median':>8}{'worst':>8}{'median':>8}{'worst':>8}")
+    row: dict[str, object] = {"rows": count}
+    for name, cost in costs.items():
+        figures = [
+            figure(values)
+            for values in (cost.statements, cost.whole)
+            for figure in (statistics.median, max)
+        ]
+        print(f"{name:20}" + "".join(f"{figure:8.2f}" for figure in figures))
+        row[f"{name}_ms"], row[f"{name}_ms_worst"] = (round(figure, 3) for figure in figures[:2])
+    print(json.dumps(row))

@@ -1,0 +1,133 @@
+"""Every public method of the repositories once, as the bot calls it."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bot.config import Queue as QueueSettings
+from bot.database.guilds import Guilds
+from bot.database.queue import Queue, Wish
+from bot.database.ratings import Ratings
+from bot.database.stories import Stories
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+    from bot.database.tables import Story
+
+OWNER = "bench"
+FOLLOWS_EVERY, FOLLOWS_BACK = 10, 1000
+"""In the filled database each so manieth story continues about the so manieth before it."""
+MEMBER = -2
+"""Nobody who asked for a story of the filled database."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One method to be measured, after what has to come before it."""
+
+    name: str
+    """`repository.method`."""
+    take: Callable[[Any], Awaitable[object]]
+    prepare: Callable[[], Awaitable[Any]]
+
+
+class Bench:
+    """The repositories over a filled database, and numbers that were not used yet."""
+
+    def __init__(self, sessions: async_sessionmaker[AsyncSession], count: int) -> None:
+        """Take the database; `count` is how many stories are in it."""
+        limits = {"waiting": 1_000_000, "per_server": 100_000, "per_member": 1000}
+        self.queue = Queue(sessions, QueueSettings(**limits))
+        self.stories = Stories(sessions)
+        self.ratings = Ratings(sessions)
+        self.guilds = Guilds(sessions)
+        self._random = random.Random(7)
+        self._count = count
+        self._numbers = itertools.count(10**9)
+
+    def number(self) -> int:
+        """Give an interaction's number, larger than all before."""
+        return next(self._numbers)
+
+    async def told_id(self) -> int:
+        """Give any told story's id."""
+        return self._random.randint(1, self._count // 2)
+
+    async def part(self) -> Story:
+        """Give a story that continues another."""
+        every = FOLLOWS_EVERY
+        story_id = max(await self.told_id(), FOLLOWS_BACK + every) // every * every
+        story = await self.stories.get(story_id)
+        assert story is not None  # noqa: S101  # the database is filled
+        return story
+
+    async def asked(self) -> Story:
+        """Give a story that was just asked for."""
+        return await self.queue.enqueue(
+            Wish(
+                interaction_id=self.number(),
+                guild_id=1,
+                channel_id=1,
+                member_id=MEMBER,
+                prompt="In the year",
+                house_opening=True,
+                model="gpt2-starter",
+                seed=1,
+                answer_token="a token",  # noqa: S106  # of nobody
+            )
+        )
+
+    async def claimed(self) -> Story:
+        """Give a story that is being told."""
+        story = await self.queue.claim(OWNER)
+        assert story is not None  # noqa: S101  # more wait than are ever claimed
+        return story
+
+    async def unshown(self) -> Story:
+        """Give a story that was told and is not shown."""
+        story = await self.claimed()
+        await self.queue.told(story.id, OWNER, story.prompt, 1)
+        return story
+
+
+async def _nothing() -> None:
+    """Before it nothing has to come."""
+
+
+def steps(bench: Bench) -> list[Step]:
+    """Give every method once, in the order in which a story meets them."""
+    queue, ratings, stories, guilds = bench.queue, bench.ratings, bench.stories, bench.guilds
+    return [
+        Step("queue.enqueue", lambda _: bench.asked(), _nothing),
+        Step("queue.posted", lambda story: queue.posted(story.id, 1), bench.claimed),
+        Step("queue.answerable", lambda story: queue.answerable(story.id, "x"), bench.claimed),
+        Step("queue.position", lambda story: queue.position(story.id), bench.asked),
+        Step("queue.positions", lambda _: queue.positions(), _nothing),
+        Step("queue.claim", lambda _: queue.claim(OWNER, resting=["x"], busy=[1, 2]), _nothing),
+        Step("queue.renew", lambda story: queue.renew(OWNER, [story.id]), bench.claimed),
+        Step("queue.held", lambda _: queue.held(OWNER), _nothing),
+        Step("queue.told", lambda s: queue.told(s.id, OWNER, "text " * 180, 1), bench.claimed),
+        Step("queue.retry", lambda story: queue.retry(story, OWNER, "no"), bench.claimed),
+        Step("queue.fail", lambda story: queue.fail(story.id, OWNER, "no"), bench.claimed),
+        Step("queue.release", lambda s: queue.release(OWNER, [s.id]), bench.claimed),
+        Step("queue.cancel", lambda s: queue.cancel(s.id, MEMBER, moderator_id=1), bench.asked),
+        Step("queue.unshown", lambda _: queue.unshown(OWNER, 8, busy=[1, 2]), _nothing),
+        Step("queue.postpone", lambda story: queue.postpone(story.id, OWNER), bench.unshown),
+        Step("queue.shown", lambda story: queue.shown(story.id), bench.unshown),
+        Step("queue.abandon", lambda s: queue.abandon(s.id, OWNER, "gone"), bench.claimed),
+        Step("queue.sweep", lambda _: queue.sweep(), _nothing),
+        Step("queue.release_all", lambda _: queue.release_all(), _nothing),
+        Step("stories.get", stories.get, bench.told_id),
+        Step("stories.several", lambda story_id: stories.several([story_id, 2]), bench.told_id),
+        Step("stories.thread", stories.thread, bench.part),
+        Step("ratings.rate", lambda i: ratings.rate(i, MEMBER, 5, bench.number()), bench.told_id),
+        Step("ratings.stars", ratings.stars, bench.told_id),
+        Step("guilds.model", lambda _: guilds.model(1), _nothing),
+        Step("guilds.use_model", lambda _: guilds.use_model(1, "x", 1), _nothing),
+    ]

@@ -1,0 +1,40 @@
+"""★ 1 to 5: one vote a member and story."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bot.components.story_button import StoryButton, acknowledge
+from bot.locales import say
+from bot.messages import views
+
+if TYPE_CHECKING:
+    import discord
+
+    from bot.client import Kataribe
+    from bot.database.tables import Story
+
+
+class Rate(StoryButton, template=r"kataribe:rate:(?P<story_id>\d{1,19}):(?P<stars>[1-5])"):
+    """Another press changes the vote, and the star that one gave takes it back."""
+
+    def __init__(self, story_id: int, stars: int) -> None:
+        super().__init__(views.star(story_id, stars))
+        self.story_id = story_id
+        self.stars = stars
+
+    async def pressed(self, interaction: discord.Interaction[Kataribe], story: Story) -> None:
+        """Keep the vote, confirm it, and bring the average up to date."""
+        await acknowledge(interaction, story)
+        services = interaction.client.services
+        vote = await services.ratings.rate(
+            story.id, interaction.user.id, self.stars, interaction.id
+        )
+        services.messages.redraw(story)
+        await services.confirmations.confirm(interaction, story.id, _confirmation(vote.stars))
+
+
+def _confirmation(stars: int | None) -> str:
+    if stars is None:
+        return say("rated.taken_back")
+    return say("rated.thanks", drawn="★" * stars + "☆" * (views.STARS[-1] - stars))

@@ -1,0 +1,49 @@
+"""What shows stories, as the dispatcher needs it: it says what happened, and nobody guesses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bot.database.tables import Story
+
+
+class MessageGoneError(Exception):
+    """The story's message or its channel was deleted: nobody will read on."""
+
+
+class OutOfReachError(Exception):
+    """The message cannot be written now (Discord fails, a permission is missing); later it may."""
+
+
+class Presenter(Protocol):
+    """Shows each story in its message: `waiting → telling → ended`."""
+
+    def waiting(self, places: Mapping[int, int]) -> None:
+        """Say where those who wait stand: story id → place, 1 being the next."""
+
+    def began(self, story: Story) -> None:
+        """The story is being told, for the first time or again."""
+
+    def words(self, story: Story, piece: str) -> None:
+        """Take some more of its text; nothing waits here.
+
+        Raises:
+            MessageGoneError: Nobody will read on.
+        """
+
+    def seen(self, story: Story) -> str:
+        """The words that are shown now."""
+
+    def broke_off(self, story: Story) -> None:
+        """The story waits again; the words that it had stay until there are more."""
+
+    async def ended(self, story: Story) -> None:
+        """Show how the story ended, and return when its last word stands in the channel.
+
+        Raises:
+            MessageGoneError: There is nowhere left to show it.
+            OutOfReachError: It cannot be shown now; later it may.
+        """

@@ -1,0 +1,218 @@
+"""Drawing the next token of many stories at once, each by its own rules and seed.
+
+Every rule but the first three is a floor under the logits, so no rule sorts the vocabulary. What is
+left is drawn by argmax(p / Exp(1)), the exponential race (equal to Gumbel-max, Gumbel 1954), with
+noise hashed from (seed, position, token): a draw depends on nothing but its own story.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from generator.sampling.rules import Rules
+    from generator.sampling.vocabulary import Vocabulary
+
+_NUCLEUS = 1024  # likeliest tokens looked at first for top-p; four times as many while too few
+_WORD = 0xFFFFFFFF
+
+
+class TorchSampler:
+    """Draws on any device: what the rules mean, in torch."""
+
+    def __init__(
+        self,
+        rules: Rules,
+        history: NDArray[np.int32],
+        vocabulary: Vocabulary,
+    ) -> None:
+        """Keeps views of the engine's columns.
+
+        Args:
+            rules: of every slot.
+            history: (slots, context), tokens of prompt and story.
+            vocabulary: of the model.
+        """
+        self._rules, self._history, self._vocabulary = rules, history, vocabulary
+        self._exempt = vocabulary.memfree_exempt
+        self._suppressed = torch.from_numpy(vocabulary.suppressed.astype(np.int64))
+
+    @torch.inference_mode()
+    def draw(
+        self, logits: Tensor, slots: NDArray[np.int32], lengths: NDArray[np.int32]
+    ) -> NDArray[np.int32]:
+        """One token for each row.
+
+        Args:
+            logits: (n, vocabulary) float32; overwritten.
+            slots: (n,), whose rules and history go with each row.
+            lengths: (n,), tokens so far in prompt and story.
+        """
+        rules = self._rules.rows[slots]
+        if len(self._suppressed):
+            logits[:, self._suppressed.to(logits.device)] = -torch.inf
+        self._forbid(logits, rules, slots, lengths)
+        drawn = _race(logits, rules, lengths)
+        rows = self._copied(logits, drawn, slots, lengths)
+        while len(rows):
+            logits[rows, drawn[rows]] = -torch.inf
+            drawn[rows] = _race(logits[rows], rules[rows], lengths[rows])
+            rows = rows[self._copied(logits[rows], drawn[rows], slots[rows], lengths[rows])]
+        return drawn
+
+    def _copied(
+        self,
+        logits: Tensor,
+        drawn: NDArray[np.int32],
+        slots: NDArray[np.int32],
+        lengths: NDArray[np.int32],
+    ) -> NDArray[np.intp]:
+        """The rows whose token completes an n-gram of the training texts, where others are left."""
+        memfree = self._vocabulary.memfree
+        if memfree is None:
+            return np.empty(0, np.intp)
+        before = memfree.ngram_size - 1
+        looked_at = (self._rules.rows["memfree"][slots] == 1) & (lengths >= before)
+        rows = np.flatnonzero(looked_at & ~np.isin(drawn, self._exempt))
+        context = self._history[slots[rows, None], lengths[rows, None] + np.arange(-before, 0)]
+        rows = rows[memfree.holds(np.column_stack([context, drawn[rows]]))]
+        if not len(rows):  # as nearly always: a GPU need not answer
+            return rows
+        others: NDArray[np.bool_] = (logits[rows, drawn[rows]] > -torch.inf).cpu().numpy()
+        return rows[others]
+
+    def _forbid(
+        self,
+        logits: Tensor,
+        rules: NDArray[np.void],
+        slots: NDArray[np.int32],
+        lengths: NDArray[np.int32],
+    ) -> None:
+        """The rules that look at a story so far, on all rows of (n, vocabulary) logits."""
+        rows = np.flatnonzero(rules["repetition_penalty"] != 1)
+        if len(rows):
+            used = self._history[slots[rows], : lengths[rows].max()]
+            of_row, at = np.nonzero(np.arange(used.shape[1]) < lengths[rows, None])
+            place = _places(logits, rows[of_row], used[of_row, at])
+            penalty = rules["repetition_penalty"][rows[of_row]]
+            penalties = torch.from_numpy(penalty).to(logits.device)
+            before = logits[place]
+            logits[place] = torch.where(before < 0, before * penalties, before / penalties)
+        sizes = rules["no_repeat_ngram_size"]
+        for size in np.unique(sizes[(sizes > 0) & (sizes <= lengths)]):
+            rows = np.flatnonzero((sizes == size) & (size <= lengths))
+            repeated = _repeated(self._history[slots[rows]], lengths[rows], int(size))
+            logits[_places(logits, rows[repeated[0]], repeated[1])] = -torch.inf
+        for which, tokens in (
+            (lengths < rules["min_length"], np.array(self._vocabulary.ends, np.int32)),
+            (lengths == rules["new_word_at"], self._vocabulary.continuations),
+        ):
+            where = np.flatnonzero(which)
+            if len(where) and len(tokens):
+                logits[_places(logits, where[:, None], tokens[None])] = -torch.inf
+
+
+def _places(
+    logits: Tensor, rows: NDArray[np.integer], tokens: NDArray[np.integer]
+) -> tuple[Tensor, Tensor]:
+    """An index of `logits`, on its device."""
+    places = (torch.from_numpy(part.astype(np.int64)) for part in (rows, tokens))
+    row, token = (part.to(logits.device) for part in places)
+    return row, token
+
+
+def _repeated(
+    history: NDArray[np.int32], lengths: NDArray[np.int32], size: int
+) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
+    """Rows and tokens that would complete an n-gram for the second time.
+
+    Args:
+        history: (n, context).
+        lengths: (n,), at least `size`.
+        size: of the n-grams.
+    """
+    starts = int(lengths.max()) - size + 1
+    same = np.arange(starts) + size <= lengths[:, None]
+    for at in range(size - 1):
+        last = np.take_along_axis(history, lengths[:, None] - size + 1 + at, axis=1)
+        same &= history[:, at : at + starts] == last
+    rows, begins = np.nonzero(same)
+    return rows, history[rows, begins + size - 1]
+
+
+def _race(logits: Tensor, rules: NDArray[np.void], lengths: NDArray[np.int32]) -> NDArray[np.int32]:
+    """One token for each row of (n, vocabulary) logits, by the rules that need no story."""
+    floats = torch.from_numpy(np.stack([rules["temperature"], rules["min_p"]])).to(logits.device)
+    temperature, min_p = floats[:, :, None]
+    greedy = temperature[:, 0] == 0
+    scaled = logits / torch.where(temperature == 0, 1, temperature)
+    scaled, tokens = _likeliest(scaled, rules)
+    if min_p.any():
+        best = scaled.amax(1, keepdim=True)
+        scaled = scaled.masked_fill(scaled < best + min_p.log(), -torch.inf)
+    race = scaled - _exponential_noise(rules["seed"], lengths, tokens).log()
+    winners = torch.where(greedy, scaled.argmax(1), race.argmax(1))
+    return tokens.gather(1, winners[:, None])[:, 0].to("cpu", torch.int32).numpy()
+
+
+def _likeliest(scaled: Tensor, rules: NDArray[np.void]) -> tuple[Tensor, Tensor]:
+    """Top-k and top-p: the logits that remain, others -inf, and their tokens, both (n, kept).
+
+    Args:
+        scaled: (n, vocabulary), already divided by the temperature.
+        rules: of these rows.
+    """
+    rows, vocabulary = scaled.shape
+    top_k = np.where(rules["top_k"] == 0, vocabulary, np.minimum(rules["top_k"], vocabulary))
+    nucleus = rules["top_p"] < 1
+    if not nucleus.any() and top_k.max() == vocabulary:
+        return scaled, torch.arange(vocabulary, device=scaled.device).expand(rows, vocabulary)
+    ranks = torch.from_numpy(top_k.astype(np.int64)).to(scaled.device)[:, None]
+    top_p = torch.from_numpy(rules["top_p"].copy()).to(scaled.device)[:, None]
+    # Rows without top-k keep the whole vocabulary unless top-p cuts it.
+    kept = int(np.where(nucleus & (top_k == vocabulary), min(_NUCLEUS, vocabulary), top_k).max())
+    while True:
+        values, tokens = scaled.topk(kept, dim=1)
+        within = torch.arange(kept, device=scaled.device) < ranks
+        values = values.masked_fill(~within, -torch.inf)
+        # Top-p counts what top-k left: all of it is in `values` unless k is the vocabulary.
+        whole = torch.where(
+            ranks > kept, scaled.logsumexp(1, keepdim=True), values.logsumexp(1, keepdim=True)
+        )
+        mass = (values - whole).exp().cumsum(1)
+        enough = (mass[:, -1] >= top_p[:, 0]) | (ranks[:, 0] <= kept)
+        if kept == vocabulary or bool(enough.all()):
+            break
+        kept = min(4 * kept, vocabulary)
+    before = mass.roll(1, dims=1)
+    before[:, 0] = 0
+    cut = (before >= top_p) & (top_p < 1)
+    return values.masked_fill(cut, -torch.inf), tokens
+
+
+def _exponential_noise(
+    seed: NDArray[np.uint64], position: NDArray[np.int32], tokens: Tensor
+) -> Tensor:
+    """Exponential noise for each (seed, position, token); (n, kept) float32, like `tokens`.
+
+    A hash in the manner of SplitMix64 (Steele et al. 2014) for the two keys of a row, and one of
+    MurmurHash3's finaliser over them for each token.
+    """
+    state = seed + (position.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    state ^= state >> np.uint64(31)
+    keys = np.stack([state & np.uint64(_WORD), state >> np.uint64(32)]).astype(np.int64)
+    low, high = torch.from_numpy(keys).to(tokens.device)[:, :, None]
+    bits = (tokens * 0x9E3779B1 + low) & _WORD
+    bits = ((bits ^ (bits >> 16)) * 0x85EBCA6B) & _WORD
+    bits = (((bits ^ (bits >> 13)) ^ high) * 0xC2B2AE35) & _WORD
+    bits ^= bits >> 16
+    uniform: Tensor = ((bits >> 9).float() + 0.5) * 2.0**-23  # 23 bits: never 0, never 1
+    return -uniform.log()

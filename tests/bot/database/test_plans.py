@@ -1,0 +1,102 @@
+"""No statement of the bot reads a whole table, however many stories were told."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import event, text
+
+from bot.bench.rows import fill
+from bot.bench.steps import Bench, steps
+from bot.database import guilds, open_database, queue, ratings, stories
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from bot.database import Database
+
+ROWS = 20_000
+"""Enough for PostgreSQL to prefer an index where there is one."""
+REPOSITORIES = {
+    "queue": queue.Queue,
+    "stories": stories.Stories,
+    "ratings": ratings.Ratings,
+    "guilds": guilds.Guilds,
+}
+TABLE = r"(stories|ratings|audit)\w*"
+"""Tables that grow with use; of servers there are few, and they are found by their key."""
+SMALL = ("ix_stories_unshown", "ix_stories_answer_until")
+"""Indexes that hold only what is not shown yet: to read one of them whole is little."""
+
+
+@pytest.fixture
+async def filled(database_url: str) -> AsyncIterator[Database]:
+    async with open_database(database_url) as opened:
+        await fill(opened, ROWS)
+        if opened.engine.dialect.name == "postgresql":
+            # As its own upkeep does after a while; the bot never asks SQLite for it.
+            async with opened.engine.begin() as connection:
+                await connection.execute(text("ANALYZE"))
+        yield opened
+
+
+def scans(dialect: str, plan: list[str]) -> list[str]:
+    """The lines of a plan that read a whole table, or an index that grows with it."""
+    found = []
+    for line in plan:
+        if dialect == "sqlite":
+            whole = re.search(rf"\bSCAN {TABLE}", line)
+        else:
+            whole = re.search(rf"Seq Scan on {TABLE}", line)
+        if whole and not any(index in line for index in SMALL):
+            found.append(line)
+    return found
+
+
+async def plan_of(database: Database, statement: str, parameters: Any) -> list[str]:
+    how = "EXPLAIN QUERY PLAN" if database.engine.dialect.name == "sqlite" else "EXPLAIN"
+    async with database.engine.connect() as connection:
+        result = await connection.exec_driver_sql(f"{how} {statement}", parameters)
+        return [str(row[-1]) for row in result]
+
+
+def test_every_method_of_the_repositories_is_taken_once() -> None:
+    every = {
+        f"{name}.{method}"
+        for name, repository in REPOSITORIES.items()
+        for method, function in vars(repository).items()
+        if not method.startswith("_") and inspect.iscoroutinefunction(inspect.unwrap(function))
+    }
+    taken = [step.name for step in steps(Bench(None, 1))]  # type: ignore[arg-type]  # names only
+    assert sorted(taken) == sorted(every)
+
+
+async def test_no_statement_reads_a_whole_table(filled: Database) -> None:
+    engine = filled.engine
+    statements: list[tuple[str, Any]] = []
+
+    def collect(_: object, __: object, statement: str, parameters: Any, *___: object) -> None:
+        statements.append((statement, parameters))
+
+    read_whole = {}
+    for step in steps(Bench(filled.sessions, ROWS)):
+        given = await step.prepare()
+        event.listen(engine.sync_engine, "before_cursor_execute", collect)
+        await step.take(given)
+        event.remove(engine.sync_engine, "before_cursor_execute", collect)
+        assert statements
+        for statement, parameters in statements:
+            plan = await plan_of(filled, statement, parameters)
+            if lines := scans(engine.dialect.name, plan):
+                read_whole[step.name] = lines
+        statements.clear()
+    assert read_whole == {}
+
+
+async def test_a_statement_that_reads_a_whole_table_is_noticed(filled: Database) -> None:
+    careless = "SELECT id FROM stories WHERE state NOT IN ('queued', 'telling') ORDER BY tokens"
+    plan = await plan_of(filled, careless, ())
+    assert scans(filled.engine.dialect.name, plan) != []

@@ -1,0 +1,352 @@
+"""The queue: durable and fair, from a wish to the end that is shown, on a real database."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import select
+
+from bot.database import open_database
+from bot.database.clock import now
+from bot.database.queue import Queue, QueueFullError, Scope
+from bot.database.tables import Audit, State
+from tests.bot.rows import change, get, lapse
+from tests.bot.wishes import queue_of, wish
+
+if TYPE_CHECKING:
+    from bot.database import Database
+
+
+async def test_a_wish_is_saved_before_enqueue_returns(
+    database: Database, database_url: str
+) -> None:
+    asked = wish(prompt="A shinigami", seed=2**62, parent_id=None)
+    story = await queue_of(database).enqueue(asked)
+    async with open_database(database_url) as another:
+        saved = await get(another, story.id)
+    assert saved.state is State.QUEUED
+    assert (saved.prompt, saved.seed, saved.member_id) == ("A shinigami", 2**62, 1)
+    assert (saved.attempts, saved.text, saved.message_id) == (0, "", None)
+    assert now() - saved.asked_at < dt.timedelta(minutes=1)
+
+
+async def test_the_same_interaction_twice_is_one_story(queue: Queue) -> None:
+    asked = wish()
+    first = await queue.enqueue(asked)
+    again = await asyncio.gather(*(queue.enqueue(asked) for _ in range(5)))
+    assert {story.id for story in again} == {first.id}
+    assert await queue.positions() == {first.id: 1}
+
+
+async def test_a_second_delivery_is_answered_though_the_limit_is_reached(
+    database: Database,
+) -> None:
+    queue = queue_of(database, per_member=1)
+    asked = wish()
+    first = await queue.enqueue(asked)
+    assert (await queue.enqueue(asked)).id == first.id
+
+
+@pytest.mark.parametrize(
+    ("settings", "scope", "limit"),
+    [
+        ({"per_member": 2}, Scope.MEMBER, 2),
+        ({"per_server": 2}, Scope.SERVER, 2),
+        ({"waiting": 2}, Scope.ALL, 2),
+    ],
+)
+async def test_each_limit_holds_when_many_ask_at_once(
+    database: Database, settings: dict[str, int], scope: Scope, limit: int
+) -> None:
+    queue = queue_of(database, **settings)
+    answers = await asyncio.gather(
+        *(queue.enqueue(wish()) for _ in range(8)), return_exceptions=True
+    )
+    refused = [answer for answer in answers if isinstance(answer, QueueFullError)]
+    assert len(answers) - len(refused) == limit
+    assert {(error.scope, error.limit) for error in refused} == {(scope, limit)}
+    assert len(await queue.positions()) == limit
+
+
+async def test_a_limit_counts_what_is_being_told_but_not_what_has_ended(
+    database: Database,
+) -> None:
+    queue = queue_of(database, per_member=1)
+    story = await queue.enqueue(wish())
+    await queue.claim("bot")
+    with pytest.raises(QueueFullError):
+        await queue.enqueue(wish())
+    await queue.told(story.id, "bot", "text", 1)
+    assert (await queue.enqueue(wish())).id != story.id
+
+
+async def test_private_messages_count_for_no_server(database: Database) -> None:
+    queue = queue_of(database, per_server=1)
+    for member in (1, 2, 3):
+        await queue.enqueue(wish(member, guild_id=None))
+    assert len(await queue.positions()) == 3
+
+
+async def test_nobody_stands_behind_anothers_second_wish(queue: Queue) -> None:
+    greedy = [await queue.enqueue(wish(member=1)) for _ in range(3)]
+    modest = await queue.enqueue(wish(member=2))
+    latest = await queue.enqueue(wish(member=3))
+    places = await queue.positions()
+    assert sorted(places, key=places.__getitem__) == [
+        greedy[0].id,
+        modest.id,
+        latest.id,
+        greedy[1].id,
+        greedy[2].id,
+    ]
+    for story_id, place in places.items():
+        assert await queue.position(story_id) == place
+
+
+async def test_what_is_being_told_counts_as_a_members_turn(queue: Queue) -> None:
+    first, second = [await queue.enqueue(wish(member=1)) for _ in range(2)]
+    other = await queue.enqueue(wish(member=2))
+    claimed = await queue.claim("bot")
+    assert claimed is not None
+    assert claimed.id == first.id
+    assert await queue.positions() == {other.id: 1, second.id: 2}
+    assert await queue.position(first.id) is None
+
+
+async def test_stories_are_claimed_in_the_order_that_positions_promise(queue: Queue) -> None:
+    for member in (1, 1, 2, 1, 3, 2):
+        await queue.enqueue(wish(member))
+    while places := await queue.positions():
+        claimed = await queue.claim("bot")
+        assert claimed is not None
+        assert places[claimed.id] == 1
+        await queue.told(claimed.id, "bot", "text", 1)
+
+
+async def test_many_bots_claim_every_story_exactly_once(
+    database: Database, database_url: str
+) -> None:
+    queue = queue_of(database, per_member=100)
+    asked = {(await queue.enqueue(wish(member=n % 4))).id for n in range(30)}
+    claimed: list[int] = []
+
+    async def bot(name: str) -> None:
+        async with open_database(database_url) as mine:
+            while story := await queue_of(mine).claim(name):
+                claimed.append(story.id)
+
+    await asyncio.gather(*(bot(f"bot {n}") for n in range(4)))
+    assert sorted(claimed) == sorted(asked)
+
+
+async def test_an_ending_is_shown_by_its_owner_until_the_lease_runs_out(
+    database: Database, queue: Queue
+) -> None:
+    story = await queue.enqueue(wish())
+    await queue.claim("bot")
+    await queue.told(story.id, "bot", "text", 1)
+    assert await queue.unshown("another", 10) == []
+    await lapse(database, story.id)
+    assert [again.id for again in await queue.unshown("another", 10)] == [story.id]
+    assert await queue.unshown("third", 10) == []
+    await queue.shown(story.id)
+    await lapse(database, story.id)
+    assert await queue.unshown("another", 10) == []
+
+
+async def test_many_bots_take_every_unshown_ending_once(
+    database: Database, database_url: str
+) -> None:
+    queue = queue_of(database, per_member=100)
+    for _ in range(20):
+        story = await queue.enqueue(wish())
+        await queue.cancel(story.id, 1)
+    taken: list[int] = []
+
+    async def bot(name: str) -> None:
+        async with open_database(database_url) as mine:
+            while stories := await queue_of(mine).unshown(name, 3):
+                taken.extend(story.id for story in stories)
+
+    await asyncio.gather(*(bot(f"bot {n}") for n in range(3)))
+    assert len(taken) == len(set(taken)) == 20
+
+
+async def test_an_ending_that_cannot_be_shown_rests_and_comes_again(
+    database: Database, queue: Queue
+) -> None:
+    story = await queue.enqueue(wish())
+    await queue.cancel(story.id, 1)
+    await queue.unshown("bot", 10)
+    await queue.postpone(story.id, "bot")
+    assert await queue.unshown("bot", 10) == []
+    await lapse(database, story.id)
+    assert [again.id for again in await queue.unshown("bot", 10)] == [story.id]
+
+
+async def test_an_ending_that_can_never_be_shown_is_left_in_peace(
+    database: Database, queue: Queue
+) -> None:
+    story = await queue.enqueue(wish())
+    await queue.cancel(story.id, 1)
+    await change(database, story.id, ended_at=now() - dt.timedelta(days=30, seconds=1))
+    await queue.sweep()
+    assert await queue.unshown("bot", 10) == []
+
+
+async def test_after_days_off_what_ended_unseen_is_still_said(
+    database: Database, queue: Queue
+) -> None:
+    cancelled, waited = [await queue.enqueue(wish(member)) for member in (1, 2)]
+    await queue.cancel(cancelled.id, 1)
+    for story in (cancelled, waited):
+        await change(database, story.id, asked_at=now() - dt.timedelta(days=3))
+    await change(database, cancelled.id, ended_at=now() - dt.timedelta(days=29))
+    await queue.sweep()
+    assert [story.id for story in await queue.unshown("bot", 10)] == [cancelled.id, waited.id]
+
+
+async def test_an_ending_has_its_moment(database: Database, queue: Queue) -> None:
+    told, failed, cancelled, abandoned, expired = [
+        await queue.enqueue(wish(member)) for member in range(5)
+    ]
+    for _ in range(4):
+        assert await queue.claim("bot") is not None
+    await queue.told(told.id, "bot", "text", 1)
+    await queue.fail(failed.id, "bot", "no")
+    await queue.cancel(cancelled.id, 2)
+    assert (await get(database, abandoned.id)).ended_at is None
+    await queue.abandon(abandoned.id, "bot", "the channel is gone")
+    await change(database, expired.id, asked_at=now() - dt.timedelta(days=2))
+    await queue.sweep()
+    for story in (told, failed, cancelled, abandoned, expired):
+        ended_at = (await get(database, story.id)).ended_at
+        assert ended_at is not None
+        assert now() - ended_at < dt.timedelta(minutes=1)
+    ended_at = (await get(database, told.id)).ended_at
+    await queue.abandon(told.id, "bot", "the channel is gone")
+    assert (await get(database, told.id)).ended_at == ended_at
+
+
+async def test_a_token_is_kept_until_its_story_is_shown_and_no_longer(
+    database: Database, queue: Queue
+) -> None:
+    shown, abandoned, old = [
+        await queue.enqueue(wish(member, answer_token=f"secret {member}")) for member in range(3)
+    ]
+    assert "secret" not in repr(wish(answer_token="secret"))
+    await queue.claim("bot")
+    await queue.claim("bot")
+    await queue.told(shown.id, "bot", "text", 1)
+    assert (await get(database, shown.id)).answer_token == "secret 0"
+    await queue.shown(shown.id)
+    await queue.abandon(abandoned.id, "bot", "the channel is gone")
+    await queue.sweep()
+    assert (await get(database, old.id)).answer_token == "secret 2"
+    await change(database, old.id, answer_until=now())
+    await queue.sweep()
+    for story in (shown, abandoned, old):
+        saved = await get(database, story.id)
+        assert (saved.answer_token, saved.answer_until) == (None, None)
+
+
+async def test_a_newer_token_replaces_the_older_while_the_story_is_not_shown(
+    database: Database, queue: Queue
+) -> None:
+    story = await queue.enqueue(wish(answer_token="first"))
+    await queue.answerable(story.id, "second")
+    saved = await get(database, story.id)
+    assert saved.answer_token == "second"
+    assert saved.answer_until is not None
+    assert now() < saved.answer_until <= now() + dt.timedelta(minutes=15)
+    await queue.shown(story.id)
+    await queue.answerable(story.id, "third")
+    assert (await get(database, story.id)).answer_token is None
+
+
+async def test_only_the_named_stories_are_claimed(queue: Queue) -> None:
+    first, second = [await queue.enqueue(wish(member)) for member in (1, 2)]
+    assert await queue.claim("bot", only=[]) is None
+    assert await queue.claim("bot", only=[first.id], busy=[first.id]) is None
+    claimed = await queue.claim("bot", only=[second.id])
+    assert claimed is not None
+    assert claimed.id == second.id
+
+
+async def test_only_its_member_cancels_a_story_and_only_before_its_end(queue: Queue) -> None:
+    waiting, telling = [await queue.enqueue(wish()) for _ in range(2)]
+    assert await queue.cancel(waiting.id, 2) is None
+    await queue.claim("bot")
+    cancelled = await queue.cancel(waiting.id, 1)
+    assert cancelled is not None
+    assert cancelled.state is State.CANCELLED
+    assert await queue.told(waiting.id, "bot", "text", 1) is None
+    assert await queue.held("bot") == set()
+    await queue.claim("bot")
+    await queue.told(telling.id, "bot", "text", 1)
+    assert await queue.cancel(telling.id, 1) is None
+    assert await queue.cancel(999, 1) is None
+
+
+async def test_a_moderator_who_calls_a_story_off_leaves_a_trail(
+    database: Database, queue: Queue
+) -> None:
+    story = await queue.enqueue(wish())
+    assert await queue.cancel(story.id, 1, moderator_id=9) is not None
+    # Too late is no act.
+    assert await queue.cancel(story.id, 1, moderator_id=9) is None
+    async with database.sessions() as session:
+        act = (await session.scalars(select(Audit))).one()
+    assert (act.guild_id, act.moderator_id) == (10, 9)
+    assert (act.act, act.detail) == ("call off", f"story {story.id}")
+
+
+async def test_a_story_with_nowhere_to_go_is_over(database: Database, queue: Queue) -> None:
+    telling, told = [await queue.enqueue(wish()) for _ in range(2)]
+    for _ in range(2):
+        await queue.claim("bot")
+    await queue.told(told.id, "bot", "text", 1)
+    for story in (telling, told):
+        await queue.abandon(story.id, "bot", "the channel is gone")
+    assert (await get(database, telling.id)).state is State.CANCELLED
+    saved = await get(database, told.id)
+    assert (saved.state, saved.text) == (State.TOLD, "text")
+    assert await queue.unshown("bot", 10) == []
+    assert await queue.positions() == {}
+
+
+async def test_what_waited_too_long_expires_and_is_apologised_for(
+    database: Database, queue: Queue
+) -> None:
+    old, new, telling = [await queue.enqueue(wish(member)) for member in (1, 2, 3)]
+    await change(database, telling.id, state=State.TELLING, lease_owner="bot")
+    await change(database, telling.id, lease_until=now() + dt.timedelta(seconds=30))
+    for story in (old, telling):
+        await change(database, story.id, asked_at=now() - dt.timedelta(days=1, seconds=1))
+    await queue.sweep()
+    assert await queue.positions() == {new.id: 1}
+    expired = await queue.unshown("bot", 10)
+    assert [(story.id, story.state) for story in expired] == [(old.id, State.EXPIRED)]
+    assert (await get(database, telling.id)).state is State.TELLING
+
+
+async def test_a_story_that_kills_its_bot_is_not_told_for_ever(database: Database) -> None:
+    queue = queue_of(database, attempts=2)
+    story = await queue.enqueue(wish())
+    for _ in range(2):
+        assert await queue.claim("killed") is not None
+        await lapse(database, story.id)
+    assert await queue.claim("alive") is None
+    await queue.sweep()
+    failed = await get(database, story.id)
+    assert failed.state is State.FAILED
+    assert failed.error
+
+
+async def test_the_message_is_kept(database: Database, queue: Queue) -> None:
+    story = await queue.enqueue(wish())
+    await queue.posted(story.id, 77)
+    assert (await get(database, story.id)).message_id == 77

@@ -1,0 +1,131 @@
+"""A story's message as a state machine, without Discord and without time."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+
+import pytest
+
+from bot.database.tables import State, Story
+from bot.messages.message import LONGEST_REST, Phase, StoryMessage, Urgency
+
+TWELVE = " one two three four five six seven eight nine ten eleven twelve"
+PACE = 5.0
+
+
+def story(state: State = State.TELLING, text: str = "") -> Story:
+    return Story(
+        id=1, interaction_id=1, prompt="Zero", text=text, model="m", state=state,
+        asked_at=dt.datetime.now(dt.UTC),
+    )  # fmt: skip
+
+
+def telling(text: str = "", now: float = 0.0) -> StoryMessage:
+    message = StoryMessage(story(State.QUEUED))
+    message.began(story())
+    if text:
+        message.heard(text, now)
+    return message
+
+
+def test_words_come_at_the_pace_of_a_teller_and_the_first_at_once() -> None:
+    message = telling()
+    assert message.heard(" one", 10.0) is Urgency.FIRST
+    assert message.heard(TWELVE, 10.0) is Urgency.NEXT
+    message.reveal(10.0, PACE)
+    assert len(message.visible_text.split()) == 5
+    message.reveal(11.0, PACE)
+    assert len(message.visible_text.split()) == 10
+    assert not message.whole
+    message.reveal(message.whole_at(PACE), PACE)
+    assert message.whole
+
+
+@pytest.mark.parametrize("pace_after", [0.5, PACE])
+def test_words_never_go_back(pace_after: float) -> None:
+    message = telling(TWELVE)
+    message.reveal(0.0, 0.0)  # all of them
+    before = message.visible_text
+    message.reveal(0.1, pace_after)
+    assert message.visible_text == before
+    # Nor when its telling breaks off, and the next one has only begun.
+    message.broke_off()
+    assert (message.phase, message.visible_text) == (Phase.WAITING, before)
+    message.began(story())
+    message.heard(" one two", 5.0)
+    message.reveal(5.0, 0.0)
+    assert message.visible_text == before
+    message.heard(" three four five six seven eight nine ten eleven twelve thirteen", 6.0)
+    message.reveal(6.0, 0.0)
+    assert message.visible_text == TWELVE + " thirteen"
+
+
+def test_a_story_told_to_its_end_is_shown_to_its_end() -> None:
+    message = telling(TWELVE)
+    message.reveal(0.0, PACE)
+    message.ended(story(State.TOLD, TWELVE))
+    assert (message.phase, message.whole) == (Phase.ENDED, False)
+    message.reveal(2.0, PACE)
+    assert message.whole
+    # Words that come late are nobody's.
+    assert message.heard(" more", 3.0) is None
+
+
+def test_what_ended_elsewhere_has_no_pace_to_keep() -> None:
+    message = StoryMessage(story(State.QUEUED))
+    message.ended(story(State.TOLD, TWELVE))
+    assert message.whole
+
+
+def test_a_frozen_message_shows_no_further_words() -> None:
+    message = telling(TWELVE)
+    message.reveal(0.0, PACE)
+    message.frozen = True
+    message.reveal(100.0, PACE)
+    assert len(message.visible_text.split()) == 5
+    message.frozen = False
+    message.reveal(100.0, PACE)
+    assert message.whole
+
+
+def test_a_place_is_news_once_and_only_to_who_waits() -> None:
+    message = StoryMessage(story(State.QUEUED))
+    assert message.placed(3)
+    assert not message.placed(3)
+    assert message.placed(2)
+    message.began(story())
+    assert not message.placed(1)
+    message.broke_off()
+    assert message.placed(1)
+
+
+def test_out_of_reach_rests_longer_each_time_and_not_after_it_was_reached() -> None:
+    message = StoryMessage(story())
+    rests = []
+    for _ in range(8):
+        message.out_of_reach(100.0)
+        rests.append(message.rests_until - 100.0)
+    assert rests[:4] == [1.0, 2.0, 4.0, 8.0]
+    assert rests[-1] == LONGEST_REST
+    # All tries of an ending take more than a minute: a permission is given back, a server restarts.
+    assert sum(rests) > 60
+    message.reached()
+    message.out_of_reach(200.0)
+    assert message.rests_until == 201.0
+
+
+async def test_who_waits_for_the_end_is_let_go_once() -> None:
+    message = StoryMessage(story())
+    first, second = message.shown(), message.shown()
+    first.cancel()
+    waited = message.is_awaited
+    message.settle(ValueError("gone"))
+    assert (waited, message.is_awaited) == (True, False)
+    with pytest.raises(ValueError, match="gone"):
+        await second
+    message.settle()
+    third = message.shown()
+    message.let_down()
+    with pytest.raises(asyncio.CancelledError):
+        await third

@@ -1,0 +1,110 @@
+"""How a story grows in its message."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bot.database.tables import State
+from tests.bot.clock import Clock
+from tests.bot.world import World, footer, labels, page, reply, world
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TWELVE = " one two three four five six seven eight nine ten eleven twelve"
+PACED = {"words_per_second": 5.0, "edit_interval": 1.0}
+
+
+async def saved(w: World, story_id: int = 1) -> None:
+    """Wait until the story is told as far as the database knows."""
+
+    async def told() -> bool:
+        story = await w.services.stories.get(story_id)
+        return story is not None and story.state is State.TOLD
+
+    await w.until(told)
+
+
+async def test_a_fast_model_is_shown_at_the_pace_of_a_teller(tmp_path: Path) -> None:
+    clock = Clock()
+    async with world(tmp_path, clock=clock, stories=PACED) as w:
+        w.teller.pieces = [TWELVE]
+        await w.aki.slash(w.channel, "story", prompt="Zero")
+        await w.until(lambda: page(w.message()) == "**Zero** one two three four five▌")
+        await saved(w)
+        await clock.advance(0.9)
+        assert page(w.message()) == "**Zero** one two three four five▌"
+        await clock.advance(0.2)
+        assert page(w.message()).endswith(" eight nine ten▌")
+        await clock.advance(0.4)
+        assert page(await w.told()) == f"**Zero**{TWELVE}"
+
+
+async def test_the_teller_is_free_while_words_are_still_shown(tmp_path: Path) -> None:
+    clock = Clock()
+    async with world(tmp_path, clock=clock, stories=PACED, queue={"tellers": 1}) as w:
+        w.teller.pieces = [TWELVE]
+        await w.aki.slash(w.channel, "story", prompt="Zero")
+        await saved(w)
+        second = await w.ben.slash(w.channel, "story", prompt="One")
+        # Both are told whole, though no time passes in which the first could be shown.
+        await saved(w, 2)
+        assert page(w.message(reply(second).id)) == "**One** one two three four five▌"
+        assert "Call it off" in labels(w.message(reply(second).id))
+
+
+async def test_a_story_that_was_told_but_not_shown_is_shown_whole_after_a_restart(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path, clock=Clock(), stories=PACED) as w:
+        w.teller.pieces = [TWELVE]
+        await w.aki.slash(w.channel, "story", prompt="Zero")
+        await w.until(lambda: page(w.message()).endswith("five▌"))
+        await saved(w)
+        await w.stop()
+        await w.restart()
+        assert page(await w.told()) == f"**Zero**{TWELVE}"
+        assert len(w.teller.asked) == 1
+
+
+async def test_a_very_long_story_is_cut_between_two_words(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.teller.pieces = [" under_score" * 500]
+        message = await w.story(prompt="Long")
+        assert len(page(message)) <= 4096
+        assert page(message).endswith(" under\\_score …")
+        assert footer(message).endswith(" · 501 words")
+
+
+async def test_what_discord_refuses_for_a_while_is_shown_in_the_end(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.teller.hold()
+        await w.aki.slash(w.channel, "story", prompt="Zero")
+        w.env.inject_error("PATCH", "/channels/*/messages/*", status=500, times=1)
+        await w.teller.release(1)
+        await w.until(lambda: w.teller.told == 1)
+        await w.teller.release()
+        assert page(await w.told()) == "**Zero** a fox found the moon."
+
+
+async def test_an_answer_is_edited_through_its_interaction_where_the_bot_may_not_look(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as w:
+        w.env.inject_error("PATCH", "/channels/*/messages/*", status=403, code=50001, times=None)
+        assert page(await w.story(prompt="Zero")) == "**Zero** a fox found the moon."
+
+
+async def test_a_story_that_broke_off_is_seen_to_wait_again(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.teller.hold(after=1)
+        await w.aki.slash(w.channel, "story", prompt="Zero")
+        await w.until(lambda: page(w.message()) == "**Zero** a fox▌")
+        w.teller.go_away()
+        await w.until(lambda: footer(w.message()) == "Next to be told")
+        # The words that stood there stay.
+        assert page(w.message()) == "**Zero** a fox"
+        w.teller.away = False
+        await w.teller.release()
+        w.dispatcher.resume()
+        assert page(await w.told()) == "**Zero** a fox found the moon."
