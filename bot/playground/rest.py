@@ -15,9 +15,8 @@ from bot.playground.exchanges import Exchange
 from bot.playground.messages import snowflake
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
-    from bot.playground.api import Api
     from bot.playground.attachments import Attachments
     from bot.playground.rate_limits import RateLimits
 
@@ -49,9 +48,14 @@ class Rest:
     """Lets requests in, hands them to the API, and keeps what was said."""
 
     def __init__(
-        self, api: Api, attachments: Attachments, rate_limits: RateLimits, *, token: str
+        self,
+        handlers: Iterable[Route],
+        attachments: Attachments,
+        rate_limits: RateLimits,
+        *,
+        token: str,
     ) -> None:
-        self._api = api
+        self._handlers = handlers
         self._attachments = attachments
         self._rate_limits = rate_limits
         self._token = token
@@ -61,7 +65,7 @@ class Rest:
         """Every route, and one for what there is not."""
         routes = [
             web.route(method, ROOT + path, self._endpoint(path, handler, limited_by))
-            for method, path, handler, limited_by in self._api.routes()
+            for method, path, handler, limited_by in self._handlers
         ]
         return [*routes, web.route(hdrs.METH_ANY, ROOT + "/{rest:.*}", self._unknown)]
 

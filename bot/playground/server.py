@@ -93,7 +93,7 @@ class Playground:
         callbacks = Callbacks(self.world, self.messages, self.interactions)
         limits = rate_limits or RateLimits()
         api = Api(self.world, self.messages, self.commands, callbacks, self.gateway, limits)
-        self.rest = Rest(api, self._attachments, limits, token=self.token)
+        self.rest = Rest(api.routes(), self._attachments, limits, token=self.token)
         actions = Actions(self.world, self.messages, self.commands, self.interactions, self.gateway)
         self._page = Page(self.world, self.messages, self.commands, self.gateway, actions)
         api.typing.append(self._page.typing)
