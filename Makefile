@@ -21,7 +21,7 @@ test: $(VENV)/.installed-dev ## the same set-up, then lint, types and all tests
 	$(PYTEST)
 
 # Tests of numbers: of every step of the generator, of the compiled one, and of training.
-EVERY_STEP := $(addprefix tests/generator/test_, engine.py gpt2.py lstm_decoding.py) \
+EVERY_STEP := $(addprefix tests/generator/test_, engine.py gpt2.py lstm_decoder.py) \
   tests/training/test_memfree.py
 COMPILED := $(addprefix tests/generator/test_, memfree.py native.py quantised.py sampling.py)
 LEARNING := $(addprefix tests/training/test_, \

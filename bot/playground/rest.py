@@ -15,7 +15,7 @@ from bot.playground.exchanges import Exchange
 from bot.playground.messages import snowflake
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable
 
     from bot.playground.attachments import Attachments
     from bot.playground.rate_limits import RateLimits
@@ -45,17 +45,17 @@ if TYPE_CHECKING:
 
 
 class Rest:
-    """Lets requests in, hands them to their handler, and keeps what was said."""
+    """Lets requests in, hands them to the API, and keeps what was said."""
 
     def __init__(
         self,
-        offered: Sequence[Route],
+        handlers: Iterable[Route],
         attachments: Attachments,
         rate_limits: RateLimits,
         *,
         token: str,
     ) -> None:
-        self._offered = offered
+        self._handlers = handlers
         self._attachments = attachments
         self._rate_limits = rate_limits
         self._token = token
@@ -65,7 +65,7 @@ class Rest:
         """Every route, and one for what there is not."""
         routes = [
             web.route(method, ROOT + path, self._endpoint(path, handler, limited_by))
-            for method, path, handler, limited_by in self._offered
+            for method, path, handler, limited_by in self._handlers
         ]
         return [*routes, web.route(hdrs.METH_ANY, ROOT + "/{rest:.*}", self._unknown)]
 
