@@ -365,7 +365,7 @@ async def test_a_story_given_to_another_model_waits_as_if_it_had_not_been_begun(
 
 
 async def test_a_told_story_is_called_off_only_where_its_words_are_still_being_shown(
-    database: Database, queue: Queue
+    queue: Queue,
 ) -> None:
     story = await queue.enqueue(wish())
     await queue.claim("bot")
