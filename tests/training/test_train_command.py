@@ -171,13 +171,6 @@ def test_tokens_learned_by_a_run_without_a_checkpoint_are_learned_anew(
 
 
 def test_two_processes_do_not_train_in_one_folder(
-<<<<<<< HEAD
-    tmp_path: Path, corpus: Path, training: subprocess.Popen[str],
-    capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
-    wait_for_a_step(training)
-    assert main(command("starter-gpt2", corpus, tmp_path, "training.epochs=100000")) == 2
-=======
     tmp_path: Path, corpus: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lock = tmp_path / "runs" / "small" / "lock"
@@ -194,7 +187,6 @@ def test_two_processes_do_not_train_in_one_folder(
         assert other.stdout.readline() == "held\n"
         assert main(command("starter-gpt2", corpus, tmp_path)) == 2
         other.communicate()
->>>>>>> wt-training
     assert "another process trains here" in capsys.readouterr().err
 
 
