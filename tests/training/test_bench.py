@@ -76,7 +76,7 @@ def work() -> Work:
 def test_a_table_for_people_and_one_json_object_last(
     small: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], *, from_corpus: bool
 ) -> None:
-    words = ["bench", "--recipe", small, "--texts", "24", "--repeat", "2"]
+    words = ["bench", "--recipe", small, "--texts", "24", "--repeat", "1"]
     if from_corpus:
         corpus = str(tmp_path / "corpus.jsonl")
         assert main(["clean", str(STORIES), "--out", corpus]) == 0

@@ -42,7 +42,8 @@ def orthogonalised(
         step = a + b * square + c * square * square
         square, factor = square * step * step, factor * step
     scaling = (vectors * factor) @ vectors.T
-    return wide @ scaling if tall else scaling @ wide
+    made: Tensor = wide @ scaling if tall else scaling @ wide
+    return made
 
 
 class CPUMuon(Muon):
