@@ -41,7 +41,7 @@ def orthogonalised(
     for _ in range(steps):
         step = a + b * square + c * square * square
         square, factor = square * step * step, factor * step
-    scaling = (vectors * factor) @ vectors.T
+    scaling: Tensor = (vectors * factor) @ vectors.T
     made: Tensor = wide @ scaling if tall else scaling @ wide
     return made
 
