@@ -25,7 +25,7 @@ from bot.worker.completions import (
     GeneratorRefusedError,
 )
 from bot.worker.presenter import MessageGoneError, OutOfReachError
-from bot.worker.suspects import REST, Suspects
+from bot.worker.suspects import Suspects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -162,8 +162,7 @@ class Dispatcher:
             if following is not None:
                 return following
             live = {s.id for s in await self._stories.several(alone) if s.state in LIVE}
-            self._suspects.rest(loop.time(), live)
-            self._wake_in(REST)
+            self._wake_in(self._suspects.rest(loop.time(), live))
         busy = self._busy() | self._suspects.to_be_told_alone()
         return await self._queue.claim(self._owner, resting=resting, busy=busy)
 

@@ -20,6 +20,10 @@ REST = 1.0
 """Seconds until one that rests after a failure is looked for again."""
 
 
+MARGIN = 0.01
+"""Seconds by which a timer may be early."""
+
+
 class Suspects:
     """What is kept here can be forgotten at any moment: then two more deaths bring it back."""
 
@@ -54,8 +58,12 @@ class Suspects:
             return frozenset()
         return {story_id for story_id, times in self._losses.items() if times >= ALONE_AFTER}
 
-    def rest(self, now: float, live: AbstractSet[int]) -> None:
-        """None of them can be told now; those that are not `live` any more are forgotten."""
+    def rest(self, now: float, live: AbstractSet[int]) -> float:
+        """None of them can be told now; those that are not `live` any more are forgotten.
+
+        Gives the seconds until the others are looked for again.
+        """
         self._rests_until = now + REST
         for story_id in self.to_be_told_alone() - live:
             del self._losses[story_id]
+        return REST + MARGIN

@@ -99,14 +99,17 @@ class WatchedQueue(Queue):
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
         self._shown: set[int] = set()
+        self._noted = asyncio.Event()
         self.sweeps = 0
         self._changed = asyncio.Condition()
 
     async def shown(self, story_id: int) -> None:
-        await super().shown(story_id)
-        async with self._changed:
+        try:
+            await super().shown(story_id)
+        finally:
+            # Also when the dispatcher, which sees that it is not held any more, ends the task.
             self._shown.add(story_id)
-            self._changed.notify_all()
+            self._noted.set()
 
     async def sweep(self) -> None:
         await super().sweep()
@@ -119,8 +122,10 @@ class WatchedQueue(Queue):
             await self._changed.wait_for(lambda: self.sweeps >= times)
 
     async def known(self, story_ids: tuple[int, ...]) -> None:
-        async with asyncio.timeout(PATIENCE), self._changed:
-            await self._changed.wait_for(lambda: self._shown >= set(story_ids))
+        async with asyncio.timeout(PATIENCE):
+            while not self._shown >= set(story_ids):
+                self._noted.clear()
+                await self._noted.wait()
 
 
 @dataclass
