@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,9 +12,6 @@ from tests.training.small import STORIES, TEXTS, TOKENIZER, llama
 from training.__main__ import main
 from training.corpus.batches import collate, encode
 from training.likelihood import token_losses
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 torch.set_num_threads(1)
 
@@ -44,9 +41,15 @@ def base(tmp_path: Path, pretrained_llama: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def corpus(tmp_path: Path) -> Path:
-    """Our own stories, cleaned."""
-    path = tmp_path / "corpus.jsonl"
+@pytest.fixture(scope="session")
+def cleaned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Our own stories, cleaned; for tests that leave them as they are."""
+    path = tmp_path_factory.mktemp("cleaned") / "corpus.jsonl"
     assert main(["clean", str(STORIES), "--out", str(path)]) == 0
     return path
+
+
+@pytest.fixture
+def corpus(tmp_path: Path, cleaned: Path) -> Path:
+    """The same in a folder of the test's own, to be changed."""
+    return Path(shutil.copy(cleaned, tmp_path / "corpus.jsonl"))

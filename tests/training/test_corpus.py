@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -129,14 +130,27 @@ def test_an_unusable_file_ends_the_command_with_status_2(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["clean", str(tmp_path / "none.csv"), "--out", str(tmp_path / "out.jsonl")]) == 2
-    assert capsys.readouterr().err == f"{tmp_path / 'none.csv'}: no such file.\n"
+    assert capsys.readouterr().err.splitlines()[-1] == f"{tmp_path / 'none.csv'}: no such file."
 
 
 def test_a_place_that_cannot_be_written_is_one_clear_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["clean", str(STORIES), "--out", str(tmp_path)]) == 2
-    assert capsys.readouterr().err == f"{tmp_path}: Is a directory\n"
+    assert capsys.readouterr().err.splitlines()[-1] == f"{tmp_path}: Is a directory"
+
+
+def test_whoever_waits_sees_what_is_read_and_looked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [str(STORIES), str(tmp_path / "more.csv")]
+    shutil.copy(*files)
+    assert main(["clean", *files, "--out", str(tmp_path / "out.jsonl")]) == 0
+    said = capsys.readouterr().err
+    for what in (
+        "Reading stories.csv: ", "Finding franchises", "Comparing more.csv with stories.csv: ",
+    ):  # fmt: skip
+        assert what in said
 
 
 @pytest.mark.parametrize("content", ["", "not json\n", '{"text": "a"}\n', "[1]\n"])

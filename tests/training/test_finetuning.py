@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch.optim import Muon
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from generator.models.loading import load_model
@@ -17,6 +16,7 @@ from training.corpus.batches import collate, encode
 from training.errors import InputError
 from training.learning.building import build_model
 from training.learning.lora import add_lora
+from training.learning.muon import CPUMuon
 from training.learning.optimization import optimizers
 from training.likelihood import likelihood, token_losses
 from training.recipe import Pretrained, load_recipe
@@ -161,7 +161,7 @@ def test_lora_may_learn_by_muon(pretrained: Path) -> None:
     model = build_model(chosen, TOKENIZER)
     assert isinstance(chosen.model, Pretrained)
     add_lora(model, chosen.model)
-    assert [type(found) for found in optimizers(model, chosen.training)] == [Muon]
+    assert [type(found) for found in optimizers(model, chosen.training)] == [CPUMuon]
 
 
 def test_the_dropouts_of_an_lstm_can_be_others(tmp_path: Path) -> None:

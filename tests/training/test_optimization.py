@@ -70,7 +70,7 @@ def test_a_rate_may_stand_still() -> None:
     assert {rate(share, training) for share in (0.0, 0.5, 1.0)} == {1.0}
 
 
-@pytest.mark.parametrize("shape", [(24, 8), (8, 24), (16, 16)])
+@pytest.mark.parametrize("shape", [(24, 8), (8, 24), (16, 16), (512, 301)])
 def test_on_a_cpu_muon_makes_torchs_updates_without_their_rounding(shape: tuple[int, int]) -> None:
     dice = torch.Generator().manual_seed(3)
     begun = torch.randn(shape, generator=dice)

@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.training.small import STORIES, loop, recipe
+from tests.training.small import loop, recipe
 from training.__main__ import main
 from training.errors import InputError
 from training.learning.team import Team, team
@@ -29,13 +29,6 @@ LAUNCH = [
     sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
     "-m", "training",
 ]  # fmt: skip
-
-
-@pytest.fixture
-def corpus(tmp_path: Path) -> Path:
-    out = tmp_path / "corpus.jsonl"
-    assert main(["clean", str(STORIES), "--out", str(out)]) == 0
-    return out
 
 
 def arguments(corpus: Path, name: str, *settings: str) -> list[str]:

@@ -17,7 +17,6 @@ import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from generator.models.loading import load_model
-from tests.training.small import STORIES
 from training.__main__ import main
 from training.corpus.texts import Split, read_corpus, write_corpus
 from training.telling import ARTICLE_PROMPTS
@@ -33,11 +32,9 @@ SMALL = {
 QUICK = ["tokens.vocab_size=400", "training.epochs=2", "sampling.max_new_tokens=40"]
 
 
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("corpus") / "corpus.jsonl"
-    assert main(["clean", str(STORIES), "--out", str(path)]) == 0
-    return path
+@pytest.fixture
+def corpus(cleaned: Path) -> Path:
+    return cleaned  # outside the test's folder, which is looked at
 
 
 def command(recipe: str, corpus: Path, folder: Path, *settings: str) -> list[str]:

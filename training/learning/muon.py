@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+_WORTH_HALVING = 128
+"""Columns: products of fewer are too small to be fast."""
+
+
 def orthogonalised(
     update: Tensor, coefficients: tuple[float, float, float], steps: int, eps: float
 ) -> Tensor:
@@ -35,7 +39,7 @@ def orthogonalised(
         return torch.full_like(update, torch.nan)  # the next loss says so
     wide = update / norm.clamp(min=eps)
     tall = wide.shape[0] > wide.shape[1]
-    squares, vectors = torch.linalg.eigh(wide.T @ wide if tall else wide @ wide.T)
+    squares, vectors = torch.linalg.eigh(_gram(wide if tall else wide.T))
     a, b, c = coefficients
     square, factor = squares.clamp(min=0), torch.ones_like(squares)
     for _ in range(steps):
@@ -44,6 +48,17 @@ def orthogonalised(
     scaling: Tensor = (vectors * factor) @ vectors.T
     made: Tensor = wide @ scaling if tall else scaling @ wide
     return made
+
+
+def _gram(tall: Tensor) -> Tensor:
+    """X'X of (rows, columns); what lies below its diagonal is taken from above it."""
+    middle = tall.shape[1] // 2
+    if middle < _WORTH_HALVING:
+        return tall.T @ tall
+    left, right = tall[:, :middle], tall[:, middle:]
+    corner = left.T @ right
+    upper = torch.cat([_gram(left), corner], dim=1)
+    return torch.cat([upper, torch.cat([corner.T, _gram(right)], dim=1)])
 
 
 class CPUMuon(Muon):
