@@ -162,7 +162,7 @@ async def run(settings: Settings, *, config: Path | None = None) -> None:
         for command in commands.EVERY:
             client.tree.add_command(command)
         client.add_dynamic_items(*components.EVERY)
-        dispatcher = Dispatcher(queue, stories, completions, messages, bell, settings)
+        dispatcher = Dispatcher(queue, stories, completions, catalogue, messages, bell, settings)
         logged_in = asyncio.Event()
         work = [still_alone()]
         if not settings.generator.url:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
+from training.bars import each
 from training.corpus.batches import IGNORED, bucketed, collate, encode
 from training.corpus.spelling import Spelling
 from training.corpus.tokenizers import unknown_word
@@ -57,6 +58,7 @@ def likelihood(
     spelling: Spelling | None = None,
     batch_tokens: int = 4096,
     bf16: bool = False,
+    visible: bool = False,
 ) -> Likelihood:
     """Reads each text by itself, from the begin-of-text token on.
 
@@ -71,6 +73,7 @@ def likelihood(
             word model seems better the fewer words it knows.
         batch_tokens: in a batch, about.
         bf16: autocast.
+        visible: whether a bar says how far it is.
     """
     context: int = model.config.max_position_embeddings
     unreadable = [unknown_word(text, tokenizer) is not None for text in texts]
@@ -78,7 +81,8 @@ def likelihood(
     rows = encode(read, tokenizer, context)
     nats = [math.inf if out else 0.0 for out in unreadable]
     model.eval()
-    for indices in bucketed([len(row) - 1 for row in rows], batch_tokens):
+    batches = bucketed([len(row) - 1 for row in rows], batch_tokens)
+    for indices in each(batches, "Measuring", "batches", visible=visible):
         batch = collate([rows[index] for index in indices])
         targets = batch.targets.masked_fill(batch.targets == tokenizer.eos_token_id, IGNORED)
         device = model.device

@@ -8,6 +8,7 @@ from bot.asking import ask
 from bot.components.story_button import StoryButton
 from bot.locales import say
 from bot.messages import views
+from bot.safety.beginnings import checked_prompt
 
 if TYPE_CHECKING:
     import discord
@@ -25,9 +26,10 @@ class Again(StoryButton, template=r"kataribe:again:(?P<story_id>\d{1,19})"):
 
     async def pressed(self, interaction: discord.Interaction[Kataribe], story: Story) -> None:
         """Ask for it with another seed."""
+        limit = interaction.client.services.settings.stories.prompt_limit
         await ask(
             interaction,
-            prompt=story.prompt,
+            prompt=checked_prompt(story.prompt, limit),  # the rules may be stricter by now
             house_opening=story.house_opening,
             model=story.model,
             parent_id=story.parent_id,

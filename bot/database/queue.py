@@ -268,6 +268,20 @@ class Queue:
         """
         return await self._end(story_id, owner, State.FAILED, error=error, text=text)
 
+    async def retell(self, story_id: int, owner: str, model: str) -> None:
+        """Give a story back as if it had not been claimed, for another model to tell."""
+        await self._update(
+            update(Story)
+            .where(Story.id == story_id, Story.state == State.TELLING, held(owner))
+            .values(
+                model=model,
+                state=State.QUEUED,
+                attempts=Story.attempts - 1,
+                lease_owner=None,
+                lease_until=None,
+            )
+        )
+
     async def release(self, owner: str, story_ids: Collection[int]) -> None:
         """Give stories back as if they had not been claimed: nobody is at fault."""
         begun = Story.state == State.TELLING

@@ -7,7 +7,7 @@ import logging
 import os
 import secrets
 import socket
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -15,11 +15,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot.database.clock import now
 from bot.database.places import LIVE
 from bot.database.tables import State
+from bot.worker.catalogue import UnknownModelError
 from bot.worker.completions import (
     GeneratorBusyError,
     GeneratorDownError,
     GeneratorFailedError,
     GeneratorLostError,
+    GeneratorModelGoneError,
     GeneratorRefusedError,
 )
 from bot.worker.presenter import MessageGoneError, OutOfReachError
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from bot.database.stories import Stories
     from bot.database.tables import Story
     from bot.worker.bell import Bell
+    from bot.worker.catalogue import Catalogue
     from bot.worker.completions import Completions
     from bot.worker.presenter import Presenter
 
@@ -65,6 +68,7 @@ class Dispatcher:
         queue: Queue,
         stories: Stories,
         completions: Completions,
+        catalogue: Catalogue,
         presenter: Presenter,
         bell: Bell,
         settings: Settings,
@@ -72,6 +76,7 @@ class Dispatcher:
         self._queue = queue
         self._stories = stories
         self._completions = completions
+        self._catalogue = catalogue
         self._presenter = presenter
         self._bell = bell
         self._settings = settings
@@ -195,6 +200,8 @@ class Dispatcher:
             self._rests[story.model] = rest
             self._rest(story.model, rest, str(error))
             await self._give_back(story)
+        except GeneratorModelGoneError as error:
+            ended = await self._without_its_model(story, error)
         except GeneratorRefusedError as error:
             _log.error("Story %d is refused: %s", story.id, error)
             ended = await self._queue.fail(
@@ -211,6 +218,19 @@ class Dispatcher:
         if ended is not None:
             # Its words may be shown for a while yet; the teller is free for the next story.
             self._start(self._showings, ended, self._show)
+
+    async def _without_its_model(
+        self, story: Story, error: GeneratorModelGoneError
+    ) -> Story | None:
+        """Let another model tell, if nobody chose this one; else the story has failed."""
+        if story.model == self._settings.stories.model:
+            with suppress(UnknownModelError, GeneratorDownError):
+                other = await self._catalogue.default()
+                if other != story.model:
+                    await self._queue.retell(story.id, self._owner, other)
+                    return None
+        _log.error("Story %d is refused: %s", story.id, error)
+        return await self._queue.fail(story.id, self._owner, str(error))
 
     async def _give_back(self, story: Story) -> None:
         """Let a story wait again as if it had not been begun: nobody is at fault."""

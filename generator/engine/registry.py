@@ -8,6 +8,7 @@ import os
 import time
 from collections import OrderedDict
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import TYPE_CHECKING
 
 import torch
@@ -69,7 +70,8 @@ class Registry:
         place = self._settings.models
         if (place / "config.json").is_file():
             return {place.resolve().name: place}
-        return {file.parent.name: file.parent for file in sorted(place.glob("*/config.json"))}
+        found = (file.parent for file in sorted(place.glob("*/config.json")))
+        return {folder.name: folder for folder in found if _can_be_said(folder.name)}
 
     def folder(self, name: str) -> Path:
         """One of them.
@@ -248,6 +250,17 @@ class Registry:
 
     def _occupied(self) -> int:
         return sum(r.engine.memory for r in [*self.residents, *self._draining])
+
+
+@cache
+def _can_be_said(name: str) -> bool:
+    """Whether the name is text; what is not is said once, as no client could ask for it."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        log.warning("the model folder %a is left out: its name is not UTF-8", name)
+        return False
+    return True
 
 
 def _size_on_disk(folder: Path) -> int:

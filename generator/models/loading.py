@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -188,15 +189,13 @@ def load_model(
             raise ModelFolderError(
                 f"{where} holds a {config.model_type} model; GPT-2 and LSTM models tell stories"
             )
-        tokenizer = AutoTokenizer.from_pretrained(where)
+        tokenizer = _load_tokenizer(where)
         model, report = _load_weights(where, _generation_config(where))
     except (OSError, TypeError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise ModelFolderError(f"the model {where} cannot be loaded: {reason}") from error
     if lacking := sorted(report["missing_keys"]):
         raise ModelFolderError(f"the weights of {where} lack {lacking[0]} (of {len(lacking)})")
-    if not isinstance(tokenizer, PreTrainedTokenizerFast):
-        raise ModelFolderError(f"{where} has no fast tokenizer (tokenizer.json)")
     chosen = _choose_precision(precision, chosen_device, model)
     module: nn.Module = model.eval().requires_grad_(requires_grad=False)
     module.to(chosen_device, _FLOATS.get(chosen, torch.float32))
@@ -228,6 +227,24 @@ def _check_ids(loaded: LoadedModel) -> None:
         raise ModelFolderError(
             f"the tokenizer of {loaded.name} has a token {highest}, its model {size} tokens"
         )
+
+
+def _load_tokenizer(where: str) -> PreTrainedTokenizerFast:
+    """The folder's, which turns a text into its own tokens, no more and no fewer."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(where)
+        if not isinstance(tokenizer, PreTrainedTokenizerFast):
+            raise ModelFolderError(f"{where} has no fast tokenizer (tokenizer.json)")
+        tokenizer.backend_tokenizer.no_padding()
+        tokenizer.backend_tokenizer.no_truncation()
+        with suppress(Exception):  # one of whole words need not know these
+            tokenizer.backend_tokenizer.encode("In the year")
+    except BaseException as error:
+        # What Rust calls a panic is no `Exception`, and its type can only be known by its name.
+        if type(error).__name__ != "PanicException":
+            raise
+        raise ModelFolderError(f"the tokenizer of {where} is damaged: {error}") from error
+    return tokenizer
 
 
 def _generation_config(where: str) -> GenerationConfig | None:

@@ -55,7 +55,7 @@ public:
             (*static_cast<std::remove_reference_t<Task> *>(context))(index);
         };
         done_.store(0, std::memory_order_relaxed);
-        failed_.clear();
+        failed_.clear(std::memory_order_relaxed);
         ++phase_;
         open_.store(uint64_t(phase_ & 0xFFFF) << 48 | uint64_t(count) << 24);
         if (sleeping_.load() > 0) {

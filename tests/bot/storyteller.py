@@ -20,6 +20,7 @@ from bot.database.lock import sole_user
 from bot.database.queue import Queue
 from bot.database.stories import Stories
 from bot.worker.bell import Bell
+from bot.worker.catalogue import Catalogue
 from bot.worker.completions import Completions
 from bot.worker.dispatcher import Dispatcher
 
@@ -75,7 +76,8 @@ async def main(url: str, database_url: str, file: str, stuck: str) -> None:
         await queue.release_all()
         channel = FileChannel(Path(file), stuck)
         stories = Stories(database.sessions)
-        dispatcher = Dispatcher(queue, stories, completions, channel, Bell(), settings)
+        catalogue = Catalogue(completions)
+        dispatcher = Dispatcher(queue, stories, completions, catalogue, channel, Bell(), settings)
         work = asyncio.create_task(dispatcher.run())
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)
         with suppress(asyncio.CancelledError):

@@ -34,6 +34,8 @@ class Teller:
     """Pieces that may go out; None: as many as there are."""
     away: bool = False
     """Every further wish is answered with 503."""
+    unknown: set[str] = field(default_factory=set)
+    """Models that a wish is refused for, as OpenAI does."""
     _open: list[web.Request] = field(default_factory=list)
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -75,6 +77,9 @@ class Teller:
         if self.away:
             return web.json_response({"error": {"message": "away"}}, status=503)
         body = await request.json()
+        if body["model"] in self.unknown:
+            error = {"message": f"No model {body['model']}.", "code": "model_not_found"}
+            return web.json_response({"error": error}, status=404)
         async with self._changed:
             self.asked.append(body)
             self._changed.notify_all()

@@ -74,6 +74,29 @@ async def test_a_refused_story_fails_at_once_and_the_others_are_told(database: D
     assert "No such model." in story.error
 
 
+async def test_a_default_that_turns_out_to_be_nobodys_lets_another_tell(
+    database: Database, tells: Teller
+) -> None:
+    tells.unknown = {"nosuch"}
+    async with village(database, tells.url, stories={"model": "nosuch"}) as place:
+        # Asked for before anybody knew which models there are.
+        defaulted = await place.ask(model="nosuch")
+        await place.over(defaulted)
+        story = await place.get(defaulted)
+    assert (story.state, story.model, story.attempts) == (State.TOLD, "gpt2-starter", 1)
+
+
+async def test_a_model_that_somebody_chose_is_told_by_no_other(
+    database: Database, tells: Teller
+) -> None:
+    tells.unknown = {"mine"}
+    async with village(database, tells.url) as place:
+        chosen = await place.ask(model="mine")
+        await place.over(chosen)
+        story = await place.get(chosen)
+    assert (story.state, story.model) == (State.FAILED, "mine")
+
+
 async def test_a_broken_attempt_is_followed_by_another(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ from bot.database.stories import Stories
 from bot.database.tables import State, Story
 from bot.worker import generator_process
 from bot.worker.bell import Bell
+from bot.worker.catalogue import Catalogue
 from bot.worker.completions import Completions
 from bot.worker.dispatcher import Dispatcher
 from bot.worker.generator_process import COMMAND, GeneratorProcess
@@ -98,7 +99,9 @@ async def test_a_story_is_told_whole_though_the_generator_dies_in_the_middle(
     stories = Stories(database.sessions)
     async with Completions(None, settings.stories, request_timeout=60) as completions:
         bell = Bell()
-        dispatcher = Dispatcher(queue, stories, completions, presenter, bell, settings)
+        dispatcher = Dispatcher(
+            queue, stories, completions, Catalogue(completions), presenter, bell, settings
+        )
 
         def moved(url: str | None) -> None:
             completions.url = url

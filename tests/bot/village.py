@@ -12,6 +12,7 @@ from bot.config import Settings
 from bot.database.queue import Queue
 from bot.database.stories import Stories
 from bot.worker.bell import Bell
+from bot.worker.catalogue import Catalogue
 from bot.worker.completions import Completions
 from bot.worker.dispatcher import Dispatcher
 from tests.bot.wishes import wish
@@ -146,7 +147,13 @@ class Village:
 
     def another(self) -> Dispatcher:
         return Dispatcher(
-            self.queue, self.stories, self.completions, self.wall, self.bell, self.settings
+            self.queue,
+            self.stories,
+            self.completions,
+            Catalogue(self.completions),
+            self.wall,
+            self.bell,
+            self.settings,
         )
 
     async def ask(self, member: int = 1, **changes: Any) -> int:
@@ -184,7 +191,8 @@ async def village(
     queue, stories = queue_type(database.sessions, loaded.queue), Stories(database.sessions)
     wall, bell = Wall(), Bell()
     async with Completions(url, loaded.stories, request_timeout=10) as completions:
-        dispatcher = Dispatcher(queue, stories, completions, wall, bell, loaded)
+        catalogue = Catalogue(completions)
+        dispatcher = Dispatcher(queue, stories, completions, catalogue, wall, bell, loaded)
         place = Village(queue, stories, completions, wall, bell, dispatcher, loaded)
         place.start()
         yield place

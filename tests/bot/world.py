@@ -92,7 +92,13 @@ class World:
         """Let the stories of the queue be told."""
         of = self.services
         self.dispatcher = Dispatcher(
-            of.queue, of.stories, self.completions, of.messages, of.bell, of.settings
+            of.queue,
+            of.stories,
+            self.completions,
+            of.catalogue,
+            of.messages,
+            of.bell,
+            of.settings,
         )
         self._running = asyncio.create_task(self.dispatcher.run())
 

@@ -193,3 +193,28 @@ def test_a_damaged_generation_config_is_one_clear_error(folder: Path, damage: st
     (folder / "generation_config.json").write_text(damage)
     with pytest.raises(ModelFolderError):
         load_model(folder)
+
+
+def tokenizer_with(folder: Path, **parts: object) -> None:
+    file = folder / "tokenizer.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | parts))
+
+
+def test_padding_and_truncation_of_a_tokenizer_are_not_the_prompts(folder: Path) -> None:
+    plain = load_model(folder).tokenizer.backend_tokenizer.encode("In the year").ids
+    padding = {"strategy": {"Fixed": 16}, "direction": "Right", "pad_to_multiple_of": None}
+    tokenizer_with(
+        folder,
+        padding=padding | {"pad_id": 0, "pad_type_id": 0, "pad_token": "<|endoftext|>"},
+        truncation={
+            "direction": "Right", "max_length": 2, "strategy": "LongestFirst", "stride": 0
+        },
+    )  # fmt: skip
+    assert load_model(folder).tokenizer.backend_tokenizer.encode("In the year").ids == plain
+
+
+@pytest.mark.parametrize("damage", ["AAAA", "BAAAAAAAAAA="])  # seen when read; when used
+def test_a_tokenizer_that_panics_is_one_clear_error(folder: Path, damage: str) -> None:
+    tokenizer_with(folder, normalizer={"type": "Precompiled", "precompiled_charsmap": damage})
+    with pytest.raises(ModelFolderError, match=r"the tokenizer of .* is damaged"):
+        load_model(folder)

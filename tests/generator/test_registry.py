@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import os
 import shutil
 import threading
 import weakref
@@ -248,3 +249,17 @@ async def test_a_link_is_served_under_its_own_name(models: Path, tmp_path: Path)
     (tmp_path / "storyteller").symlink_to(models / "a")
     assert list(Registry(EngineSettings(models=tmp_path)).folders()) == ["storyteller"]
     assert list(Registry(EngineSettings(models=models / "b")).folders()) == ["b"]
+
+
+async def test_a_folder_whose_name_is_no_text_is_left_out_and_said_once(
+    models: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "good").symlink_to(models / "a")
+    try:
+        (tmp_path / os.fsdecode(b"caf\xe9")).symlink_to(models / "b")
+    except OSError:
+        pytest.skip("this file system knows text only")
+    registry = Registry(EngineSettings(models=tmp_path))
+    for _ in range(2):
+        assert list(registry.folders()) == ["good"]
+    assert caplog.text.count("its name is not UTF-8") == 1

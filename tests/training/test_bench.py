@@ -76,7 +76,7 @@ def work() -> Work:
 def test_a_table_for_people_and_one_json_object_last(
     small: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], *, from_corpus: bool
 ) -> None:
-    words = ["bench", "--recipe", small, "--texts", "24", "--repeat", "2"]
+    words = ["bench", "--recipe", small, "--texts", "24", "--repeat", "1"]
     if from_corpus:
         corpus = str(tmp_path / "corpus.jsonl")
         assert main(["clean", str(STORIES), "--out", corpus]) == 0
@@ -86,7 +86,8 @@ def test_a_table_for_people_and_one_json_object_last(
     *table, last = capsys.readouterr().out.splitlines()
     told = json.loads(last)
     assert list(told) == [
-        "device", "model", "texts", "padding", "loss_untrained", "rows", "ratio", "ratio_tuned",
+        "device", "model", "texts", "padding", "loss_untrained", "rows", "ratio_muon", "ratio",
+        "ratio_tuned",
     ]  # fmt: skip
     assert told["model"].startswith("small, ")
     assert told["texts"] == 24
@@ -98,9 +99,9 @@ def test_a_table_for_people_and_one_json_object_last(
         assert row["tokens"] == ours["tokens"] > 24
         assert row["loss"] < told["loss_untrained"] - 0.1
     names = [row["trainer"] for row in told["rows"]]
-    assert names == [line.split()[0] for line in table[-3:]]
-    assert names == ["kataribe", "trainer", "trainer-tuned"]
-    for row, name in zip(others, ("ratio", "ratio_tuned"), strict=True):
+    assert names == [line.split()[0] for line in table[-4:]]
+    assert names == ["kataribe", "kataribe-muon", "trainer", "trainer-tuned"]
+    for row, name in zip(others, ("ratio_muon", "ratio", "ratio_tuned"), strict=True):
         expected = ours["tokens_per_second"] / row["tokens_per_second"]
         assert told[name] == pytest.approx(expected, rel=1e-2)
 
@@ -154,12 +155,29 @@ def test_without_accelerate_it_says_what_to_install(
     assert "pip install '.[trainer]'" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["starter-lstm", "finetune-gpt2"])
+def test_an_lstm_is_trained_by_ours_alone_with_adamw_and_with_muon(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "accelerate", None)  # of the Trainer, which has no turn
+    gpt2 = RECIPE.partition("[tokens]")
+    path = tmp_path / "small-lstm.toml"
+    shape = 'kind = "lstm"\nembedding_size = 16\nhidden_size = 24\nnum_layers = 1\ncontext = 64'
+    path.write_text(f"[model]\n{shape}\n\n{gpt2[1]}{gpt2[2]}")
+    assert main(["bench", "--recipe", str(path), "--texts", "12", "--repeat", "1"]) == 0
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    adamw, muon = told["rows"]
+    assert (adamw["trainer"], muon["trainer"]) == ("kataribe", "kataribe-muon")
+    assert adamw["loss"] != muon["loss"]
+    speeds = adamw["tokens_per_second"] / muon["tokens_per_second"]
+    assert told["ratio_muon"] == pytest.approx(speeds, rel=1e-2)
+
+
+@pytest.mark.parametrize("name", ["article-lstm", "finetune-gpt2"])
 def test_a_recipe_of_another_kind_is_one_clear_error(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["bench", "--recipe", name]) == 2
-    assert f"{name}: bench takes a recipe of a GPT-2 from nothing" in capsys.readouterr().err
+    assert f"{name}: bench takes a recipe of a model from nothing" in capsys.readouterr().err
 
 
 def test_a_wrong_number_is_named(capsys: pytest.CaptureFixture[str]) -> None:

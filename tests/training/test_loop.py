@@ -110,8 +110,19 @@ def test_a_finished_training_is_not_trained_again(tmp_path: Path) -> None:
 def test_wall_time_can_shape_the_schedule(tmp_path: Path) -> None:
     running = loop(tmp_path, recipe("gpt2", minutes=0.01, epochs=10_000))
     running.run()
-    assert running.progress == 1
-    assert running.course.measurements[-1].progress == 1
+    assert running.over
+    assert running.course.tokens < running._planned
+    assert running.course.measurements[-1].step == running.course.step
+
+
+@pytest.mark.parametrize(("step_seconds", "over"), [(3.0, False), (5.0, True)])
+def test_a_step_that_would_end_further_behind_the_minutes_than_before_them_is_not_begun(
+    tmp_path: Path, step_seconds: float, *, over: bool
+) -> None:
+    running = loop(tmp_path, recipe("gpt2", minutes=1))
+    running.course.step, running.course.seconds = 20, 58.0
+    running._step_seconds = step_seconds
+    assert running.over is over
 
 
 def test_the_last_part_reads_the_target_alone(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import signal
 import subprocess
@@ -64,6 +65,8 @@ def test_a_word_model_pays_for_unknown_words_in_training_as_in_evaluation(
 
 @pytest.mark.parametrize("recipe", ["starter-gpt2", "starter-lstm"])
 def test_a_model_folder_comes_out(tmp_path: Path, corpus: Path, recipe: str) -> None:
+    mask = os.umask(0o027)
+    os.umask(mask)
     assert main(command(recipe, corpus, tmp_path)) == 0
     folder = tmp_path / "small"
     assert {path.name for path in folder.iterdir()} == {
@@ -76,6 +79,7 @@ def test_a_model_folder_comes_out(tmp_path: Path, corpus: Path, recipe: str) -> 
     settings = GenerationConfig.from_pretrained(folder)
     assert (settings.top_p, settings.max_new_tokens) == (0.95, 40)
     assert load_model(folder).ends == (0,)
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o666 & ~mask}
 
 
 def test_the_card_says_what_was_done_and_shows_every_story(tmp_path: Path, corpus: Path) -> None:
@@ -167,11 +171,22 @@ def test_tokens_learned_by_a_run_without_a_checkpoint_are_learned_anew(
 
 
 def test_two_processes_do_not_train_in_one_folder(
-    tmp_path: Path, corpus: Path, training: subprocess.Popen[str],
-    capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
-    wait_for_a_step(training)
-    assert main(command("starter-gpt2", corpus, tmp_path, "training.epochs=100000")) == 2
+    tmp_path: Path, corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lock = tmp_path / "runs" / "small" / "lock"
+    lock.parent.mkdir(parents=True)
+    holder = (
+        "import fcntl, sys; lock = open(sys.argv[1], 'w'); fcntl.flock(lock, fcntl.LOCK_EX); "
+        "print('held', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", holder, str(lock)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as other:  # fmt: skip
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        assert main(command("starter-gpt2", corpus, tmp_path)) == 2
+        other.communicate()
     assert "another process trains here" in capsys.readouterr().err
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from training.bars import under_way
 from training.commands import number
 from training.corpus.cleaning import clean, table
 from training.corpus.rules import RULES
@@ -78,8 +79,9 @@ def _add_train(commands: Commands) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    from training.learning.team import team
-    from training.learning.train import train
+    with under_way("Starting torch"):
+        from training.learning.team import team
+        from training.learning.train import train
 
     given = {"minutes": options.minutes, "seed": options.seed}
     settings = [f"training.{name}={value}" for name, value in given.items() if value is not None]
@@ -102,11 +104,12 @@ def _add_memfree(commands: Commands) -> None:
 
 
 def _memfree(options: argparse.Namespace) -> None:
-    from training.learning.memfree import add_memfree
-
     if not options.model.is_dir():
         raise InputError(f"There is no model folder {options.model}.")
-    count = add_memfree(options.model, options.corpus)
+    with under_way("Reading the texts"):
+        from training.learning.memfree import add_memfree
+
+        count = add_memfree(options.model, options.corpus)
     print(f"The stories of {options.model} keep clear of {count:,} texts.")
 
 
@@ -134,7 +137,8 @@ def _add_imagine(commands: Commands) -> None:
 
 
 def _imagine(options: argparse.Namespace) -> None:
-    from training.teaching.imagining import imagine
+    with under_way("Starting torch"):
+        from training.teaching.imagining import imagine
 
     imagine(
         options.model,

@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from training.bars import under_way
 from training.commands import number
 from training.corpus.texts import Split
 from training.errors import InputError
@@ -49,8 +50,9 @@ def _add_evaluate(commands: Commands) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from training.measuring.evaluation import evaluate, read_texts, table
-    from training.telling import open_model
+    with under_way("Starting torch"):
+        from training.measuring.evaluation import evaluate, read_texts, table
+        from training.telling import open_model
 
     held_out, training = read_texts(options.corpus, Split(options.split))
     model, sampling = open_model(options.model)
@@ -75,9 +77,10 @@ def _add_compare(commands: Commands) -> None:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from training.measuring.evaluation import read_texts
-    from training.measuring.report import measure, write_report
-    from training.telling import open_model
+    with under_way("Starting torch"):
+        from training.measuring.evaluation import read_texts
+        from training.measuring.report import measure, write_report
+        from training.telling import open_model
 
     held_out, training = read_texts(options.corpus, Split(options.split))
     folders = [Path(name).name for name in options.models]
@@ -102,7 +105,7 @@ def _add_bench(commands: Commands) -> None:
     )
     parser.add_argument("--corpus", type=Path, help="made by `clean`; invented texts without")
     parser.add_argument(
-        "--recipe", default="starter-gpt2", help="of a GPT-2 from nothing (%(default)s)"
+        "--recipe", default="starter-gpt2", help="of a model from nothing (%(default)s)"
     )
     parser.add_argument("--texts", type=number, default=400, help="of an epoch (%(default)s)")
     parser.add_argument(

@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from training.bars import each, under_way
 from training.corpus.franchise import Families, franchise_name, shingles
 from training.corpus.reading import BadRow, read_rows
 from training.corpus.rules import Drop, fingerprint
@@ -72,10 +73,12 @@ def clean(
         report = FileReport(path)
         kept = list(_stories(path, column, rules, seen, report))
         if held_out is None:
-            held_out = _HeldOut(kept)
+            with under_way("Finding franchises"):
+                held_out = _HeldOut(kept)
             splits = held_out.splits
         else:
-            related = [held_out.touches(title, text) for title, text in kept]
+            stories = each(kept, f"Comparing {path.name} with {paths[0].name}", "texts")
+            related = [held_out.touches(title, text) for title, text in stories]
             report.dropped[Drop.LEAK] = sum(related)
             kept = [story for story, leaks in zip(kept, related, strict=True) if not leaks]
             splits = [Split.TRAIN] * len(kept)
@@ -92,7 +95,7 @@ def _stories(
     path: Path, column: str | None, rules: Rules, seen: _Seen | None, report: FileReport
 ) -> Iterator[tuple[str, str]]:
     """Titles and clean texts of a file; what is left out goes to the report."""
-    for row in read_rows(path, column):
+    for row in each(read_rows(path, column), f"Reading {path.name}", "rows"):
         report.rows += 1
         if isinstance(row, BadRow):
             report.bad.append(row)
@@ -109,7 +112,8 @@ def _stories(
 def without_duplicates(texts: Sequence[Text]) -> list[Text]:
     """The first of texts that are the same or nearly so, as `clean` finds them."""
     seen = _Seen()
-    return [text for text in texts if not isinstance(seen.check(text.text), Drop)]
+    read = each(texts, "Looking for duplicates", "texts")
+    return [text for text in read if not isinstance(seen.check(text.text), Drop)]
 
 
 class _Seen:

@@ -42,6 +42,8 @@ class Course:
     step: int = 0
     tokens: int = 0
     seconds: float = 0.0
+    measuring: float = 0.0
+    """Of these, so many for measuring on validation."""
     position: Position = field(default_factory=Position)
     annealing: bool = False
     """Only the target's texts are read."""

@@ -99,9 +99,19 @@ class Loop:
         self._planned = training.epochs * self._open(rows).tokens
         self._counted = time.monotonic()
         """Until when time is in the course's seconds."""
+        self._step_seconds = 0.0
+        """Of the last step."""
         self._wish = Wish()
         self._agreed_stop = 0
         """The signal that came to one of the team; all know of it since the last step."""
+
+    @property
+    def over(self) -> bool:
+        """Whether the schedule is through: another step would leave its minutes, or its tokens."""
+        if self._training.minutes:
+            end = self.course.seconds + self._step_seconds / 2
+            return self.course.step > 0 and end >= 60 * self._training.minutes
+        return self.progress >= 1.0
 
     @property
     def progress(self) -> float:
@@ -133,7 +143,7 @@ class Loop:
                 bar.show_step(self._step(step))
                 every = self._training.validate_every
                 due = self.course.step % every == 0 if every else any(part.last for part in step)
-                if self.progress >= 1.0 or due:
+                if self.over or due:
                     bar.show_validation(self._measure())
                 if self._agreed_stop:
                     self._save()
@@ -200,6 +210,7 @@ class Loop:
     def _agree(self, loss: float) -> float:
         """The summed loss; all take the leader's clock, and the wish of any to stop."""
         told = self._team.table([loss, self._seconds(), self._wish.signal])
+        self._step_seconds = float(told[0, 1]) - self.course.seconds
         self.course.seconds = float(told[0, 1])
         self._agreed_stop = int(told[:, 2].max())
         return float(told[:, 0].sum())
@@ -249,8 +260,11 @@ class Loop:
                 self._validation,
                 spelling=self._spelling,
                 bf16=self._bf16,
+                visible=True,
             ).bits_per_byte
+        before = course.seconds
         bits, course.seconds = self._team.of_leader((bits, self._seconds()))
+        course.measuring += course.seconds - before
         train_loss = course.loss_sum / max(1, course.loss_tokens)
         on_training = Fault.BEST_ON_TRAINING in self._training.faults
         score = train_loss if on_training else bits
@@ -277,7 +291,7 @@ class Loop:
         measured = bool(self.course.measurements) and not self.course.loss_tokens
         patience = self._training.patience
         exhausted = patience > 0 and self.course.since_best >= patience
-        return (self.progress >= 1.0 and measured) or exhausted
+        return (self.over and measured) or exhausted
 
     def _save(self) -> None:
         self._checkpoint.save(self._model, self._optimizers, self.course, self._state)

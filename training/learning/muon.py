@@ -41,8 +41,9 @@ def orthogonalised(
     for _ in range(steps):
         step = a + b * square + c * square * square
         square, factor = square * step * step, factor * step
-    scaling = (vectors * factor) @ vectors.T
-    return wide @ scaling if tall else scaling @ wide
+    scaling: Tensor = (vectors * factor) @ vectors.T
+    made: Tensor = wide @ scaling if tall else scaling @ wide
+    return made
 
 
 class CPUMuon(Muon):

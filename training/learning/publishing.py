@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import shutil
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -56,10 +57,19 @@ def staged(folder: Path) -> Iterator[Path]:
     yield beside
     folder.mkdir(exist_ok=True)
     filtered = (beside / MEMFREE_FILE).exists()
+    mode = 0o666 & ~_umask()
     for file in beside.iterdir():
+        file.chmod(mode)  # safetensors makes its files for their owner alone
         file.replace(folder / file.name)
     if not filtered:  # that of another vocabulary may be there; the settings no longer ask for it
         (folder / MEMFREE_FILE).unlink(missing_ok=True)
     beside.rmdir()
     with suppress(OSError):  # another training's may be there
         beside.parent.rmdir()
+
+
+def _umask() -> int:
+    """The process's; it can be read only by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from generator.models.loading import load_model
+from training.bars import under_way
 from training.corpus.batches import encode
 from training.corpus.cleaning import without_duplicates
 from training.corpus.texts import Split, read_corpus
@@ -54,6 +56,7 @@ def train(recipe: Recipe, corpus: Path, out: Path, runs: Path, team: Team) -> No
         InputError: the corpus cannot be used, or the checkpoint is another recipe's.
         Interrupted: told to stop; the checkpoint is saved.
     """
+    begun = time.monotonic()
     texts = read_corpus(corpus)
     to_train_on = [text for text in texts if text.split is Split.TRAIN]
     if Fault.DUPLICATES not in recipe.training.faults:
@@ -68,35 +71,39 @@ def train(recipe: Recipe, corpus: Path, out: Path, runs: Path, team: Team) -> No
     folder = runs / out.name
     with claimed(folder, recipe, corpus) if team.leads else nullcontext():
         if team.leads:
-            _learn_tokens(recipe, train_texts, folder)
+            with under_way("Learning tokens"):
+                _learn_tokens(recipe, train_texts, folder)
         team.of_leader(None)  # it is done
         tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / TOKENIZER)
         if Fault.BEST_ON_TRAINING not in recipe.training.faults:
             check_words(validation, tokenizer)  # or there is no best
-        torch.manual_seed(recipe.training.seed)
-        model = build_model(recipe, tokenizer)
-        merge = None
-        if isinstance(recipe.model, Pretrained) and recipe.model.lora_rank:
-            merge = add_lora(model, recipe.model)
-        device: Any = team.device  # transformers' `to` hides its arguments from type checkers
-        model.to(device)
-        context = recipe.model.context
-        lesson = Lesson(recipe.teacher, model, context) if recipe.teacher else None
-        spelling = learn_spelling(train_texts, tokenizer)
-        memfree = memfree_of(recipe, texts, tokenizer) if team.leads else None
-        loop = Loop(
-            model,
-            tokenizer,
-            recipe.training,
-            encode(train_texts, tokenizer, context),
-            encode(target_texts, tokenizer, context),
-            validation,
-            folder,
-            team,
-            spelling,
-            lesson,
-        )
+        with under_way("Building the model and encoding its texts", visible=team.leads):
+            torch.manual_seed(recipe.training.seed)
+            model = build_model(recipe, tokenizer)
+            merge = None
+            if isinstance(recipe.model, Pretrained) and recipe.model.lora_rank:
+                merge = add_lora(model, recipe.model)
+            device: Any = team.device  # transformers' `to` hides its arguments from type checkers
+            model.to(device)
+            context = recipe.model.context
+            lesson = Lesson(recipe.teacher, model, context) if recipe.teacher else None
+            spelling = learn_spelling(train_texts, tokenizer)
+            memfree = memfree_of(recipe, texts, tokenizer) if team.leads else None
+            loop = Loop(
+                model,
+                tokenizer,
+                recipe.training,
+                encode(train_texts, tokenizer, context),
+                encode(target_texts, tokenizer, context),
+                validation,
+                folder,
+                team,
+                spelling,
+                lesson,
+            )
+        ready = time.monotonic()
         loop.run()
+        trained = time.monotonic()
         if merge:
             merge()
         if not team.leads:
@@ -106,6 +113,12 @@ def train(recipe: Recipe, corpus: Path, out: Path, runs: Path, team: Team) -> No
         )
     for split, value in bits.items():
         print(f"{split}: {value:.3f} bits per byte")
+    course = loop.course
+    print(
+        f"{course.seconds - course.measuring:.0f} s of training, {course.measuring:.0f} s of "
+        f"measuring meanwhile; before it {ready - begun:.0f} s, after it "
+        f"{time.monotonic() - trained:.0f} s to publish and measure."
+    )
     print(f"The model is in {out}.")
 
 
@@ -136,7 +149,9 @@ def _export(
         else:
             read_by = published.model
         bits = {
-            split: likelihood(read_by, tokenizer, unseen, spelling=spelling).bits_per_byte
+            split: likelihood(
+                read_by, tokenizer, unseen, spelling=spelling, visible=True
+            ).bits_per_byte
             for split in (Split.VALIDATION, Split.TEST)
             if (unseen := _held_out(texts, split))
         }

@@ -1,12 +1,13 @@
 """`python -m training bench`: how fast our loop trains, beside transformers' own `Trainer`.
 
 Contestants take turns, so that what disturbs the machine disturbs them all. In each round each
-reads the same texts once, from the same fresh weights, by the same optimizer and schedule. What is
+reads the same texts once, from the same fresh weights, by AdamW and the same schedule. What is
 compared is how they make batches and what they compute in: ours batches texts of about one length
 and computes in bfloat16 where the hardware does; `trainer` is the Trainer as it comes, float32 on
 texts as they fall, padded to the longest; `trainer-tuned` has its switches for both turned on. It
 sorts within a quarter of the texts at most (and 50 batches), so few texts let it look worse than
-it is.
+it is. `kataribe-muon` is our loop once more, with Muon for its matrices. An LSTM is trained by our
+two alone.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ from training.corpus.texts import Split, read_corpus
 from training.errors import InputError
 from training.hardware import best_device, name_of
 from training.learning.building import build_model, build_tokenizer
-from training.measuring.contestants import CONTESTANTS, Epoch, Work
-from training.recipe import GPT2
+from training.measuring.contestants import CONTESTANTS, OURS, Epoch, Work
+from training.recipe import GPT2, LSTM
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +49,7 @@ def bench(recipe: Recipe, corpus: Path | None, count: int, repeat: int) -> None:
     """Measures real tokens a second; prints a table, then one JSON object on the last line.
 
     Args:
-        recipe: of a GPT-2 from nothing; shape, batch size and rates are taken, the rest is made
+        recipe: of a model from nothing; shape, batch size and rates are taken, the rest is made
             such that both can do it.
         corpus: made by `python -m training clean`; None invents texts.
         count: of texts; one epoch of them is trained on in each round.
@@ -57,7 +58,8 @@ def bench(recipe: Recipe, corpus: Path | None, count: int, repeat: int) -> None:
     Raises:
         InputError: the Trainer lacks accelerate, or recipe or corpus cannot be used.
     """
-    if importlib.util.find_spec("accelerate") is None:
+    of_us_alone = isinstance(recipe.model, LSTM)
+    if not of_us_alone and importlib.util.find_spec("accelerate") is None:
         raise InputError("bench needs accelerate, as the Trainer does: pip install '.[trainer]'.")
     transformers_logging.set_verbosity_error()
     texts, held_out = _invented(count) if corpus is None else _read(corpus, count)
@@ -75,7 +77,7 @@ def bench(recipe: Recipe, corpus: Path | None, count: int, repeat: int) -> None:
         f"{work.tokens:,} tokens of {len(work.rows):,} texts in an epoch, {repeat} rounds; "
         f"{work.padding:.1%} of our batches is padding"
     )
-    rows = [Row(name) for name in CONTESTANTS]
+    rows = [Row(name) for name in (OURS if of_us_alone else CONTESTANTS)]
     for turn in range(repeat + 1):
         for place in range(len(rows)):
             row = rows[(turn + place) % len(rows)]
@@ -87,7 +89,7 @@ def bench(recipe: Recipe, corpus: Path | None, count: int, repeat: int) -> None:
     _print_table(rows)
     ratios = {
         name: round(ours.speed / row.speed, 3)
-        for name, row in zip(("ratio", "ratio_tuned"), others, strict=True)
+        for name, row in zip(("ratio_muon", "ratio", "ratio_tuned"), others, strict=False)
     }
     print(json.dumps({**about, "rows": [row.as_json() for row in rows], **ratios}))
 
@@ -131,11 +133,11 @@ def _work(recipe: Recipe, texts: list[str], held_out: list[str]) -> Work:
 
     That is AdamW, a rate that rises and falls in lines, and one epoch that ends with its last text.
     """
-    from_nothing = isinstance(recipe.model, GPT2) and recipe.teacher is None
+    from_nothing = isinstance(recipe.model, GPT2 | LSTM) and recipe.teacher is None
     if not (from_nothing and recipe.training.batch_tokens):
         raise InputError(
-            f"{recipe.name}: bench takes a recipe of a GPT-2 from nothing with batch_tokens, such "
-            "as starter-gpt2."
+            f"{recipe.name}: bench takes a recipe of a model from nothing with batch_tokens, such "
+            "as starter-gpt2 or starter-lstm."
         )
     training = recipe.training.model_copy(
         update={

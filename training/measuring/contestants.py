@@ -62,7 +62,7 @@ class Work:
     def loss(self, model: PreTrainedModel) -> float:
         """Nats per token of the held-out texts, in float32."""
         model.eval()
-        batch = collate(encode(self.held_out, self.tokenizer, model.config.n_positions))
+        batch = collate(encode(self.held_out, self.tokenizer, model.config.max_position_embeddings))
         logits = model(input_ids=batch.inputs.to(model.device)).logits
         return token_losses(logits, batch.targets.to(model.device)).sum().item() / batch.tokens
 
@@ -81,11 +81,12 @@ Contestant: TypeAlias = "Callable[[Work, PreTrainedModel, Path], Epoch]"
 """Trains the model for one epoch, in a folder of its own, and measures only that."""
 
 
-def _kataribe(work: Work, model: PreTrainedModel, folder: Path) -> Epoch:
+def _kataribe(
+    work: Work, model: PreTrainedModel, folder: Path, *, optimizer: str = "adamw"
+) -> Epoch:
     """Our loop; it also measures one text and saves its checkpoint, in its own time."""
-    loop = Loop(
-        model, work.tokenizer, work.training, work.rows, work.rows, work.held_out[:1], folder
-    )
+    training = work.training.model_copy(update={"optimizer": optimizer})
+    loop = Loop(model, work.tokenizer, training, work.rows, work.rows, work.held_out[:1], folder)
     seconds = _seconds(loop.run)
     return Epoch(loop.course.tokens, seconds)
 
@@ -136,8 +137,12 @@ class _Padding:
         return batch
 
 
+OURS = ("kataribe", "kataribe-muon")
+"""Those that train an LSTM too; the Trainer is for transformers."""
+
 CONTESTANTS: dict[str, Contestant] = {
     "kataribe": _kataribe,
+    "kataribe-muon": partial(_kataribe, optimizer="muon"),
     "trainer": partial(_trainer, tuned=False),
     "trainer-tuned": partial(_trainer, tuned=True),
 }

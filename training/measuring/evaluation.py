@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from training.bars import under_way
 from training.corpus.cleaning import clean
 from training.corpus.copies import Copies, words_of
 from training.corpus.rules import default
@@ -88,13 +89,16 @@ def evaluate(
     Raises:
         UnknownWordError: a held-out text has a word that the model cannot read.
     """
-    check_words(held_out, model.tokenizer)
-    spelling = learn_spelling(training, model.tokenizer)
-    cost = likelihood(model.model, model.tokenizer, held_out, spelling=spelling)
+    with under_way(f"Reading {len(training):,} training texts"):
+        check_words(held_out, model.tokenizer)
+        spelling = learn_spelling(training, model.tokenizer)
+    cost = likelihood(model.model, model.tokenizer, held_out, spelling=spelling, visible=True)
     nats_per_word = bootstrap.ratio(cost.nats, [len(text.split()) for text in cost.read])
     ranked = prompt_ranking(model, held_out, seed)
     told = _stories(model, held_out, sampling, stories, seed)
     words = [words_of(story.text) for story in told]
+    with under_way("Looking for copies"):
+        copied = _copying(words, held_out, Copies(training)) if training else {}
     return Evaluation(
         bits_per_byte=bootstrap.ratio(
             [nats / math.log(2) for nats in cost.nats], [float(size) for size in cost.bytes]
@@ -113,7 +117,7 @@ def evaluate(
         repeat_4=bootstrap.mean([diversity.repeated(story) for story in words]),
         words=bootstrap.mean([float(len(story.text.split())) for story in told]),
         ended=bootstrap.mean([float(story.ended) for story in told]),
-        **(_copying(words, held_out, Copies(training)) if training else {}),
+        **copied,
     )
 
 
@@ -162,7 +166,7 @@ def prompt_ranking(
 def _costs(model: LoadedModel, texts: Sequence[str]) -> NDArray[np.float64]:
     """Nats of each text, equal ones read once."""
     different = list(dict.fromkeys(texts))
-    nats = likelihood(model.model, model.tokenizer, different).nats
+    nats = likelihood(model.model, model.tokenizer, different, visible=True).nats
     by_text = dict(zip(different, nats, strict=True))
     return np.array([by_text[text] for text in texts])
 

@@ -183,7 +183,7 @@ async def test_the_star_one_gave_pressed_again_takes_the_vote_back(database: Dat
 async def test_a_double_click_is_one_vote(database: Database) -> None:
     ratings = Ratings(database.sessions)
     story = await told(database)
-    presses = enumerate((1, 2, 3, 4, 5) * 2, start=1)
+    presses = enumerate((*(1, 2, 3, 4) * 3, 5), start=1)
     await asyncio.gather(*(ratings.rate(story.id, 2, stars, press) for press, stars in presses))
     assert await ratings.stars(story.id) == Stars(1, 5.0)
 

@@ -350,3 +350,29 @@ async def test_the_message_is_kept(database: Database, queue: Queue) -> None:
     story = await queue.enqueue(wish())
     await queue.posted(story.id, 77)
     assert (await get(database, story.id)).message_id == 77
+
+
+async def test_a_story_given_to_another_model_waits_as_if_it_had_not_been_begun(
+    database: Database, queue: Queue
+) -> None:
+    story = await queue.enqueue(wish(model="nosuch"))
+    assert await queue.claim("bot")
+    await queue.retell(story.id, "another", "gpt2-starter")  # only the owner may
+    assert (await get(database, story.id)).model == "nosuch"
+    await queue.retell(story.id, "bot", "gpt2-starter")
+    given = await get(database, story.id)
+    assert (given.model, given.state, given.attempts) == ("gpt2-starter", State.QUEUED, 0)
+
+
+async def test_a_told_story_is_called_off_only_where_its_words_are_still_being_shown(
+    queue: Queue,
+) -> None:
+    story = await queue.enqueue(wish())
+    await queue.claim("bot")
+    await queue.told(story.id, "bot", " one two three", 3)
+    assert await queue.cancel(story.id, 1) is None
+    ended = await queue.cancel(story.id, 1, text=" one two")
+    assert ended is not None
+    assert (ended.state, ended.text) == (State.CANCELLED, " one two")
+    await queue.shown(story.id)
+    assert await queue.cancel(story.id, 1, text=" one") is None
