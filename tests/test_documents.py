@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,7 +35,7 @@ PLACEHOLDERS = {"SECTION", "section"}
 # Folders of ours; what a reader puts into models/ has names of its own.
 ROOMS = ("bot", "generator", "training", "tests", "docs", "migrations", ".ci")
 
-pytestmark = pytest.mark.parametrize(
+of_each = pytest.mark.parametrize(
     "document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT))
 )
 
@@ -83,6 +84,7 @@ def help_of(program: str, command: str) -> str | None:
     return "".join(said) if ended.value.code == 0 else None
 
 
+@of_each
 def test_every_link_leads_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", text_of(document)):
         if target.startswith(("http://", "https://")):
@@ -94,6 +96,7 @@ def test_every_link_leads_somewhere(document: Path) -> None:
             assert anchor in anchors(found), target
 
 
+@of_each
 def test_every_path_of_ours_exists(document: Path) -> None:
     for span in spans(document):
         if re.fullmatch(r"[\w.-]+(/[\w.-]*)+", span) and span.split("/")[0] in ROOMS:
@@ -102,6 +105,7 @@ def test_every_path_of_ours_exists(document: Path) -> None:
             assert (document.parent / span).exists() or (ROOT / span).exists(), span
 
 
+@of_each
 def test_every_setting_exists(document: Path) -> None:
     text = text_of(document)
     named = re.findall(r"KATARIBE_([A-Z]+)__([A-Z_-]+)", text) + [
@@ -116,6 +120,7 @@ def test_every_setting_exists(document: Path) -> None:
             assert f"{section}.{name}".lower() in settings()
 
 
+@of_each
 def test_every_command_and_its_options_exist(document: Path) -> None:
     for program, words in re.findall(r"python -m (\w+)\b([^`\n]*)", text_of(document)):
         if program not in PROGRAMS:
@@ -127,6 +132,7 @@ def test_every_command_and_its_options_exist(document: Path) -> None:
             assert re.search(rf"{option}\b", said), f"python -m {program} {command} {option}"
 
 
+@of_each
 def test_every_file_of_a_room_that_is_drawn_is_named(document: Path) -> None:
     for rooms, about in re.findall(r"^\| (`[^|]+`) \| (.+) \|$", text_of(document), re.MULTILINE):
         room = ROOT / rooms.strip("`")
@@ -134,3 +140,23 @@ def test_every_file_of_a_room_that_is_drawn_is_named(document: Path) -> None:
         files = {path.stem for path in room.glob("*.py")} - {"__init__", "__main__"}
         if room.is_dir() and files & named:
             assert files <= named, f"{rooms}: {sorted(files - named)}"
+
+
+def test_the_picture_of_the_floors_is_what_make_check_holds() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    floors = {
+        contract["containers"][0]: [re.sub(r"[()]", "", layer) for layer in contract["layers"]]
+        for contract in project["tool"]["importlinter"]["contracts"]
+        if contract["type"] == "layers"
+    }
+    picture = re.search(
+        r"^```\n(bot/ .*?)^```", text_of(ROOT / "docs/architecture.md"), re.DOTALL | re.MULTILINE
+    )
+    assert picture is not None
+    head, *lines = picture[1].splitlines()
+    packages = head.split()
+    edges = [*map(head.index, packages), None]
+    for package, begin, end in zip(packages, edges, edges[1:], strict=False):
+        column = [line[begin:end].strip() for line in lines]
+        assert [floor for floor in column if floor] == floors.pop(package.rstrip("/"))
+    assert not floors
