@@ -1,7 +1,8 @@
 """`python -m tests.picture docs/story.gif`: the README's picture, taken of the real thing.
 
 Starts the bot on a database that is thrown away, types `/story` on its page, and keeps what the
-page shows until the story is told.
+page shows until the story is told. Which stories it tells is chosen, by their seeds: of some two
+hundred of the starter's, these read well. All else is as it comes.
 """
 
 from __future__ import annotations
@@ -11,20 +12,24 @@ import io
 import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import patch
 
 from PIL import Image
 from playwright.async_api import Page, async_playwright
 
+import bot.__main__
 from tests.conftest import CHROMIUM
 from tests.running import running_bot
 
 WIDTH, HEIGHT = 860, 520
-LINE = "/story In the year"
+BEFORE, BEFORE_SEED = "/story On the last train home", 4
+LINE, SEED = "/story Every spring, the shrine", 4
 KEY = 70
 """Milliseconds between two keys."""
-FRAME = 400
+FRAME = 200
 """Milliseconds between two pictures of a story being told."""
-LAST_FRAME = 5000
+LAST_FRAME = 6000
 TOLD = "[data-custom-id^='kataribe:continue:']"
 
 
@@ -38,7 +43,7 @@ async def film(address: str) -> list[tuple[Image.Image, int]]:
         await page.goto(f"{address}/?as=haru")
         box = page.get_by_role("combobox", name="Message")
         # One story before, so that the generator is there and has told when the film begins.
-        await box.fill("/story On the last train home")
+        await box.fill(BEFORE)
         await box.press("Enter")
         await page.wait_for_selector(TOLD, timeout=120_000)
         frames = []
@@ -61,14 +66,21 @@ async def _picture(page: Page) -> Image.Image:
 async def story() -> list[tuple[Image.Image, int]]:
     """Film one story of a bot started for it."""
     with tempfile.TemporaryDirectory() as folder:
-        async with running_bot(Path(folder)) as bot:
-            frames = await film(bot.address)
-            await bot.stop()
+        async with running_bot(Path(folder), "-m", "tests.picture") as running:
+            frames = await film(running.address)
+            await running.stop()
             return frames
 
 
+def tell() -> int:
+    """Run the bot as `python -m bot` does, with the seeds of the film instead of any."""
+    seeds = iter((BEFORE_SEED, SEED))
+    with patch("bot.asking.random", SimpleNamespace(randrange=lambda _: next(seeds))):
+        return bot.__main__.main([])
+
+
 def save(frames: list[tuple[Image.Image, int]], path: Path) -> None:
-    """Write the pictures as one GIF."""
+    """Write the pictures as one GIF; Pillow shows one longer where the next are the same."""
     first, *others = (picture.convert("P", palette=Image.Palette.ADAPTIVE) for picture, _ in frames)
     durations = [duration for _, duration in frames]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -77,4 +89,6 @@ def save(frames: list[tuple[Image.Image, int]], path: Path) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) == 1:
+        sys.exit(tell())
     save(asyncio.run(story()), Path(sys.argv[1]))

@@ -43,10 +43,11 @@ class RunningBot:
 
 
 @asynccontextmanager
-async def running_bot(folder: Path, **settings: str) -> AsyncIterator[RunningBot]:
+async def running_bot(folder: Path, *arguments: str, **settings: str) -> AsyncIterator[RunningBot]:
     """Start the bot on a database in the folder; settings as `STORIES__MAX_TOKENS="100"`.
 
-    `token` is the one setting that is given as DISCORD_TOKEN.
+    `token` is the one setting that is given as DISCORD_TOKEN; `arguments` are Python's, if not
+    `-m bot`.
     """
     environment = os.environ | {
         "KATARIBE_DATABASE__URL": f"sqlite+aiosqlite:///{folder / 'kataribe.db'}",
@@ -55,7 +56,10 @@ async def running_bot(folder: Path, **settings: str) -> AsyncIterator[RunningBot
     for name, value in settings.items():
         environment["DISCORD_TOKEN" if name == "token" else f"KATARIBE_{name}"] = value
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bot", stdout=asyncio.subprocess.PIPE, env=environment
+        sys.executable,
+        *(arguments or ("-m", "bot")),
+        stdout=asyncio.subprocess.PIPE,
+        env=environment,
     )
     assert process.stdout is not None
     bot = None
