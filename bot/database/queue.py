@@ -368,9 +368,15 @@ class Queue:
             )
         )
 
-    async def shown(self, story_id: int) -> None:
-        """Note that the last word about the story stands in the channel."""
-        await self._update(update(Story).where(Story.id == story_id).values(**over(now())))
+    async def shown(self, story_id: int, state: State) -> None:
+        """Note that the last word about the story stands in the channel.
+
+        `state`: the end that stands there. A story that was called off meanwhile came to another,
+        and that one is still to be shown.
+        """
+        await self._update(
+            update(Story).where(Story.id == story_id, Story.state == state).values(**over(now()))
+        )
 
     async def postpone(self, story_id: int, owner: str) -> None:
         """Let an ended story that could not be shown rest for as long as a lease."""

@@ -231,7 +231,7 @@ class StoryMessages:
         story = message.story
         if story.shown_at is None and not message.is_awaited:
             # A press has repaired it, before the dispatcher came to it again.
-            await self._queue.shown(story.id)
+            await self._queue.shown(story.id, story.state)
         if message.urgency is None and self._messages.get(story.id) is message:
             del self._messages[story.id]
 

@@ -102,8 +102,8 @@ class WatchedQueue(Queue):
         self.sweeps = 0
         self._changed = asyncio.Condition()
 
-    async def shown(self, story_id: int) -> None:
-        await super().shown(story_id)
+    async def shown(self, story_id: int, state: State) -> None:
+        await super().shown(story_id, state)
         async with self._changed:
             self._shown.add(story_id)
             self._changed.notify_all()
