@@ -65,11 +65,13 @@ class Services:
 
         What is shown of it stays. A moderator who does it leaves a line in the audit trail.
         """
-        words = self.messages.freeze(story)
-        ended = await self.queue.cancel(
-            story.id, story.member_id, moderator_id=moderator_id, text=words
-        )
-        if ended is None:
-            self.messages.thaw(story)
+        words, ended = self.messages.freeze(story), None
+        try:
+            ended = await self.queue.cancel(
+                story.id, story.member_id, moderator_id=moderator_id, text=words
+            )
+        finally:
+            if ended is None and words is not None:
+                self.messages.thaw(story)
         self.bell.ring()
         return ended

@@ -114,6 +114,19 @@ async def test_after_a_wish_is_saved_no_error_tells_the_member_to_try_again(
         assert (page(message), message.content) == (TOLD, f"A story for {w.aki.mention}")
 
 
+async def test_a_wish_that_is_saved_while_discord_takes_no_word_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "SAVED_WITHIN", 0.0)
+    async with world(tmp_path) as w:
+        w.env.inject_error("POST", "/interactions/*", status=500, times=None)
+        result = await w.aki.slash(w.channel, "story", prompt="Zero")
+        assert not w.env.errors
+        assert result.response is None
+        assert result.followups == []
+        assert page(await w.told()) == TOLD
+
+
 async def test_a_busy_database_is_waited_for_and_the_member_sees_that_the_bot_thinks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,6 +187,19 @@ async def test_after_that_a_press_finishes_it(tmp_path: Path) -> None:
         await w.ben.click(w.message(answer.id), label="Call it off")
         assert page(await w.told(answer.id)) == TOLD
         await w.idle()
+
+
+async def test_the_edges_refusals_do_not_cost_the_one_way_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world(tmp_path) as w:
+        w.teller.hold()
+        answer = reply(await w.aki.slash(w.channel, "story", prompt="Zero"))
+        await _shut_out(w)
+        monkeypatch.setattr(w.client, "get_guild", lambda _: None)
+        w.env.inject_error("PATCH", TOKEN, status=403, code=40333, times=1)
+        await w.teller.release()
+        assert page(await w.told(answer.id)) == TOLD
 
 
 async def test_a_press_on_a_message_that_stands_wrong_draws_it_anew(tmp_path: Path) -> None:
