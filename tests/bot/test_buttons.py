@@ -92,7 +92,7 @@ async def test_the_star_that_one_gave_pressed_again_takes_the_vote_back(tmp_path
 async def test_a_vote_that_cannot_be_confirmed_is_not_asked_for_again(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         message = await w.story(prompt="In the year")
-        w.env.inject_error("POST", "/webhooks/*", status=500, times=None)
+        w.env.inject_error("POST", "/webhooks/*", status=500, times=1)
         result = await w.ben.click(message, label="4 ★")
         assert result.followups == []
         # Pressed again, as an apology would ask for, it would be taken back.

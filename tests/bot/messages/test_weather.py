@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -12,6 +13,7 @@ from discord.webhook.async_ import async_context
 from sqlalchemy import update
 
 from bot import asking
+from bot.__main__ import open_log
 from bot.database.tables import State, Story
 from tests.bot.world import World, footer, labels, page, reply, world
 
@@ -95,6 +97,31 @@ async def test_an_answer_whose_connection_was_reset_is_no_reason_to_try_again(
         assert page(await w.told()) == TOLD
         await w.idle()
         assert len(w.channel.history()) == 1
+
+
+async def test_no_token_is_logged_at_any_level(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    libraries = [logging.getLogger(name) for name in ("aiosqlite", "discord")]
+    levels = [library.level for library in libraries]
+    open_log("DEBUG")
+    try:
+        with caplog.at_level(logging.DEBUG):
+            async with world(tmp_path) as w:
+                w.teller.hold()
+                Line().break_answers()  # so that the answer is looked for by its token
+                await w.aki.slash(w.channel, "story", prompt="Zero")
+                story = await w.services.stories.get(1)
+                await w.teller.release()
+                await w.told()
+        # Nor is what comes from Discord: the token is in each event of an interaction.
+        assert not logging.getLogger("discord.gateway").isEnabledFor(logging.DEBUG)
+    finally:
+        for library, level in zip(libraries, levels, strict=True):
+            library.setLevel(level)
+    assert story is not None
+    assert story.answer_token
+    assert story.answer_token not in caplog.text
 
 
 @pytest.mark.parametrize("fault", [aiohttp.ClientOSError(104, "reset"), OSError(5, "disk")])
