@@ -7,7 +7,7 @@ import logging
 import random
 from typing import TYPE_CHECKING
 
-from bot.database.queue import Wish
+from bot.database.wishes import Wish
 
 if TYPE_CHECKING:
     import discord

@@ -12,10 +12,11 @@ from bot.worker.completions import GeneratorDownError
 if TYPE_CHECKING:
     from bot.config import Settings
     from bot.database.guilds import Guilds
-    from bot.database.queue import Queue, Wish
+    from bot.database.queue import Queue
     from bot.database.ratings import Ratings
     from bot.database.stories import Stories
     from bot.database.tables import Story
+    from bot.database.wishes import Wish
     from bot.messages.confirmations import Confirmations
     from bot.messages.presenter import StoryMessages
     from bot.worker.bell import Bell

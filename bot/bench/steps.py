@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from bot.config import Queue as QueueSettings
 from bot.database.guilds import Guilds
-from bot.database.queue import Queue, Wish
+from bot.database.queue import Queue
 from bot.database.ratings import Ratings
 from bot.database.stories import Stories
 from bot.database.tables import State
+from bot.database.wishes import Wish
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.database.clock import now
-from bot.database.queue import TOKEN_LIFE
 from bot.database.tables import State
+from bot.database.wishes import TOKEN_LIFE
 from bot.messages import embeds, views
 from bot.messages.message import Phase, StoryMessage, Token, Urgency
 from bot.messages.posting import Drawing, Posts

@@ -1,4 +1,4 @@
-"""A dispatcher with a real queue and a real generator's API, and a stage that remembers."""
+"""A dispatcher with a real queue and a real generator's API, and a presenter that remembers."""
 
 from __future__ import annotations
 

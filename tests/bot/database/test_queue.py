@@ -11,13 +11,14 @@ from sqlalchemy import select
 
 from bot.database import open_database
 from bot.database.clock import now
-from bot.database.queue import Queue, QueueFullError, Scope
 from bot.database.tables import Audit, State
+from bot.database.wishes import QueueFullError, Scope
 from tests.bot.rows import change, get, lapse
 from tests.bot.wishes import queue_of, wish
 
 if TYPE_CHECKING:
     from bot.database import Database
+    from bot.database.queue import Queue
 
 
 async def test_a_wish_is_saved_before_enqueue_returns(

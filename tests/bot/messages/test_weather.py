@@ -20,7 +20,7 @@ from tests.bot.world import World, footer, labels, page, reply, world
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bot.database.queue import Wish
+    from bot.database.wishes import Wish
 
 CHANNEL, TOKEN = "/channels/*/messages/*", "/webhooks/*/messages/*"
 THINKING = discord.InteractionResponseType.deferred_channel_message.value
