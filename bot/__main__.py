@@ -100,12 +100,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def open_log(level: str) -> None:
-    """Write one line for each event to standard error; libraries only speak of trouble."""
+    """Write one line for each event to standard error; libraries only speak of trouble.
+
+    At DEBUG they say more, but for those that would write down every statement and every request,
+    and with them what members wrote and the tokens that answer them.
+    """
     logging.basicConfig(
         level=level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", datefmt="%H:%M:%S"
     )
+    for library in ("aiosqlite", "discord"):
+        logging.getLogger(library).setLevel(logging.INFO if level == "DEBUG" else logging.WARNING)
     if level != "DEBUG":
-        for library in ("aiohttp", "alembic", "asyncio", "discord", "sqlalchemy"):
+        for library in ("aiohttp", "alembic", "asyncio", "sqlalchemy"):
             logging.getLogger(library).setLevel(logging.WARNING)
     # A storyteller that writes needs no voice: discord.py would warn about it at each start.
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False

@@ -6,11 +6,12 @@ import logging
 import textwrap
 from typing import Any
 
+import aiohttp
 import discord
 from discord import app_commands
 
-from bot.database.queue import QueueFullError
 from bot.database.ratings import NotToldError, OwnStoryError
+from bot.database.wishes import QueueFullError
 from bot.locales import say, say_list
 from bot.safety.beginnings import PromptRefusedError
 from bot.safety.escaping import escaped
@@ -80,7 +81,7 @@ async def apologise(interaction: discord.Interaction[Any], error: BaseException)
             await interaction.followup.send(said, ephemeral=True)
         else:
             await interaction.response.send_message(said, ephemeral=True)
-    except discord.HTTPException as unheard:
+    except (discord.DiscordException, aiohttp.ClientError, OSError) as unheard:
         _log.warning("Interaction %d could not be answered: %s", interaction.id, unheard)
 
 

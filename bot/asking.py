@@ -7,7 +7,7 @@ import logging
 import random
 from typing import TYPE_CHECKING
 
-from bot.database.queue import Wish
+from bot.database.wishes import Wish
 
 if TYPE_CHECKING:
     import discord
@@ -67,7 +67,10 @@ async def ask(
             story = await asyncio.wait_for(asyncio.shield(saving), SAVED_WITHIN)
         except TimeoutError:
             # The database is busy: the member sees that the bot thinks, and nothing is lost.
-            await interaction.response.defer(thinking=True)
+            try:
+                await interaction.response.defer(thinking=True)
+            except Exception:  # noqa: BLE001  # the wish may stand by now
+                _log.warning("A wish is being saved and not acknowledged", exc_info=True)
             story = await saving
         try:
             await _answer(interaction, story, introduction)

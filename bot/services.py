@@ -12,10 +12,11 @@ from bot.worker.completions import GeneratorDownError
 if TYPE_CHECKING:
     from bot.config import Settings
     from bot.database.guilds import Guilds
-    from bot.database.queue import Queue, Wish
+    from bot.database.queue import Queue
     from bot.database.ratings import Ratings
     from bot.database.stories import Stories
     from bot.database.tables import Story
+    from bot.database.wishes import Wish
     from bot.messages.confirmations import Confirmations
     from bot.messages.presenter import StoryMessages
     from bot.worker.bell import Bell
@@ -65,11 +66,13 @@ class Services:
 
         What is shown of it stays. A moderator who does it leaves a line in the audit trail.
         """
-        words = self.messages.freeze(story)
-        ended = await self.queue.cancel(
-            story.id, story.member_id, moderator_id=moderator_id, text=words
-        )
-        if ended is None:
-            self.messages.thaw(story)
+        words, ended = self.messages.freeze(story), None
+        try:
+            ended = await self.queue.cancel(
+                story.id, story.member_id, moderator_id=moderator_id, text=words
+            )
+        finally:
+            if ended is None and words is not None:
+                self.messages.thaw(story)
         self.bell.ring()
         return ended

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from bot.config import Queue as QueueSettings
 from bot.database.guilds import Guilds
-from bot.database.queue import Queue, Wish
+from bot.database.queue import Queue
 from bot.database.ratings import Ratings
 from bot.database.stories import Stories
+from bot.database.tables import State
+from bot.database.wishes import Wish
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
     from bot.database.tables import Story
+
 
 OWNER = "bench"
 FOLLOWS_EVERY, FOLLOWS_BACK = 10, 1000
@@ -120,7 +123,7 @@ def steps(bench: Bench) -> list[Step]:
         Step("queue.cancel", lambda s: queue.cancel(s.id, MEMBER, moderator_id=1), bench.asked),
         Step("queue.unshown", lambda _: queue.unshown(OWNER, 8, busy=[1, 2]), _nothing),
         Step("queue.postpone", lambda story: queue.postpone(story.id, OWNER), bench.unshown),
-        Step("queue.shown", lambda story: queue.shown(story.id), bench.unshown),
+        Step("queue.shown", lambda s: queue.shown(s.id, State.TOLD), bench.unshown),
         Step("queue.abandon", lambda s: queue.abandon(s.id, OWNER, "gone"), bench.claimed),
         Step("queue.sweep", lambda _: queue.sweep(), _nothing),
         Step("queue.release_all", lambda _: queue.release_all(), _nothing),

@@ -24,13 +24,12 @@ class Rate(StoryButton, template=r"kataribe:rate:(?P<story_id>\d{1,19}):(?P<star
         self.stars = stars
 
     async def pressed(self, interaction: discord.Interaction[Kataribe], story: Story) -> None:
-        """Keep the vote, confirm it, and bring the average up to date."""
+        """Keep the vote and confirm it; the average is brought up to date after any press."""
         await acknowledge(interaction, story)
         services = interaction.client.services
         vote = await services.ratings.rate(
             story.id, interaction.user.id, self.stars, interaction.id
         )
-        services.messages.redraw(story)
         await services.confirmations.confirm(interaction, story.id, _confirmation(vote.stars))
 
 

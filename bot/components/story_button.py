@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 class StoryButton(ui.DynamicItem[ui.Button[ui.View]], template=r"(?!)"):
     """A button of `bot.messages.views`, found by its custom id.
 
+    Whatever becomes of the press, the message of a story that ended is drawn anew: what stands
+    wrong in it repairs itself.
     The groups of its template are the numbers that its `__init__` takes.
     """
 
@@ -36,7 +38,13 @@ class StoryButton(ui.DynamicItem[ui.Button[ui.View]], template=r"(?!)"):
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Act; discord.py only logs what a dynamic item raises, so nothing may get away."""
         try:
-            await self.pressed(interaction, await self._story(interaction.client))
+            story = await self._story(interaction.client)
+            try:
+                await self.pressed(interaction, story)
+            finally:
+                if story.ended_at is not None and interaction.message is not None:
+                    services = interaction.client.services
+                    services.messages.redraw(story, interaction.message.id)
         except Exception as error:  # noqa: BLE001  # answered, and logged if nobody foresaw it
             await apologise(interaction, error)
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import discord
 
 if TYPE_CHECKING:
     from discord import Interaction, WebhookMessage
+
+_log = logging.getLogger(__name__)
 
 KEPT = 1000
 """Confirmations that another press edits: the latest."""
@@ -37,7 +41,11 @@ class Confirmations:
         self._kept: OrderedDict[tuple[int, int], _Confirmation] = OrderedDict()
 
     async def confirm(self, interaction: Interaction[Any], story_id: int, text: str) -> None:
-        """Tell the member who pressed; the interaction is acknowledged already."""
+        """Tell the member who pressed; the interaction is acknowledged already.
+
+        What cannot be told raises nothing: the press has counted, and an apology that asks for
+        another one would undo it.
+        """
         of = self._of(story_id, interaction.user.id)
         if interaction.id > of.press_id:
             of.press_id, of.text = interaction.id, text
@@ -47,10 +55,14 @@ class Confirmations:
             if known and of.said == of.text:
                 return  # a press that came meanwhile has said it
             text = of.text
-            if not known or not await _edited(of.message, text):
-                of.message = await interaction.followup.send(text, ephemeral=True, wait=True)
-                of.until = now + EDITABLE
-            of.said = text
+            try:
+                if not known or not await _edited(of.message, text):
+                    of.message = await interaction.followup.send(text, ephemeral=True, wait=True)
+                    of.until = now + EDITABLE
+            except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
+                _log.warning("A press on story %d is not confirmed: %s", story_id, repr(error))
+            else:
+                of.said = text
 
     def _of(self, story_id: int, member_id: int) -> _Confirmation:
         of = self._kept.pop((story_id, member_id), None) or _Confirmation()

@@ -100,10 +100,15 @@ class Posts:
         except discord.HTTPException as error:
             if error.code == UNKNOWN_MESSAGE and not self._may_look(message.story):
                 raise MessageGoneError(str(error)) from error
-            if is_weather(error):
+            # Where the bot itself may not write, the token is the one way while it lives: only
+            # what says that it is dead counts, not every refusal.
+            dead = error.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND}
+            if is_weather(error) or not (dead or self._may_look(message.story)):
                 raise
-            # Or it is no answer of that interaction: the channel itself says so.
-            message.token = None
+            # Or it is no answer of that interaction: the channel itself says so. A press may
+            # have brought another token meanwhile.
+            if message.token is not None and message.token.value == token:
+                message.token = None
             raise RouteLostError(f"its interaction takes no more edits: {error}") from error
 
     async def _edit(self, story: Story, message_id: int, drawing: Drawing) -> None:
@@ -145,8 +150,9 @@ class Posts:
                 asked = message.interaction_metadata
                 if asked is not None and asked.id == story.interaction_id:
                     return message.id
-        except discord.Forbidden:
-            _log.info("May not read the history of channel %d", story.channel_id)
+        except (discord.Forbidden, discord.NotFound) as error:
+            # If it was deleted, posting says so.
+            _log.info("No history of channel %d: %s", story.channel_id, error)
         return None
 
     async def _post(self, message: StoryMessage, drawing: Drawing) -> None:

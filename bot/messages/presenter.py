@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.database.clock import now
-from bot.database.queue import TOKEN_LIFE
 from bot.database.tables import State
+from bot.database.wishes import TOKEN_LIFE
 from bot.messages import embeds, views
 from bot.messages.message import Phase, StoryMessage, Token, Urgency
 from bot.messages.posting import Drawing, Posts
@@ -95,6 +95,7 @@ class StoryMessages:
         """
         message = self._message(story)
         if message.gone:
+            del self._messages[story.id]
             raise MessageGoneError(f"the message of story {story.id} was deleted")
         if (urgency := message.heard(piece, self._now)) is not None:
             self._schedule.want(message, urgency)
@@ -168,9 +169,10 @@ class StoryMessages:
         message.token = Token(token, self._now + TOKEN_LIVES)
         message.failures, message.rests_until = 0, float("-inf")
 
-    def redraw(self, story: Story) -> None:
+    def redraw(self, story: Story, message_id: int | None = None) -> None:
         """Write the message anew, soon: what stands wrong in it repairs itself."""
         message = self._message(story)
+        message.message_id = message_id or message.message_id
         if message.phase is not Phase.ENDED and story.ended_at is not None:
             message.ended(story)
         self._schedule.want(message, Urgency.AMBIENT)
@@ -183,14 +185,15 @@ class StoryMessages:
         message = self._messages.get(story.id)
         if message is None or (message.phase is Phase.ENDED and not message.is_awaited):
             return None
-        message.frozen = True
+        message.frozen += 1
         return message.visible_text
 
     def thaw(self, story: Story) -> None:
-        """Go on showing words: the story was not called off."""
+        """Go on showing words, once nobody is calling the story off any more."""
         if (message := self._messages.get(story.id)) is not None and message.frozen:
-            message.frozen = False
-            self._schedule.want(message, Urgency.NEXT)
+            message.frozen -= 1
+            if not message.frozen:
+                self._schedule.want(message, Urgency.NEXT)
 
     async def close(self) -> None:
         """Write nothing more."""
@@ -231,7 +234,7 @@ class StoryMessages:
         story = message.story
         if story.shown_at is None and not message.is_awaited:
             # A press has repaired it, before the dispatcher came to it again.
-            await self._queue.shown(story.id)
+            await self._queue.shown(story.id, story.state)
         if message.urgency is None and self._messages.get(story.id) is message:
             del self._messages[story.id]
 
@@ -265,12 +268,12 @@ class StoryMessages:
         return Token(story.answer_token, self._now + left) if left > 0 else None
 
     def _trim(self) -> None:
-        """Forget one that only waits, and has nothing to show."""
+        """Forget one that has nothing to show, and that nobody writes or waits for."""
         if len(self._messages) <= KEPT:
             return
         for story_id, message in self._messages.items():
             idle = message.urgency is None and not message.in_flight
-            if idle and message.phase is Phase.WAITING:
+            if idle and message.phase is not Phase.TELLING and not message.is_awaited:
                 del self._messages[story_id]
                 return
 

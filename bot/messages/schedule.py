@@ -142,8 +142,9 @@ class Schedule:
 
     def _rank(self, message: StoryMessage, now: float) -> tuple[int, float]:
         urgency = message.urgency
-        if urgency is Urgency.AMBIENT and now - message.wanted_at >= AGES:
-            urgency = Urgency.NEXT
+        if urgency is Urgency.AMBIENT:
+            if now - message.wanted_at >= AGES:
+                urgency = Urgency.NEXT
         elif message.phase is Phase.ENDED and message.whole_at(self._words_per_second) <= now:
             urgency = Urgency.LAST
         return int(urgency or 0), message.edited_at

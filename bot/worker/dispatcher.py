@@ -297,7 +297,7 @@ class Dispatcher:
             await self._put_off(story)
         else:
             self._delays.pop(story.id, None)
-            await self._queue.shown(story.id)
+            await self._queue.shown(story.id, story.state)
 
     async def _put_off(self, story: Story) -> None:
         """Try to show the end later, and later each time: a thread may be archived for days."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import discord
 import pytest
 from sqlalchemy import delete, select, text
+from sqlalchemy.exc import OperationalError
 
 from bot.database.ratings import Stars
 from bot.database.tables import Audit, State, Story
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import simcord
+
+
+PACED = {"words_per_second": 5.0, "edit_interval": 1.0}
+TEN = " one two three four five six seven eight nine ten"
 
 
 def thanks(result: simcord.InteractionResult) -> str:
@@ -81,6 +87,33 @@ async def test_the_star_that_one_gave_pressed_again_takes_the_vote_back(tmp_path
         await w.ben.click(message, label="4 ★")
         await w.until(lambda: footer(w.message()).endswith(" words"))
         assert await w.services.ratings.stars(1) == Stars(0, 0.0)
+
+
+async def test_a_vote_that_cannot_be_confirmed_is_not_asked_for_again(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        message = await w.story(prompt="In the year")
+        w.env.inject_error("POST", "/webhooks/*", status=500, times=1)
+        result = await w.ben.click(message, label="4 ★")
+        assert result.followups == []
+        # Pressed again, as an apology would ask for, it would be taken back.
+        assert not w.env.errors
+        assert await w.services.ratings.stars(1) == Stars(1, 4.0)
+        await w.until(lambda: footer(w.message()).endswith(" · ★ 4.0 from 1 vote"))
+
+
+@pytest.mark.parametrize("label", ["5 ★", "Again", "Continue"])
+async def test_any_press_on_an_ended_story_draws_its_message_anew_and_is_forgotten(
+    tmp_path: Path, label: str
+) -> None:
+    async with world(tmp_path) as w:
+        message = await w.story(prompt="In the year")
+        await w.idle()
+        await message.edit(embed=discord.Embed(description="as a fault has left it"))
+        await w.aki.click(w.message(message.id), label=label)  # her own: the star is refused
+        await w.until(lambda: page(w.message(message.id)).startswith("**In the year** a fox"))
+        await w.until(lambda: "Again" in labels(w.message()))
+        await w.idle()
+        await w.until(lambda: not w.messages._messages)
 
 
 async def test_nobody_rates_their_own_story(tmp_path: Path) -> None:
@@ -181,10 +214,9 @@ async def test_a_story_is_called_off_while_it_is_told(tmp_path: Path) -> None:
 async def test_a_story_is_called_off_until_its_last_word_stands_in_the_channel(
     tmp_path: Path, who: str
 ) -> None:
-    paced = {"words_per_second": 5.0, "edit_interval": 1.0}
     clock = Clock()
-    async with world(tmp_path, clock=clock, stories=paced) as w:
-        w.teller.pieces = [" one two three four five six seven eight nine ten"]
+    async with world(tmp_path, clock=clock, stories=PACED) as w:
+        w.teller.pieces = [TEN]
         await w.aki.slash(w.channel, "story", prompt="Zero")
         await w.until(lambda: page(w.message()).endswith("five▌"))
 
@@ -200,6 +232,42 @@ async def test_a_story_is_called_off_until_its_last_word_stands_in_the_channel(
         story = await w.services.stories.get(1)
         assert story is not None
         assert (story.state, story.text) == (State.CANCELLED, " one two three four five")
+
+
+async def test_who_cannot_call_a_story_off_now_does_not_stop_its_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    async with world(tmp_path, clock=clock, stories=PACED) as w:
+        w.teller.pieces = [TEN]
+        await w.aki.slash(w.channel, "story", prompt="Zero")
+        await w.until(lambda: page(w.message()).endswith("five▌"))
+
+        async def locked(*_: object, **__: object) -> None:
+            raise OperationalError("UPDATE", {}, Exception("database is locked"))
+
+        monkeypatch.setattr(w.services.queue, "cancel", locked)
+        result = await w.aki.click(w.message(), label="Call it off")
+        assert whisper(result).startswith("Something broke on my side.")
+        await clock.advance(10)
+        assert page(await w.told()) == f"**Zero**{TEN}"
+
+
+async def test_a_second_press_that_comes_too_late_lets_no_words_out(tmp_path: Path) -> None:
+    clock = Clock()
+    async with world(tmp_path, clock=clock, stories=PACED) as w:
+        w.teller.pieces = [TEN]
+        await w.aki.slash(w.channel, "story", prompt="Zero")
+        await w.until(lambda: page(w.message()).endswith("five▌"))
+        story = await w.services.stories.get(1)
+        assert story is not None
+        assert w.messages.freeze(story) == w.messages.freeze(story)
+        w.messages.thaw(story)
+        await clock.advance(10)
+        assert page(w.message()).endswith("five▌")
+        w.messages.thaw(story)
+        await clock.advance(10)
+        assert page(await w.told()) == f"**Zero**{TEN}"
 
 
 async def test_a_story_is_called_off_where_only_the_press_can_edit_its_message(

@@ -199,6 +199,21 @@ async def test_an_ending_that_is_being_shown_is_not_shown_again(
     assert place.wall.finishing.count(story_id) == 1
 
 
+async def test_a_story_called_off_during_its_last_edit_is_shown_as_called_off(
+    database: Database, tells: Teller
+) -> None:
+    async with village(database, tells.url) as place:
+        tells.hold()
+        story_id = await place.ask()
+        edited = place.wall.slow[story_id] = asyncio.Event()
+        await tells.release()
+        await place.wall.until(lambda: place.wall.finishing)
+        assert await place.queue.cancel(story_id, 1, text=STORY)
+        edited.set()
+        await place.wall.until(lambda: (story_id, State.CANCELLED) in place.wall.endings())
+    assert place.wall.endings() == [(story_id, State.TOLD), (story_id, State.CANCELLED)]
+
+
 async def test_two_bots_on_one_database_tell_each_story_once(
     database: Database, tells: Teller
 ) -> None:

@@ -1,4 +1,4 @@
-"""A stage that fails or goes away, and the stories that were being told on it."""
+"""A presenter that fails, or whose channel goes away, and the stories that it was showing."""
 
 from __future__ import annotations
 

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import update
 
 from bot.commands.story import SURPRISE
-from bot.database.queue import QueueFullError
 from bot.database.tables import Story
+from bot.database.wishes import QueueFullError
 from bot.openings import OPENINGS
 from bot.safety.beginnings import PromptRefusedError
 from bot.worker.catalogue import UnknownModelError

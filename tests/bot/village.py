@@ -1,4 +1,4 @@
-"""A dispatcher with a real queue and a real generator's API, and a stage that remembers."""
+"""A dispatcher with a real queue and a real generator's API, and a presenter that remembers."""
 
 from __future__ import annotations
 
@@ -103,9 +103,9 @@ class WatchedQueue(Queue):
         self.sweeps = 0
         self._changed = asyncio.Condition()
 
-    async def shown(self, story_id: int) -> None:
+    async def shown(self, story_id: int, state: State) -> None:
         try:
-            await super().shown(story_id)
+            await super().shown(story_id, state)
         finally:
             # Also when the dispatcher, which sees that it is not held any more, ends the task.
             self._shown.add(story_id)

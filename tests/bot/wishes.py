@@ -6,7 +6,8 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from bot.config import Queue as QueueSettings
-from bot.database.queue import Queue, Wish
+from bot.database.queue import Queue
+from bot.database.wishes import Wish
 
 if TYPE_CHECKING:
     from bot.database import Database

@@ -33,7 +33,7 @@ async def told(database: Database, member: int = 1, parent_id: int | None = None
     await queue.claim("bot")
     saved = await queue.told(story.id, "bot", " 1990.", 3)
     assert saved is not None
-    await queue.shown(saved.id)
+    await queue.shown(saved.id, saved.state)
     return saved
 
 

@@ -67,7 +67,7 @@ def test_every_method_of_the_repositories_is_taken_once() -> None:
     every = {
         f"{name}.{method}"
         for name, repository in REPOSITORIES.items()
-        for method, function in vars(repository).items()
+        for method, function in inspect.getmembers(repository, inspect.isfunction)
         if not method.startswith("_") and inspect.iscoroutinefunction(inspect.unwrap(function))
     }
     taken = [step.name for step in steps(Bench(None, 1))]  # type: ignore[arg-type]  # names only

@@ -11,13 +11,14 @@ from sqlalchemy import select
 
 from bot.database import open_database
 from bot.database.clock import now
-from bot.database.queue import Queue, QueueFullError, Scope
 from bot.database.tables import Audit, State
+from bot.database.wishes import QueueFullError, Scope
 from tests.bot.rows import change, get, lapse
 from tests.bot.wishes import queue_of, wish
 
 if TYPE_CHECKING:
     from bot.database import Database
+    from bot.database.queue import Queue
 
 
 async def test_a_wish_is_saved_before_enqueue_returns(
@@ -152,7 +153,7 @@ async def test_an_ending_is_shown_by_its_owner_until_the_lease_runs_out(
     await lapse(database, story.id)
     assert [again.id for again in await queue.unshown("another", 10)] == [story.id]
     assert await queue.unshown("third", 10) == []
-    await queue.shown(story.id)
+    await queue.shown(story.id, State.TOLD)
     await lapse(database, story.id)
     assert await queue.unshown("another", 10) == []
 
@@ -242,7 +243,7 @@ async def test_a_token_is_kept_until_its_story_is_shown_and_no_longer(
     await queue.claim("bot")
     await queue.told(shown.id, "bot", "text", 1)
     assert (await get(database, shown.id)).answer_token == "secret 0"
-    await queue.shown(shown.id)
+    await queue.shown(shown.id, State.TOLD)
     await queue.abandon(abandoned.id, "bot", "the channel is gone")
     await queue.sweep()
     assert (await get(database, old.id)).answer_token == "secret 2"
@@ -262,7 +263,7 @@ async def test_a_newer_token_replaces_the_older_while_the_story_is_not_shown(
     assert saved.answer_token == "second"
     assert saved.answer_until is not None
     assert now() < saved.answer_until <= now() + dt.timedelta(minutes=15)
-    await queue.shown(story.id)
+    await queue.shown(story.id, State.QUEUED)
     await queue.answerable(story.id, "third")
     assert (await get(database, story.id)).answer_token is None
 
@@ -374,5 +375,8 @@ async def test_a_told_story_is_called_off_only_where_its_words_are_still_being_s
     ended = await queue.cancel(story.id, 1, text=" one two")
     assert ended is not None
     assert (ended.state, ended.text) == (State.CANCELLED, " one two")
-    await queue.shown(story.id)
+    # An edit that was under way shows the whole story; that is not how it ended.
+    await queue.shown(story.id, State.TOLD)
+    assert [again.id for again in await queue.unshown("bot", 10)] == [story.id]
+    await queue.shown(story.id, State.CANCELLED)
     assert await queue.cancel(story.id, 1, text=" one") is None

@@ -81,10 +81,10 @@ def test_what_ended_elsewhere_has_no_pace_to_keep() -> None:
 def test_a_frozen_message_shows_no_further_words() -> None:
     message = telling(TWELVE)
     message.reveal(0.0, PACE)
-    message.frozen = True
+    message.frozen = 1
     message.reveal(100.0, PACE)
     assert len(message.visible_text.split()) == 5
-    message.frozen = False
+    message.frozen = 0
     message.reveal(100.0, PACE)
     assert message.whole
 
@@ -113,6 +113,17 @@ def test_out_of_reach_rests_longer_each_time_and_not_after_it_was_reached() -> N
     message.reached()
     message.out_of_reach(200.0)
     assert message.rests_until == 201.0
+
+
+def test_a_story_whose_last_word_came_while_it_is_being_called_off_stays_frozen() -> None:
+    message = telling(TWELVE)
+    message.reveal(0.0, PACE)
+    message.frozen += 1
+    message.ended(story(State.TOLD, TWELVE))
+    message.reveal(100.0, PACE)
+    assert len(message.visible_text.split()) == 5
+    message.ended(story(State.CANCELLED, " one two three four five"))
+    assert (message.frozen, message.whole) == (0, True)
 
 
 async def test_who_waits_for_the_end_is_let_go_once() -> None:

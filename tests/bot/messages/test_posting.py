@@ -66,6 +66,17 @@ async def test_a_crash_between_sending_and_writing_down_posts_once(
     assert ids[0] == ids[1]
 
 
+async def test_a_story_that_was_never_posted_is_gone_with_its_channel(
+    database: Database, client: Kataribe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = queue_of(database)
+    story = await queue.enqueue(wish(channel_id=5))  # there is no such channel
+    posts = Posts(client, Stories(database.sessions), queue)
+    monkeypatch.setattr(client, "get_guild", lambda _: discord.Object(1))  # and we are a member
+    with pytest.raises(MessageGoneError):
+        await posts.write(StoryMessage(story), drawing(story), None)
+
+
 async def test_a_deleted_message_is_gone_for_good_and_a_channel_unknown_to_us_is_not(
     database: Database, client: Kataribe
 ) -> None:

@@ -255,6 +255,21 @@ async def test_only_a_deletion_is_for_good() -> None:
     assert scene.edits == []
 
 
+async def test_stars_do_not_go_before_somebodys_first_words() -> None:
+    scene = Scene(per_second=5)
+    for channel in range(5):
+        scene.telling(channel)
+    await scene.clock.advance(0.5)
+    rated = scene.message(6)
+    rated.ended(rated.story)
+    scene.schedule.want(rated, Urgency.AMBIENT)
+    told = scene.telling(7)
+    await scene.clock.advance(1)
+    (words,), (stars,) = scene.times(told), scene.times(rated)
+    assert [number for _, number in scene.edits][5:] == [told.story.id, rated.story.id]
+    assert words <= stars
+
+
 async def test_a_route_that_is_lost_costs_no_time() -> None:
     scene = Scene()
     one = scene.message(token=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -12,13 +13,14 @@ from discord.webhook.async_ import async_context
 from sqlalchemy import update
 
 from bot import asking
+from bot.__main__ import open_log
 from bot.database.tables import State, Story
 from tests.bot.world import World, footer, labels, page, reply, world
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bot.database.queue import Wish
+    from bot.database.wishes import Wish
 
 CHANNEL, TOKEN = "/channels/*/messages/*", "/webhooks/*/messages/*"
 THINKING = discord.InteractionResponseType.deferred_channel_message.value
@@ -97,6 +99,31 @@ async def test_an_answer_whose_connection_was_reset_is_no_reason_to_try_again(
         assert len(w.channel.history()) == 1
 
 
+async def test_no_token_is_logged_at_any_level(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    libraries = [logging.getLogger(name) for name in ("aiosqlite", "discord")]
+    levels = [library.level for library in libraries]
+    open_log("DEBUG")
+    try:
+        with caplog.at_level(logging.DEBUG):
+            async with world(tmp_path) as w:
+                w.teller.hold()
+                Line().break_answers()  # so that the answer is looked for by its token
+                await w.aki.slash(w.channel, "story", prompt="Zero")
+                story = await w.services.stories.get(1)
+                await w.teller.release()
+                await w.told()
+        # Nor is what comes from Discord: the token is in each event of an interaction.
+        assert not logging.getLogger("discord.gateway").isEnabledFor(logging.DEBUG)
+    finally:
+        for library, level in zip(libraries, levels, strict=True):
+            library.setLevel(level)
+    assert story is not None
+    assert story.answer_token
+    assert story.answer_token not in caplog.text
+
+
 @pytest.mark.parametrize("fault", [aiohttp.ClientOSError(104, "reset"), OSError(5, "disk")])
 async def test_after_a_wish_is_saved_no_error_tells_the_member_to_try_again(
     tmp_path: Path, fault: Exception, monkeypatch: pytest.MonkeyPatch
@@ -112,6 +139,19 @@ async def test_after_a_wish_is_saved_no_error_tells_the_member_to_try_again(
         assert result.followups == []
         message = await w.told()
         assert (page(message), message.content) == (TOLD, f"A story for {w.aki.mention}")
+
+
+async def test_a_wish_that_is_saved_while_discord_takes_no_word_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "SAVED_WITHIN", 0.0)
+    async with world(tmp_path) as w:
+        w.env.inject_error("POST", "/interactions/*", status=500, times=None)
+        result = await w.aki.slash(w.channel, "story", prompt="Zero")
+        assert not w.env.errors
+        assert result.response is None
+        assert result.followups == []
+        assert page(await w.told()) == TOLD
 
 
 async def test_a_busy_database_is_waited_for_and_the_member_sees_that_the_bot_thinks(
@@ -174,6 +214,19 @@ async def test_after_that_a_press_finishes_it(tmp_path: Path) -> None:
         await w.ben.click(w.message(answer.id), label="Call it off")
         assert page(await w.told(answer.id)) == TOLD
         await w.idle()
+
+
+async def test_the_edges_refusals_do_not_cost_the_one_way_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world(tmp_path) as w:
+        w.teller.hold()
+        answer = reply(await w.aki.slash(w.channel, "story", prompt="Zero"))
+        await _shut_out(w)
+        monkeypatch.setattr(w.client, "get_guild", lambda _: None)
+        w.env.inject_error("PATCH", TOKEN, status=403, code=40333, times=1)
+        await w.teller.release()
+        assert page(await w.told(answer.id)) == TOLD
 
 
 async def test_a_press_on_a_message_that_stands_wrong_draws_it_anew(tmp_path: Path) -> None:
