@@ -69,7 +69,7 @@ class Services:
         ended = await self.queue.cancel(
             story.id, story.member_id, moderator_id=moderator_id, text=words
         )
-        if ended is None:
+        if ended is None and words is not None:
             self.messages.thaw(story)
         self.bell.ring()
         return ended

@@ -84,8 +84,8 @@ class StoryMessage:
     """The words of the telling, as far as they came."""
     begun_at: float | None = None
     """When the first of them came: a telling that begins anew does not begin to show anew."""
-    frozen: bool = False
-    """Somebody is calling the story off: no further words are shown."""
+    frozen: int = 0
+    """Presses that are calling the story off: no further words are shown."""
     _words: Words = field(default_factory=Words)
     _visible: int = 0
     """Words that have been shown, or are on their way."""
@@ -147,7 +147,7 @@ class StoryMessage:
         """Come to its end; words that were not shown yet still are, at their pace."""
         self.story = story
         self.phase = Phase.ENDED
-        self.frozen = False
+        self.frozen = 0
         if story.state is not State.TOLD or self.text != story.text:
             # Nobody watched this telling: there is no pace to keep.
             self.text = self._kept = ""

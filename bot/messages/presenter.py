@@ -183,13 +183,17 @@ class StoryMessages:
         message = self._messages.get(story.id)
         if message is None or (message.phase is Phase.ENDED and not message.is_awaited):
             return None
-        message.frozen = True
+        message.frozen += 1
         return message.visible_text
 
     def thaw(self, story: Story) -> None:
-        """Go on showing words: the story was not called off."""
-        if (message := self._messages.get(story.id)) is not None and message.frozen:
-            message.frozen = False
+        """Go on showing words, unless another press is calling the story off."""
+        message = self._messages.get(story.id)
+        if message is None or not message.frozen:
+            return
+        message.frozen -= 1
+        # One that waits has no words that were held back, and may be older than the story's end.
+        if not message.frozen and message.phase is not Phase.WAITING:
             self._schedule.want(message, Urgency.NEXT)
 
     async def close(self) -> None:

@@ -81,10 +81,10 @@ def test_what_ended_elsewhere_has_no_pace_to_keep() -> None:
 def test_a_frozen_message_shows_no_further_words() -> None:
     message = telling(TWELVE)
     message.reveal(0.0, PACE)
-    message.frozen = True
+    message.frozen = 1
     message.reveal(100.0, PACE)
     assert len(message.visible_text.split()) == 5
-    message.frozen = False
+    message.frozen = 0
     message.reveal(100.0, PACE)
     assert message.whole
 
