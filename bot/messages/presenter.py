@@ -14,12 +14,14 @@ from bot.database.queue import TOKEN_LIFE
 from bot.database.tables import State
 from bot.messages import embeds, views
 from bot.messages.message import Phase, StoryMessage, Token, Urgency
-from bot.messages.posting import Drawing, Posts
+from bot.messages.posting import Drawing, Posts, page_of
 from bot.messages.schedule import Schedule
 from bot.worker.presenter import MessageGoneError, OutOfReachError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    import discord
 
     from bot.config import Stories as Settings
     from bot.database.queue import Queue
@@ -158,13 +160,15 @@ class StoryMessages:
         message.message_id = message_id or message.message_id
         message.place = place
 
-    def pressed(self, story: Story, message_id: int, token: str) -> None:
+    def pressed(self, story: Story, pressed: discord.Message, token: str) -> None:
         """Learn a fresh token that may edit the message, from a press on it.
 
         It is the way where the bot is no member, or may not write any more.
         """
         message = self._message(story)
-        message.message_id = message_id
+        message.message_id = pressed.id
+        if message.unread:
+            message.stood(embeds.told_in(story, page_of(pressed)))
         message.token = Token(token, self._now + TOKEN_LIVES)
         message.failures, message.rests_until = 0, float("-inf")
 
@@ -207,7 +211,11 @@ class StoryMessages:
 
     async def _write(self, message: StoryMessage) -> bool:
         """Write what the message shall show now; gives whether its last word stands there."""
-        token, story = message.live_token(self._now), message.story
+        token = message.live_token(self._now)
+        if message.unread and message.message_id is not None:
+            page = await self._posts.read(message, message.message_id, token)
+            message.stood(embeds.told_in(message.story, page))
+        story = message.story
         message.reveal(self._now, self._words_per_second)
         over = message.phase is Phase.ENDED and message.whole
         drawing = await self._ending(story) if over else self._draw(message)
@@ -254,7 +262,8 @@ class StoryMessages:
         message = self._messages.get(story.id)
         if message is None:
             token = self._saved_token(story)
-            message = StoryMessage(story, story.message_id, token)
+            unread = story.message_id is not None
+            message = StoryMessage(story, story.message_id, token, unread=unread)
             if story.ended_at is not None:
                 message.ended(story)
             self._messages[story.id] = message
