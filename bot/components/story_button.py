@@ -64,6 +64,6 @@ async def acknowledge(interaction: discord.Interaction[Kataribe], story: Story) 
     assert interaction.message is not None  # noqa: S101  # the one with the button
     services = interaction.client.services
     await interaction.response.defer()
-    services.messages.pressed(story, interaction.message.id, interaction.token)
+    services.messages.pressed(story, interaction.message, interaction.token)
     if story.shown_at is None:
         await services.queue.answerable(story.id, interaction.token)

@@ -9,7 +9,7 @@ import discord
 
 from bot.database.tables import State
 from bot.locales import say
-from bot.safety.escaping import cut, escaped, units
+from bot.safety.escaping import cut, escaped, unescaped, units
 from bot.safety.graphemes import length
 from bot.safety.words import Words
 
@@ -43,6 +43,13 @@ def telling(story: Story, text: str) -> discord.Embed:
     """A story while it is told, with a cursor after its newest word."""
     page = _page(story.prompt, text.rstrip(), end=say("story.cursor"))
     return _embed(story, page, say("story.telling", model=story.model))
+
+
+def told_in(story: Story, page: str) -> str:
+    """Read back the words that `waiting` or `telling` drew after the beginning."""
+    beginning = _page(story.prompt, "")
+    page = page.removesuffix(say("story.cursor")).removesuffix(say("story.cut"))
+    return unescaped(page.removeprefix(beginning)) if page.startswith(beginning) else ""
 
 
 def ended(story: Story, stars: Stars | None = None) -> discord.Embed:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bot.database.tables import Story
 
 FIRST_WORDS = 5
-"""Words that are shown at once."""
+"""Words that are shown at once, where none are shown yet."""
 FIRST_REST = 1.0
 LONGEST_REST = 15.0
 """Seconds that a message out of reach rests; doubled from first to longest."""
@@ -84,11 +84,15 @@ class StoryMessage:
     """The words of the telling, as far as they came."""
     begun_at: float | None = None
     """When the first of them came: a telling that begins anew does not begin to show anew."""
+    unread: bool = False
+    """What stands in it was written by a process that is no more, and may have words."""
     frozen: int = 0
     """So many presses are calling the story off: no further words are shown."""
     _words: Words = field(default_factory=Words)
     _visible: int = 0
     """Words that have been shown, or are on their way."""
+    _at_once: int = FIRST_WORDS
+    """Words that the first edit may show: a few, or those that stand there already."""
     _kept: str = ""
     """What a telling that broke off had shown; it stands until the next one has as many words."""
 
@@ -112,6 +116,13 @@ class StoryMessage:
             return False
         self.place = place
         return True
+
+    def stood(self, text: str) -> None:
+        """Learn the words that another process has shown: they stay until there are more."""
+        self.unread = False
+        if self.phase is not Phase.ENDED and (count := Words(text).count) > self._visible:
+            self._kept, self._visible = text, count
+            self._at_once = max(FIRST_WORDS, count)
 
     def began(self, story: Story) -> None:
         """Be told, for the first time or again."""
@@ -147,6 +158,7 @@ class StoryMessage:
         """Come to its end; words that were not shown yet still are, at their pace."""
         self.story = story
         self.phase = Phase.ENDED
+        self.unread = False
         if story.state is not State.TOLD:
             self.frozen = 0
         if story.state is not State.TOLD or self.text != story.text:
@@ -207,13 +219,13 @@ class StoryMessage:
         said = sys.maxsize
         if pace and self.begun_at is not None:
             # A little more than exact, so that `whole_at` is not a rounding error too early.
-            said = FIRST_WORDS + int(pace * (now - self.begun_at) + 1e-6)
+            said = self._at_once + int(pace * (now - self.begun_at) + 1e-6)
         if (visible := min(said, self._words.count)) > self._visible:
             self._visible = visible
 
     def whole_at(self, pace: float) -> float:
         """When the last word that came is due, in seconds of the event loop."""
-        missing = self._words.count - FIRST_WORDS
+        missing = self._words.count - self._at_once
         if not pace or self.begun_at is None or self._visible >= self._words.count:
             return -math.inf
         return self.begun_at + max(0.0, missing / pace)

@@ -91,6 +91,22 @@ class Posts:
         except (aiohttp.ClientError, OSError, discord.DiscordException) as error:
             raise OutOfReachError(repr(error)) from error
 
+    async def read(self, message: StoryMessage, message_id: int, token: str | None) -> str:
+        """Give the page that stands in a message; nothing where it may not be read.
+
+        Raises:
+            OutOfReachError: It cannot be read now.
+        """
+        try:
+            if token is not None:
+                found = await self._channels.webhook(token).fetch_message(message_id)
+                return page_of(found)
+            return page_of(await self._channel(message.story).fetch_message(message_id))
+        except (aiohttp.ClientError, OSError, discord.DiscordException) as error:
+            if isinstance(error, discord.HTTPException) and not is_weather(error):
+                return ""  # whoever writes to it will hear why
+            raise OutOfReachError(repr(error)) from error
+
     async def _edit_by_token(
         self, message: StoryMessage, message_id: int, token: str, drawing: Drawing
     ) -> None:
@@ -188,6 +204,11 @@ class Posts:
 
     def _channel(self, story: Story) -> discord.PartialMessageable:
         return self._channels.get_partial_messageable(story.channel_id, guild_id=story.guild_id)
+
+
+def page_of(message: discord.Message) -> str:
+    """What a message says of its story."""
+    return (message.embeds[0].description or "") if message.embeds else ""
 
 
 def is_weather(error: discord.HTTPException) -> bool:

@@ -14,12 +14,14 @@ from bot.database.tables import State
 from bot.database.wishes import TOKEN_LIFE
 from bot.messages import embeds, views
 from bot.messages.message import Phase, StoryMessage, Token, Urgency
-from bot.messages.posting import Drawing, Posts
+from bot.messages.posting import Drawing, Posts, page_of
 from bot.messages.schedule import Schedule
 from bot.worker.presenter import MessageGoneError, OutOfReachError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    import discord
 
     from bot.config import Stories as Settings
     from bot.database.queue import Queue
@@ -159,13 +161,15 @@ class StoryMessages:
         message.message_id = message_id or message.message_id
         message.place = place
 
-    def pressed(self, story: Story, message_id: int, token: str) -> None:
+    def pressed(self, story: Story, pressed: discord.Message, token: str) -> None:
         """Learn a fresh token that may edit the message, from a press on it.
 
         It is the way where the bot is no member, or may not write any more.
         """
         message = self._message(story)
-        message.message_id = message_id
+        message.message_id = pressed.id
+        if message.unread:
+            message.stood(embeds.told_in(story, page_of(pressed)))
         message.token = Token(token, self._now + TOKEN_LIVES)
         message.failures, message.rests_until = 0, float("-inf")
 
@@ -189,11 +193,14 @@ class StoryMessages:
         return message.visible_text
 
     def thaw(self, story: Story) -> None:
-        """Go on showing words, once nobody is calling the story off any more."""
-        if (message := self._messages.get(story.id)) is not None and message.frozen:
-            message.frozen -= 1
-            if not message.frozen:
-                self._schedule.want(message, Urgency.NEXT)
+        """Go on showing words, unless another press is calling the story off."""
+        message = self._messages.get(story.id)
+        if message is None or not message.frozen:
+            return
+        message.frozen -= 1
+        # One that waits has no words that were held back, and may be older than the story's end.
+        if not message.frozen and message.phase is not Phase.WAITING:
+            self._schedule.want(message, Urgency.NEXT)
 
     async def close(self) -> None:
         """Write nothing more."""
@@ -206,7 +213,11 @@ class StoryMessages:
 
     async def _write(self, message: StoryMessage) -> bool:
         """Write what the message shall show now; gives whether its last word stands there."""
-        token, story = message.live_token(self._now), message.story
+        token = message.live_token(self._now)
+        if message.unread and message.message_id is not None:
+            page = await self._posts.read(message, message.message_id, token)
+            message.stood(embeds.told_in(message.story, page))
+        story = message.story
         message.reveal(self._now, self._words_per_second)
         over = message.phase is Phase.ENDED and message.whole
         drawing = await self._ending(story) if over else self._draw(message)
@@ -253,7 +264,8 @@ class StoryMessages:
         message = self._messages.get(story.id)
         if message is None:
             token = self._saved_token(story)
-            message = StoryMessage(story, story.message_id, token)
+            unread = story.message_id is not None
+            message = StoryMessage(story, story.message_id, token, unread=unread)
             if story.ended_at is not None:
                 message.ended(story)
             self._messages[story.id] = message

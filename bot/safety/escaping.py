@@ -48,6 +48,11 @@ def escaped(text: str) -> str:
     return _AT_LINE_START.sub(r"\g<0>\\", text)
 
 
+def unescaped(text: str) -> str:
+    """Give back what `escaped` was given, as far as it was visible."""
+    return re.sub(r"\\(.)", r"\1", text.replace(_BREAK, ""))
+
+
 def units(text: str) -> int:
     """UTF-16 code units, Discord's measure at its strictest: its clients count these."""
     return len(text.encode("utf-16-le")) // 2

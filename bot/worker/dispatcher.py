@@ -26,6 +26,7 @@ from bot.worker.completions import (
 )
 from bot.worker.presenter import MessageGoneError, OutOfReachError
 from bot.worker.suspects import Suspects
+from bot.worker.turned_away import TurnedAway
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -88,6 +89,7 @@ class Dispatcher:
         self._delays: dict[int, tuple[float, float]] = {}
         """Ended story → how long it was put off the last time, and until when."""
         self._suspects = Suspects()
+        self._turned_away = TurnedAway()
         self._moved = asyncio.Event()
         self._upkeep_due = 0.0
 
@@ -95,6 +97,7 @@ class Dispatcher:
         """Let every model be tried at once: the generator is there (again)."""
         self._resting.clear()
         self._rests.clear()
+        self._turned_away.clear()
         self._bell.ring()
 
     async def run(self) -> None:
@@ -164,6 +167,10 @@ class Dispatcher:
             live = {s.id for s in await self._stories.several(alone) if s.state in LIVE}
             self._wake_in(self._suspects.rest(loop.time(), live))
         busy = self._busy() | self._suspects.to_be_told_alone()
+        if aside := self._turned_away.aside(loop.time()):
+            following = await self._queue.claim(self._owner, resting=resting, busy=busy | aside)
+            if following is not None:
+                return following
         return await self._queue.claim(self._owner, resting=resting, busy=busy)
 
     def _busy(self) -> set[int]:
@@ -192,12 +199,12 @@ class Dispatcher:
         try:
             text, tokens = await self._listen(story)
         except GeneratorBusyError as error:
-            self._rest(story.model, error.retry_after, str(error))
+            self._turn_away(story, error.retry_after, str(error))
             await self._give_back(story)
         except GeneratorDownError as error:
             rest = longer(self._rests.get(story.model), FIRST_REST, LONGEST_REST)
             self._rests[story.model] = rest
-            self._rest(story.model, rest, str(error))
+            self._turn_away(story, rest, str(error))
             await self._give_back(story)
         except GeneratorModelGoneError as error:
             ended = await self._without_its_model(story, error)
@@ -263,6 +270,7 @@ class Dispatcher:
                     self._presenter.began(story)
                     self._resting.pop(story.model, None)
                     self._rests.pop(story.model, None)
+                    self._turned_away.discard(story.id)
                 text += piece.text
                 tokens = piece.tokens
                 self._presenter.words(story, piece.text)
@@ -316,11 +324,13 @@ class Dispatcher:
         self._delays.pop(story.id, None)
         await self._queue.abandon(story.id, self._owner, str(error))
 
-    def _rest(self, model: str, seconds: float, reason: str) -> None:
-        loop = asyncio.get_running_loop()
-        if model not in self._resting_at(loop.time()):
+    def _turn_away(self, story: Story, seconds: float, reason: str) -> None:
+        """Let a story's model rest, and then another story be the first that it is asked for."""
+        model, now = story.model, asyncio.get_running_loop().time()
+        if model not in self._resting_at(now):
             _log.info("%s rests for %.1f s: %s", model, seconds, reason)
-        self._resting[model] = loop.time() + seconds
+        self._resting[model] = now + seconds
+        self._turned_away.add(story.id, now, seconds)
         self._wake_in(seconds)
 
     def _resting_at(self, moment: float) -> set[str]:

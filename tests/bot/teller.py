@@ -134,6 +134,10 @@ async def full(_request: web.Request) -> web.StreamResponse:
     return web.Response(status=429, headers={"Retry-After": "0.1"})
 
 
+async def away(_request: web.Request) -> web.StreamResponse:
+    return web.Response(status=504)
+
+
 async def broken(_request: web.Request) -> web.StreamResponse:
     return web.Response(status=500)
 

@@ -41,6 +41,15 @@ def test_beginning_and_story_make_nothing_live_together(begun: str, end: str, re
     assert f"{end}{rest}" not in page(begun + end, rest)
 
 
+@pytest.mark.parametrize("prompt", ["In the *year*", "", "and so it went on " * 20])
+def test_words_that_were_drawn_are_read_back(prompt: str) -> None:
+    story = Story(prompt=prompt, text="", model="m", seed=1, state=State.TELLING)
+    for text in [" one *two* #three\n- \\four discord.gg/five", *texts(300)]:
+        drawn = embeds.telling(story, f" {text} end").description or ""
+        again = embeds.telling(story, embeds.told_in(story, drawn)).description
+        assert again == drawn
+
+
 def test_bold_spans_no_line() -> None:
     assert page("one\ntwo", " on") == "one\ntwo on"
 

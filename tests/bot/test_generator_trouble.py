@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import pytest
 from aiohttp import web
 
 from bot.database.tables import State
@@ -14,6 +15,7 @@ from tests.bot.teller import (
     Teller,
     aborting,
     answers,
+    away,
     broken,
     closed,
     full,
@@ -23,7 +25,7 @@ from tests.bot.teller import (
 from tests.bot.village import village
 
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Awaitable, Callable
 
     from bot.database import Database
 
@@ -60,6 +62,21 @@ async def test_a_model_that_rests_does_not_hold_up_the_others(database: Database
         told = await place.ask()
         await place.over(told)
         assert (await place.get(resting)).state in {State.QUEUED, State.TELLING}
+
+
+@pytest.mark.parametrize("turned_away", [closed, full, away])
+async def test_a_story_that_alone_is_turned_away_holds_up_nobody(
+    database: Database, turned_away: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> None:
+    async def gateway(request: web.Request) -> web.StreamResponse:
+        poison = "poison" in (await request.json())["prompt"]
+        return await (turned_away if poison else well)(request)
+
+    async with answers(gateway) as url, village(database, url, queue={"tellers": 1}) as place:
+        poison = await place.ask(prompt="a poison")
+        others = [await place.ask(member) for member in (2, 3)]
+        await place.over(*others)
+        assert (await place.get(poison)).state in {State.QUEUED, State.TELLING}
 
 
 async def test_a_refused_story_fails_at_once_and_the_others_are_told(database: Database) -> None:

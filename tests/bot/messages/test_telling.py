@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from bot.database.tables import State
 from tests.bot.clock import Clock
 from tests.bot.world import World, footer, labels, page, reply, world
@@ -65,6 +67,75 @@ async def test_a_story_that_was_told_but_not_shown_is_shown_whole_after_a_restar
         await w.restart()
         assert page(await w.told()) == f"**Zero**{TWELVE}"
         assert len(w.teller.asked) == 1
+
+
+@pytest.mark.parametrize("press", [False, True], ids=["told anew", "called off"])
+async def test_words_shown_before_a_restart_are_not_taken_back(
+    tmp_path: Path, *, press: bool
+) -> None:
+    clock = Clock()
+    async with world(tmp_path, clock=clock, stories=PACED) as w:
+        w.teller.pieces = [" one *two* three", " four five six", TWELVE]
+        w.teller.hold(after=2)
+        await w.aki.slash(w.channel, "story", prompt="Zero")
+        before = "**Zero** one \\*two\\* three four five"
+        await w.until(lambda: page(w.message()) == f"{before}▌")
+        await w.stop()
+        w.teller.hold()
+        await w.restart()
+        if press:
+            await w.aki.click(w.message(), label="Call it off")
+            await w.idle()
+            assert page(w.message()) == f"{before}\n\n-# Called off."
+            return
+        seen: list[str] = []
+        w.env.backend.subscribers.append(lambda *_: seen.append(page(w.message())))
+        await w.teller.release(1)
+        await w.until(lambda: len(seen) > 0)
+        await clock.advance(5.0)
+        await w.teller.release()
+        await saved(w)
+        await clock.advance(60.0)
+        assert page(await w.told()) == f"**Zero** one \\*two\\* three four five six{TWELVE}"
+        assert all(text.startswith(before) for text in seen)
+
+
+async def test_two_presses_on_call_it_off_let_no_further_words_out(tmp_path: Path) -> None:
+    clock = Clock()
+    async with world(tmp_path, clock=clock, stories=PACED) as w:
+        w.teller.pieces = [TWELVE]
+        await w.aki.slash(w.channel, "story", prompt="Zero")
+        await saved(w)
+        await w.until(lambda: page(w.message()).endswith("five▌"))
+        story = await w.services.stories.get(1)
+        assert story is not None
+        assert w.messages.freeze(story) == w.messages.freeze(story) == TWELVE[:24]
+        w.messages.thaw(story)  # of the second press, which came too late
+        await clock.advance(5.0)
+        assert page(w.message()) == "**Zero** one two three four five▌"
+        w.messages.thaw(story)
+        await clock.advance(5.0)
+        assert page(await w.told()) == f"**Zero**{TWELVE}"
+
+
+async def test_a_press_that_knows_less_than_the_message_does_not_draw_it(tmp_path: Path) -> None:
+    clock = Clock()
+    async with world(tmp_path, clock=clock, stories=PACED) as w:
+        w.teller.hold()
+        await w.aki.slash(w.channel, "story", prompt="Zero")
+        waiting = await w.services.stories.get(1)
+        assert waiting is not None
+        await w.services.call_off(waiting)
+        await w.idle()
+        before = page(w.message())
+        assert before.endswith("Called off.")
+        # The story was read before it was called off, and is acted on after.
+        assert w.messages.freeze(waiting) is None
+        w.messages.pressed(waiting, w.message(), "token")
+        w.messages.freeze(waiting)
+        w.messages.thaw(waiting)
+        await clock.advance(5.0)
+        assert page(w.message()) == before
 
 
 async def test_a_very_long_story_is_cut_between_two_words(tmp_path: Path) -> None:
