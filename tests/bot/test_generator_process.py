@@ -164,7 +164,7 @@ async def test_it_is_told_what_it_computes_with_and_no_secret(
     needed = (
         *("KATARIBE_ENGINE__SLOTS", "kataribe_engine__device", "HOME", "LC_ALL", "XDG_CACHE_HOME"),
         *("OMP_NUM_THREADS", "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "CUDA_VISIBLE_DEVICES"),
-        *("LD_LIBRARY_PATH", "PYTHONPATH", "CXX", "HF_HOME", "NATIVE_TARGET"),
+        *("LD_LIBRARY_PATH", "PYTHONPATH", "CXX", "HF_HOME", "NATIVE_ISA"),
     )
     for name in secrets:
         monkeypatch.setenv(name, "crane")
