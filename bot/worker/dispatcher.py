@@ -155,19 +155,17 @@ class Dispatcher:
         """Take the next story; one under suspicion only when it can be told alone."""
         loop, telling = asyncio.get_running_loop(), self._tellings.keys()
         resting = self._resting_at(loop.time())
-        alone = self._suspects.to_be_told_alone(loop.time())
-        if alone & telling:
-            return None
-        if alone:
-            if telling:
-                return None  # it is waited for until the others have ended
-            following = await self._queue.claim(
-                self._owner, resting=resting, busy=self._busy(), only=alone
-            )
-            if following is not None:
-                return following
-            live = {s.id for s in await self._stories.several(alone) if s.state in LIVE}
-            self._wake_in(self._suspects.rest(loop.time(), live))
+        if alone := self._suspects.to_be_told_alone(loop.time()):
+            if alone & telling:
+                return None
+            live = [s for s in await self._stories.several(alone) if s.state in LIVE]
+            if any(s.model not in resting and _is_free(s) for s in live):
+                if telling:
+                    return None  # it is waited for until the others have ended
+                return await self._queue.claim(
+                    self._owner, resting=resting, busy=self._busy(), only=alone
+                )
+            self._wake_in(self._suspects.rest(loop.time(), {s.id for s in live}))
         busy = self._busy() | self._suspects.to_be_told_alone()
         if aside := self._turned_away.aside(loop.time()):
             following = await self._queue.claim(self._owner, resting=resting, busy=busy | aside)
@@ -357,6 +355,11 @@ class Dispatcher:
             except Exception:  # noqa: BLE001  # a place untold must not end the telling of places
                 _log.exception("Nobody was told their place")
             await asyncio.sleep(PLACES_EVERY)
+
+
+def _is_free(story: Story) -> bool:
+    """It does not rest after a failure."""
+    return story.lease_until is None or story.lease_until < now()
 
 
 def longer(before: float | None, first: float, longest: float) -> float:
