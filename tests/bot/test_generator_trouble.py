@@ -213,6 +213,7 @@ async def test_a_story_that_kills_the_generator_costs_its_neighbours_no_attempt(
 ) -> None:
     monkeypatch.setattr("bot.database.queue.REST", 0.01)
     monkeypatch.setattr("bot.worker.dispatcher.REST", 0.05)
+    monkeypatch.setattr("bot.worker.suspects.REST", 0.05)
     mortal = Mortal("poison", company=5)
     async with (
         answers(mortal.complete) as url,
