@@ -8,9 +8,9 @@ import os
 import secrets
 import socket
 from contextlib import aclosing, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
 from bot.database.clock import now
 from bot.database.places import LIVE
@@ -29,7 +29,7 @@ from bot.worker.suspects import Suspects
 from bot.worker.turned_away import TurnedAway
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from bot.config import Settings
     from bot.database.queue import Queue
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from bot.worker.presenter import Presenter
 
 _log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 SHOWING = 100
 """Endings that are shown at the same time before further ones are taken from the queue."""
@@ -93,6 +95,8 @@ class Dispatcher:
         self._stopping = False
         self._moved = asyncio.Event()
         self._upkeep_due = 0.0
+        self._missed = ""
+        """What the host was told about the database, which has not worked since."""
 
     def resume(self) -> None:
         """Let every model be tried at once: the generator is there (again)."""
@@ -109,10 +113,10 @@ class Dispatcher:
                 self._bell.quiet()
                 try:
                     await self._round()
-                except (SQLAlchemyError, OSError):
-                    _log.exception("The queue cannot be read or written; trying again")
-                    await asyncio.sleep(AFTER_A_FAILURE)
+                except (SQLAlchemyError, OSError) as error:
+                    await self._without_database(error)
                     continue
+                self._missed = ""
                 await self._bell.wait(until=self._upkeep_due)
         finally:
             await self._stop([places, *self._tellings.values(), *self._showings.values()])
@@ -122,7 +126,25 @@ class Dispatcher:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._queue.release(self._owner, await self._queue.held(self._owner))
+        try:
+            await self._queue.release(self._owner, await self._queue.held(self._owner))
+        except (SQLAlchemyError, OSError) as error:
+            _log.warning("Stories are given back at the next start only: %s", cause(error))
+
+    async def _without_database(self, error: Exception) -> None:
+        """Tell the host what is wrong with the database, once, and wait a little."""
+        if self._missed != (said := cause(error)):
+            self._missed = said
+            _log.error("The queue cannot be read or written; trying again: %s", said)
+        await asyncio.sleep(AFTER_A_FAILURE)
+
+    async def _written(self, change: Callable[[], Awaitable[T]]) -> T:
+        """Write what would be lost otherwise, as soon as the database can be written."""
+        while True:
+            try:
+                return await change()
+            except (OperationalError, InterfaceError, OSError) as error:
+                await self._without_database(error)
 
     async def _round(self) -> None:
         loop = asyncio.get_running_loop()
@@ -218,7 +240,9 @@ class Dispatcher:
             await self._abandon(story, error)
         else:
             self._suspects.acquit(story.id)
-            ended = await self._queue.told(story.id, self._owner, text, tokens)
+            ended = await self._written(
+                lambda: self._queue.told(story.id, self._owner, text, tokens)
+            )
         if ended is not None:
             # Its words may be shown for a while yet; the teller is free for the next story.
             self._start(self._showings, ended, self._show)
@@ -305,7 +329,7 @@ class Dispatcher:
             await self._put_off(story)
         else:
             self._delays.pop(story.id, None)
-            await self._queue.shown(story.id, story.state)
+            await self._written(lambda: self._queue.shown(story.id, story.state))
 
     async def _put_off(self, story: Story) -> None:
         """Try to show the end later, and later each time: a thread may be archived for days."""
@@ -360,6 +384,11 @@ class Dispatcher:
 def _is_free(story: Story) -> bool:
     """It does not rest after a failure."""
     return story.lease_until is None or story.lease_until < now()
+
+
+def cause(error: Exception) -> str:
+    """Say in one line what is wrong with the database."""
+    return " ".join(str(getattr(error, "orig", None) or error).split())
 
 
 def longer(before: float | None, first: float, longest: float) -> float:
