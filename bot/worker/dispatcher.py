@@ -90,6 +90,7 @@ class Dispatcher:
         """Ended story → how long it was put off the last time, and until when."""
         self._suspects = Suspects()
         self._turned_away = TurnedAway()
+        self._stopping = False
         self._moved = asyncio.Event()
         self._upkeep_due = 0.0
 
@@ -117,6 +118,7 @@ class Dispatcher:
             await self._stop([places, *self._tellings.values(), *self._showings.values()])
 
     async def _stop(self, tasks: list[asyncio.Task[None]]) -> None:
+        self._stopping = True
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -198,21 +200,19 @@ class Dispatcher:
         ended: Story | None = None
         try:
             text, tokens = await self._listen(story)
-        except GeneratorBusyError as error:
-            self._turn_away(story, error.retry_after, str(error))
-            await self._give_back(story)
-        except GeneratorDownError as error:
-            rest = longer(self._rests.get(story.model), FIRST_REST, LONGEST_REST)
-            self._rests[story.model] = rest
-            self._turn_away(story, rest, str(error))
+        except asyncio.CancelledError:
+            if self._stopping:
+                await self._give_back(story)
+            raise
+        except (GeneratorBusyError, GeneratorDownError) as error:
+            self._turn_away(story, error)
             await self._give_back(story)
         except GeneratorModelGoneError as error:
             ended = await self._without_its_model(story, error)
         except GeneratorRefusedError as error:
             _log.error("Story %d is refused: %s", story.id, error)
-            ended = await self._queue.fail(
-                story.id, self._owner, str(error), text=self._presenter.seen(story)
-            )
+            text = self._presenter.broke_off(story)
+            ended = await self._queue.fail(story.id, self._owner, str(error), text=text)
         except GeneratorFailedError as error:
             _log.warning("Story %d, attempt %d: %s", story.id, story.attempts, error)
             ended = await self._failed(story, error)
@@ -229,19 +229,20 @@ class Dispatcher:
         self, story: Story, error: GeneratorModelGoneError
     ) -> Story | None:
         """Let another model tell, if nobody chose this one; else the story has failed."""
+        text = self._presenter.broke_off(story)
         if story.model == self._settings.stories.model:
             with suppress(UnknownModelError, GeneratorDownError):
                 other = await self._catalogue.default()
                 if other != story.model:
-                    await self._queue.retell(story.id, self._owner, other)
+                    await self._queue.give_back(story.id, self._owner, text=text, model=other)
                     return None
         _log.error("Story %d is refused: %s", story.id, error)
-        return await self._queue.fail(story.id, self._owner, str(error))
+        return await self._queue.fail(story.id, self._owner, str(error), text=text)
 
     async def _give_back(self, story: Story) -> None:
         """Let a story wait again as if it had not been begun: nobody is at fault."""
-        await self._queue.release(self._owner, [story.id])
-        self._presenter.broke_off(story)
+        text = self._presenter.broke_off(story)
+        await self._queue.give_back(story.id, self._owner, text=text)
 
     async def _failed(self, story: Story, error: GeneratorFailedError) -> Story | None:
         """Have a story tried again; gives it if it was the last time and the story has ended."""
@@ -249,11 +250,10 @@ class Dispatcher:
             # Another story may have taken the generator with it: this is no attempt of its own.
             await self._give_back(story)
             return None
-        text = self._presenter.seen(story)
+        text = self._presenter.broke_off(story)
         after = await self._queue.retry(story, self._owner, str(error), text=text)
         if after is None or after.state is not State.QUEUED:
             return after
-        self._presenter.broke_off(after)
         assert after.lease_until is not None  # noqa: S101  # retry has set it
         self._wake_in((after.lease_until - now()).total_seconds())
         return None
@@ -280,10 +280,12 @@ class Dispatcher:
 
     async def _prompt(self, story: Story) -> str:
         """What the model reads: the story's beginning, or the end of what it continues."""
-        parts = await self._stories.thread(story)
-        if len(parts) == 1:
+        *earlier, _ = await self._stories.thread(story)
+        if not earlier:
             return story.prompt
-        whole = " ".join(filter(None, ((part.prompt + part.text).strip() for part in parts)))
+        # What it has of a telling that broke off is no part of it.
+        parts = [*(part.prompt + part.text for part in earlier), story.prompt]
+        whole = " ".join(filter(None, (part.strip() for part in parts)))
         memory = self._settings.stories.memory
         if len(whole) <= memory:
             return whole
@@ -324,11 +326,16 @@ class Dispatcher:
         self._delays.pop(story.id, None)
         await self._queue.abandon(story.id, self._owner, str(error))
 
-    def _turn_away(self, story: Story, seconds: float, reason: str) -> None:
-        """Let a story's model rest, and then another story be the first that it is asked for."""
+    def _turn_away(self, story: Story, error: GeneratorBusyError | GeneratorDownError) -> None:
+        """Ask a model's server for nothing for a while, and then for another story first."""
         model, now = story.model, asyncio.get_running_loop().time()
+        if isinstance(error, GeneratorBusyError):
+            seconds = error.retry_after
+        else:
+            seconds = longer(self._rests.get(model), FIRST_REST, LONGEST_REST)
+            self._rests[model] = seconds
         if model not in self._resting_at(now):
-            _log.info("%s rests for %.1f s: %s", model, seconds, reason)
+            _log.info("%s rests for %.1f s: %s", model, seconds, error)
         self._resting[model] = now + seconds
         self._turned_away.add(story.id, now, seconds)
         self._wake_in(seconds)

@@ -72,6 +72,25 @@ async def test_a_continuation_begins_from_the_end_of_what_it_continues(
     ]
 
 
+async def test_a_continuation_that_broke_off_begins_again_from_what_it_continues(
+    database: Database, tells: Teller
+) -> None:
+    async with village(database, tells.url) as place:
+        first = await place.ask(prompt="In the year")
+        await place.over(first)
+        tells.hold(after=1)
+        second = await place.ask(prompt="", parent_id=first)
+        await place.wall.until(lambda: place.wall.shown[second])
+        tells.go_away()
+        await place.wall.until(lambda: ("broke off", second) in place.wall.happened)
+        tells.away = False
+        await tells.release()
+        place.dispatcher.resume()
+        await place.over(second)
+    prompts = [asked["prompt"] for asked in tells.asked]
+    assert prompts == ["In the year", *["In the year a fox found the moon."] * 2]
+
+
 @pytest.mark.parametrize(
     ("beginning", "memory", "remembered"),
     [
