@@ -71,7 +71,7 @@ class State(StrEnum):
 
 
 class Story(Base):
-    """One story, from the wish to the shelf; while it waits, this row is its place in the queue."""
+    """One story, from the wish to its last word; while it waits, it is its place in the queue."""
 
     __tablename__ = "stories"
     __table_args__ = (
