@@ -15,6 +15,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from bot.database.clock import now
 from bot.database.places import LIVE
 from bot.database.tables import State
+from bot.worker.backoff import Backoff
 from bot.worker.catalogue import UnknownModelError
 from bot.worker.completions import (
     GeneratorBusyError,
@@ -26,7 +27,6 @@ from bot.worker.completions import (
 )
 from bot.worker.presenter import MessageGoneError, OutOfReachError
 from bot.worker.suspects import Suspects
-from bot.worker.turned_away import TurnedAway
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -55,6 +55,8 @@ LONGEST_WORD = 50
 FIRST_REST = 0.5
 LONGEST_REST = 30.0
 """Seconds that a model rests when its server does not answer; doubled from first to longest."""
+LONGEST_ASIDE = 60.0
+"""Seconds that a story which was turned away lets others go first, at most."""
 LONGEST_DELAY = 3600.0
 """Seconds until an ending that could not be shown is tried again; doubled from a lease to these."""
 
@@ -86,12 +88,17 @@ class Dispatcher:
         self._owner = f"{socket.gethostname()[:32]}:{os.getpid()}:{secrets.token_hex(4)}"
         self._tellings: dict[int, asyncio.Task[None]] = {}
         self._showings: dict[int, asyncio.Task[None]] = {}
-        self._resting: dict[str, float] = {}
-        self._rests: dict[str, float] = {}
-        self._delays: dict[int, tuple[float, float]] = {}
-        """Ended story → how long it was put off the last time, and until when."""
+        self._models: Backoff[str] = Backoff(FIRST_REST, LONGEST_REST)
+        """Models whose server is full or away."""
+        self._aside: Backoff[int] = Backoff(FIRST_REST, LONGEST_ASIDE)
+        """Stories that were turned away: they let others go first when their server is tried again.
+
+        Some servers turn one story away alone, with the same answers as if they were full: without
+        this it would be the next again each time, and nobody behind it would be told.
+        """
+        self._put_off: Backoff[int] = Backoff(settings.queue.lease, LONGEST_DELAY)
+        """Endings that could not be shown: a thread may be archived for days."""
         self._suspects = Suspects()
-        self._turned_away = TurnedAway()
         self._stopping = False
         self._moved = asyncio.Event()
         self._upkeep_due = 0.0
@@ -100,9 +107,8 @@ class Dispatcher:
 
     def resume(self) -> None:
         """Let every model be tried at once: the generator is there (again)."""
-        self._resting.clear()
-        self._rests.clear()
-        self._turned_away.clear()
+        self._models.clear()
+        self._aside.clear()
         self._bell.ring()
 
     async def run(self) -> None:
@@ -162,7 +168,7 @@ class Dispatcher:
             if task := self._tellings.get(story_id) or self._showings.get(story_id):
                 task.cancel()
         if (room := SHOWING - len(self._showings)) > 0:
-            busy = self._busy() | self._delayed_at(loop.time())
+            busy = self._busy() | self._put_off.resting(loop.time())
             for story in await self._queue.unshown(self._owner, room, busy=busy):
                 self._start(self._showings, story, self._show)
         while len(self._tellings) < self._settings.queue.tellers:
@@ -176,7 +182,7 @@ class Dispatcher:
     async def _claim(self) -> Story | None:
         """Take the next story; one under suspicion only when it can be told alone."""
         loop, telling = asyncio.get_running_loop(), self._tellings.keys()
-        resting = self._resting_at(loop.time())
+        resting = self._models.resting(loop.time())
         if alone := self._suspects.to_be_told_alone(loop.time()):
             if alone & telling:
                 return None
@@ -189,7 +195,7 @@ class Dispatcher:
                 )
             self._wake_in(self._suspects.rest(loop.time(), {s.id for s in live}))
         busy = self._busy() | self._suspects.to_be_told_alone()
-        if aside := self._turned_away.aside(loop.time()):
+        if aside := self._aside.resting(loop.time()):
             following = await self._queue.claim(self._owner, resting=resting, busy=busy | aside)
             if following is not None:
                 return following
@@ -290,9 +296,8 @@ class Dispatcher:
                     # Not before the first word: until then the member sees their place.
                     begun = True
                     self._presenter.began(story)
-                    self._resting.pop(story.model, None)
-                    self._rests.pop(story.model, None)
-                    self._turned_away.discard(story.id)
+                    self._models.recovered(story.model)
+                    self._aside.recovered(story.id)
                 text += piece.text
                 tokens = piece.tokens
                 self._presenter.words(story, piece.text)
@@ -323,48 +328,36 @@ class Dispatcher:
             await self._abandon(story, error)
         except OutOfReachError as error:
             _log.warning("The end of story %d cannot be shown for now: %s", story.id, error)
-            await self._put_off(story)
+            await self._show_later(story)
         except Exception:  # noqa: BLE001  # whatever Discord's side raises, it may work later
             _log.exception("The end of story %d cannot be shown; trying again later", story.id)
-            await self._put_off(story)
+            await self._show_later(story)
         else:
-            self._delays.pop(story.id, None)
+            self._put_off.recovered(story.id)
             await self._written(lambda: self._queue.shown(story.id, story.state))
 
-    async def _put_off(self, story: Story) -> None:
-        """Try to show the end later, and later each time: a thread may be archived for days."""
-        before, _ = self._delays.get(story.id, (None, 0.0))
-        delay = longer(before, self._settings.queue.lease, LONGEST_DELAY)
-        self._delays[story.id] = delay, asyncio.get_running_loop().time() + delay
+    async def _show_later(self, story: Story) -> None:
+        """Try to show the end again after a while."""
+        self._put_off.failed(story.id, asyncio.get_running_loop().time())
         await self._queue.postpone(story.id, self._owner)
-
-    def _delayed_at(self, moment: float) -> set[int]:
-        # What nobody takes up again within the longest delay is not going to be.
-        self._delays = {i: d for i, d in self._delays.items() if moment - d[1] < LONGEST_DELAY}
-        return {i for i, (_, until) in self._delays.items() if until > moment}
 
     async def _abandon(self, story: Story, error: MessageGoneError) -> None:
         _log.info("Story %d has nowhere to be shown: %s", story.id, error)
-        self._delays.pop(story.id, None)
+        self._put_off.recovered(story.id)
         await self._queue.abandon(story.id, self._owner, str(error))
 
     def _turn_away(self, story: Story, error: GeneratorBusyError | GeneratorDownError) -> None:
         """Ask a model's server for nothing for a while, and then for another story first."""
-        model, now = story.model, asyncio.get_running_loop().time()
+        model, moment = story.model, asyncio.get_running_loop().time()
+        known = model in self._models.resting(moment)
         if isinstance(error, GeneratorBusyError):
-            seconds = error.retry_after
+            rest = self._models.rest(model, moment, error.retry_after)
         else:
-            seconds = longer(self._rests.get(model), FIRST_REST, LONGEST_REST)
-            self._rests[model] = seconds
-        if model not in self._resting_at(now):
-            _log.info("%s rests for %.1f s: %s", model, seconds, error)
-        self._resting[model] = now + seconds
-        self._turned_away.add(story.id, now, seconds)
-        self._wake_in(seconds)
-
-    def _resting_at(self, moment: float) -> set[str]:
-        self._resting = {m: until for m, until in self._resting.items() if until > moment}
-        return set(self._resting)
+            rest = self._models.failed(model, moment)
+        if not known:
+            _log.info("%s rests for %.1f s: %s", model, rest, error)
+        self._aside.failed(story.id, moment, at_least=2 * rest)
+        self._wake_in(rest)
 
     def _wake_in(self, seconds: float) -> None:
         asyncio.get_running_loop().call_later(max(seconds, 0.0), self._bell.ring)
@@ -389,8 +382,3 @@ def _is_free(story: Story) -> bool:
 def cause(error: Exception) -> str:
     """Say in one line what is wrong with the database."""
     return " ".join(str(getattr(error, "orig", None) or error).split())
-
-
-def longer(before: float | None, first: float, longest: float) -> float:
-    """How long to wait after one more failure; `before` is the wait after the last, in seconds."""
-    return first if before is None else min(2 * before, longest)
