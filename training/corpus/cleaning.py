@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from training.bars import each, under_way
 from training.corpus.franchise import Families, franchise_name, shingles
+from training.corpus.markup import without_markup
 from training.corpus.reading import BadRow, read_rows
 from training.corpus.rules import Drop, fingerprint
 from training.corpus.texts import Split, Text
@@ -106,7 +107,7 @@ def _stories(
         if isinstance(text, Drop):
             report.dropped[text] += 1
         else:
-            yield row.title, text
+            yield without_markup(row.title), text
 
 
 def without_duplicates(texts: Sequence[Text]) -> list[Text]:
