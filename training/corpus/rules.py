@@ -15,7 +15,7 @@ from training.corpus.markup import without_markup
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from training.corpus.reading import Row
+    from training.corpus.rows import Row
 
     Rules = Callable[[Row], "str | Drop"]
 
