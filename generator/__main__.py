@@ -100,6 +100,14 @@ def _serve(options: argparse.Namespace) -> int:
         from generator.server.process import StartError, serve  # noqa: PLC0415  # torch takes seconds
     except KeyboardInterrupt:  # from here on, `serve` hears it
         return 130
+    except ModuleNotFoundError as error:
+        print(
+            f"The generator needs {error.name}, which is not installed: "
+            "pip install -c constraints.txt '.[generator]', or name another server "
+            "in [generator] url.",
+            file=sys.stderr,
+        )
+        return 2
     try:
         asyncio.run(serve(settings, with_parent=options.with_parent))
     except StartError as error:

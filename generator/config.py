@@ -115,6 +115,12 @@ def load_settings(
     """
     given: dict[str, Any] = {"engine": overrides} if overrides else {}
     try:
+        engine = tomllib.loads(file.read_text("utf-8")).get("engine") if file.exists() else None
+        if isinstance(engine, dict) and "api_keys" in engine:
+            raise ConfigError(
+                f"{file} must not hold api_keys: they are secrets. Remove them there and give them "
+                "in the environment, as KATARIBE_ENGINE__API_KEYS."
+            )
         return _reader(file)(**given).engine
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file} is not valid TOML: {error}") from error

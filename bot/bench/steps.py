@@ -119,7 +119,7 @@ def steps(bench: Bench) -> list[Step]:
         Step("queue.retry", lambda story: queue.retry(story, OWNER, "no"), bench.claimed),
         Step("queue.fail", lambda story: queue.fail(story.id, OWNER, "no"), bench.claimed),
         Step("queue.release", lambda s: queue.release(OWNER, [s.id]), bench.claimed),
-        Step("queue.retell", lambda s: queue.retell(s.id, OWNER, "other"), bench.claimed),
+        Step("queue.give_back", lambda s: queue.give_back(s.id, OWNER, text=""), bench.claimed),
         Step("queue.cancel", lambda s: queue.cancel(s.id, MEMBER, moderator_id=1), bench.asked),
         Step("queue.unshown", lambda _: queue.unshown(OWNER, 8, busy=[1, 2]), _nothing),
         Step("queue.postpone", lambda story: queue.postpone(story.id, OWNER), bench.unshown),

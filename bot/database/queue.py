@@ -116,6 +116,8 @@ class Queue(Wishes):
     async def retry(self, story: Story, owner: str, error: str, *, text: str = "") -> Story | None:
         """Put a claimed story back after a failure, to rest a while; fail it after the last.
 
+        `text`: what is shown of it, which stays.
+
         Returns:
             The story: queued, or failed and the owner's to be shown. None: the lease was lost.
         """
@@ -125,7 +127,13 @@ class Queue(Wishes):
         return await self._change(
             update(Story)
             .where(Story.id == story.id, Story.state == State.TELLING, held(owner))
-            .values(state=State.QUEUED, error=error, lease_owner=None, lease_until=now() + rest)
+            .values(
+                state=State.QUEUED,
+                error=error,
+                text=text,
+                lease_owner=None,
+                lease_until=now() + rest,
+            )
         )
 
     async def fail(self, story_id: int, owner: str, error: str, *, text: str = "") -> Story | None:
@@ -135,13 +143,23 @@ class Queue(Wishes):
         """
         return await self._end(story_id, owner, State.FAILED, error=error, text=text)
 
-    async def retell(self, story_id: int, owner: str, model: str) -> None:
-        """Give a story back as if it had not been claimed, for another model to tell."""
+    async def give_back(
+        self, story_id: int, owner: str, *, text: str, model: str | None = None
+    ) -> None:
+        """Give a story back as if it had not been claimed: nobody is at fault.
+
+        Args:
+            story_id: The story.
+            owner: Who claimed it.
+            text: What is shown of it, which stays until another telling has more.
+            model: Another one that shall tell it.
+        """
         await self._update(
             update(Story)
             .where(Story.id == story_id, Story.state == State.TELLING, held(owner))
             .values(
-                model=model,
+                model=model or Story.model,
+                text=text,
                 state=State.QUEUED,
                 attempts=Story.attempts - 1,
                 lease_owner=None,

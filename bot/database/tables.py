@@ -71,7 +71,7 @@ class State(StrEnum):
 
 
 class Story(Base):
-    """One story, from the wish to the shelf; while it waits, this row is its place in the queue."""
+    """One story, from the wish to its last word; while it waits, it is its place in the queue."""
 
     __tablename__ = "stories"
     __table_args__ = (
@@ -119,7 +119,8 @@ class Story(Base):
     model: Mapped[str] = mapped_column(String(100))
     seed: Mapped[int] = mapped_column(BigInteger)
     text: Mapped[str] = mapped_column(Text, default="")
-    """What the model told after the prompt; saved whole when it is told."""
+    """What the model told after the prompt, whole when it is told; until then, and if it never is,
+    what is shown of a telling that broke off."""
     tokens: Mapped[int] = mapped_column(default=0)
 
     state: Mapped[State] = mapped_column(

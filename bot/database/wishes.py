@@ -181,8 +181,8 @@ class Wishes:
             member_id: Who asked for it.
             moderator_id: A moderator who does it in the member's stead; that leaves an audit row,
                 in the same transaction.
-            text: What is shown of it so far, and stays. None: nothing is being shown, and a story
-                that was told to its end is not cut.
+            text: What is shown of it so far, and stays. None: nothing more is being shown, and a
+                story that was told to its end is not cut.
         """
         moment = now()
         open_still: ColumnElement[bool] = Story.state.in_(LIVE)
@@ -194,7 +194,7 @@ class Wishes:
             .where(Story.id == story_id, Story.member_id == member_id, open_still)
             .values(
                 state=State.CANCELLED,
-                text=text or "",
+                text=Story.text if text is None else text,
                 ended_at=moment,
                 lease_owner=None,
                 lease_until=None,

@@ -108,6 +108,11 @@ class StoryMessage:
     _shown: list[asyncio.Future[None]] = field(default_factory=list)
     """Who waits for the last word to stand in the channel."""
 
+    def __post_init__(self) -> None:
+        """Know what stands there of a telling that broke off, perhaps before a restart."""
+        if self.story.ended_at is None and self.story.text:
+            self._kept, self._visible = self.story.text, Words(self.story.text).count
+
     # The transitions.
 
     def placed(self, place: int) -> bool:
@@ -214,7 +219,7 @@ class StoryMessage:
 
         A model may tell faster than anybody reads. `pace` 0 shows everything.
         """
-        if self.frozen:
+        if self.frozen or self.phase is Phase.WAITING:
             return
         said = sys.maxsize
         if pace and self.begun_at is not None:

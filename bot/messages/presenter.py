@@ -102,15 +102,12 @@ class StoryMessages:
         if (urgency := message.heard(piece, self._now)) is not None:
             self._schedule.want(message, urgency)
 
-    def seen(self, story: Story) -> str:
-        """The words that are shown now."""
-        return self._message(story).visible_text
-
-    def broke_off(self, story: Story) -> None:
-        """The story waits again; the words that it had stay until there are more."""
+    def broke_off(self, story: Story) -> str:
+        """The story is told no further for now; gives the words that are shown, which stay."""
         message = self._message(story)
         message.broke_off()
         self._schedule.want(message, Urgency.AMBIENT)
+        return message.visible_text
 
     async def ended(self, story: Story) -> None:
         """Show how the story ended, and return when its last word stands in the channel.

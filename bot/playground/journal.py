@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -90,7 +91,7 @@ class Journal:
         if self._file is not None:
             self._file.close()
         fresh = self._path.with_name(f"{self._path.name}.new")
-        with fresh.open("w", encoding="utf-8") as file:
+        with open(fresh, "w", encoding="utf-8", opener=_private) as file:
             entries: list[Json] = [{"commands": self._commands.registered()}]
             entries += [
                 {"message": _fields(message)}
@@ -128,6 +129,11 @@ def _fields(message: Message) -> dict[str, Any]:
     fields["author"] = message.author.id
     fields["mentions"] = [user.id for user in message.mentions]
     return fields
+
+
+def _private(path: str, flags: int) -> int:
+    """Open for its owner only: it holds what members said."""
+    return os.open(path, flags, 0o600)
 
 
 def _line(entry: Json) -> str:

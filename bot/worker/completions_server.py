@@ -200,7 +200,7 @@ class CompletionsServer:
                 self._setting,
                 self.url,
                 fault,
-                said or "nothing",
+                said.rstrip(".") or "nothing",
             )
 
 

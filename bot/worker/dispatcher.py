@@ -8,13 +8,14 @@ import os
 import secrets
 import socket
 from contextlib import aclosing, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
 from bot.database.clock import now
 from bot.database.places import LIVE
 from bot.database.tables import State
+from bot.worker.backoff import Backoff
 from bot.worker.catalogue import UnknownModelError
 from bot.worker.completions import (
     GeneratorBusyError,
@@ -26,10 +27,9 @@ from bot.worker.completions import (
 )
 from bot.worker.presenter import MessageGoneError, OutOfReachError
 from bot.worker.suspects import Suspects
-from bot.worker.turned_away import TurnedAway
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from bot.config import Settings
     from bot.database.queue import Queue
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 SHOWING = 100
 """Endings that are shown at the same time before further ones are taken from the queue."""
 PLACES_EVERY = 1.0
@@ -53,6 +55,8 @@ LONGEST_WORD = 50
 FIRST_REST = 0.5
 LONGEST_REST = 30.0
 """Seconds that a model rests when its server does not answer; doubled from first to longest."""
+LONGEST_ASIDE = 60.0
+"""Seconds that a story which was turned away lets others go first, at most."""
 LONGEST_DELAY = 3600.0
 """Seconds until an ending that could not be shown is tried again; doubled from a lease to these."""
 
@@ -84,20 +88,27 @@ class Dispatcher:
         self._owner = f"{socket.gethostname()[:32]}:{os.getpid()}:{secrets.token_hex(4)}"
         self._tellings: dict[int, asyncio.Task[None]] = {}
         self._showings: dict[int, asyncio.Task[None]] = {}
-        self._resting: dict[str, float] = {}
-        self._rests: dict[str, float] = {}
-        self._delays: dict[int, tuple[float, float]] = {}
-        """Ended story → how long it was put off the last time, and until when."""
+        self._models: Backoff[str] = Backoff(FIRST_REST, LONGEST_REST)
+        """Models whose server is full or away."""
+        self._aside: Backoff[int] = Backoff(FIRST_REST, LONGEST_ASIDE)
+        """Stories that were turned away: they let others go first when their server is tried again.
+
+        Some servers turn one story away alone, with the same answers as if they were full: without
+        this it would be the next again each time, and nobody behind it would be told.
+        """
+        self._put_off: Backoff[int] = Backoff(settings.queue.lease, LONGEST_DELAY)
+        """Endings that could not be shown: a thread may be archived for days."""
         self._suspects = Suspects()
-        self._turned_away = TurnedAway()
+        self._stopping = False
         self._moved = asyncio.Event()
         self._upkeep_due = 0.0
+        self._missed = ""
+        """What the host was told about the database, which has not worked since."""
 
     def resume(self) -> None:
         """Let every model be tried at once: the generator is there (again)."""
-        self._resting.clear()
-        self._rests.clear()
-        self._turned_away.clear()
+        self._models.clear()
+        self._aside.clear()
         self._bell.ring()
 
     async def run(self) -> None:
@@ -108,19 +119,38 @@ class Dispatcher:
                 self._bell.quiet()
                 try:
                     await self._round()
-                except (SQLAlchemyError, OSError):
-                    _log.exception("The queue cannot be read or written; trying again")
-                    await asyncio.sleep(AFTER_A_FAILURE)
+                except (SQLAlchemyError, OSError) as error:
+                    await self._without_database(error)
                     continue
+                self._missed = ""
                 await self._bell.wait(until=self._upkeep_due)
         finally:
             await self._stop([places, *self._tellings.values(), *self._showings.values()])
 
     async def _stop(self, tasks: list[asyncio.Task[None]]) -> None:
+        self._stopping = True
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._queue.release(self._owner, await self._queue.held(self._owner))
+        try:
+            await self._queue.release(self._owner, await self._queue.held(self._owner))
+        except (SQLAlchemyError, OSError) as error:
+            _log.warning("Stories are given back at the next start only: %s", cause(error))
+
+    async def _without_database(self, error: Exception) -> None:
+        """Tell the host what is wrong with the database, once, and wait a little."""
+        if self._missed != (said := cause(error)):
+            self._missed = said
+            _log.error("The queue cannot be read or written; trying again: %s", said)
+        await asyncio.sleep(AFTER_A_FAILURE)
+
+    async def _written(self, change: Callable[[], Awaitable[T]]) -> T:
+        """Write what would be lost otherwise, as soon as the database can be written."""
+        while True:
+            try:
+                return await change()
+            except (OperationalError, InterfaceError, OSError) as error:
+                await self._without_database(error)
 
     async def _round(self) -> None:
         loop = asyncio.get_running_loop()
@@ -138,7 +168,7 @@ class Dispatcher:
             if task := self._tellings.get(story_id) or self._showings.get(story_id):
                 task.cancel()
         if (room := SHOWING - len(self._showings)) > 0:
-            busy = self._busy() | self._delayed_at(loop.time())
+            busy = self._busy() | self._put_off.resting(loop.time())
             for story in await self._queue.unshown(self._owner, room, busy=busy):
                 self._start(self._showings, story, self._show)
         while len(self._tellings) < self._settings.queue.tellers:
@@ -152,22 +182,20 @@ class Dispatcher:
     async def _claim(self) -> Story | None:
         """Take the next story; one under suspicion only when it can be told alone."""
         loop, telling = asyncio.get_running_loop(), self._tellings.keys()
-        resting = self._resting_at(loop.time())
-        alone = self._suspects.to_be_told_alone(loop.time())
-        if alone & telling:
-            return None
-        if alone:
-            if telling:
-                return None  # it is waited for until the others have ended
-            following = await self._queue.claim(
-                self._owner, resting=resting, busy=self._busy(), only=alone
-            )
-            if following is not None:
-                return following
-            live = {s.id for s in await self._stories.several(alone) if s.state in LIVE}
-            self._wake_in(self._suspects.rest(loop.time(), live))
+        resting = self._models.resting(loop.time())
+        if alone := self._suspects.to_be_told_alone(loop.time()):
+            if alone & telling:
+                return None
+            live = [s for s in await self._stories.several(alone) if s.state in LIVE]
+            if any(s.model not in resting and _is_free(s) for s in live):
+                if telling:
+                    return None  # it is waited for until the others have ended
+                return await self._queue.claim(
+                    self._owner, resting=resting, busy=self._busy(), only=alone
+                )
+            self._wake_in(self._suspects.rest(loop.time(), {s.id for s in live}))
         busy = self._busy() | self._suspects.to_be_told_alone()
-        if aside := self._turned_away.aside(loop.time()):
+        if aside := self._aside.resting(loop.time()):
             following = await self._queue.claim(self._owner, resting=resting, busy=busy | aside)
             if following is not None:
                 return following
@@ -198,21 +226,19 @@ class Dispatcher:
         ended: Story | None = None
         try:
             text, tokens = await self._listen(story)
-        except GeneratorBusyError as error:
-            self._turn_away(story, error.retry_after, str(error))
-            await self._give_back(story)
-        except GeneratorDownError as error:
-            rest = longer(self._rests.get(story.model), FIRST_REST, LONGEST_REST)
-            self._rests[story.model] = rest
-            self._turn_away(story, rest, str(error))
+        except asyncio.CancelledError:
+            if self._stopping:
+                await self._give_back(story)
+            raise
+        except (GeneratorBusyError, GeneratorDownError) as error:
+            self._turn_away(story, error)
             await self._give_back(story)
         except GeneratorModelGoneError as error:
             ended = await self._without_its_model(story, error)
         except GeneratorRefusedError as error:
             _log.error("Story %d is refused: %s", story.id, error)
-            ended = await self._queue.fail(
-                story.id, self._owner, str(error), text=self._presenter.seen(story)
-            )
+            text = self._presenter.broke_off(story)
+            ended = await self._queue.fail(story.id, self._owner, str(error), text=text)
         except GeneratorFailedError as error:
             _log.warning("Story %d, attempt %d: %s", story.id, story.attempts, error)
             ended = await self._failed(story, error)
@@ -220,7 +246,9 @@ class Dispatcher:
             await self._abandon(story, error)
         else:
             self._suspects.acquit(story.id)
-            ended = await self._queue.told(story.id, self._owner, text, tokens)
+            ended = await self._written(
+                lambda: self._queue.told(story.id, self._owner, text, tokens)
+            )
         if ended is not None:
             # Its words may be shown for a while yet; the teller is free for the next story.
             self._start(self._showings, ended, self._show)
@@ -229,19 +257,20 @@ class Dispatcher:
         self, story: Story, error: GeneratorModelGoneError
     ) -> Story | None:
         """Let another model tell, if nobody chose this one; else the story has failed."""
+        text = self._presenter.broke_off(story)
         if story.model == self._settings.stories.model:
             with suppress(UnknownModelError, GeneratorDownError):
                 other = await self._catalogue.default()
                 if other != story.model:
-                    await self._queue.retell(story.id, self._owner, other)
+                    await self._queue.give_back(story.id, self._owner, text=text, model=other)
                     return None
         _log.error("Story %d is refused: %s", story.id, error)
-        return await self._queue.fail(story.id, self._owner, str(error))
+        return await self._queue.fail(story.id, self._owner, str(error), text=text)
 
     async def _give_back(self, story: Story) -> None:
         """Let a story wait again as if it had not been begun: nobody is at fault."""
-        await self._queue.release(self._owner, [story.id])
-        self._presenter.broke_off(story)
+        text = self._presenter.broke_off(story)
+        await self._queue.give_back(story.id, self._owner, text=text)
 
     async def _failed(self, story: Story, error: GeneratorFailedError) -> Story | None:
         """Have a story tried again; gives it if it was the last time and the story has ended."""
@@ -249,11 +278,10 @@ class Dispatcher:
             # Another story may have taken the generator with it: this is no attempt of its own.
             await self._give_back(story)
             return None
-        text = self._presenter.seen(story)
+        text = self._presenter.broke_off(story)
         after = await self._queue.retry(story, self._owner, str(error), text=text)
         if after is None or after.state is not State.QUEUED:
             return after
-        self._presenter.broke_off(after)
         assert after.lease_until is not None  # noqa: S101  # retry has set it
         self._wake_in((after.lease_until - now()).total_seconds())
         return None
@@ -268,9 +296,8 @@ class Dispatcher:
                     # Not before the first word: until then the member sees their place.
                     begun = True
                     self._presenter.began(story)
-                    self._resting.pop(story.model, None)
-                    self._rests.pop(story.model, None)
-                    self._turned_away.discard(story.id)
+                    self._models.recovered(story.model)
+                    self._aside.recovered(story.id)
                 text += piece.text
                 tokens = piece.tokens
                 self._presenter.words(story, piece.text)
@@ -280,10 +307,12 @@ class Dispatcher:
 
     async def _prompt(self, story: Story) -> str:
         """What the model reads: the story's beginning, or the end of what it continues."""
-        parts = await self._stories.thread(story)
-        if len(parts) == 1:
+        *earlier, _ = await self._stories.thread(story)
+        if not earlier:
             return story.prompt
-        whole = " ".join(filter(None, ((part.prompt + part.text).strip() for part in parts)))
+        # What it has of a telling that broke off is no part of it.
+        parts = [*(part.prompt + part.text for part in earlier), story.prompt]
+        whole = " ".join(filter(None, (part.strip() for part in parts)))
         memory = self._settings.stories.memory
         if len(whole) <= memory:
             return whole
@@ -299,43 +328,36 @@ class Dispatcher:
             await self._abandon(story, error)
         except OutOfReachError as error:
             _log.warning("The end of story %d cannot be shown for now: %s", story.id, error)
-            await self._put_off(story)
+            await self._show_later(story)
         except Exception:  # noqa: BLE001  # whatever Discord's side raises, it may work later
             _log.exception("The end of story %d cannot be shown; trying again later", story.id)
-            await self._put_off(story)
+            await self._show_later(story)
         else:
-            self._delays.pop(story.id, None)
-            await self._queue.shown(story.id, story.state)
+            self._put_off.recovered(story.id)
+            await self._written(lambda: self._queue.shown(story.id, story.state))
 
-    async def _put_off(self, story: Story) -> None:
-        """Try to show the end later, and later each time: a thread may be archived for days."""
-        before, _ = self._delays.get(story.id, (None, 0.0))
-        delay = longer(before, self._settings.queue.lease, LONGEST_DELAY)
-        self._delays[story.id] = delay, asyncio.get_running_loop().time() + delay
+    async def _show_later(self, story: Story) -> None:
+        """Try to show the end again after a while."""
+        self._put_off.failed(story.id, asyncio.get_running_loop().time())
         await self._queue.postpone(story.id, self._owner)
-
-    def _delayed_at(self, moment: float) -> set[int]:
-        # What nobody takes up again within the longest delay is not going to be.
-        self._delays = {i: d for i, d in self._delays.items() if moment - d[1] < LONGEST_DELAY}
-        return {i for i, (_, until) in self._delays.items() if until > moment}
 
     async def _abandon(self, story: Story, error: MessageGoneError) -> None:
         _log.info("Story %d has nowhere to be shown: %s", story.id, error)
-        self._delays.pop(story.id, None)
+        self._put_off.recovered(story.id)
         await self._queue.abandon(story.id, self._owner, str(error))
 
-    def _turn_away(self, story: Story, seconds: float, reason: str) -> None:
-        """Let a story's model rest, and then another story be the first that it is asked for."""
-        model, now = story.model, asyncio.get_running_loop().time()
-        if model not in self._resting_at(now):
-            _log.info("%s rests for %.1f s: %s", model, seconds, reason)
-        self._resting[model] = now + seconds
-        self._turned_away.add(story.id, now, seconds)
-        self._wake_in(seconds)
-
-    def _resting_at(self, moment: float) -> set[str]:
-        self._resting = {m: until for m, until in self._resting.items() if until > moment}
-        return set(self._resting)
+    def _turn_away(self, story: Story, error: GeneratorBusyError | GeneratorDownError) -> None:
+        """Ask a model's server for nothing for a while, and then for another story first."""
+        model, moment = story.model, asyncio.get_running_loop().time()
+        known = model in self._models.resting(moment)
+        if isinstance(error, GeneratorBusyError):
+            rest = self._models.rest(model, moment, error.retry_after)
+        else:
+            rest = self._models.failed(model, moment)
+        if not known:
+            _log.info("%s rests for %.1f s: %s", model, rest, error)
+        self._aside.failed(story.id, moment, at_least=2 * rest)
+        self._wake_in(rest)
 
     def _wake_in(self, seconds: float) -> None:
         asyncio.get_running_loop().call_later(max(seconds, 0.0), self._bell.ring)
@@ -352,6 +374,11 @@ class Dispatcher:
             await asyncio.sleep(PLACES_EVERY)
 
 
-def longer(before: float | None, first: float, longest: float) -> float:
-    """How long to wait after one more failure; `before` is the wait after the last, in seconds."""
-    return first if before is None else min(2 * before, longest)
+def _is_free(story: Story) -> bool:
+    """It does not rest after a failure."""
+    return story.lease_until is None or story.lease_until < now()
+
+
+def cause(error: Exception) -> str:
+    """Say in one line what is wrong with the database."""
+    return " ".join(str(getattr(error, "orig", None) or error).split())

@@ -34,11 +34,8 @@ class Presenter(Protocol):
             MessageGoneError: Nobody will read on.
         """
 
-    def seen(self, story: Story) -> str:
-        """The words that are shown now."""
-
-    def broke_off(self, story: Story) -> None:
-        """The story waits again; the words that it had stay until there are more."""
+    def broke_off(self, story: Story) -> str:
+        """The story is told no further for now; gives the words that are shown, which stay."""
 
     async def ended(self, story: Story) -> None:
         """Show how the story ended, and return when its last word stands in the channel.

@@ -59,9 +59,9 @@ class Suspects:
         return {story_id for story_id, times in self._losses.items() if times >= ALONE_AFTER}
 
     def rest(self, now: float, live: AbstractSet[int]) -> float:
-        """None of them can be told now; those that are not `live` any more are forgotten.
+        """None of them can be told now; gives after how many seconds they are looked for again.
 
-        Gives the seconds until the others are looked for again.
+        Those that are not `live` any more are forgotten.
         """
         self._rests_until = now + REST
         for story_id in self.to_be_told_alone() - live:

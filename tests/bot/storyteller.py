@@ -46,12 +46,9 @@ class FileChannel:
     def words(self, story: Story, piece: str) -> None:
         self.write(story, piece=piece)
 
-    def seen(self, story: Story) -> str:
-        del story
-        return ""
-
-    def broke_off(self, story: Story) -> None:
+    def broke_off(self, story: Story) -> str:
         self.write(story, broke_off=True)
+        return ""
 
     async def ended(self, story: Story) -> None:
         if story.prompt == self.stuck:

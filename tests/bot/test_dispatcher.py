@@ -17,6 +17,7 @@ from tests.bot.wishes import wish
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Collection
 
     from bot.database import Database
 
@@ -70,6 +71,25 @@ async def test_a_continuation_begins_from_the_end_of_what_it_continues(
         # The last 40 characters of both parts, from a whole word on.
         "found the moon. a fox found the moon.",
     ]
+
+
+async def test_a_continuation_that_broke_off_begins_again_from_what_it_continues(
+    database: Database, tells: Teller
+) -> None:
+    async with village(database, tells.url) as place:
+        first = await place.ask(prompt="In the year")
+        await place.over(first)
+        tells.hold(after=1)
+        second = await place.ask(prompt="", parent_id=first)
+        await place.wall.until(lambda: place.wall.shown[second])
+        tells.go_away()
+        await place.wall.until(lambda: ("broke off", second) in place.wall.happened)
+        tells.away = False
+        await tells.release()
+        place.dispatcher.resume()
+        await place.over(second)
+    prompts = [asked["prompt"] for asked in tells.asked]
+    assert prompts == ["In the year", *["In the year a fox found the moon."] * 2]
 
 
 @pytest.mark.parametrize(
@@ -240,3 +260,45 @@ async def test_a_database_that_fails_for_a_moment_stops_nothing(
     monkeypatch.setattr("bot.worker.dispatcher.AFTER_A_FAILURE", 0.01)
     async with village(database, tells.url, Flaky) as place:
         await place.over(await place.ask())
+
+
+@pytest.mark.parametrize("written", ["told", "shown"])
+async def test_a_story_is_not_told_again_because_its_end_could_not_be_written(
+    database: Database,
+    tells: Teller,
+    written: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    failures = iter(range(3))
+
+    async def locked(self: WatchedQueue, *given: Any) -> Any:
+        if next(failures, None) is not None:
+            raise OperationalError("UPDATE", {}, Exception("database is locked"))
+        return await getattr(WatchedQueue, written)(self, *given)
+
+    monkeypatch.setattr("bot.worker.dispatcher.AFTER_A_FAILURE", 0.01)
+    locked_queue = type("Locked", (WatchedQueue,), {written: locked})
+    async with village(database, tells.url, locked_queue) as place:
+        story_id = await place.ask()
+        await place.over(story_id)
+        assert (await place.get(story_id)).attempts == 1
+    assert len(tells.asked) == 1
+    assert len(place.wall.endings()) == 1
+    assert all(record.exc_info is None for record in caplog.records)
+
+
+async def test_a_bot_stops_in_order_though_the_database_is_locked(
+    database: Database, tells: Teller
+) -> None:
+    class Locked(WatchedQueue):
+        async def release(self, owner: str, story_ids: Collection[int]) -> None:
+            del owner, story_ids
+            raise OperationalError("UPDATE", {}, Exception("database is locked"))
+
+    async with village(database, tells.url, Locked) as place:
+        tells.hold(after=1)
+        story_id = await place.ask()
+        await place.wall.until(lambda: place.wall.shown[story_id])
+        (running,) = place._tasks
+    assert running.cancelled()

@@ -227,3 +227,21 @@ async def test_a_story_that_kills_the_generator_costs_its_neighbours_no_attempt(
     # It was told twice in company, and after that alone, until it had no further try.
     assert (poisoned.state, poisoned.attempts) == (State.FAILED, 3)
     assert mortal.deaths == [5, 5, 1, 1, 1]
+
+
+async def test_others_are_told_while_a_suspect_rests(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.worker.suspects.REST", 0.05)
+    mortal = Mortal("poison", company=2)
+    async with (
+        answers(mortal.complete) as url,
+        village(database, url, queue={"tellers": 2, "attempts": 5}) as place,
+    ):
+        poison = await place.ask(9, prompt="poison")
+        neighbour = await place.ask(1, prompt="well")
+        await place.over(neighbour)
+        # It has failed alone once by now, or will: its rest of a second holds nobody up.
+        others = [await place.ask(n, prompt=f"well {n}") for n in range(2, 8)]
+        await place.over(*others)
+        assert (await place.get(poison)).state in {State.QUEUED, State.TELLING}

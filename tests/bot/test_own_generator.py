@@ -67,12 +67,9 @@ class KillingPresenter:
             self.killed = True
             self.generators[-1].kill()
 
-    def seen(self, story: Story) -> str:
+    def broke_off(self, story: Story) -> str:
         del story
         return ""
-
-    def broke_off(self, story: Story) -> None:
-        del story
 
     async def ended(self, story: Story) -> None:
         await self.endings.put(story)

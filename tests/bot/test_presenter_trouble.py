@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from bot.database.tables import State
-from bot.worker.dispatcher import longer
 from bot.worker.presenter import MessageGoneError, OutOfReachError
 from tests.bot.rows import lapse
 from tests.bot.teller import STORY, Teller, answers, well
@@ -95,14 +94,6 @@ async def test_an_end_that_is_refused_for_now_rests_and_leaves_no_traceback(
         assert place.wall.finishing.count(archived) == 1
     (line,) = [record for record in caplog.records if "cannot be shown" in record.message]
     assert line.exc_info is None
-
-
-def test_a_wait_is_doubled_up_to_the_longest() -> None:
-    waits = [longer(None, 30.0, 3600.0)]
-    for _ in range(2000):
-        waits.append(longer(waits[-1], 30.0, 3600.0))
-    assert waits[:4] == [30.0, 60.0, 120.0, 240.0]
-    assert waits[-1] == 3600.0
 
 
 async def test_a_fault_in_one_telling_stops_no_other(

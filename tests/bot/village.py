@@ -62,11 +62,9 @@ class Wall:
         self.shown[story.id].append("".join(before) + piece)
         self._note("words", story)
 
-    def seen(self, story: Story) -> str:
-        return "".join(self.shown[story.id][-1:])
-
-    def broke_off(self, story: Story) -> None:
+    def broke_off(self, story: Story) -> str:
         self._note("broke off", story)
+        return "".join(self.shown.get(story.id, [])[-1:])
 
     async def ended(self, story: Story) -> None:
         self.finishing.append(story.id)

@@ -53,6 +53,7 @@ def test_keys_come_from_the_environment_and_are_never_printed(
         ("memory = nan", "engine.memory takes a number of GiB, 0 for half of the machine's"),
         ("sluts = 2", "engine.sluts is no setting of the generator; [engine] has host, port"),
         ("slots = ", "config.toml is not valid TOML"),
+        ("api_keys = 'crane'", "config.toml must not hold api_keys: they are secrets."),
     ],
 )
 def test_a_wrong_value_is_one_line_that_says_what_the_setting_takes(

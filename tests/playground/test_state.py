@@ -28,6 +28,10 @@ def _entries(state: Path) -> list[object]:
     return [json.loads(line) for line in state.read_text("utf-8").splitlines()]
 
 
+def _permissions(state: Path) -> int:
+    return state.stat().st_mode & 0o777
+
+
 def _keep(state: Path, entry: object) -> None:
     state.write_text(json.dumps(entry) + "\n", "utf-8")
 
@@ -61,6 +65,12 @@ async def test_whatever_ends_a_line_inside_a_message_outlives_a_restart(state: P
         await haru.say(said)
     async with Playground(port=0, state=state) as playground, visit(playground.url) as haru:
         assert [message["content"] for message in haru.messages.values()] == [said]
+
+
+async def test_what_was_said_is_its_owners_to_read(state: Path) -> None:
+    async with Playground(port=0, state=state):
+        pass
+    assert _permissions(state) == 0o600
 
 
 async def test_a_deleted_message_stays_deleted(state: Path) -> None:

@@ -109,6 +109,46 @@ def test_nothing_left_is_one_clear_error(tmp_path: Path) -> None:
         clean([path], DEFAULT)
 
 
+def test_nothing_left_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "works.csv"
+    path.write_bytes(b"title,synopsis\nA,Short\x81 \xff\nB,Too short.\n")
+    assert main(["clean", str(path), "--out", str(tmp_path / "out.jsonl")]) == 2
+    said = capsys.readouterr().err
+    for why in (
+        "dropped, too short", "works.csv is neither UTF-8 nor Windows-1252", "row 1 is not UTF-8",
+    ):  # fmt: skip
+        assert why in said
+
+
+def test_what_was_found_out_of_a_file_is_told_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "works.jsonl"
+    story = rows_of(STORIES)[0][1]
+    path.write_bytes(
+        f'{{"title": "Café", "text": "{story}", "text": ""}}\n{{"text": "", "text": ""}}\n'
+        '{"id": 1, "text": "", "text": ""}\n'.encode("cp1252")
+    )
+    out = tmp_path / "out.jsonl"
+    assert main(["clean", str(path), "--out", str(out)]) == 0
+    assert [text.title for text in read_corpus(out)] == ["Café"]
+    shown = capsys.readouterr().out
+    assert shown.count("works.jsonl is not UTF-8 and was read as Windows-1252") == 1
+    assert shown.count("works.jsonl has 2 columns named text") == 1
+
+
+def test_a_title_that_cannot_be_written_spoils_its_row_alone(tmp_path: Path) -> None:
+    stories = rows_of(STORIES)
+    path = tmp_path / "works.jsonl"
+    path.write_text(
+        f'{{"title": "\\ud800", "text": "{stories[0][1]}"}}\n'
+        f'{{"title": "Whole", "text": "{stories[-1][1]}"}}\n'
+    )
+    out = tmp_path / "out.jsonl"
+    assert main(["clean", str(path), "--out", str(out)]) == 0
+    assert [text.title for text in read_corpus(out)] == ["Whole"]
+
+
 def test_the_table_says_what_was_dropped_and_names_bad_rows(tmp_path: Path) -> None:
     path = tmp_path / "works.csv"
     path.write_text(f'title,synopsis\nA,"{rows_of(STORIES)[0][1]}"\nB,Too short.\nC\n')

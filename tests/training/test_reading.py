@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from training.corpus.reading import BadRow, Row, read_rows
+from training.corpus.reading import read_rows
+from training.corpus.rows import BadRow, Row
 from training.errors import InputError
 
 if TYPE_CHECKING:
@@ -66,17 +67,94 @@ def test_genres_may_be_a_list(tmp_path: Path) -> None:
 
 def test_a_column_can_be_named(tmp_path: Path) -> None:
     path = tmp_path / "works.csv"
-    path.write_text("description,Story\nnot this,but this\n")
+    path.write_text("\n\ndescription,Story\nnot this,but this\n")
     assert list(read_rows(path, "story")) == [Row(1, "", "", "but this")]
+
+
+def test_columns_of_one_name_give_the_first_that_holds_a_text(tmp_path: Path) -> None:
+    """In each kind of file, and whatever the case and the spaces of the names."""
+    names = ["title", "synopsis", "Synopsis "]
+    works = [["One", "first", "second"], ["Two", " ", "only"], ["Three", "", ""]]
+    table, lines, columnar = (tmp_path / f"works.{kind}" for kind in ("csv", "jsonl", "parquet"))
+    table.write_text("\n".join(map(",".join, [names, *works])))
+    lines.write_text(
+        "\n".join(f'{{"title":"{a}","synopsis":"{b}","synopsis":"{c}"}}' for a, b, c in works)
+    )
+    columns = [pa.array(column) for column in zip(*works, strict=True)]
+    parquet.write_table(pa.table(columns, names=["title", "synopsis", "synopsis"]), columnar)
+    for path in (table, lines, columnar):
+        notes: list[str] = []
+        assert list(read_rows(path, note=notes.append)) == [
+            Row(1, "One", "", "first"), Row(2, "Two", "", "only"), Row(3, "Three", "", ""),
+        ]  # fmt: skip
+        assert notes == [
+            "has 2 columns named synopsis; of each row the first that holds something was taken"
+        ]
+
+
+def test_a_space_after_a_comma_belongs_to_neither_field(tmp_path: Path) -> None:
+    path = tmp_path / "works.csv"
+    path.write_text('title, synopsis\nOne, "A fox, an owl: ""friends"" at last."\n"Two",  plain\n')
+    assert list(read_rows(path)) == [
+        Row(1, "One", "", 'A fox, an owl: "friends" at last.'),
+        Row(2, "Two", "", "plain"),
+    ]
+
+
+@pytest.mark.parametrize(("delimiter", "name"), [(";", "semicolons"), ("\t", "tabs")])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_spreadsheets_part_fields_by_semicolons_or_tabs(
+    tmp_path: Path, delimiter: str, name: str, encoding: str
+) -> None:
+    path = tmp_path / "works.csv"
+    rows = (("title", "synopsis"), ("One", '"A fox, an owl"'), ("Two", "A hare, alone"))
+    path.write_text("\n".join(map(delimiter.join, rows)), encoding=encoding)
+    notes: list[str] = []
+    assert list(read_rows(path, note=notes.append)) == [
+        Row(1, "One", "", "A fox, an owl"), Row(2, "Two", "", "A hare, alone"),
+    ]  # fmt: skip
+    assert f"has {name} between its fields" in notes
+
+
+def test_commas_are_not_given_up_while_they_part_a_synopsis_off(tmp_path: Path) -> None:
+    path = tmp_path / "works.csv"
+    path.write_text("a;b\tc,synopsis\nd;e\tf,A fox; an owl;\ta hare\n")
+    assert list(read_rows(path)) == [Row(1, "", "", "A fox; an owl;\ta hare")]
+
+
+@pytest.mark.parametrize("last", ["", "\n", "\r\n", "\r"])
+def test_a_file_that_ends_inside_a_quote_says_so(tmp_path: Path, last: str) -> None:
+    path = tmp_path / "works.csv"
+    path.write_text(f'title,synopsis\nOne,"first"\nTwo,"second\nThree,third{last}', newline="")
+    assert list(read_rows(path)) == [
+        Row(1, "One", "", "first"),
+        BadRow(2, "has a quote that is never closed: all after it went with it"),
+    ]
+    path.write_text(f'title,synopsis\nOne,"first"{last}', newline="")
+    assert list(read_rows(path)) == [Row(1, "One", "", "first")]
+
+
+def test_nul_characters_are_named_and_the_rest_is_read(tmp_path: Path) -> None:
+    table, lines = tmp_path / "works.csv", tmp_path / "works.jsonl"
+    table.write_bytes(b"title,synopsis\nOne,fir\0st\nTw\0o,second\nThree,third\n")
+    lines.write_text(
+        '{"text": "fir\\u0000st"}\n{"title": "\\u0000", "text": ""}\n{"text": "third"}\n'
+    )
+    reason = "has a NUL character, which no text has"
+    assert list(read_rows(table)) == [
+        BadRow(1, reason), BadRow(2, reason), Row(3, "Three", "", "third")
+    ]  # fmt: skip
+    assert list(read_rows(lines)) == [BadRow(1, reason), BadRow(2, reason), Row(3, "", "", "third")]
 
 
 def test_bad_csv_rows_are_named_and_the_rest_is_read(tmp_path: Path) -> None:
     path = tmp_path / "works.csv"
     path.write_bytes(
-        b"title,synopsis\nOne,first\nTwo\nThree,third,more\n\nFive,caf\xe9\nSix,sixth\n"
+        "title,synopsis\nOné,fírst\nTwo\nThree,third,more\n\n".encode()
+        + b"Five,caf\xe9\nSix,sixth\n"
     )
     assert list(read_rows(path)) == [
-        Row(1, "One", "", "first"),
+        Row(1, "Oné", "", "fírst"),
         BadRow(2, "has 1 fields where the header has 2"),
         BadRow(3, "has 3 fields where the header has 2"),
         BadRow(5, "is not UTF-8"),
@@ -91,7 +169,7 @@ def test_bad_json_rows_are_named_and_the_rest_is_read(tmp_path: Path) -> None:
         Row(1, "", "", "first"),
         BadRow(2, "is not JSON"),
         BadRow(3, "is not a JSON object"),
-        BadRow(4, "synopsis is int, not text"),
+        BadRow(4, "synopsis is not text"),
         Row(5, "", "", ""),
     ]
 
@@ -100,6 +178,11 @@ def test_bad_json_rows_are_named_and_the_rest_is_read(tmp_path: Path) -> None:
     ("name", "content", "says"),
     [
         ("works.csv", b"", "is empty"),
+        ("works.csv", b"\n", "no header line"),
+        ("works.csv", b'title,"synopsis\nOne,first\n', "ends inside a quote that begins in its"),
+        ("works.csv", b"PK\x03\x04\x14\0\x06\0\x08\0!\n", "NUL characters where its columns"),
+        ("works.csv", b"First," * 1_000 + b"last\n", "it has First, (First, )*…. Name one"),
+        ("works.csv", b"a" * 1_000 + b"\n", "it has a{39}…. Name one"),
         ("works.csv", b"title,synopsis\n", "has no rows"),
         ("works.csv", b"title,story\nOne,first\n", "it has title, story"),
         ("works.jsonl", b'{"title": "One"}\n', "it has title"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from training.corpus.reading import Row
+from training.corpus.rows import Row
 from training.corpus.rules import Drop, article, default, fingerprint
 
 PROSE = (

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 
 from training.bars import each, under_way
 from training.corpus.franchise import Families, franchise_name, shingles
-from training.corpus.reading import BadRow, read_rows
+from training.corpus.markup import without_markup
+from training.corpus.reading import read_rows
+from training.corpus.rows import BadRow
 from training.corpus.rules import Drop, fingerprint
 from training.corpus.texts import Split, Text
 from training.errors import InputError
@@ -41,6 +43,13 @@ class FileReport:
     dropped: Counter[Drop] = field(default_factory=Counter)
     bad: list[BadRow] = field(default_factory=list)
     kept: Counter[Split] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
+    """What had to be found out about the file, as its encoding."""
+
+    def note(self, what: str) -> None:
+        """Keeps a note, once."""
+        if what not in self.notes:
+            self.notes.append(what)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +96,7 @@ def clean(
             report.kept[split] += 1
         files.append(report)
         if not texts:
-            raise InputError(f"Nothing is left of {path} after cleaning.")
+            raise InputError(f"{table(files)}\nNothing is left of {path} after cleaning.")
     return Cleaned(texts, files)
 
 
@@ -95,7 +104,8 @@ def _stories(
     path: Path, column: str | None, rules: Rules, seen: _Seen | None, report: FileReport
 ) -> Iterator[tuple[str, str]]:
     """Titles and clean texts of a file; what is left out goes to the report."""
-    for row in each(read_rows(path, column), f"Reading {path.name}", "rows"):
+    rows = read_rows(path, column, report.note)
+    for row in each(rows, f"Reading {path.name}", "rows"):
         report.rows += 1
         if isinstance(row, BadRow):
             report.bad.append(row)
@@ -106,7 +116,7 @@ def _stories(
         if isinstance(text, Drop):
             report.dropped[text] += 1
         else:
-            yield row.title, text
+            yield without_markup(row.title), text
 
 
 def without_duplicates(texts: Sequence[Text]) -> list[Text]:
@@ -160,7 +170,7 @@ class _HeldOut:
 
 
 def table(files: Sequence[FileReport]) -> str:
-    """What was kept, what was dropped and why, as lines to print."""
+    """What was kept, what was dropped and why, what was found out, as lines to print."""
     lines: list[tuple[str, int]] = []
     for report in files:
         lines.append((f"{report.path.name}: rows", report.rows))
@@ -172,6 +182,7 @@ def table(files: Sequence[FileReport]) -> str:
     width = max(len(label) for label, _ in lines) + 2
     shown = [f"{label:<{width}}{count:>9,}" for label, count in lines]
     for report in files:
+        shown += [f"{report.path.name} {note}" for note in report.notes]
         shown += [f"{report.path.name}, row {bad.number} {bad.reason}" for bad in report.bad[:20]]
         if len(report.bad) > 20:  # noqa: PLR2004  # enough to see what is wrong
             shown.append(f"{report.path.name}: and {len(report.bad) - 20} more")

@@ -10,10 +10,12 @@ import unicodedata
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from training.corpus.markup import without_markup
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from training.corpus.reading import Row
+    from training.corpus.rows import Row
 
     Rules = Callable[[Row], "str | Drop"]
 
@@ -107,7 +109,7 @@ def default(row: Row) -> str | Drop:
     """
     if _unwanted(row.genres):
         return Drop.GENRE
-    text = unicodedata.normalize("NFC", row.text).translate(_PLAIN)
+    text = unicodedata.normalize("NFC", without_markup(row.text)).translate(_PLAIN)
     if not text.strip():
         return Drop.EMPTY
     if len(text) < 200 and _PLACEHOLDER.search(text):  # noqa: PLR2004  # longer ones tell a story
@@ -122,7 +124,7 @@ def default(row: Row) -> str | Drop:
 
 def _without_credits(text: str) -> str:
     """The prose alone, its white space and dashes made even."""
-    text = _CREDIT.sub(" ", re.sub(r"<[^<>]*>", " ", text))
+    text = _CREDIT.sub(" ", text)
     text = _FOREIGN.sub("", _BRACKETED_FOREIGN.sub("", text))
     text = re.sub(r"\(\s*\)|\[\s*\]|\"\s*\"", "", text)
     return " ".join(re.sub(r"\s*--+\s*", "—", text).split())

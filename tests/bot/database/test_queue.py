@@ -358,9 +358,9 @@ async def test_a_story_given_to_another_model_waits_as_if_it_had_not_been_begun(
 ) -> None:
     story = await queue.enqueue(wish(model="nosuch"))
     assert await queue.claim("bot")
-    await queue.retell(story.id, "another", "gpt2-starter")  # only the owner may
+    await queue.give_back(story.id, "another", text="", model="gpt2-starter")  # only the owner may
     assert (await get(database, story.id)).model == "nosuch"
-    await queue.retell(story.id, "bot", "gpt2-starter")
+    await queue.give_back(story.id, "bot", text="", model="gpt2-starter")
     given = await get(database, story.id)
     assert (given.model, given.state, given.attempts) == ("gpt2-starter", State.QUEUED, 0)
 

@@ -89,6 +89,27 @@ def test_a_frozen_message_shows_no_further_words() -> None:
     assert message.whole
 
 
+def test_what_a_telling_that_broke_off_had_not_shown_is_never_shown() -> None:
+    message = telling(TWELVE)
+    message.reveal(0.0, PACE)
+    message.broke_off()
+    before = message.visible_text
+    message.reveal(100.0, PACE)  # a place is drawn meanwhile
+    assert message.visible_text == before
+
+
+def test_words_of_before_a_restart_stay_until_there_are_more() -> None:
+    message = StoryMessage(story(State.QUEUED, " one two three"))
+    assert message.visible_text == " one two three"
+    message.began(story())
+    message.heard(" one two", 0.0)
+    message.reveal(0.0, 0.0)
+    assert message.visible_text == " one two three"
+    message.heard(" three four", 1.0)
+    message.reveal(1.0, 0.0)
+    assert message.visible_text == " one two three four"
+
+
 def test_a_place_is_news_once_and_only_to_who_waits() -> None:
     message = StoryMessage(story(State.QUEUED))
     assert message.placed(3)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import update
 
-from bot.database.tables import State
+from bot.database.clock import now
+from bot.database.tables import State, Story
 from tests.bot.clock import Clock
 from tests.bot.world import World, footer, labels, page, reply, world
 
@@ -164,6 +167,43 @@ async def test_an_answer_is_edited_through_its_interaction_where_the_bot_may_not
     async with world(tmp_path) as w:
         w.env.inject_error("PATCH", "/channels/*/messages/*", status=403, code=50001, times=None)
         assert page(await w.story(prompt="Zero")) == "**Zero** a fox found the moon."
+
+
+async def test_a_restart_takes_no_words_back(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.teller.hold(after=2)
+        await w.aki.slash(w.channel, "story", prompt="Zero")
+        await w.until(lambda: page(w.message()) == "**Zero** a fox found the moon▌")
+        before = len(w.env.http_requests)
+        await w.stop()
+        w.teller.hold(after=1)
+        await w.restart()
+        await w.until(lambda: w.teller.told == 3)
+        await w.teller.release()
+        assert page(await w.told()) == "**Zero** a fox found the moon."
+        drawn = [
+            request.json["embeds"][0]["description"]
+            for request in w.env.http_requests[before:]
+            if request.method == "PATCH" and request.json
+        ]
+        assert drawn
+        assert all("a fox found the moon" in text for text in drawn)
+
+
+async def test_words_that_were_shown_stay_though_the_story_waits_too_long(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.teller.hold(after=1)
+        await w.aki.slash(w.channel, "story", prompt="Zero")
+        await w.until(lambda: page(w.message()) == "**Zero** a fox▌")
+        w.teller.go_away()
+        await w.until(lambda: footer(w.message()) == "Next to be told")
+        async with w.sessions.begin() as session:
+            long_ago = now() - dt.timedelta(days=2)
+            await session.execute(update(Story).values(asked_at=long_ago, lease_until=None))
+        w.dispatcher._upkeep_due = 0.0
+        w.services.bell.ring()
+        message = await w.told()
+        assert page(message).startswith("**Zero** a fox\n\n-# This story waited too long")
 
 
 async def test_a_story_that_broke_off_is_seen_to_wait_again(tmp_path: Path) -> None:
