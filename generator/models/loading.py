@@ -123,13 +123,20 @@ class LoadedModel:
         )
 
     def suppressed(self) -> NDArray[np.int32]:
-        """Token ids that stand in no story: the unknown word, beginning and padding.
+        """Token ids that stand in no story: the unknown word, control tokens, and rows of a
+        resized model that its tokenizer has no token for.
 
         Not among them are those that end one, as in GPT-2, where one token is all of these.
         """
-        tokenizer = self.tokenizer
-        marks = {tokenizer.unk_token_id, tokenizer.bos_token_id, tokenizer.pad_token_id}
-        return np.array(sorted(marks - {None, tokenizer.eos_token_id, *self.ends}), np.int32)
+        nameless = set(range(self.config.vocab_size)) - set(self.tokenizer.get_vocab().values())
+        silent = {*nameless, *self.controls} - {self.tokenizer.eos_token_id, *self.ends}
+        return np.array(sorted(silent), np.int32)
+
+    @property
+    def controls(self) -> dict[int, str]:
+        """The tokenizer's special tokens, as it spells them: they are no text."""
+        known = self.tokenizer.added_tokens_decoder.items()
+        return {token: added.content for token, added in known if added.special}
 
     def prepare(
         self, slots: int, threads: int, rules: Rules, history: NDArray[np.int32]
@@ -237,14 +244,24 @@ def _load_tokenizer(where: str) -> PreTrainedTokenizerFast:
             raise ModelFolderError(f"{where} has no fast tokenizer (tokenizer.json)")
         tokenizer.backend_tokenizer.no_padding()
         tokenizer.backend_tokenizer.no_truncation()
+        # `<|endoftext|>` in a text is its letters; transformers, when called, sets it by the first.
+        tokenizer.split_special_tokens = True
+        tokenizer.backend_tokenizer.encode_special_tokens = True
         with suppress(Exception):  # one of whole words need not know these
             tokenizer.backend_tokenizer.encode("In the year")
     except BaseException as error:
-        # What Rust calls a panic is no `Exception`, and its type can only be known by its name.
-        if type(error).__name__ != "PanicException":
+        if not is_panic(error):
             raise
         raise ModelFolderError(f"the tokenizer of {where} is damaged: {error}") from error
     return tokenizer
+
+
+def is_panic(error: BaseException) -> bool:
+    """Whether a tokenizer broke down: what Rust calls a panic is no `Exception`.
+
+    Its type cannot be imported, and can only be known by its name.
+    """
+    return type(error).__name__ == "PanicException"
 
 
 def _generation_config(where: str) -> GenerationConfig | None:

@@ -42,6 +42,11 @@ Temperature = Annotated[
 ]
 
 
+TopK = Annotated[
+    int, Field(ge=0, le=LARGEST, description=f"a whole number from 0 (off) to {LARGEST}")
+]
+
+
 class Sampling(BaseModel):
     """How the next token is drawn from the logits; every default means "off".
 
@@ -53,9 +58,7 @@ class Sampling(BaseModel):
 
     temperature: Temperature = 1.0
     """Divides the logits; 0 is greedy."""
-    top_k: Annotated[
-        int, Field(ge=0, le=LARGEST, description=f"a whole number from 0 (off) to {LARGEST}")
-    ] = 0
+    top_k: TopK = 0
     """Only the k likeliest tokens; 0 keeps all."""
     top_p: Annotated[
         float, Field(gt=0, le=1, description="a number above 0 and at most 1 (off)")

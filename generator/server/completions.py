@@ -116,7 +116,7 @@ class Completions:
                     sampling=settings,
                     seed=(seed + index) % 2**63,
                     max_tokens=budget,
-                    min_tokens=min(settings.min_new_tokens, budget),
+                    min_tokens=budget if asked.ignore_eos else min(settings.min_new_tokens, budget),
                     begin_word=asked.begin_word and prompt.text[-1:].isalnum(),
                     num_beams=settings.num_beams,
                 )

@@ -6,10 +6,13 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from generator.models.loading import is_panic
 from generator.server.errors import wrong
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from tokenizers import Encoding
 
     from generator.models.loading import LoadedModel
     from generator.server.protocol import Prompt
@@ -54,18 +57,13 @@ async def encode(
 
 
 def _encode(prompt: Prompt, model: LoadedModel) -> EncodedPrompt:
-    tokenizer = model.tokenizer.backend_tokenizer
     if isinstance(prompt, str):
-        try:
-            text, tokens = prompt, tuple(tokenizer.encode(prompt).ids)
-        except Exception as error:  # tokenizers raises nothing narrower
-            sentence = f"prompt takes only words that {model.name} knows: {error}."
-            raise wrong(sentence, "prompt") from error
+        text, tokens = prompt, _tokens(prompt, model)
     else:
         vocabulary = model.config.vocab_size
         if any(token >= vocabulary for token in prompt):
             raise wrong(f"prompt takes token ids below {vocabulary} here.", "prompt")
-        text, tokens = tokenizer.decode(prompt), prompt
+        text, tokens = model.tokenizer.backend_tokenizer.decode(prompt), prompt
     tokens = tokens or (_beginning(model),)
     if len(tokens) >= model.context:
         raise wrong(
@@ -75,6 +73,39 @@ def _encode(prompt: Prompt, model: LoadedModel) -> EncodedPrompt:
             "context_length_exceeded",
         )
     return EncodedPrompt(text, tokens)
+
+
+def _tokens(text: str, model: LoadedModel) -> tuple[int, ...]:
+    """The text's own tokens, and those that its tokenizer puts around every text."""
+    try:
+        encoding = model.tokenizer.backend_tokenizer.encode(text)
+    except BaseException as error:
+        if is_panic(error):
+            raise wrong(
+                f"prompt takes only texts that the tokenizer of {model.name} can read: it broke "
+                "down over this one.",
+                "prompt",
+            ) from error
+        if not isinstance(error, Exception):  # tokenizers raises nothing narrower
+            raise
+        sentence = f"prompt takes only words that {model.name} knows: {error}."
+        raise wrong(sentence, "prompt") from error
+    controls = model.controls
+    if not controls.keys().isdisjoint(encoding.ids):
+        _refuse_controls(encoding, controls, model)
+    return tuple(encoding.ids)
+
+
+def _refuse_controls(encoding: Encoding, controls: dict[int, str], model: LoadedModel) -> None:
+    """Some tokenizers have a control token among their words, and no letters to spell it with."""
+    for token, around in zip(encoding.ids, encoding.special_tokens_mask, strict=True):
+        spelt = controls.get(token, "")
+        a_word = spelt.isalnum() or len(spelt) <= 1 or token == model.tokenizer.unk_token_id
+        if not around and not a_word:
+            raise wrong(
+                f"prompt takes no {spelt}: to {model.name} it is a control token, not a text.",
+                "prompt",
+            )
 
 
 def _beginning(model: LoadedModel) -> int:

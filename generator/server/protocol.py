@@ -1,7 +1,8 @@
 """OpenAI's completions protocol: what is asked and what is answered.
 
-Names that OpenAI lacks are vLLM's (`top_k`, `min_p`, `min_tokens`, `repetition_penalty`) or
-transformers' (`no_repeat_ngram_size`, `num_beams`); `finish_sentence` and `memfree` are ours.
+Names that OpenAI lacks are vLLM's (`top_k`, `min_p`, `min_tokens`, `ignore_eos`,
+`repetition_penalty`), which takes -1 for no `top_k` and no `seed`, or transformers'
+(`no_repeat_ngram_size`, `num_beams`); `finish_sentence` and `memfree` are ours.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from generator.sampling.settings import (
     MinTokens,
     Sampling,
     Temperature,
+    TopK,
 )
 from generator.server.errors import ApiError, wrong
 
@@ -51,6 +53,14 @@ def _are_tokens(given: list[Any]) -> bool:
     )
 
 
+def _none_if_minus_one(given: object) -> object:
+    return None if given == -1 and isinstance(given, int) else given
+
+
+def _off_if_minus_one(given: object) -> object:
+    return 0 if given == -1 and isinstance(given, int) else given
+
+
 def _stops(given: object) -> object:
     return (given,) if isinstance(given, str) else tuple(given) if isinstance(given, list) else 0
 
@@ -61,6 +71,8 @@ class StreamOptions(BaseModel):
     model_config = STRICT
 
     include_usage: bool = Field(False, description="true or false")
+    include_obfuscation: bool = Field(False, description="true or false")
+    """OpenAI's padding against who guesses words by the size of events; ours have none."""
 
 
 class CompletionRequest(Sampling):
@@ -78,12 +90,14 @@ class CompletionRequest(Sampling):
     temperature: Annotated[  # as far as OpenAI's goes; a model's own may be hotter
         Temperature, Field(le=2, description="a number from 0 (always the likeliest token) to 2")
     ] = 1.0
+    top_k: Annotated[TopK, BeforeValidator(_off_if_minus_one)] = 0
     max_tokens: MaxTokens = 16
     min_tokens: MinTokens = 0
+    ignore_eos: bool = Field(False, description="true or false")
     num_beams: Beams = 1
     n: int = Field(1, ge=1, le=128, description="a whole number from 1 to 128")
-    seed: int | None = Field(
-        None, ge=0, lt=2**63, description=f"a whole number from 0 to {2**63 - 1}"
+    seed: Annotated[int | None, BeforeValidator(_none_if_minus_one)] = Field(
+        None, ge=0, lt=2**63, description=f"a whole number from 0 to {2**63 - 1}, or -1 for none"
     )
     stop: Annotated[
         tuple[Annotated[str, Field(min_length=1, max_length=256)], ...], BeforeValidator(_stops)

@@ -78,6 +78,48 @@ async def test_several_stories_stream_side_by_side(api: openai.AsyncOpenAI) -> N
     assert texts == [choice.text for choice in whole.choices]
 
 
+async def test_a_typed_control_token_is_told_as_its_letters(api: openai.AsyncOpenAI) -> None:
+    prompt = "In the year<|endoftext|>"
+    answer = await api.completions.create(
+        model="gpt2-small", prompt=prompt, max_tokens=12, seed=1, temperature=0, echo=True
+    )
+    assert answer.choices[0].text.startswith(prompt)
+    assert answer.usage
+    assert answer.usage.prompt_tokens > len(byte_level_tokenizer().encode(prompt).ids)
+
+
+async def test_obfuscation_may_be_asked_for_or_not(api: openai.AsyncOpenAI) -> None:
+    for wanted in (False, True):
+        options: Any = {"include_usage": True, "include_obfuscation": wanted}
+        stream = await api.completions.create(
+            model="lstm-small", prompt="In", max_tokens=3, stream=True, stream_options=options
+        )
+        assert [chunk async for chunk in stream][-1].usage
+
+
+async def test_a_story_goes_on_where_its_end_is_ignored(api: openai.AsyncOpenAI) -> None:
+    asked: dict[str, Any] = {"model": "gpt2-small", "prompt": "In the year", "temperature": 1.9}
+    ended = [await api.completions.create(**asked, max_tokens=400, seed=seed) for seed in range(4)]
+    assert "stop" in [answer.choices[0].finish_reason for answer in ended]
+    for seed in range(4):
+        answer = await api.completions.create(
+            **asked, max_tokens=400, seed=seed, extra_body={"ignore_eos": True}
+        )
+        assert answer.usage
+        assert answer.choices[0].finish_reason == "length"
+        assert answer.usage.completion_tokens == 400
+
+
+async def test_minus_one_asks_for_any_seed(api: openai.AsyncOpenAI) -> None:
+    answers = [
+        await api.completions.create(
+            model="lstm-small", prompt="In", max_tokens=30, seed=-1, extra_body={"top_k": -1}
+        )
+        for _ in range(2)
+    ]
+    assert answers[0].choices[0].text != answers[1].choices[0].text
+
+
 async def test_all_forms_of_a_prompt_are_understood(api: openai.AsyncOpenAI) -> None:
     ids = byte_level_tokenizer().encode("In the year").ids
     forms: list[Any] = ["In the year", ["In the year"], ids, [ids]]

@@ -94,6 +94,7 @@ def follows(loaded: LoadedModel, prompt: tuple[int, ...], told: list[int]) -> li
     """What the greedy reference says after the prompt and after each token told."""
     with torch.inference_mode():
         logits = loaded.model(input_ids=torch.tensor([[*prompt, *told]])).logits[0]
+        logits[:, loaded.suppressed()] = -torch.inf
     choices: list[int] = logits[len(prompt) - 1 :].argmax(1).tolist()
     return choices
 
@@ -295,6 +296,26 @@ async def test_no_story_has_an_unknown_word(tmp_path: Path, precision: Precision
             assert len(told) == 120
 
 
+async def test_a_resized_model_says_only_what_its_tokenizer_knows(
+    tmp_path: Path, precision: Precision
+) -> None:
+    loaded = load_model(save_gpt2(tmp_path / "resized"), precision=precision)
+    tokenizer = loaded.tokenizer.backend_tokenizer
+    nameless = [token for token in range(VOCABULARY) if tokenizer.id_to_token(token) is None]
+    assert len(nameless) > 64
+    model: Any = loaded.model
+    body = model.transformer
+    body.ln_f.bias.add_(body.wte.weight[nameless].mean(0), alpha=20)  # makes many of them likely
+    request = Request(prompt=(5, 6), sampling=Sampling(), seed=1, max_tokens=120)
+    told: list[int] = []
+    async with Engine(loaded, slots=1) as engine:
+        for sampling in (Sampling(), GREEDY, Sampling(top_k=5)):
+            told += (await tell(engine, replace(request, sampling=sampling)))[0]
+        told += (await tell(engine, replace(request, num_beams=3, max_tokens=20)))[0]
+    assert told
+    assert not set(told) & set(nameless)
+
+
 async def test_greedy_beams_are_those_of_generate(loaded: LoadedModel) -> None:
     search = Request(prompt=(9, 8, 7), sampling=GREEDY, seed=0, max_tokens=12, num_beams=3)
     model: Any = loaded.model  # transformers' mix-in hides `generate` from type checkers
@@ -304,6 +325,7 @@ async def test_greedy_beams_are_those_of_generate(loaded: LoadedModel) -> None:
         do_sample=False,
         max_new_tokens=12,
         pad_token_id=0,
+        suppress_tokens=loaded.suppressed().tolist(),
     )[0, 3:].tolist()
     async with Engine(loaded, slots=1) as engine:
         found, _ = await tell(engine, search)

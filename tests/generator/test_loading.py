@@ -14,6 +14,7 @@ from generator.models.loading import ModelFolderError, load_model
 from generator.sampling.settings import StorySettings
 from generator.sampling.vocabulary import _goes_on
 from tests.generator.small_folders import VOCABULARY, save_gpt2, save_lstm, save_words
+from tests.generator.small_models import byte_level_tokenizer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,15 +57,27 @@ def test_what_follows_an_apostrophe_is_inside_a_word() -> None:
 
 
 def test_tokens_that_are_no_words_are_unspoken_unless_they_end_a_story(tmp_path: Path) -> None:
-    """The one token that is everything in a GPT-2 may be drawn."""
+    """The one token that is everything in a GPT-2 may be drawn, unlike rows without a token."""
     folder = save_gpt2(tmp_path / "bytes")
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
     tokenizer.unk_token = tokenizer.bos_token = tokenizer.pad_token = tokenizer.eos_token
     tokenizer.save_pretrained(folder)
-    assert load_model(folder).suppressed().tolist() == []
+    nameless = list(range(byte_level_tokenizer().get_vocab_size(), VOCABULARY))
+    assert load_model(folder).suppressed().tolist() == nameless
     save_gpt2(tmp_path / "words", vocab_size=9, eos_token_id=8)
     save_words(tmp_path / "words")
     assert load_model(tmp_path / "words").suppressed().tolist() == [0, 1]
+
+
+def test_every_control_token_but_the_end_is_unspoken(folder: Path) -> None:
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+    tokenizer.add_special_tokens({"extra_special_tokens": ["<|begin|>", "<|turn|>"]})
+    tokenizer.save_pretrained(folder)
+    loaded = load_model(folder)
+    backend = loaded.tokenizer.backend_tokenizer
+    added = {backend.token_to_id(token) for token in ("<|begin|>", "<|turn|>")}
+    assert added <= set(loaded.suppressed().tolist())
+    assert not {*loaded.ends} & set(loaded.suppressed().tolist())
 
 
 def test_a_trailing_slash_does_not_lose_the_name(folder: Path) -> None:
@@ -193,6 +206,16 @@ def test_a_damaged_generation_config_is_one_clear_error(folder: Path, damage: st
     (folder / "generation_config.json").write_text(damage)
     with pytest.raises(ModelFolderError):
         load_model(folder)
+
+
+def test_a_control_token_in_a_text_is_its_letters(folder: Path) -> None:
+    tokenizer = load_model(folder).tokenizer
+    for ids in (
+        tokenizer("In<|endoftext|>").input_ids,
+        tokenizer.backend_tokenizer.encode("In<|endoftext|>").ids,
+    ):
+        assert 0 not in ids
+        assert tokenizer.decode(ids) == "In<|endoftext|>"
 
 
 def tokenizer_with(folder: Path, **parts: object) -> None:

@@ -43,6 +43,15 @@ def test_what_is_no_prompt_is_refused(given: object) -> None:
     assert caught.value.param == "prompt"
 
 
+def test_minus_one_is_no_seed_and_no_top_k_as_in_vllm() -> None:
+    asked = parse(seed=-1, top_k=-1)
+    assert asked.seed is None
+    assert settings_of(asked, USUAL).top_k == 0
+    for body in ({"seed": -2}, {"top_k": -2}, {"top_k": -1.0}, {"seed": "-1"}):
+        with pytest.raises(ApiError, match=f"^{next(iter(body))} takes"):
+            parse(**body)
+
+
 def test_null_is_the_same_as_left_out() -> None:
     optional = set(CompletionRequest.model_fields) - {"model"}
     assert parse(**dict.fromkeys(optional)) == parse(**dict.fromkeys(optional - {"prompt", "stop"}))
