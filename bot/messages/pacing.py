@@ -31,16 +31,6 @@ BUDGETS_KEPT = 4000
 """Channels and tokens whose budget is remembered."""
 
 
-class Lane(Protocol):
-    """What edits share that Discord counts together."""
-
-    def wait(self, now: float) -> float:
-        """Seconds until one more edit may go out."""
-
-    def spend(self, now: float) -> None:
-        """Count an edit that goes out."""
-
-
 @dataclass(slots=True)
 class EditBudget:
     """The edits of a channel, or of one token, in Discord's current window.
