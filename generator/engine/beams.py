@@ -86,7 +86,7 @@ class BeamSearch:
             output = model.generate(
                 prompt,
                 generation_config=settings,
-                logits_processor=processors(self._vocabulary, sampling),
+                logits_processor=processors(self._vocabulary, request),
                 stopping_criteria=[_Cancelled(cancelled)],
             )
         finally:

@@ -244,8 +244,8 @@ def _load_tokenizer(where: str) -> PreTrainedTokenizerFast:
             raise ModelFolderError(f"{where} has no fast tokenizer (tokenizer.json)")
         tokenizer.backend_tokenizer.no_padding()
         tokenizer.backend_tokenizer.no_truncation()
-        # `<|endoftext|>` in a text is its letters; transformers, when called, sets it by the first.
-        tokenizer.split_special_tokens = True
+        # `<|endoftext|>` in a prompt is its letters. Whoever calls transformers' tokenizer instead
+        # of this backend reads it as the token that it is in a corpus, and sets this back.
         tokenizer.backend_tokenizer.encode_special_tokens = True
         with suppress(Exception):  # one of whole words need not know these
             tokenizer.backend_tokenizer.encode("In the year")

@@ -13,8 +13,9 @@
 // One story's rules: the rows of generator/sampling/rules.py, which compares this list with its own.
 #define EVERY_RULE(rule)                                                                     \
     rule(float, temperature) rule(int32_t, top_k) rule(float, top_p) rule(float, min_p)      \
-    rule(float, repetition_penalty) rule(int32_t, no_repeat_ngram_size) rule(int32_t, memfree) \
-    rule(int32_t, min_length) rule(int32_t, new_word_at) rule(uint64_t, seed)
+    rule(float, repetition_penalty) rule(float, frequency_penalty) rule(float, presence_penalty) \
+    rule(int32_t, no_repeat_ngram_size) rule(int32_t, memfree) rule(int32_t, min_length)     \
+    rule(int32_t, prompt_length) rule(int32_t, new_word_at) rule(uint64_t, seed)
 
 struct Rules {
 #define MEMBER(type, name) type name;
@@ -134,6 +135,17 @@ private:
             for (int at = 0; at < length_; ++at) used.push_back(logits_[story[at]]);
             for (int at = 0; at < length_; ++at)
                 logits_[story[at]] = used[at] < 0 ? used[at] * penalty : used[at] / penalty;
+        }
+        float frequency = rules_.frequency_penalty, presence = rules_.presence_penalty;
+        if (frequency != 0 || presence != 0) {
+            thread_local std::vector<int32_t> told;
+            told.assign(story + rules_.prompt_length, story + length_);
+            std::sort(told.begin(), told.end());
+            for (auto same = told.begin(); same != told.end();) {
+                auto next = std::upper_bound(same, told.end(), *same);
+                logits_[*same] -= float(next - same) * frequency + presence;
+                same = next;
+            }
         }
         int size = rules_.no_repeat_ngram_size;
         if (size > 0)

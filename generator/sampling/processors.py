@@ -10,24 +10,44 @@ from transformers import LogitsProcessor, LogitsProcessorList
 
 if TYPE_CHECKING:
     from generator.sampling.memfree import MemFree
+    from generator.sampling.requests import Request
     from generator.sampling.settings import Sampling
     from generator.sampling.vocabulary import Vocabulary
 
 
-OURS = {"memfree"}
+OURS = {"memfree", "frequency_penalty", "presence_penalty"}
 """The rules that are processors here; all others transformers knows by the same names."""
 
 
-def processors(vocabulary: Vocabulary, sampling: Sampling) -> LogitsProcessorList:
-    """Those that the settings ask for.
+def processors(vocabulary: Vocabulary, request: Request) -> LogitsProcessorList:
+    """Those that a request's settings ask for.
 
     Args:
         vocabulary: of the model.
-        sampling: the request's.
+        request: with its prompt, to which the penalties do not apply.
     """
-    if not sampling.memfree or vocabulary.memfree is None:
-        return LogitsProcessorList()
-    return LogitsProcessorList([MemFreeProcessor(vocabulary.memfree, vocabulary)])
+    sampling, asked = request.sampling, LogitsProcessorList()
+    if sampling.frequency_penalty or sampling.presence_penalty:
+        asked.append(PenaltyProcessor(sampling, len(request.prompt)))
+    if sampling.memfree and vocabulary.memfree is not None:
+        asked.append(MemFreeProcessor(vocabulary.memfree, vocabulary))
+    return asked
+
+
+class PenaltyProcessor(LogitsProcessor):
+    """OpenAI's penalties for frequency and presence."""
+
+    def __init__(self, sampling: Sampling, prompt_length: int) -> None:
+        self._frequency, self._presence = sampling.frequency_penalty, sampling.presence_penalty
+        self._prompt_length = prompt_length
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
+        """The (rows, vocabulary) scores without what the tokens of each row's story cost."""
+        story = input_ids[:, self._prompt_length :]
+        counts: Any = torch.zeros_like(scores)
+        counts.scatter_add_(1, story, torch.ones_like(story, dtype=scores.dtype))
+        taken = counts * self._frequency + (counts > 0) * self._presence
+        return scores - taken  # type: ignore[no-any-return]
 
 
 class MemFreeProcessor(LogitsProcessor):

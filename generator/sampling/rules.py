@@ -20,6 +20,7 @@ ROW = np.dtype(
     [
         *((name, _KINDS[field.annotation]) for name, field in Sampling.model_fields.items()),
         ("min_length", np.int32),  # of prompt and story; below it the end token is not drawn
+        ("prompt_length", np.int32),
         ("new_word_at", np.int32),  # length at which a new word has to begin; -1: nowhere
         ("seed", np.uint64),
     ],
@@ -47,6 +48,7 @@ class Rules:
         self.rows[slot] = (
             *(getattr(request.sampling, name) for name in Sampling.model_fields),
             length + request.min_tokens,
+            length,
             length if request.begin_word else -1,
             request.seed,
         )

@@ -46,12 +46,15 @@ TopK = Annotated[
     int, Field(ge=0, le=LARGEST, description=f"a whole number from 0 (off) to {LARGEST}")
 ]
 
+Penalty = Annotated[float, Field(ge=-2, le=2, description="a number from -2 to 2, 0 being off")]
+
 
 class Sampling(BaseModel):
     """How the next token is drawn from the logits; every default means "off".
 
     The rules apply in transformers' order: repetition penalty, no-repeat n-grams, minimum
-    length, temperature, top-k, top-p, min-p. Names and meanings are transformers' own.
+    length, temperature, top-k, top-p, min-p. Names and meanings are transformers' own; the
+    penalties for frequency and presence, after that for repetition, are OpenAI's.
     """
 
     model_config = STRICT
@@ -70,6 +73,10 @@ class Sampling(BaseModel):
         float, Field(ge=0.01, le=100, description="a number from 0.01 to 100, 1 being off")
     ] = 1.0
     """Divides positive and multiplies negative logits of tokens already in prompt or story."""
+    frequency_penalty: Penalty = 0.0
+    """Taken from a token's logit as often as the story, without its prompt, has the token."""
+    presence_penalty: Penalty = 0.0
+    """Taken once from the logit of each token that the story, without its prompt, has."""
     no_repeat_ngram_size: Annotated[
         int, Field(ge=0, le=1024, description="a whole number from 0 (off) to 1024")
     ] = 0

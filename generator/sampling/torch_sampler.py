@@ -1,8 +1,9 @@
 """Drawing the next token of many stories at once, each by its own rules and seed.
 
-Every rule but the first three is a floor under the logits, so no rule sorts the vocabulary. What is
-left is drawn by argmax(p / Exp(1)), the exponential race (equal to Gumbel-max, Gumbel 1954), with
-noise hashed from (seed, position, token): a draw depends on nothing but its own story.
+Every rule but those that look at the story so far is a floor under the logits, so no rule sorts the
+vocabulary. What is left is drawn by argmax(p / Exp(1)), the exponential race (equal to Gumbel-max,
+Gumbel 1954), with noise hashed from (seed, position, token): a draw depends on nothing but its own
+story.
 """
 
 from __future__ import annotations
@@ -104,6 +105,13 @@ class TorchSampler:
             penalties = torch.from_numpy(penalty).to(logits.device)
             before = logits[place]
             logits[place] = torch.where(before < 0, before * penalties, before / penalties)
+        rows = np.flatnonzero((rules["frequency_penalty"] != 0) | (rules["presence_penalty"] != 0))
+        for row in rows:
+            story = self._history[slots[row], rules["prompt_length"][row] : lengths[row]]
+            tokens, counts = np.unique(story, return_counts=True)
+            taken = counts.astype(np.float32) * rules["frequency_penalty"][row]
+            taken += rules["presence_penalty"][row]
+            logits[_places(logits, row, tokens)] -= torch.from_numpy(taken).to(logits.device)
         sizes = rules["no_repeat_ngram_size"]
         for size in np.unique(sizes[(sizes > 0) & (sizes <= lengths)]):
             rows = np.flatnonzero((sizes == size) & (size <= lengths))
@@ -119,10 +127,10 @@ class TorchSampler:
 
 
 def _places(
-    logits: Tensor, rows: NDArray[np.integer], tokens: NDArray[np.integer]
+    logits: Tensor, rows: NDArray[np.integer] | np.integer, tokens: NDArray[np.integer]
 ) -> tuple[Tensor, Tensor]:
     """An index of `logits`, on its device."""
-    places = (torch.from_numpy(part.astype(np.int64)) for part in (rows, tokens))
+    places = (torch.as_tensor(part.astype(np.int64)) for part in (rows, tokens))
     row, token = (part.to(logits.device) for part in places)
     return row, token
 

@@ -116,12 +116,6 @@ class CompletionRequest(Sampling):
     user: str | None = Field(None, description="a string")
 
     # Of OpenAI's, not offered here: accepted where they ask for nothing.
-    presence_penalty: float = Field(
-        0, ge=0, le=0, description="only 0 here; repetition_penalty does more"
-    )
-    frequency_penalty: float = Field(
-        0, ge=0, le=0, description="only 0 here; repetition_penalty does more"
-    )
     logprobs: None = Field(None, description="only null here")
     best_of: int = Field(1, ge=1, le=1, description="only 1 here")
     suffix: Literal[""] = Field("", description="only null here")

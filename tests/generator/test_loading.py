@@ -208,16 +208,6 @@ def test_a_damaged_generation_config_is_one_clear_error(folder: Path, damage: st
         load_model(folder)
 
 
-def test_a_control_token_in_a_text_is_its_letters(folder: Path) -> None:
-    tokenizer = load_model(folder).tokenizer
-    for ids in (
-        tokenizer("In<|endoftext|>").input_ids,
-        tokenizer.backend_tokenizer.encode("In<|endoftext|>").ids,
-    ):
-        assert 0 not in ids
-        assert tokenizer.decode(ids) == "In<|endoftext|>"
-
-
 def tokenizer_with(folder: Path, **parts: object) -> None:
     file = folder / "tokenizer.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | parts))

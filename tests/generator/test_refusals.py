@@ -45,7 +45,8 @@ GZIP = {"Content-Encoding": "gzip"}
         ("memfree", True),  # which its folder has no filter for
         ("stream", "yes"),
         ("stream_options", {"include_usage": True}),
-        ("presence_penalty", 0.5),
+        ("presence_penalty", 2.1),
+        ("frequency_penalty", "much"),
         ("logprobs", 1),
         ("best_of", 2),
         ("temperatur", 1),

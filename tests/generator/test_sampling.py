@@ -13,6 +13,7 @@ from transformers import GenerationConfig, GPT2Config, GPT2LMHeadModel
 
 from generator.native import Threads, library
 from generator.sampling.native_sampler import NativeSampler
+from generator.sampling.processors import processors
 from generator.sampling.requests import Request
 from generator.sampling.rules import Rules, layout
 from generator.sampling.settings import Sampling
@@ -99,6 +100,19 @@ def by_transformers(
     return told
 
 
+def assert_drawn_from(expected: NDArray[np.float64], drawn: NDArray[np.int32]) -> None:
+    """That draws are as often what is expected, in numbers of draws, as chance has it."""
+    counts = np.bincount(drawn, minlength=VOCABULARY)
+    assert counts[expected == 0].sum() == 0
+    often = expected >= 5
+    # Rare tokens count together, as the test needs five expected in each cell.
+    cells = [*counts[often], counts[~often].sum()]
+    shares = [*expected[often], expected[~often].sum()]
+    if shares[-1] < 1e-9:
+        cells, shares = cells[:-1], shares[:-1]
+    assert chisquare(cells, shares).pvalue > 1e-4
+
+
 @pytest.mark.parametrize(
     "request_",
     [
@@ -132,15 +146,27 @@ def test_draws_follow_the_distribution_of_transformers(draw: Draw, request_: Req
     logits[0, 1], logits[0, 5] = 2.0, 1.5  # 4, 1 and 1, 4 came before: an n-gram is at stake
     expected = by_transformers(logits, request_) * DRAWS
     drawn = draw(logits, [replace(request_, seed=seed) for seed in range(DRAWS)])
-    counts = np.bincount(drawn, minlength=VOCABULARY)
-    assert counts[expected == 0].sum() == 0
-    often = expected >= 5
-    # Rare tokens count together, as the test needs five expected in each cell.
-    cells = [*counts[often], counts[~often].sum()]
-    shares = [*expected[often], expected[~often].sum()]
-    if shares[-1] < 1e-9:
-        cells, shares = cells[:-1], shares[:-1]
-    assert chisquare(cells, shares).pvalue > 1e-4
+    assert_drawn_from(expected, drawn)
+
+
+@pytest.mark.parametrize(("frequency", "presence"), [(0.7, 0.0), (0.0, 1.5), (1.2, -0.5)])
+def test_what_a_story_said_costs_by_openais_formula(
+    draw: Draw, frequency: float, presence: float
+) -> None:
+    """mu[j] - c[j] * frequency - (c[j] > 0) * presence, where the prompt's tokens count nothing."""
+    logits = one_story()
+    logits[0, [1, 3, 5]] = 2.0
+    sampling = Sampling(frequency_penalty=frequency, presence_penalty=presence)
+    request = Request(prompt=HISTORY[:4], sampling=sampling, seed=0, max_tokens=50)
+    told = torch.bincount(torch.tensor(HISTORY[4:]), minlength=VOCABULARY)
+    assert told[5] == 3
+    left = logits[0].double() - told * frequency - (told > 0) * presence
+    drawn = draw(logits, [replace(request, seed=seed) for seed in range(DRAWS)])
+    assert_drawn_from(left.softmax(0).numpy() * DRAWS, drawn)
+    ids: Any = torch.tensor([HISTORY])
+    scores: Any = logits.clone()
+    by_beams = processors(Vocabulary(), request)(ids, scores)
+    assert torch.allclose(by_beams[0].double(), left)
 
 
 def test_the_rules_cut_where_transformers_cuts_in_a_large_vocabulary(draw: Draw) -> None:
@@ -204,6 +230,7 @@ def test_both_samplers_draw_the_same() -> None:
             Sampling(top_k=1000, top_p=0.95, temperature=0.6),
             Sampling(top_p=0.9, repetition_penalty=1.2),
             Sampling(min_p=0.01, no_repeat_ngram_size=2, temperature=2.0),
+            Sampling(frequency_penalty=0.7, presence_penalty=-0.3, repetition_penalty=1.1),
         )
     ]
     compiled = partial(NativeSampler, threads=Threads(1))
