@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
-# As many workers as there are cores and memory for, four at most: see tests/conftest.py.
+# One worker more than there are cores, as far as memory goes, four at most: see tests/conftest.py.
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 .DEFAULT_GOAL := help

@@ -40,9 +40,9 @@ def pytest_configure() -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """How many `--numprocesses auto` means."""
+    """What `--numprocesses auto` means: one more than cores, for many tests wait for programs."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return max(1, min(_cores(), MOST_WORKERS, memory // WORKERS_MEMORY))
+    return max(1, min(_cores() + 1, MOST_WORKERS, memory // WORKERS_MEMORY))
 
 
 def _cores() -> int:
