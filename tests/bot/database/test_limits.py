@@ -182,7 +182,7 @@ async def test_what_is_being_told_is_a_servers_turn(queue: Queue) -> None:
 
 
 async def test_in_a_server_the_members_take_turns(queue: Queue) -> None:
-    greedy = [await queue.enqueue(wish(member=1, guild_id=10)) for _ in range(3)]
+    greedy = [await queue.enqueue(wish(member=1, guild_id=10)) for _ in range(2)]
     modest = await queue.enqueue(wish(member=2, guild_id=10))
     # Nor does it help to ask in several servers.
     elsewhere = await queue.enqueue(wish(member=1, guild_id=11))
