@@ -214,7 +214,9 @@ async def world(
     async with (
         teller() as told,
         open_database(f"sqlite+aiosqlite:///{folder / 'kataribe.db'}") as database,
-        Completions(told.url, loaded.stories, request_timeout=60) as completions,
+        Completions(
+            told.url, loaded.stories, request_timeout=60, moods=loaded.moods
+        ) as completions,
     ):
         here: World
 
