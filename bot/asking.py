@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 import discord
 
 from bot.database.wishes import Wish
-from bot.locales import language_of, say, speaking
+from bot.locales import language_of, speaking
 from bot.messages import introductions
 
 if TYPE_CHECKING:
@@ -137,8 +137,7 @@ async def _answer(
     fields = drawing.fields
     if introduction is not None:
         chain = await services.stories.thread(first, depth=introductions.LOOKED_BACK)
-        line = say(introduction, member=first.member_id)
-        fields["content"] = introductions.of_part(line, first, chain)
+        fields["content"] = introductions.line(introduction, first, chain)
     if interaction.response.is_done():
         answer = await interaction.edit_original_response(**fields)
         message_id: int | None = answer.id

@@ -89,10 +89,10 @@ class Artist:
         return embeds.ended(story, stars), views.ended(story, self._catalogue.known)
 
     async def _several(self, message: StoryMessage) -> Drawing:
-        line = await self._line(message.story)
+        line = await self._line(message.story, "story.variations")
         return Drawing(layouts.variations(message, line, down=self._catalogue.down))
 
-    async def _line(self, story: Story) -> str:
+    async def _line(self, story: Story, key: str = "story.posted") -> str:
         """The line above a story that nothing else introduces."""
         chain = await self._stories.thread(story, depth=introductions.LOOKED_BACK)
-        return introductions.posted(story, chain)
+        return introductions.line(key, story, chain)

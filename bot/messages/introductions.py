@@ -21,35 +21,26 @@ NAMED = 10
 OF_A_SERVER = "https://discord.com/channels/{guild}/{channel}/{message}"
 
 
-def posted(story: Story, chain: Sequence[Story]) -> str:
-    """What stands above a story that nobody's command or press stands above.
+def line(key: str, story: Story, chain: Sequence[Story]) -> str:
+    """Say who asked, which part of which tale a continuation is, and who wrote its words.
 
     Args:
+        key: The text that says who asked, and what for.
         story: The story.
         chain: What it follows, oldest first and itself last.
     """
-    return of_part(say("story.posted", member=story.member_id), story, chain)
-
-
-def of_part(line: str, story: Story, chain: Sequence[Story]) -> str:
-    """Add to a line which part of which tale a continuation is, and who wrote its words.
-
-    Args:
-        line: Who asked, and what for.
-        story: Saved or about to be.
-        chain: What it follows, oldest first and itself last.
-    """
+    asked = say(key, member=story.member_id)
     *earlier, _ = chain
     if not earlier:
-        return line
+        return asked
     link, before = jump(earlier[-1]), earlier[-1].part
-    key = "story.part" if link else "story.part_unlinked"
-    lines = [line, say(key, part=story.part, title=title(chain[0]), before=before, link=link)]
+    of_what = "story.part" if link else "story.part_unlinked"
+    part = say(of_what, part=story.part, title=title(chain[0]), before=before, link=link)
     writers = list(dict.fromkeys(part.member_id for part in chain if is_written(part)))
-    if any(is_written(part) for part in chain[1:]):
-        names = ", ".join(f"<@{writer}>" for writer in writers[:NAMED])
-        lines.append(say("story.writers", writers=names))
-    return "\n".join(lines)
+    if not any(is_written(part) for part in chain[1:]):
+        return f"{asked}\n{part}"
+    names = ", ".join(f"<@{writer}>" for writer in writers[:NAMED])
+    return "\n".join([asked, part, say("story.writers", writers=names)])
 
 
 def is_written(part: Story) -> bool:

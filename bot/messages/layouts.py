@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import discord
 from discord import ui
@@ -32,10 +32,9 @@ def variations(message: StoryMessage, head: str, *, down: bool) -> ui.LayoutView
     room = room_for(message, head)
     for telling in message.tellings:
         story, name = telling.story, f"**{telling.story.nth + 1}**"
-        box = box_of(telling, name, embeds.colour(story.model), room, down=down)
-        if telling.is_over and story.state is State.TOLD:
-            box.add_item(ui.ActionRow(views.pick(story), views.more(story.id)))
-        view.add_item(box)
+        pick = () if story.final else (views.pick(story),)
+        colour = embeds.colour(story.model)
+        view.add_item(box_of(telling, name, colour, room, *pick, down=down))
     add_stop(view, message)
     return view
 
@@ -51,7 +50,7 @@ def box_of(
     name: str,
     colour: discord.Colour,
     room: int,
-    *,
+    *buttons: ui.Button[Any],
     down: bool,
     status: str | None = None,
 ) -> ui.Container[ui.LayoutView]:
@@ -62,6 +61,7 @@ def box_of(
         name: What stands above it.
         colour: Its edge's.
         room: UTF-16 units for its words; of more, a button leads to the whole.
+        buttons: What can be done with it once it is told, besides the rest.
         down: The generator is away.
         status: What stands under it; None: how far it is.
     """
@@ -74,8 +74,9 @@ def box_of(
     )
     if under:
         box.add_item(ui.TextDisplay(f"-# {under}"))
-    if not whole and telling.is_over:
-        box.add_item(ui.ActionRow(views.whole(telling.story.id)))
+    if telling.is_over and telling.story.state is State.TOLD:
+        rest = views.more if whole else views.whole
+        box.add_item(ui.ActionRow(*buttons, rest(telling.story.id)))
     return box
 
 

@@ -75,47 +75,47 @@ def star(story_id: int, stars: int) -> ui.Button[ui.View]:
 
 def again(story_id: int) -> ui.Button[ui.View]:
     """The same beginning once more."""
-    return _button("again", again_id(story_id), row=2)
+    return _button("button.again", again_id(story_id), row=2)
 
 
 def another_teller(story_id: int) -> ui.Button[ui.View]:
     """The same beginning once more, by a teller to be chosen."""
-    return _button("another_teller", another_teller_id(story_id), row=2)
+    return _button("button.another_teller", another_teller_id(story_id), row=2)
 
 
 def more(story_id: int) -> ui.Button[Any]:
     """The rest: what is seldom done with a story."""
-    return _button("more", more_id(story_id), row=2)
+    return _button("button.more", more_id(story_id), row=2)
 
 
 def whole(story_id: int) -> ui.Button[Any]:
     """To what a message has no room for."""
-    return _button("whole", more_id(story_id))
+    return _button("button.whole", more_id(story_id))
 
 
 def go_on(story_id: int) -> ui.Button[ui.View]:
     """What happens next."""
-    return _button("continue", continue_id(story_id), PRIMARY, row=1)
+    return _button("button.continue", continue_id(story_id), PRIMARY, row=1)
 
 
 def my_turn(story_id: int) -> ui.Button[ui.View]:
     """What happens next, in the member's own words."""
-    return _button("my_turn", my_turn_id(story_id), PRIMARY, row=1)
+    return _button("button.my_turn", my_turn_id(story_id), PRIMARY, row=1)
 
 
 def variations(story_id: int) -> ui.Button[ui.View]:
     """Several ways to go on."""
-    return _button("variations", variations_id(story_id), PRIMARY, row=1)
+    return _button("button.variations", variations_id(story_id), PRIMARY, row=1)
 
 
 def pick(story: Story) -> ui.Button[Any]:
     """Go on from one of several ways."""
-    return _button("pick", continue_id(story.id), PRIMARY, nth=story.nth + 1)
+    return _button("button.pick", continue_id(story.id), PRIMARY, nth=story.nth + 1)
 
 
 def stop(story_id: int) -> ui.Button[Any]:
     """Stop the telling."""
-    return _button("stop", stop_id(story_id))
+    return _button("button.stop", stop_id(story_id))
 
 
 def _button(
@@ -126,7 +126,7 @@ def _button(
     row: int | None = None,
     **values: object,
 ) -> ui.Button[Any]:
-    label = say(f"button.{text}", **values)
+    label = say(text, **values)
     return ui.Button(label=label, custom_id=custom_id, style=style, row=row)
 
 
