@@ -145,15 +145,15 @@ def check(components: list[Any], *, layout: bool) -> None:
 
     `layout`: the message says that it is one; others have up to five rows.
     """
-    parts = list(every(components))
-    ids = [part.custom_id for part in parts if getattr(part, "custom_id", None)]
-    if len(set(ids)) != len(ids):
-        raise fault("COMPONENT_CUSTOM_ID_DUPLICATED", "Component custom id cannot be duplicated")
     if not layout:
         if any(not isinstance(component, ActionRow) for component in components):
             raise fault("BASE_TYPE_CHOICES", "Value must be one of {1}.")
         if len(components) > ActionRow.MOST:
-            raise fault("BASE_TYPE_BAD_LENGTH", "Must be 5 or fewer in length.")
+            raise fault("BASE_TYPE_MAX_LENGTH", "Must be 5 or fewer in length.")
+    parts = list(every(components))
+    ids = [part.custom_id for part in parts if getattr(part, "custom_id", None)]
+    if len(set(ids)) != len(ids):
+        raise fault("COMPONENT_CUSTOM_ID_DUPLICATED", "Component custom id cannot be duplicated")
     if len(parts) > COMPONENTS:
         raise fault("COMPONENT_MAX_TOTAL_COMPONENTS_EXCEEDED", "Too many components (40)")
     texts = (part.content for part in parts if isinstance(part, TextDisplay))
