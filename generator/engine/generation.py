@@ -10,6 +10,7 @@ from generator.engine.errors import EngineError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from generator.sampling.logprobs import Logprob
     from generator.sampling.requests import FinishReason, Request
 
 
@@ -24,6 +25,9 @@ class Generation:
         self.request = request
         self.finish_reason: FinishReason | None = None
         """Set when the story has ended by itself or by its length; not when cancelled."""
+        self.logprobs: list[Logprob] = []
+        """Where the request asks for them, of all that was delivered, and of the end token after
+        it; those of the prompt come first. The engine's thread adds to them ahead of delivery."""
         self.over = False
         """Nothing comes any more, whatever the reason."""
         self._on_cancel = on_cancel

@@ -15,6 +15,8 @@ import numpy as np
 from generator.models.decoder import Batch
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from generator.models.decoder import Ints
 
 PREFILL = 64
@@ -68,11 +70,14 @@ class Scheduler:
         self.history[slot, self.lengths[slot]] = token
         self.lengths[slot] += 1
 
-    def plan(self) -> tuple[Batch, Ints]:
-        """The next step, taken as done, and which of its rows have now read their whole story.
+    def plan(self, scored: Collection[int] = ()) -> tuple[Batch, Ints]:
+        """The next step, taken as done, and which of its slots have now read their whole story.
 
         Stories that are one token behind come first; then newcomers in the order of arrival,
         while the step's share for prompts lasts.
+
+        Args:
+            scored: slots of which logits after every token are wanted.
         """
         due = self.lengths - self._read
         slots = np.flatnonzero(due == 1).astype(np.int32)
@@ -86,7 +91,12 @@ class Scheduler:
         starts = self._read[slots]
         self._read[slots] += counts
         ready = np.flatnonzero(self._read[slots] == self.lengths[slots]).astype(np.int32)
-        return Batch(slots=slots, starts=starts, counts=counts, tokens=tokens), ready
+        wanted = None
+        if scored:
+            every = np.isin(slots, list(scored)).repeat(counts)
+            every[counts.cumsum() - 1] = True
+            wanted = np.flatnonzero(every).astype(np.int32)
+        return Batch(slots=slots, starts=starts, counts=counts, tokens=tokens, wanted=wanted), ready
 
     def _join(self, budget: int) -> dict[int, Ints]:
         """What newcomers read in this step, by slot; with one token left they are none any more."""

@@ -125,6 +125,9 @@ class _Quantised:
 
     def step(self, batch: Batch) -> Tensor:
         """See `Decoder.step`."""
+        count, logits = len(batch.rows), self._logits
+        if count > len(logits):
+            logits = torch.empty(count, self._head.outputs)
         self._step(
             self._model,
             self.threads.pointer,
@@ -133,9 +136,11 @@ class _Quantised:
             batch.starts.ctypes.data,
             batch.counts.ctypes.data,
             batch.tokens.ctypes.data,
-            self._logits.data_ptr(),
+            count,
+            batch.rows.ctypes.data,
+            logits.data_ptr(),
         )
-        return self._logits[: len(batch.slots), : self.vocabulary]
+        return logits[:count, : self.vocabulary]
 
     def __del__(self) -> None:
         if getattr(self, "_model", None) is not None:
