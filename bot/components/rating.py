@@ -30,7 +30,7 @@ class Rate(StoryButton, template=r"kataribe:rate:(?P<story_id>\d{1,19}):(?P<star
         vote = await services.ratings.rate(
             story.id, interaction.user.id, self.stars, interaction.id
         )
-        await services.confirmations.confirm(interaction, story.id, _confirmation(vote.stars))
+        await services.confirmations.confirm(interaction, story.id, _confirmation(vote))
 
 
 def _confirmation(stars: int | None) -> str:

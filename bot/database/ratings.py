@@ -33,15 +33,6 @@ class Stars:
     """1 to 5; 0 while nobody has rated."""
 
 
-@dataclass(frozen=True, slots=True)
-class Vote:
-    """What a press of a star came to."""
-
-    stars: int | None
-    """The member's vote as it is now; None: it was taken back."""
-    of_story: Stars
-
-
 @unbroken
 class Ratings:
     """One changeable vote a member and story."""
@@ -49,8 +40,10 @@ class Ratings:
     def __init__(self, sessions: async_sessionmaker[AsyncSession]) -> None:
         self._sessions = sessions
 
-    async def rate(self, story_id: int, member_id: int, stars: int, press_id: int) -> Vote:
+    async def rate(self, story_id: int, member_id: int, stars: int, press_id: int) -> int | None:
         """Give or change a member's stars, 1 to 5; the ones it has already are taken back.
+
+        Gives the member's vote as it is now; None: it was taken back.
 
         Args:
             story_id: The story.
@@ -96,7 +89,8 @@ class Ratings:
                 if story is None or story.state is not State.TOLD:
                     raise NotToldError
                 raise OwnStoryError
-            return Vote(row.stars, await _stars(session, story_id))
+            stars_now: int | None = row.stars
+            return stars_now
 
     async def stars(self, story_id: int) -> Stars:
         """Give what a story has now."""

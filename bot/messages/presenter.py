@@ -60,7 +60,7 @@ class StoryMessages:
         self._ratings = ratings
         self._catalogue = catalogue
         self._words_per_second = settings.words_per_second
-        self._clock = pace
+        self._pace = pace
         self._posts = Posts(channels, stories, queue)
         self._schedule = Schedule(
             self._write,
@@ -288,4 +288,4 @@ class StoryMessages:
 
     @property
     def _now(self) -> float:
-        return self._clock.clock.time()
+        return self._pace.clock.time()

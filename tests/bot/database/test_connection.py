@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError, StatementError
 
 from bot.database import DatabaseError, open_database
 from bot.database.guilds import Guilds
-from bot.database.ratings import NotToldError, OwnStoryError, Ratings, Stars, Vote
+from bot.database.ratings import NotToldError, OwnStoryError, Ratings, Stars
 from bot.database.stories import Stories
 from bot.database.tables import Audit, Rating, Story
 from tests.bot.wishes import queue_of, wish
@@ -35,6 +35,11 @@ async def told(database: Database, member: int = 1, parent_id: int | None = None
     assert saved is not None
     await queue.shown(saved.id, saved.state)
     return saved
+
+
+async def voted(ratings: Ratings, story_id: int, *press: int) -> tuple[int | None, Stars]:
+    """The member's vote after a press, and what the story has then."""
+    return await ratings.rate(story_id, *press), await ratings.stars(story_id)
 
 
 @on_sqlite
@@ -155,9 +160,9 @@ async def test_a_member_has_one_vote_and_may_change_it(database: Database) -> No
     ratings = Ratings(database.sessions)
     story = await told(database, member=1)
     assert await ratings.stars(story.id) == Stars(0, 0.0)
-    assert await ratings.rate(story.id, 2, 5, 101) == Vote(5, Stars(1, 5.0))
-    assert await ratings.rate(story.id, 3, 4, 102) == Vote(4, Stars(2, 4.5))
-    assert await ratings.rate(story.id, 2, 2, 103) == Vote(2, Stars(2, 3.0))
+    assert await voted(ratings, story.id, 2, 5, 101) == (5, Stars(1, 5.0))
+    assert await voted(ratings, story.id, 3, 4, 102) == (4, Stars(2, 4.5))
+    assert await voted(ratings, story.id, 2, 2, 103) == (2, Stars(2, 3.0))
     assert await ratings.stars(story.id) == Stars(2, 3.0)
 
 
@@ -166,8 +171,8 @@ async def test_the_last_press_wins_however_late_an_older_one_comes(database: Dat
     story = await told(database, member=1)
     await ratings.rate(story.id, 2, 5, 2**62)
     for older in (1, 2**62 - 1, 2**62):
-        assert await ratings.rate(story.id, 2, 1, older) == Vote(5, Stars(1, 5.0))
-    assert await ratings.rate(story.id, 2, 1, 2**62 + 1) == Vote(1, Stars(1, 1.0))
+        assert await voted(ratings, story.id, 2, 1, older) == (5, Stars(1, 5.0))
+    assert await voted(ratings, story.id, 2, 1, 2**62 + 1) == (1, Stars(1, 1.0))
 
 
 async def test_the_star_one_gave_pressed_again_takes_the_vote_back(database: Database) -> None:
@@ -175,9 +180,9 @@ async def test_the_star_one_gave_pressed_again_takes_the_vote_back(database: Dat
     story = await told(database, member=1)
     await ratings.rate(story.id, 3, 3, 100)
     await ratings.rate(story.id, 2, 5, 101)
-    assert await ratings.rate(story.id, 2, 5, 102) == Vote(None, Stars(1, 3.0))
-    assert await ratings.rate(story.id, 2, 4, 101) == Vote(None, Stars(1, 3.0))
-    assert await ratings.rate(story.id, 2, 5, 103) == Vote(5, Stars(2, 4.0))
+    assert await voted(ratings, story.id, 2, 5, 102) == (None, Stars(1, 3.0))
+    assert await voted(ratings, story.id, 2, 4, 101) == (None, Stars(1, 3.0))
+    assert await voted(ratings, story.id, 2, 5, 103) == (5, Stars(2, 4.0))
 
 
 async def test_a_double_click_is_one_vote(database: Database) -> None:
