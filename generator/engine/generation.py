@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from generator.engine.errors import EngineError
@@ -10,8 +11,18 @@ from generator.engine.errors import EngineError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from generator.sampling.logprobs import Logprob
     from generator.sampling.requests import FinishReason, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Logprob:
+    """How likely the model held a token at its place in a text."""
+
+    token: int
+    logprob: float
+    """Natural logarithm of its probability."""
+    likeliest: tuple[tuple[int, float], ...]
+    """The likeliest tokens there, with theirs, likeliest first."""
 
 
 class Generation:

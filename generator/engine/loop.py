@@ -62,7 +62,7 @@ class Engine:
         self._beams = BeamSearch(loaded)
         self._searches: dict[Generation, asyncio.Task[None]] = {}
         self._active: dict[int, Generation] = {}  # by slot; the thread's own
-        self._scoring = Scoring(self._scheduler)
+        self._scoring = Scoring()
         self._lock = threading.Condition()  # guards what follows
         self._queue: deque[Generation] = deque()
         self._cancelled: list[Generation] = []
@@ -177,10 +177,12 @@ class Engine:
                 self._cancelled.clear()
                 while self._queue and self._scheduler.free:
                     generation = self._queue.popleft()
-                    slot = self._scheduler.admit(generation.request.prompt)
+                    request = generation.request
+                    slot = self._scheduler.admit(request.prompt, one_by_one=request.prompt_logprobs)
                     self._active[slot] = generation
-                    self._rules.put(slot, generation.request)
-                    self._scoring.admit(slot, generation)
+                    self._rules.put(slot, request)
+                    if request.logprobs is not None:
+                        self._scoring.admit(slot, generation)
                 if self._closing:
                     return False
                 if self._active:
@@ -190,16 +192,16 @@ class Engine:
     def _step(self) -> None:
         """Reads what is due and draws the next token of every story that has read all."""
         scheduler = self._scheduler
-        batch, ready = scheduler.plan(self._scoring.prompts)
-        logits = self._scoring.read(batch, self._decoder.step(batch))
+        batch, ready = scheduler.plan()
+        logits = self._decoder.step(batch)
+        self._scoring.read(batch, logits)
         if not len(ready):
             return
         slots = batch.slots
         if len(ready) < len(slots):
             logits, slots = logits[ready], slots[ready]
-        raw = self._scoring.keep(slots, logits)
         drawn = self._sampler.draw(logits, slots, scheduler.lengths[slots])
-        self._scoring.drawn(raw, drawn)
+        self._scoring.drawn(slots, drawn)
         news = [self._take(*pair) for pair in zip(slots.tolist(), drawn.tolist(), strict=True)]
         self._post(news)
 

@@ -15,8 +15,6 @@ import numpy as np
 from generator.models.decoder import Batch
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from generator.models.decoder import Ints
 
 PREFILL = 64
@@ -36,6 +34,7 @@ class Scheduler:
         """How many there are."""
         self._read = np.zeros(slots, np.int32)
         self._free = list(range(slots))  # a heap: the lowest slot is given first
+        self._one_by_one: set[int] = set()
         self._newcomers: list[int] = []  # slots with more than one token due, in order of arrival
 
     @property
@@ -48,12 +47,20 @@ class Scheduler:
         """Slots that a story holds."""
         return len(self.lengths) - len(self._free)
 
-    def admit(self, prompt: tuple[int, ...]) -> int:
-        """Gives the lowest free slot to a story; there must be one."""
+    def admit(self, prompt: tuple[int, ...], *, one_by_one: bool = False) -> int:
+        """Gives the lowest free slot to a story; there must be one.
+
+        Args:
+            prompt: its first tokens.
+            one_by_one: read no more than one of them in a step, which then says what it makes of
+                each; many such prompts share their steps.
+        """
         slot = heapq.heappop(self._free)
         self.history[slot, : len(prompt)] = prompt
         self.lengths[slot] = len(prompt)
         self._read[slot] = 0
+        if one_by_one:
+            self._one_by_one.add(slot)
         if len(prompt) > 1:
             self._newcomers.append(slot)
         return slot
@@ -63,6 +70,7 @@ class Scheduler:
         self.lengths[slot] = self._read[slot] = 0
         if slot in self._newcomers:
             self._newcomers.remove(slot)
+        self._one_by_one.discard(slot)
         heapq.heappush(self._free, slot)
 
     def append(self, slot: int, token: int) -> None:
@@ -70,14 +78,11 @@ class Scheduler:
         self.history[slot, self.lengths[slot]] = token
         self.lengths[slot] += 1
 
-    def plan(self, scored: Collection[int] = ()) -> tuple[Batch, Ints]:
-        """The next step, taken as done, and which of its slots have now read their whole story.
+    def plan(self) -> tuple[Batch, Ints]:
+        """The next step, taken as done, and which of its rows have now read their whole story.
 
         Stories that are one token behind come first; then newcomers in the order of arrival,
         while the step's share for prompts lasts.
-
-        Args:
-            scored: slots of which logits after every token are wanted.
         """
         due = self.lengths - self._read
         slots = np.flatnonzero(due == 1).astype(np.int32)
@@ -91,12 +96,7 @@ class Scheduler:
         starts = self._read[slots]
         self._read[slots] += counts
         ready = np.flatnonzero(self._read[slots] == self.lengths[slots]).astype(np.int32)
-        wanted = None
-        if scored:
-            every = np.isin(slots, list(scored)).repeat(counts)
-            every[counts.cumsum() - 1] = True
-            wanted = np.flatnonzero(every).astype(np.int32)
-        return Batch(slots=slots, starts=starts, counts=counts, tokens=tokens, wanted=wanted), ready
+        return Batch(slots=slots, starts=starts, counts=counts, tokens=tokens), ready
 
     def _join(self, budget: int) -> dict[int, Ints]:
         """What newcomers read in this step, by slot; with one token left they are none any more."""
@@ -104,7 +104,7 @@ class Scheduler:
         for slot in self._newcomers:
             due = self.history[slot, self._read[slot] : self.lengths[slot]]
             if budget > 0:
-                joining[slot] = due[:budget]
+                joining[slot] = due[: 1 if slot in self._one_by_one else budget]
                 budget -= len(joining[slot])
         self._newcomers = [
             slot

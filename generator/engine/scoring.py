@@ -4,77 +4,65 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from generator.sampling.logprobs import logprobs
+from generator.engine.generation import Logprob
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from generator.engine.generation import Generation
-    from generator.engine.scheduler import Scheduler
     from generator.models.decoder import Batch, Ints
 
 
 class Scoring:
-    """Writes down, in each generation, how likely the model held its tokens.
+    """Writes down, in each generation, how likely the model itself held its tokens.
 
-    All of it is for the engine's thread.
+    That is before any rule of drawing has its say. All of it is for the engine's thread.
     """
 
-    def __init__(self, scheduler: Scheduler) -> None:
-        self._scheduler = scheduler
+    def __init__(self) -> None:
         self._asking: dict[int, Generation] = {}  # by slot
-        self.prompts: set[int] = set()
-        """Slots that are reading a prompt of which each token counts."""
+        self._kept: dict[int, Tensor] = {}  # by slot: what the next token is about to be drawn from
 
     def admit(self, slot: int, generation: Generation) -> None:
-        """A story has got this slot."""
-        if generation.request.logprobs is not None:
-            self._asking[slot] = generation
-            if generation.request.prompt_logprobs:
-                self.prompts.add(slot)
+        """A story that asks for them has got this slot."""
+        self._asking[slot] = generation
 
     def release(self, slot: int) -> None:
-        """It has left it."""
+        """Whatever was told in this slot has left it."""
         self._asking.pop(slot, None)
-        self.prompts.discard(slot)
+        self._kept.pop(slot, None)
 
-    def read(self, batch: Batch, logits: Tensor) -> Tensor:
-        """Notes what was read of prompts.
+    def read(self, batch: Batch, logits: Tensor) -> None:
+        """What a step says of the tokens that come next; a sampler may then overwrite its logits.
 
         Args:
-            batch: a step, planned with `prompts`.
-            logits: one for each of `batch.rows`.
-
-        Returns:
-            The logits after each slot's last token: (slots, vocabulary).
+            batch: the step; prompts that are to be scored come one token at a time.
+            logits: (slots, vocabulary)
         """
-        if not self.prompts:
-            return logits
-        last = np.searchsorted(batch.rows, batch.ends - 1)
-        for index in np.flatnonzero(np.isin(batch.slots, list(self.prompts))).tolist():
-            slot, count = int(batch.slots[index]), int(batch.counts[index])
-            first, length = int(batch.starts[index]) + 1, int(self._scheduler.lengths[slot])
-            following = self._scheduler.history[slot, first : min(first + count, length)]
-            row = int(last[index]) + 1 - count
-            self._note(self._asking[slot], logits[row : row + len(following)], following)
-            if first + count > length:
-                self.prompts.remove(slot)
-        return logits[last]
-
-    def keep(self, slots: Ints, logits: Tensor) -> list[tuple[int, Generation, Tensor]]:
-        """What `drawn` needs, before a sampler overwrites the (slots, vocabulary) logits."""
         if not self._asking:
-            return []
-        asking = [(row, slot) for row, slot in enumerate(slots.tolist()) if slot in self._asking]
-        return [(row, self._asking[slot], logits[row : row + 1].clone()) for row, slot in asking]
+            return
+        ends = (batch.starts + batch.counts).tolist()
+        for row, (slot, end) in enumerate(zip(batch.slots.tolist(), ends, strict=True)):
+            if (generation := self._asking.get(slot)) is None:
+                continue
+            request = generation.request
+            if end >= len(request.prompt):
+                self._kept[slot] = logits[row].log_softmax(0)
+            elif request.prompt_logprobs:
+                _note(generation, logits[row].log_softmax(0), request.prompt[end])
 
-    def drawn(self, kept: list[tuple[int, Generation, Tensor]], tokens: Ints) -> None:
-        """Notes what was drawn, (slots,)."""
-        for row, generation, logits in kept:
-            self._note(generation, logits, tokens[row : row + 1])
+    def drawn(self, slots: Ints, tokens: Ints) -> None:
+        """What was drawn after `read`, one token for each slot."""
+        if not self._kept:
+            return
+        following = dict(zip(slots.tolist(), tokens.tolist(), strict=True))
+        for slot, logprobs in self._kept.items():
+            _note(self._asking[slot], logprobs, following[slot])
+        self._kept.clear()
 
-    @staticmethod
-    def _note(generation: Generation, logits: Tensor, tokens: Ints) -> None:
-        generation.logprobs += logprobs(logits, tokens, generation.request.logprobs or 0)
+
+def _note(generation: Generation, logprobs: Tensor, token: int) -> None:
+    count = min(generation.request.logprobs or 0, len(logprobs))
+    values, ids = logprobs.topk(count)
+    likeliest = tuple(zip(ids.tolist(), values.tolist(), strict=True))
+    generation.logprobs.append(Logprob(token, float(logprobs[token]), likeliest))

@@ -30,14 +30,6 @@ class Batch:
     """(n,): how many tokens a slot has here, at least one."""
     tokens: Ints
     """(counts.sum(),)"""
-    wanted: Ints | None = None
-    """(m,), ascending: the places in `tokens` after which logits are wanted, each slot's last
-    among them. None: these only."""
-
-    @cached_property
-    def rows(self) -> Ints:
-        """(m,): which tokens have logits."""
-        return self.ends - 1 if self.wanted is None else self.wanted
 
     @cached_property
     def ends(self) -> Ints:
@@ -65,9 +57,9 @@ class Decoder(Protocol):
         ...
 
     def step(self, batch: Batch) -> Tensor:
-        """Reads the batch into the slots' state; logits after each slot's last token, or more.
+        """Reads the batch into the slots' state; logits after each slot's last token.
 
         Returns:
-            (m, vocabulary) float32, one of `batch.rows` each, valid until the next step.
+            (n, vocabulary) float32, valid until the next step.
         """
         ...

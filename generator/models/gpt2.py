@@ -50,7 +50,7 @@ class GPT2Decoder:
         hidden = self._model.wte(tokens) + self._model.wpe(where.positions)
         for layer, block in enumerate(self._model.h):
             hidden = self._block(cast("GPT2Block", block), layer, hidden, where)
-        last = hidden[torch.from_numpy(batch.rows).to(self._device, torch.long)]
+        last = hidden[torch.from_numpy(batch.ends - 1).to(self._device, torch.long)]
         return functional.linear(self._model.ln_f(last), self._head).float()
 
     def _block(self, block: GPT2Block, layer: int, hidden: Tensor, where: _Places) -> Tensor:

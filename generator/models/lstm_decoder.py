@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -36,30 +35,25 @@ class LSTMDecoder:
         fresh = torch.from_numpy(batch.slots[batch.starts == 0]).to(self._device, torch.long)
         self._hidden[:, fresh] = 0
         self._cell[:, fresh] = 0
-        tops = self._hidden.new_empty(len(batch.rows), self._hidden.shape[2])
-        places = np.searchsorted(batch.rows, batch.ends - 1)
+        last = self._hidden.new_empty(len(batch.slots), self._hidden.shape[2])
         alone = batch.counts == 1
         if alone.any():
             rows = torch.from_numpy(batch.ends[alone] - 1).to(self._device, torch.long)
             slots = torch.from_numpy(batch.slots[alone]).to(self._device, torch.long)
-            last = torch.from_numpy(places[alone]).to(self._device)
-            tops[last] = self._read(tokens[rows, None], slots)[:, -1]
+            last[torch.from_numpy(alone).to(self._device)] = self._read(tokens[rows, None], slots)
         for index in (~alone).nonzero()[0]:
-            first = batch.ends[index] - batch.counts[index]
-            run = tokens[first : batch.ends[index]]
+            run = tokens[batch.ends[index] - batch.counts[index] : batch.ends[index]]
             slot = torch.tensor([batch.slots[index]], device=self._device)
-            wanted = slice(np.searchsorted(batch.rows, first), places[index] + 1)
-            after = torch.from_numpy(batch.rows[wanted] - first).to(self._device, torch.long)
-            tops[wanted] = self._read(run[None], slot)[0, after]
+            last[index] = self._read(run[None], slot)[0]
         if self._model.projection is not None:
-            tops = self._model.projection(tops)
-        logits: Tensor = self._model.head(tops)
+            last = self._model.projection(last)
+        logits: Tensor = self._model.head(last)
         return logits.float()
 
     def _read(self, tokens: Tensor, slots: Tensor) -> Tensor:
-        """tokens: (slots, length); the top layer's output after each: (slots, length, hidden)."""
+        """tokens: (slots, length); the top layer's output after the last: (slots, hidden)."""
         state = self._hidden[:, slots], self._cell[:, slots]
-        output: Tensor
         output, (hidden, cell) = self._model.lstm(self._model.embedding(tokens), state)
         self._hidden[:, slots], self._cell[:, slots] = hidden, cell
-        return output
+        last: Tensor = output[:, -1]
+        return last

@@ -125,9 +125,6 @@ class _Quantised:
 
     def step(self, batch: Batch) -> Tensor:
         """See `Decoder.step`."""
-        count, logits = len(batch.rows), self._logits
-        if count > len(logits):
-            logits = torch.empty(count, self._head.outputs)
         self._step(
             self._model,
             self.threads.pointer,
@@ -136,11 +133,9 @@ class _Quantised:
             batch.starts.ctypes.data,
             batch.counts.ctypes.data,
             batch.tokens.ctypes.data,
-            count,
-            batch.rows.ctypes.data,
-            logits.data_ptr(),
+            self._logits.data_ptr(),
         )
-        return logits[:count, : self.vocabulary]
+        return self._logits[: len(batch.slots), : self.vocabulary]
 
     def __del__(self) -> None:
         if getattr(self, "_model", None) is not None:

@@ -46,10 +46,10 @@ _CALLS = {  # as in library.cpp: result, then arguments
     "threads_close": (None, c_void_p),
     "gpt2_open": (c_void_p, *[c_void_p] * 7),
     "gpt2_close": (None, c_void_p),
-    "gpt2_step": (c_bool, c_void_p, c_void_p, c_int, *[c_void_p] * 4, c_int, c_void_p, c_void_p),
+    "gpt2_step": (c_bool, c_void_p, c_void_p, c_int, *[c_void_p] * 5),
     "lstm_open": (c_void_p, c_void_p, c_void_p),
     "lstm_close": (None, c_void_p),
-    "lstm_step": (c_bool, c_void_p, c_void_p, c_int, *[c_void_p] * 4, c_int, c_void_p, c_void_p),
+    "lstm_step": (c_bool, c_void_p, c_void_p, c_int, *[c_void_p] * 5),
     "rules_layout": (c_char_p,),
     "draw_tokens": (c_bool, c_void_p, c_void_p, c_void_p, c_int, *[c_void_p] * 4),
 }

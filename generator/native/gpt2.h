@@ -28,9 +28,9 @@ public:
           tokens_(tokens), positions_(positions), size_(shape.width / shape.heads),
           blocks_of_slot_((shape.context + LANES - 1) / LANES), cache_(cache) {}
 
-    // Arrays as in generator.models.decoder.Batch, `after` its rows; logits: [wanted][head.outputs].
+    // Arrays as in generator.models.decoder.Batch; logits: [count][head.outputs].
     void step(Threads &threads, int count, const int32_t *slots, const int32_t *starts,
-              const int32_t *counts, const int32_t *tokens, int wanted, const int32_t *after, float *logits) {
+              const int32_t *counts, const int32_t *tokens, float *logits) {
         slot_.clear(), position_.clear(), first_.clear();
         for (int story = 0; story < count; ++story) {
             first_.push_back(int(slot_.size()));
@@ -54,14 +54,14 @@ public:
             attend(threads, layer, count, rows);
             feed_forward(threads, blocks_[layer], rows);
         }
-        quantised_.resize(wanted, width);
-        results_.resize(std::max(results_.size(), size_t(wanted) * width));
-        threads.run(wanted, [&](int row) {
-            normalise(last_, &hidden_[size_t(after[row]) * width], &results_[size_t(row) * width]);
-            quantised_.quantise(row, &results_[size_t(row) * width]);
+        quantised_.resize(count, width);
+        results_.resize(std::max(results_.size(), size_t(count) * width));
+        threads.run(count, [&](int story) {
+            normalise(last_, &hidden_[size_t(first_[story + 1] - 1) * width], &results_[size_t(story) * width]);
+            quantised_.quantise(story, &results_[size_t(story) * width]);
         });
-        apply(threads, head_, quantised_, wanted, [&](int row, int output, const Floats(&values)[4]) {
-            store(logits + size_t(row) * head_.outputs + output, values);
+        apply(threads, head_, quantised_, count, [&](int story, int output, const Floats(&values)[4]) {
+            store(logits + size_t(story) * head_.outputs + output, values);
         });
     }
 

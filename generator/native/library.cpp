@@ -45,10 +45,10 @@ void *gpt2_open(const Shape *shape, const Block *blocks, const Norm *last, const
 void gpt2_close(void *model) { delete static_cast<GPT2 *>(model); }
 
 bool gpt2_step(void *model, void *threads, int count, const int32_t *slots, const int32_t *starts,
-               const int32_t *counts, const int32_t *tokens, int wanted, const int32_t *after, float *logits) {
+               const int32_t *counts, const int32_t *tokens, float *logits) {
     return succeeds([&] {
         static_cast<GPT2 *>(model)->step(*static_cast<Threads *>(threads), count, slots, starts, counts,
-                                         tokens, wanted, after, logits);
+                                         tokens, logits);
     });
 }
 
@@ -59,10 +59,10 @@ void *lstm_open(const Layers *layers, const State *state) {
 void lstm_close(void *model) { delete static_cast<LSTM *>(model); }
 
 bool lstm_step(void *model, void *threads, int count, const int32_t *slots, const int32_t *starts,
-               const int32_t *counts, const int32_t *tokens, int wanted, const int32_t *after, float *logits) {
+               const int32_t *counts, const int32_t *tokens, float *logits) {
     return succeeds([&] {
         static_cast<LSTM *>(model)->step(*static_cast<Threads *>(threads), count, slots, starts, counts,
-                                         tokens, wanted, after, logits);
+                                         tokens, logits);
     });
 }
 

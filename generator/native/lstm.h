@@ -23,42 +23,35 @@ public:
         if (layers.projection) projection_.push_back(*layers.projection);
     }
 
-    // Arrays as in generator.models.decoder.Batch, `after` its rows; logits: [wanted][head.outputs].
+    // Arrays as in generator.models.decoder.Batch; logits: [count][head.outputs].
     void step(Threads &threads, int count, const int32_t *slots, const int32_t *starts,
-              const int32_t *counts, const int32_t *tokens, int wanted, const int32_t *after, float *logits) {
+              const int32_t *counts, const int32_t *tokens, float *logits) {
         size_t size = size_t(layers_.count) * layers_.hidden;
-        std::vector<int> first;  // of each story's tokens
-        int total = 0;
+        std::vector<const int32_t *> next;  // each story's tokens
         for (int story = 0; story < count; ++story) {
-            first.push_back(total);
-            total += counts[story];
+            next.push_back(tokens);
+            tokens += counts[story];
             if (starts[story] == 0) {
                 std::fill_n(state_.hidden + slots[story] * size, size, 0.0f);
                 std::fill_n(state_.cell + slots[story] * size, size, 0.0f);
             }
         }
-        places_.assign(total, -1);
-        for (int place = 0; place < wanted; ++place) places_[after[place]] = place;
-        tops_.resize(size_t(wanted) * layers_.hidden);
         // An LSTM reads one token after the other; stories read theirs side by side.
         for (int time = 0, left = count; left > 0; ++time) {
             rows_.clear();
             for (int story = 0; story < count; ++story)
-                if (int at = first[story] + time; time < counts[story])
-                    rows_.push_back({slots[story], tokens[at], places_[at]});
+                if (time < counts[story]) rows_.push_back({slots[story], next[story][time]});
             if (!rows_.empty()) read(threads);
-            for (const Row &row : rows_)
-                if (row.place >= 0)
-                    std::copy_n(hidden(row.slot, layers_.count - 1), layers_.hidden,
-                                &tops_[size_t(row.place) * layers_.hidden]);
             left = int(rows_.size());
         }
-        project(threads, wanted, logits);
+        rows_.clear();
+        for (int story = 0; story < count; ++story) rows_.push_back({slots[story], 0});
+        project(threads, count, logits);
     }
 
 private:
     struct Row {
-        int32_t slot, token, place;  // place: of what comes out on top, among `tops_`, or -1
+        int32_t slot, token;
     };
 
     float *hidden(int slot, int layer) {
@@ -76,7 +69,7 @@ private:
             inputs_.resize(size_t(rows) * width);
             quantised_.resize(rows, width);
             threads.run(rows, [&](int row) {
-                auto [slot, token, place] = rows_[row];
+                auto [slot, token] = rows_[row];
                 const float *input = layer ? hidden(slot, layer - 1) : layers_.embedding + size_t(token) * below;
                 float *both = &inputs_[size_t(row) * width];
                 std::copy_n(input, below, both);
@@ -96,7 +89,7 @@ private:
     // Logits from the top layer.
     void project(Threads &threads, int count, float *logits) {
         quantised_.resize(count, layers_.hidden);
-        threads.run(count, [&](int row) { quantised_.quantise(row, &tops_[size_t(row) * layers_.hidden]); });
+        threads.run(count, [&](int row) { quantised_.quantise(row, hidden(rows_[row].slot, layers_.count - 1)); });
         for (const Linear &projection : projection_) {
             inputs_.resize(size_t(count) * projection.outputs);
             apply(threads, projection, quantised_, count, [&](int row, int output, const Floats(&values)[4]) {
@@ -114,7 +107,6 @@ private:
     std::vector<Linear> stack_, projection_;  // of the projection: one or none
     State state_;
     std::vector<Row> rows_;
-    std::vector<int> places_;  // of each token
-    std::vector<float> inputs_, tops_;  // tops_: [wanted][hidden]
+    std::vector<float> inputs_;
     Rows quantised_;
 };

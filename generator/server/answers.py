@@ -56,12 +56,7 @@ class Answer:
 
         async def tell(choice: Choice) -> CompletionChoice:
             text = "".join([piece async for piece in choice.pieces()])
-            return CompletionChoice(
-                text=text,
-                index=choice.index,
-                logprobs=choice.logprobs(),
-                finish_reason=choice.finish_reason,
-            )
+            return _part(choice, text)
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -102,8 +97,8 @@ class Answer:
         async def tell(choice: Choice) -> None:
             # While a slow reader makes `send` wait, tokens gather and go out together.
             async for piece in choice.pieces():
-                await send(self._chunk(choice, piece))
-            await send(self._chunk(choice))
+                await send(self._json(choices=[_part(choice, piece)]))
+            await send(self._json(choices=[_part(choice, "")]))
 
         heartbeat = asyncio.create_task(_keep_awake(response))
         try:
@@ -120,18 +115,18 @@ class Answer:
             heartbeat.cancel()
         return response
 
-    def _chunk(self, choice: Choice, text: str = "") -> bytes:
-        """A piece of a choice, or its end."""
-        chunk = CompletionChoice(
-            text=text,
-            index=choice.index,
-            logprobs=choice.logprobs(),
-            finish_reason=choice.finish_reason,
-        )
-        return self._json(choices=[chunk])
-
     def _json(self, **parts: object) -> bytes:
         return self.head.model_copy(update=parts).model_dump_json().encode()
+
+
+def _part(choice: Choice, text: str) -> CompletionChoice:
+    """A choice's next piece, or all of it."""
+    return CompletionChoice(
+        text=text,
+        index=choice.index,
+        logprobs=choice.logprobs(text),
+        finish_reason=choice.finish_reason,
+    )
 
 
 async def _keep_awake(response: web.StreamResponse) -> None:

@@ -46,7 +46,6 @@ class Choice:
         self._stopwatch = stopwatch
         self._opening = opening
         self._logbook = logbook
-        self._shown = 0
 
     @property
     def tokens(self) -> int:
@@ -62,11 +61,9 @@ class Choice:
         drawn = self._generation.logprobs[first : first + self.tokens + ended]
         return sum(one.logprob for one in drawn) / max(1, len(drawn))
 
-    def logprobs(self) -> Logprobs | None:
-        """What is new of them since the last call, as far as the text has been given."""
-        if self._logbook is None:
-            return None
-        return self._logbook.take(told=self.tokens, shown=self._shown)
+    def logprobs(self, text: str) -> Logprobs | None:
+        """Those of a piece of the text, or of several at once; None where nobody asks for any."""
+        return None if self._logbook is None else self._logbook.take(text, told=self.tokens)
 
     async def pieces(self) -> AsyncIterator[str]:
         """The text as it becomes known, never empty.
@@ -74,15 +71,7 @@ class Choice:
         Raises:
             EngineError: the story cannot be told to its end.
         """
-        async for text in self._read():
-            self._shown += len(text)
-            yield text
-
-    async def _read(self) -> AsyncIterator[str]:
-        opening = self._opening
-        if opening and self._logbook is None:
-            yield opening
-            opening = ""  # otherwise it waits until it has been read
+        opening = self._opening  # comes with the first of the story's own
         async for tokens in self._generation:
             self._stopwatch.arrived(len(tokens))
             if text := opening + self._transcript.push(tokens):

@@ -10,8 +10,7 @@ from generator.text.transcript import REPLACEMENT, Detokenizer
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-    from generator.engine.generation import Generation
-    from generator.sampling.logprobs import Logprob
+    from generator.engine.generation import Generation, Logprob
     from generator.server.prompts import EncodedPrompt
 
 
@@ -30,16 +29,18 @@ class Logbook:
         self._begin = len(prompt.text) if echo else 0
         self._detokenizer = Detokenizer(tokenizer, prompt.tokens)
         self._offset = self._begin
+        self._shown = 0
         self._taken = 0
         self._next: int | None = None  # where the next token begins, once that is found out
 
-    def take(self, *, told: int, shown: int) -> Logprobs:
-        """What has not been taken yet of the tokens that begin in the text shown.
+    def take(self, text: str, *, told: int) -> Logprobs:
+        """What has not been taken yet of the tokens that begin in the text so far.
 
         Args:
+            text: what is new of it, the prompt's among it with `echo`.
             told: tokens of the story so far.
-            shown: characters of the choice's text so far, the prompt's among them with `echo`.
         """
+        self._shown += len(text)
         page = Logprobs(top_logprobs=[] if self._request.logprobs else None)
         if self._prompt:
             self._copy_prompt(page)
@@ -48,7 +49,7 @@ class Logbook:
             entry = self._entries[self._before + self._taken]
             if self._next is None:
                 self._next, self._offset = _place(self._detokenizer, self._offset, entry.token)
-            if self._next >= shown:
+            if self._next >= self._shown:
                 break
             self._write(page, entry.token, self._next, entry)
             self._next = None

@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import csv
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -157,23 +156,6 @@ def test_a_row_is_the_same_to_the_bit_whatever_is_beside_it(loaded: LoadedModel)
     for start in range(0, 50, 7):
         last = pieces.step(batch((0, start, story[start : start + 7])))[0]
     assert torch.equal(last, whole)
-
-
-def test_logits_after_any_token_are_those_that_it_has_as_the_last(loaded: LoadedModel) -> None:
-    story, beside = tokens(20), tokens(9, seed=1)
-    for kind in range(2):  # the compiled step, and torch's
-        decoder = both(loaded)[kind]
-        step = replace(
-            batch((0, 0, story), (2, 0, [5]), (1, 0, beside)), wanted=ints([3, 8, *range(17, 30)])
-        )
-        some = decoder.step(step).clone()
-        for row, place in enumerate(step.rows.tolist()):
-            alone = (
-                (3, 0, story[: place + 1]) if place < 20
-                else (3, 0, [5]) if place == 20
-                else (3, 0, beside[: place - 20])
-            )  # fmt: skip
-            assert torch.allclose(some[row], decoder.step(batch(alone))[0], atol=1e-4)
 
 
 def test_the_number_of_threads_changes_nothing(loaded: LoadedModel) -> None:
