@@ -6,21 +6,26 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bot.worker.catalogue import UnknownModelError
+from bot.database.guilds import Guilds
+from bot.database.queue import Queue
+from bot.database.ratings import Ratings
+from bot.database.stories import Stories
+from bot.messages.confirmations import Confirmations
+from bot.messages.presenter import StoryMessages
+from bot.worker.bell import Bell
+from bot.worker.catalogue import Catalogue, UnknownModelError
 from bot.worker.completions import GeneratorDownError
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from bot.config import Settings
-    from bot.database.guilds import Guilds
-    from bot.database.queue import Queue
-    from bot.database.ratings import Ratings
-    from bot.database.stories import Stories
+    from bot.database import Database
     from bot.database.tables import Story
     from bot.database.wishes import Wish
-    from bot.messages.confirmations import Confirmations
-    from bot.messages.presenter import StoryMessages
-    from bot.worker.bell import Bell
-    from bot.worker.catalogue import Catalogue
+    from bot.messages.pacing import Pace
+    from bot.messages.posting import Channels
+    from bot.worker.completions import Completions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +41,41 @@ class Services:
     messages: StoryMessages
     confirmations: Confirmations
     bell: Bell
+
+    @classmethod
+    def of(
+        cls,
+        settings: Settings,
+        database: Database,
+        completions: Completions,
+        channels: Channels,
+        pace: Pace,
+    ) -> Self:
+        """Build everything from the ground up.
+
+        Args:
+            settings: The bot's.
+            database: Open, and at the code's revision.
+            completions: The servers that tell.
+            channels: Discord's client, as far as messages are written through it.
+            pace: Discord's limits.
+        """
+        sessions = database.sessions
+        queue, stories = Queue(sessions, settings.queue), Stories(sessions)
+        ratings, catalogue = Ratings(sessions), Catalogue(completions)
+        return cls(
+            settings=settings,
+            queue=queue,
+            stories=stories,
+            ratings=ratings,
+            guilds=Guilds(sessions),
+            catalogue=catalogue,
+            messages=StoryMessages(
+                channels, queue, stories, ratings, catalogue, settings.stories, pace
+            ),
+            confirmations=Confirmations(),
+            bell=Bell(),
+        )
 
     async def teller(self, guild_id: int | None) -> str:
         """The model that tells in a server, or anywhere else, when a member chooses none."""
