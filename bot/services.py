@@ -6,12 +6,14 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from bot.database.duels import Duels
 from bot.database.guilds import Guilds
 from bot.database.limits import Limits
 from bot.database.queue import Queue
 from bot.database.ratings import Ratings
 from bot.database.stories import Stories
 from bot.database.tables import Form
+from bot.messages.closing import Closing
 from bot.messages.confirmations import Confirmations
 from bot.messages.drawing import Artist
 from bot.messages.presenter import StoryMessages
@@ -49,9 +51,11 @@ class Services:
     queue: Queue
     stories: Stories
     ratings: Ratings
+    duels: Duels
     guilds: Guilds
     catalogue: Catalogue
     messages: StoryMessages
+    closing: Closing
     confirmations: Confirmations
     bell: Bell
 
@@ -76,21 +80,25 @@ class Services:
         sessions = database.sessions
         queue, stories = Queue(sessions, settings.queue), Stories(sessions)
         ratings, catalogue = Ratings(sessions), Catalogue(completions)
+        duels = Duels(sessions, votes=settings.duels.votes)
+        messages = StoryMessages(
+            channels,
+            queue,
+            stories,
+            Artist(stories, ratings, duels, catalogue),
+            settings.stories,
+            pace,
+        )
         return cls(
             settings=settings,
             queue=queue,
             stories=stories,
             ratings=ratings,
+            duels=duels,
             guilds=Guilds(sessions),
             catalogue=catalogue,
-            messages=StoryMessages(
-                channels,
-                queue,
-                stories,
-                Artist(stories, ratings, catalogue),
-                settings.stories,
-                pace,
-            ),
+            messages=messages,
+            closing=Closing(duels, stories, messages),
             confirmations=Confirmations(),
             bell=Bell(),
         )
@@ -143,7 +151,8 @@ class Services:
         with suppress(GeneratorDownError):  # The wishes are kept until the generator is back.
             wishes = [replace(wish, model=await self.catalogue.find(wish.model)) for wish in wishes]
         limits = await self.limits(wishes[0].guild_id, role_ids)
-        return await self.queue.enqueue_together(wishes, limits)
+        lasts = self.settings.duels.lasts
+        return await self.queue.enqueue_together(wishes, limits, duel_lasts=lasts)
 
     async def call_off(self, story: Story, *, moderator_id: int | None = None) -> Story | None:
         """Withdraw a story until its last word stands in the channel; None: it has ended.

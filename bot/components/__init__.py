@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bot.components.dueling import CloseDuel, ReadBlind, Vote
 from bot.components.rating import Rate
 from bot.components.stopping import Stop
 from bot.components.telling_on import (
@@ -13,5 +14,17 @@ from bot.components.telling_on import (
     Variations,
 )
 
-EVERY = (Rate, Again, AnotherTeller, Teller, Continue, MyTurn, Variations, Stop)
+EVERY = (
+    Rate,
+    Again,
+    AnotherTeller,
+    Teller,
+    Continue,
+    MyTurn,
+    Variations,
+    Stop,
+    Vote,
+    CloseDuel,
+    ReadBlind,
+)
 """What the client listens for, whether or not it has seen the message before."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from discord import app_commands
 
 from bot.commands import EVERY
+from bot.database.duels import Choice
 from bot.database.limits import Scope
 from bot.database.tables import State
 from bot.locales import _texts, say
@@ -19,6 +20,7 @@ BOT = Path(__file__).parents[2] / "bot"
 CHOSEN_BY_NAME = {
     *(f"sorry.{refusal}" for refusal in Refusal),
     *(f"sorry.queue_{scope}" for scope in Scope),
+    *(f"duel.voted_{choice}" for choice in Choice),
     *(f"story.{state}" for state in (State.FAILED, State.CANCELLED, State.EXPIRED)),
 }
 
