@@ -15,6 +15,7 @@ from bot.database.wishes import QueueFullError
 from bot.locales import say, say_list
 from bot.safety.beginnings import PromptRefusedError
 from bot.safety.escaping import escaped
+from bot.safety.own_words import LONGEST_WORD, WordRefusedError
 from bot.worker.catalogue import UnknownModelError
 from bot.worker.completions import GeneratorDownError
 
@@ -47,6 +48,12 @@ def sentence(error: BaseException) -> str | None:
     match error:
         case PromptRefusedError():
             return say(f"sorry.{error.refusal}", length=error.length, limit=error.limit)
+        case WordRefusedError():
+            return say(
+                f"sorry.word_{error.refusal}",
+                word=escaped(textwrap.shorten(error.word, NAMED, placeholder="…")),
+                limit=LONGEST_WORD,
+            )
         case UnknownModelError():
             models = say_list([escaped(model) for model in error.models], ", ", LISTED)
             return say(

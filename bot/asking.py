@@ -8,6 +8,8 @@ import random
 from typing import TYPE_CHECKING
 
 from bot.database.wishes import Wish
+from bot.locales import say
+from bot.safety.escaping import escaped
 
 if TYPE_CHECKING:
     import discord
@@ -88,6 +90,9 @@ async def _answer(
     """Answer with the story's message, and write down which it is."""
     services = interaction.client.services
     services.messages.answered(story, None, interaction.token)
+    if not services.understands(story):
+        warning = say("story.english_only", model=escaped(story.model))
+        introduction = "\n".join(filter(None, [introduction, warning]))
     place = await services.queue.position(story.id)
     drawing = services.messages.waits(story, place)
     if interaction.response.is_done():

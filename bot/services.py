@@ -12,9 +12,14 @@ from bot.database.ratings import Ratings
 from bot.database.stories import Stories
 from bot.messages.confirmations import Confirmations
 from bot.messages.presenter import StoryMessages
+from bot.safety.beginnings import PromptRefusedError, Refusal, check_fit
+from bot.safety.own_words import filter_of
+from bot.safety.scripts import is_foreign_to_english
+from bot.safety.second_opinion import objects_to
 from bot.worker.bell import Bell
 from bot.worker.catalogue import Catalogue, UnknownModelError
 from bot.worker.completions import GeneratorDownError
+from bot.worker.screening import Screening
 
 if TYPE_CHECKING:
     from typing import Self
@@ -40,6 +45,7 @@ class Services:
     catalogue: Catalogue
     messages: StoryMessages
     confirmations: Confirmations
+    screening: Screening
     bell: Bell
 
     @classmethod
@@ -63,17 +69,19 @@ class Services:
         sessions = database.sessions
         queue, stories = Queue(sessions, settings.queue), Stories(sessions)
         ratings, catalogue = Ratings(sessions), Catalogue(completions)
+        guilds = Guilds(sessions)
         return cls(
             settings=settings,
             queue=queue,
             stories=stories,
             ratings=ratings,
-            guilds=Guilds(sessions),
+            guilds=guilds,
             catalogue=catalogue,
             messages=StoryMessages(
                 channels, queue, stories, ratings, catalogue, settings.stories, pace
             ),
             confirmations=Confirmations(),
+            screening=Screening(guilds),
             bell=Bell(),
         )
 
@@ -94,12 +102,27 @@ class Services:
         """Save a wish; from then on it is told, whatever happens.
 
         Raises:
+            PromptRefusedError: Its beginning is not fit to be told from.
             UnknownModelError: Nobody of that name can tell.
             QueueFullError: There is no room for it now.
         """
+        if wish.prompt and not wish.house_opening:
+            await self._check(wish.prompt, wish.guild_id)
         with suppress(GeneratorDownError):  # The wish is kept until the generator is back.
             wish = replace(wish, model=await self.catalogue.find(wish.model))
         return await self.queue.enqueue(wish)
+
+    async def _check(self, prompt: str, guild_id: int | None) -> None:
+        """Look at a member's words once more, with what takes time: the edge has seen the rest."""
+        own = filter_of(await self.guilds.filter_words(guild_id))
+        check_fit(prompt, own)
+        if await objects_to(prompt):
+            raise PromptRefusedError(Refusal.UNFIT)
+
+    def understands(self, story: Story) -> bool:
+        """Whether its teller knows the letters of its beginning, as far as anybody said."""
+        only_english = self.catalogue.languages(story.model) == ("en",)
+        return not (only_english and is_foreign_to_english(story.prompt))
 
     async def call_off(self, story: Story, *, moderator_id: int | None = None) -> Story | None:
         """Withdraw a story until its last word stands in the channel; None: it has ended.

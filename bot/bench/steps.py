@@ -118,6 +118,7 @@ def steps(bench: Bench) -> list[Step]:
         Step("queue.told", lambda s: queue.told(s.id, OWNER, "text " * 180, 1), bench.claimed),
         Step("queue.retry", lambda story: queue.retry(story, OWNER, "no"), bench.claimed),
         Step("queue.fail", lambda story: queue.fail(story.id, OWNER, "no"), bench.claimed),
+        Step("queue.redraw", lambda s: queue.redraw(s.id, OWNER, text=""), bench.claimed),
         Step("queue.release", lambda s: queue.release(OWNER, [s.id]), bench.claimed),
         Step("queue.give_back", lambda s: queue.give_back(s.id, OWNER, text=""), bench.claimed),
         Step("queue.cancel", lambda s: queue.cancel(s.id, MEMBER, moderator_id=1), bench.asked),
@@ -133,5 +134,6 @@ def steps(bench: Bench) -> list[Step]:
         Step("ratings.rate", lambda i: ratings.rate(i, MEMBER, 5, bench.number()), bench.told_id),
         Step("ratings.stars", ratings.stars, bench.told_id),
         Step("guilds.model", lambda _: guilds.model(1), _nothing),
+        Step("guilds.filter_words", lambda _: guilds.filter_words(1), _nothing),
         Step("guilds.use_model", lambda _: guilds.use_model(1, "x", 1), _nothing),
     ]

@@ -1,8 +1,9 @@
 """A story's message as a state machine: waiting(place) → telling(words) → ended(shown).
 
 Every transition is a method here, and nothing else changes the state. Words that were shown are
-never taken back, whatever becomes of the telling. A message that was deleted is `gone` for good;
-one that cannot be written now rests and is tried again (`out_of_reach`).
+never taken back, whatever becomes of the telling, unless they turn out to be unfit. A message that
+was deleted is `gone` for good; one that cannot be written now rests and is tried again
+(`out_of_reach`).
 """
 
 from __future__ import annotations
@@ -158,6 +159,12 @@ class StoryMessage:
             self._kept = self.visible_text
             self.phase = Phase.WAITING
             self.place = None
+
+    def taken_back(self) -> None:
+        """Show none of its words any more: they may be unfit. The next telling begins anew."""
+        self.text = self._kept = ""
+        self._words, self._visible, self._at_once = Words(), 0, FIRST_WORDS
+        self.begun_at = None
 
     def ended(self, story: Story) -> None:
         """Come to its end; words that were not shown yet still are, at their pace."""

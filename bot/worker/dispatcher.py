@@ -15,6 +15,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from bot.database.clock import now
 from bot.database.places import LIVE
 from bot.database.tables import State
+from bot.safety.live import UnfitError
 from bot.worker.backoff import Backoff
 from bot.worker.catalogue import UnknownModelError
 from bot.worker.completions import (
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from bot.worker.catalogue import Catalogue
     from bot.worker.completions import Completions
     from bot.worker.presenter import Presenter
+    from bot.worker.screening import Screening
 
 _log = logging.getLogger(__name__)
 
@@ -55,6 +57,10 @@ LONGEST_WORD = 50
 FIRST_REST = 0.5
 LONGEST_REST = 30.0
 """Seconds that a model rests when its server does not answer; doubled from first to longest."""
+REDRAWN = 1
+"""Times that a story which is not fit to be shown is told anew."""
+UNFIT = "unfit"
+"""Why a story is withheld that was not fit then either."""
 LONGEST_ASIDE = 60.0
 """Seconds that a story which was turned away lets others go first, at most."""
 LONGEST_DELAY = 3600.0
@@ -77,6 +83,7 @@ class Dispatcher:
         presenter: Presenter,
         bell: Bell,
         settings: Settings,
+        screening: Screening,
     ) -> None:
         self._queue = queue
         self._stories = stories
@@ -85,6 +92,7 @@ class Dispatcher:
         self._presenter = presenter
         self._bell = bell
         self._settings = settings
+        self._screening = screening
         self._owner = f"{socket.gethostname()[:32]}:{os.getpid()}:{secrets.token_hex(4)}"
         self._tellings: dict[int, asyncio.Task[None]] = {}
         self._showings: dict[int, asyncio.Task[None]] = {}
@@ -233,12 +241,10 @@ class Dispatcher:
         except (GeneratorBusyError, GeneratorDownError) as error:
             self._turn_away(story, error)
             await self._give_back(story)
-        except GeneratorModelGoneError as error:
-            ended = await self._without_its_model(story, error)
         except GeneratorRefusedError as error:
-            _log.error("Story %d is refused: %s", story.id, error)
-            text = self._presenter.broke_off(story)
-            ended = await self._queue.fail(story.id, self._owner, str(error), text=text)
+            ended = await self._refused(story, error)
+        except UnfitError as error:
+            ended = await self._unfit(story, error)
         except GeneratorFailedError as error:
             _log.warning("Story %d, attempt %d: %s", story.id, story.attempts, error)
             ended = await self._failed(story, error)
@@ -253,12 +259,11 @@ class Dispatcher:
             # Its words may be shown for a while yet; the teller is free for the next story.
             self._start(self._showings, ended, self._show)
 
-    async def _without_its_model(
-        self, story: Story, error: GeneratorModelGoneError
-    ) -> Story | None:
-        """Let another model tell, if nobody chose this one; else the story has failed."""
+    async def _refused(self, story: Story, error: GeneratorRefusedError) -> Story | None:
+        """Let another model tell, if this one is gone and nobody chose it; else it has failed."""
         text = self._presenter.broke_off(story)
-        if story.model == self._settings.stories.model:
+        gone = isinstance(error, GeneratorModelGoneError)
+        if gone and story.model == self._settings.stories.model:
             with suppress(UnknownModelError, GeneratorDownError):
                 other = await self._catalogue.default()
                 if other != story.model:
@@ -286,13 +291,25 @@ class Dispatcher:
         self._wake_in((after.lease_until - now()).total_seconds())
         return None
 
+    async def _unfit(self, story: Story, error: UnfitError) -> Story | None:
+        """Have a story told anew with another seed, once; gives it if it is withheld for good."""
+        _log.info("Story %d, seed %d: %s", story.id, story.seed, error)
+        text = self._presenter.broke_off(story, keep=error.category is not None)
+        if story.redrawn < REDRAWN:
+            await self._queue.redraw(story.id, self._owner, text=text)
+            return None
+        return await self._queue.fail(story.id, self._owner, str(error), text=text, withheld=UNFIT)
+
     async def _listen(self, story: Story) -> tuple[str, int]:
         """Let the generator tell, and show it word by word; gives the text and its tokens."""
         prompt = await self._prompt(story)
         text, tokens, begun = "", 0, False
-        async with aclosing(self._completions.tell(story, prompt)) as pieces:
+        async with (
+            aclosing(self._completions.tell(story, prompt)) as told,
+            aclosing(self._screening.screened(story, prompt, told)) as pieces,
+        ):
             async for piece in pieces:
-                if not begun:
+                if piece.text and not begun:
                     # Not before the first word: until then the member sees their place.
                     begun = True
                     self._presenter.began(story)
@@ -300,7 +317,8 @@ class Dispatcher:
                     self._aside.recovered(story.id)
                 text += piece.text
                 tokens = piece.tokens
-                self._presenter.words(story, piece.text)
+                if begun:
+                    self._presenter.words(story, piece.text)
         if not text.strip():
             raise GeneratorFailedError("the model told nothing")
         return text, tokens
