@@ -107,6 +107,11 @@ class _Run:
     """One of them is a sign or a digit."""
 
 
+def _is_long_enough(run: _Run, least: int) -> bool:
+    """Letters may be stretched, numbers not."""
+    return run.length == least or (run.length > least and kind(run.symbol) != "digit")
+
+
 class _Strand:
     """One way of reading: where it is in the tree, and what led there."""
 
@@ -160,7 +165,7 @@ class _Strand:
         size = len(pattern.symbols)
         *before, first = list(self._runs)[-size - 1 : len(self._runs) - size + 1]
         runs = list(self._runs)[-size:]
-        if any(run.length < least for run, least in zip(runs, pattern.runs, strict=True)):
+        if not all(map(_is_long_enough, runs, pattern.runs)):
             return False
         last = kind(runs[-1].symbol)
         if following == "mark" or (last and last == following and not pattern.open_right):
@@ -203,7 +208,7 @@ def _reading(symbol: str) -> _Reading:
         meant = MASK
     elif symbol in WITHIN_WORDS:
         meant = ""
-    if of == "letter":
+    if of in {"letter", "katakana"} or (not sign and symbol.isalpha()):
         spelled = symbol
     elif letter and (of == "digit" or symbol in SPELLED):
         spelled = letter

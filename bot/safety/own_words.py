@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 MOST_WORDS = 200
 """Words of a server; of more the first count."""
-LONGEST_WORD = 50
-"""Characters (code points) of one."""
+SHORTEST_WORD, LONGEST_WORD = 2, 50
+"""Letters and digits of one, if they are Latin, and characters (code points) of one at most."""
 COMPILED = 256
 """Servers whose words are kept ready: those that were asked for last."""
 
@@ -28,7 +28,7 @@ class WordRefusal(StrEnum):
     """Why something cannot be looked for."""
 
     LONG = "long"
-    NO_LETTERS = "no_letters"
+    SHORT = "short"
     STAR = "star"
     """It has a `*` that is not at one of its ends."""
 
@@ -46,7 +46,7 @@ def checked_word(given: str) -> str:
     """A word or phrase as it is kept: single spaces; a `*` at its ends only.
 
     Raises:
-        WordRefusedError: It is too long, has no letter or digit, or a `*` within.
+        WordRefusedError: It is too long, has a `*` within, or too few letters and digits.
     """
     word = " ".join(given.split())
     inside = word.removeprefix("*").removesuffix("*")
@@ -54,8 +54,8 @@ def checked_word(given: str) -> str:
         raise WordRefusedError(WordRefusal.LONG, word)
     if "*" in inside:
         raise WordRefusedError(WordRefusal.STAR, word)
-    if not plain(inside):
-        raise WordRefusedError(WordRefusal.NO_LETTERS, word)
+    if len(read := plain(inside)) < SHORTEST_WORD and (not read or read.isascii()):
+        raise WordRefusedError(WordRefusal.SHORT, word)
     return word
 
 

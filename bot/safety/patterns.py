@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 SHORTEST_MASKED = 4
 """Letters of a word that is still known when some of them are hidden."""
+MOST_READ_APART = 4
 SPACE = " "
 _BRACES = re.compile(r"\{([^{}]*)\}")
 
@@ -68,7 +69,7 @@ def patterns_of(entry: str, category: Category) -> Iterator[Pattern]:
         inside = range(1, len(text) - 1)
         spellings.add(text[0] + MASK * len(inside) + text[-1])
         spellings |= {text[:at] + MASK + text[at + 1 :] for at in inside if text[at] in "aeiou"}
-    leet = {text.replace("l", "i")} - {text} if text.isalpha() else set()
+    leet = set(_read_as_i(text)) - {text} if text.isalpha() else set()
     for spelling in sorted(spellings | leet):
         symbols = "".join(separated(spelling))
         if symbols and open_left:
@@ -81,6 +82,16 @@ def patterns_of(entry: str, category: Category) -> Iterator[Pattern]:
             open_right=open_right,
             leet=spelling in leet,
         )
+
+
+def _read_as_i(text: str) -> Iterator[str]:
+    """The ways to read a word whose l may be a 1: of four and more, all are or none is."""
+    parts = text.split("l")
+    if len(parts) > MOST_READ_APART:
+        yield "i".join(parts)
+        return
+    for letters in itertools.product("li", repeat=len(parts) - 1):
+        yield "".join(map("".join, itertools.zip_longest(parts, letters, fillvalue="")))
 
 
 def plain(text: str) -> str:

@@ -1,4 +1,4 @@
-"""A maintained library's word on a whole text, asked in a thread: it takes some 14 ms a kilobyte.
+"""A maintained library's word on a whole text, asked in a thread: it takes some 10 ms a kilobyte.
 
 glin-profanity knows words and disguises that our lists do not. Of its dictionaries only the
 English one is asked: those for Japanese and Chinese take "dungeon fantasy" and "high-school girl".
@@ -7,6 +7,7 @@ English one is asked: those for Japanese and Chinese take "dungeon fantasy" and 
 from __future__ import annotations
 
 import asyncio
+import re
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
@@ -14,6 +15,8 @@ from glin_profanity import Filter
 
 from bot.safety.word_filter import entries
 
+_PART = re.compile(r".{1,1000}(?!\S)|.{1,1000}", re.DOTALL)
+"""As much as it is asked about at once, between spaces: of a long number it takes the square."""
 _thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="second opinion")
 """One, so that the event loop has a single rival for the interpreter."""
 
@@ -25,7 +28,8 @@ async def objects_to(text: str) -> bool:
 
 def library_objects_to(text: str) -> bool:
     """Ask at once, and wait for it."""
-    return bool(_library().is_profane(text))
+    library = _library()
+    return any(library.is_profane(part) for part in _PART.findall(text))
 
 
 @cache
