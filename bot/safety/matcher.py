@@ -2,9 +2,9 @@
 
 A text is read in three ways at the same time: as it is written; as it is meant, with digits and
 signs as the letters that they stand for and without what parts a word ("5h1t", "f.uck"); and as it
-is spelled, with the letters that stand alone ("f u c k"). Each reading goes through a tree of all
-patterns (Aho and Corasick's) character by character: the time is proportional to the text, however
-many patterns there are and whatever it is made of, and nothing of it is kept but its end.
+is spelled, with letters that stand alone as one word ("f u c k"). Each reading goes through a tree
+of all patterns (Aho and Corasick's) character by character: the time is proportional to the text,
+however many patterns there are and whatever it is made of, and nothing of it is kept but its end.
 """
 
 from __future__ import annotations
@@ -241,7 +241,7 @@ class Reader:
                     self._meant.take(meant, at, meant_leet)
                 if not spelled:
                     self._part(at)
-                elif not self._in_word:
+                else:
                     self._spell(spelled, at, spelled_leet)
         self.length += len(text)
 
@@ -261,19 +261,25 @@ class Reader:
         return max(at, self.length - LONGEST_HELD)
 
     def _spell(self, letter: str, at: int, leet: bool) -> None:
-        if self._alone is None:
+        if self._in_word:
+            self._spelled.take(letter, at, leet)
+        elif self._alone is None:
             self._alone = _Run(letter, at, 1, leet)
         elif self._alone.symbol == letter:
             self._alone.length += 1
             self._alone.leet |= leet
         else:
-            # A word of several letters: it spells nothing, and ends what was spelled.
-            self._alone, self._in_word = None, True
-            self._spelled.take(SPACE, at)
+            # A word of several letters ends what was spelled.
+            self._spelled.take(SPACE, self._alone.at)
+            self._let_stand()
+            self._in_word = True
+            self._spelled.take(letter, at, leet)
 
     def _part(self, at: int) -> None:
-        self._in_word = False
-        if self._alone is not None:
+        if self._in_word:
+            self._in_word = False
+            self._spelled.take(SPACE, at)
+        elif self._alone is not None:
             self._let_stand()
             self._gap = 0
         self._gap += 1
