@@ -10,12 +10,13 @@ import aiohttp
 import discord
 from discord import app_commands
 
+from bot.database.limits import QueueFullError
 from bot.database.ratings import NotToldError, OwnStoryError
-from bot.database.wishes import QueueFullError
 from bot.locales import say, say_list
 from bot.safety.beginnings import PromptRefusedError
 from bot.safety.escaping import escaped
 from bot.safety.own_words import LONGEST_WORD, WordRefusedError
+from bot.services import UnknownMoodError
 from bot.worker.catalogue import UnknownModelError
 from bot.worker.completions import GeneratorDownError
 
@@ -37,6 +38,26 @@ class NotYoursError(Exception):
 
 class AlreadyOverError(Exception):
     """The story to be called off has ended."""
+
+
+class NothingToContinueError(Exception):
+    """The story was not told, so nothing can follow it."""
+
+
+class TaleEndedError(Exception):
+    """The story is the last part of its tale."""
+
+
+class OnlyTellerError(Exception):
+    """Nobody else could tell the story."""
+
+
+class NotYourMessageError(Exception):
+    """A story would begin with somebody else's words."""
+
+
+class NothingWrittenError(Exception):
+    """The message has no words that a story could begin with."""
 
 
 class NotModeratorError(Exception):
@@ -61,10 +82,15 @@ def sentence(error: BaseException) -> str | None:
                 model=escaped(textwrap.shorten(error.model, NAMED, placeholder="…")),
                 models=models,
             )
+        case UnknownMoodError():
+            return say(
+                "sorry.unknown_mood",
+                mood=escaped(textwrap.shorten(error.mood, NAMED, placeholder="…")),
+                moods=say_list(list(error.moods), ", ", LISTED),
+            )
         case QueueFullError():
-            return say(f"sorry.queue_{error.scope}", limit=error.limit)
-        case app_commands.NoPrivateMessage():
-            return say("sorry.server_only")
+            when = discord.utils.format_dt(error.back_at, "R")
+            return say(f"sorry.queue_{error.scope}", limit=f"{error.limit:g}", when=when)
         case _:
             key = _KEYS.get(type(error))
             return key and say(key)
@@ -93,11 +119,17 @@ async def apologise(interaction: discord.Interaction[Any], error: BaseException)
 
 
 _KEYS: dict[type[BaseException], str] = {
+    app_commands.NoPrivateMessage: "sorry.server_only",
     OwnStoryError: "sorry.own_story",
     NotToldError: "sorry.not_told",
     StoryGoneError: "sorry.story_gone",
     NotYoursError: "sorry.not_yours",
     AlreadyOverError: "sorry.already_over",
+    NothingToContinueError: "sorry.nothing_to_continue",
+    TaleEndedError: "sorry.tale_ended",
+    OnlyTellerError: "sorry.only_teller",
+    NotYourMessageError: "sorry.not_your_message",
+    NothingWrittenError: "sorry.nothing_written",
     NotModeratorError: "sorry.not_moderator",
     GeneratorDownError: "sorry.generator_down",
 }

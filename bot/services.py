@@ -7,10 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bot.database.guilds import Guilds
+from bot.database.limits import Limits
 from bot.database.queue import Queue
 from bot.database.ratings import Ratings
 from bot.database.stories import Stories
+from bot.database.tables import Form
 from bot.messages.confirmations import Confirmations
+from bot.messages.drawing import Artist
 from bot.messages.presenter import StoryMessages
 from bot.safety.beginnings import PromptRefusedError, Refusal, check_fit
 from bot.safety.own_words import filter_of
@@ -22,6 +25,7 @@ from bot.worker.completions import GeneratorDownError
 from bot.worker.screening import Screening
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
     from typing import Self
 
     from bot.config import Settings
@@ -31,6 +35,15 @@ if TYPE_CHECKING:
     from bot.messages.pacing import Pace
     from bot.messages.posting import Channels
     from bot.worker.completions import Completions
+
+
+class UnknownMoodError(Exception):
+    """No mood has that name."""
+
+    def __init__(self, mood: str, moods: Sequence[str]) -> None:
+        super().__init__(f"no mood {mood!r} among {', '.join(moods)}")
+        self.mood = mood
+        self.moods = moods
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +91,12 @@ class Services:
             guilds=guilds,
             catalogue=catalogue,
             messages=StoryMessages(
-                channels, queue, stories, ratings, catalogue, settings.stories, pace
+                channels,
+                queue,
+                stories,
+                Artist(stories, ratings, catalogue),
+                settings.stories,
+                pace,
             ),
             confirmations=Confirmations(),
             screening=Screening(guilds),
@@ -98,26 +116,51 @@ class Services:
         except GeneratorDownError:
             return chosen  # nobody knows yet, and the wish waits in any case
 
-    async def ask(self, wish: Wish) -> Story:
-        """Save a wish; from then on it is told, whatever happens.
+    def mood(self, name: str) -> str:
+        """Give a mood's name as the host spells it.
 
         Raises:
-            PromptRefusedError: Its beginning is not fit to be told from.
-            UnknownModelError: Nobody of that name can tell.
-            QueueFullError: There is no room for it now.
+            UnknownMoodError: There is none of that name.
         """
-        if wish.prompt and not wish.house_opening:
-            await self._check(wish.prompt, wish.guild_id)
-        with suppress(GeneratorDownError):  # The wish is kept until the generator is back.
-            wish = replace(wish, model=await self.catalogue.find(wish.model))
-        return await self.queue.enqueue(wish)
+        wanted = name.strip().casefold()
+        if wanted not in self.settings.moods:
+            raise UnknownMoodError(name, tuple(self.settings.moods))
+        return wanted
 
-    async def _check(self, prompt: str, guild_id: int | None) -> None:
+    async def limits(self, guild_id: int | None, role_ids: Collection[int] = ()) -> Limits:
+        """What a member may ask for in a server, or anywhere else.
+
+        Args:
+            guild_id: The server; None: outside of every one.
+            role_ids: The member's roles in it.
+        """
+        del guild_id, role_ids
+        return Limits.of(self.settings.queue)
+
+    async def ask(self, wishes: Sequence[Wish], role_ids: Collection[int] = ()) -> list[Story]:
+        """Save the wishes of one interaction; from then on they are told, whatever happens.
+
+        Args:
+            wishes: One or several, told in one message.
+            role_ids: The member's roles in the server.
+
+        Raises:
+            PromptRefusedError: A beginning is not fit to be told from.
+            UnknownModelError: Nobody of that name can tell.
+            QueueFullError: There is no room for them now.
+        """
+        await self._check(wishes)
+        with suppress(GeneratorDownError):  # The wishes are kept until the generator is back.
+            wishes = [replace(wish, model=await self.catalogue.find(wish.model)) for wish in wishes]
+        limits = await self.limits(wishes[0].guild_id, role_ids)
+        return await self.queue.enqueue_together(wishes, limits)
+
+    async def _check(self, wishes: Sequence[Wish]) -> None:
         """Look at a member's words once more, with what takes time: the edge has seen the rest."""
-        own = filter_of(await self.guilds.filter_words(guild_id))
-        check_fit(prompt, own)
-        if await objects_to(prompt):
-            raise PromptRefusedError(Refusal.UNFIT)
+        for prompt in {wish.prompt for wish in wishes if wish.prompt and not wish.house_opening}:
+            check_fit(prompt, filter_of(await self.guilds.filter_words(wishes[0].guild_id)))
+            if await objects_to(prompt):
+                raise PromptRefusedError(Refusal.UNFIT)
 
     def understands(self, story: Story) -> bool:
         """Whether its teller knows the letters of its beginning, as far as anybody said."""
@@ -127,8 +170,17 @@ class Services:
     async def call_off(self, story: Story, *, moderator_id: int | None = None) -> Story | None:
         """Withdraw a story until its last word stands in the channel; None: it has ended.
 
-        What is shown of it stays. A moderator who does it leaves a line in the audit trail.
+        What is shown of it stays, and what was asked for with it is withdrawn too. A moderator who
+        does it leaves a line in the audit trail.
         """
+        stories = [story]
+        if story.form is not Form.STORY:
+            stories = await self.stories.together(story.interaction_id)
+        ended = [await self._call_off(one, moderator_id) for one in stories]
+        self.bell.ring()
+        return next((one for one in ended if one is not None), None)
+
+    async def _call_off(self, story: Story, moderator_id: int | None) -> Story | None:
         words, ended = self.messages.freeze(story), None
         try:
             ended = await self.queue.cancel(
@@ -137,5 +189,4 @@ class Services:
         finally:
             if ended is None and words is not None:
                 self.messages.thaw(story)
-        self.bell.ring()
         return ended

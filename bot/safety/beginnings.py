@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import re
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from bot.safety.graphemes import length
 from bot.safety.visible import bare, visible
 from bot.safety.word_filter import house_filter, self_harm_filter
+from bot.safety.words import WORD
 
 if TYPE_CHECKING:
     from bot.safety.word_filter import WordFilter
@@ -45,6 +47,14 @@ class PromptRefusedError(Exception):
         self.refusal = refusal
         self.limit = limit
         self.length = length
+
+
+def end_of(text: str, limit: int) -> str:
+    """The end of a text, on one line and from the beginning of a word, in `limit` graphemes."""
+    line = " ".join(visible(text).split())
+    starts = [0, *(word.start() for word in WORD.finditer(line)), len(line)]
+    first = bisect.bisect_left(starts, -limit, key=lambda start: -length(line[start:]))
+    return line[starts[first] :]
 
 
 def checked_prompt(given: str, limit: int, own: WordFilter | None = None) -> str:

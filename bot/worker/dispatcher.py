@@ -8,13 +8,14 @@ import os
 import secrets
 import socket
 from contextlib import aclosing, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
 from bot.database.clock import now
 from bot.database.places import LIVE
-from bot.database.tables import State
+from bot.database.tables import Length, State
 from bot.safety.live import UnfitError
 from bot.worker.backoff import Backoff
 from bot.worker.catalogue import UnknownModelError
@@ -27,10 +28,11 @@ from bot.worker.completions import (
     GeneratorRefusedError,
 )
 from bot.worker.presenter import MessageGoneError, OutOfReachError
+from bot.worker.repetition import Repetition
 from bot.worker.suspects import Suspects
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
     from bot.config import Settings
     from bot.database.queue import Queue
@@ -58,13 +60,27 @@ FIRST_REST = 0.5
 LONGEST_REST = 30.0
 """Seconds that a model rests when its server does not answer; doubled from first to longest."""
 REDRAWN = 1
-"""Times that a story which is not fit to be shown is told anew."""
+"""Times that a story is told anew which is not fit to be shown, or goes round in circles."""
 UNFIT = "unfit"
 """Why a story is withheld that was not fit then either."""
 LONGEST_ASIDE = 60.0
 """Seconds that a story which was turned away lets others go first, at most."""
 LONGEST_DELAY = 3600.0
 """Seconds until an ending that could not be shown is tried again; doubled from a lease to these."""
+
+
+class _RepeatsItselfError(Exception):
+    """A part goes round in circles."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What came of a telling."""
+
+    text: str
+    tokens: int
+    by_itself: bool
+    """The model ended it, not its length."""
 
 
 class Dispatcher:
@@ -233,7 +249,7 @@ class Dispatcher:
     async def _tell(self, story: Story) -> None:
         ended: Story | None = None
         try:
-            text, tokens = await self._listen(story)
+            told = await self._listen(story)
         except asyncio.CancelledError:
             if self._stopping:
                 await self._give_back(story)
@@ -243,24 +259,28 @@ class Dispatcher:
             await self._give_back(story)
         except GeneratorRefusedError as error:
             ended = await self._refused(story, error)
-        except UnfitError as error:
-            ended = await self._unfit(story, error)
         except GeneratorFailedError as error:
             _log.warning("Story %d, attempt %d: %s", story.id, story.attempts, error)
             ended = await self._failed(story, error)
         except MessageGoneError as error:
             await self._abandon(story, error)
+        except (_RepeatsItselfError, UnfitError) as error:
+            ended = await self._draw_anew(story, error)
         else:
             self._suspects.acquit(story.id)
+            final = self._is_final(story, by_itself=told.by_itself)
             ended = await self._written(
-                lambda: self._queue.told(story.id, self._owner, text, tokens)
+                lambda: self._queue.told(story.id, self._owner, told.text, told.tokens, final=final)
             )
         if ended is not None:
             # Its words may be shown for a while yet; the teller is free for the next story.
             self._start(self._showings, ended, self._show)
 
     async def _refused(self, story: Story, error: GeneratorRefusedError) -> Story | None:
-        """Let another model tell, if this one is gone and nobody chose it; else it has failed."""
+        """End a story that would be refused again.
+
+        One whose model is gone is told by another, if nobody chose this one.
+        """
         text = self._presenter.broke_off(story)
         gone = isinstance(error, GeneratorModelGoneError)
         if gone and story.model == self._settings.stories.model:
@@ -271,6 +291,26 @@ class Dispatcher:
                     return None
         _log.error("Story %d is refused: %s", story.id, error)
         return await self._queue.fail(story.id, self._owner, str(error), text=text)
+
+    def _is_final(self, story: Story, *, by_itself: bool) -> bool:
+        """Whether a tale that was told so far has come to its end."""
+        settings = self._settings.stories
+        if story.length is Length.SAGA and (by_itself or story.part >= settings.saga_parts):
+            return True
+        return story.part >= settings.parts
+
+    async def _draw_anew(
+        self, story: Story, error: _RepeatsItselfError | UnfitError
+    ) -> Story | None:
+        """Have a story told once more, with another seed; gives it if it is withheld for good."""
+        _log.info("Story %d, seed %d, is drawn anew or ends: %s", story.id, story.seed, error)
+        # Of what is unfit as a whole nobody knows which words are shown.
+        whole = isinstance(error, UnfitError) and error.category is None
+        text = self._presenter.broke_off(story, keep=not whole)
+        if story.redrawn < REDRAWN:
+            await self._queue.draw_anew(story.id, self._owner, text=text)
+            return None
+        return await self._queue.fail(story.id, self._owner, str(error), text=text, withheld=UNFIT)
 
     async def _give_back(self, story: Story) -> None:
         """Let a story wait again as if it had not been begun: nobody is at fault."""
@@ -291,46 +331,42 @@ class Dispatcher:
         self._wake_in((after.lease_until - now()).total_seconds())
         return None
 
-    async def _unfit(self, story: Story, error: UnfitError) -> Story | None:
-        """Have a story told anew with another seed, once; gives it if it is withheld for good."""
-        _log.info("Story %d, seed %d: %s", story.id, story.seed, error)
-        text = self._presenter.broke_off(story, keep=error.category is not None)
-        if story.redrawn < REDRAWN:
-            await self._queue.redraw(story.id, self._owner, text=text)
-            return None
-        return await self._queue.fail(story.id, self._owner, str(error), text=text, withheld=UNFIT)
-
-    async def _listen(self, story: Story) -> tuple[str, int]:
-        """Let the generator tell, and show it word by word; gives the text and its tokens."""
-        prompt = await self._prompt(story)
-        text, tokens, begun = "", 0, False
+    async def _listen(self, story: Story) -> _Told:
+        """Let the generator tell, and show it word by word."""
+        *earlier, _ = await self._stories.thread(story)
+        # A second time it may repeat what it likes: the tale goes on in any case.
+        repetition = Repetition(_text_of(earlier)) if earlier and not story.redrawn else None
+        prompt = self._prompt(story, earlier)
+        text, tokens, begun, last = "", 0, False, False
         async with (
             aclosing(self._completions.tell(story, prompt)) as told,
             aclosing(self._screening.screened(story, prompt, told)) as pieces,
         ):
             async for piece in pieces:
-                if piece.text and not begun:
+                if not begun and piece.text:
                     # Not before the first word: until then the member sees their place.
                     begun = True
                     self._presenter.began(story)
                     self._models.recovered(story.model)
                     self._aside.recovered(story.id)
                 text += piece.text
-                tokens = piece.tokens
+                tokens, last = piece.tokens, piece.last
+                if repetition is not None and repetition.feed(piece.text):
+                    raise _RepeatsItselfError
                 if begun:
                     self._presenter.words(story, piece.text)
         if not text.strip():
             raise GeneratorFailedError("the model told nothing")
-        return text, tokens
+        if repetition is not None and repetition.is_too_much:
+            raise _RepeatsItselfError
+        return _Told(text, tokens, last)
 
-    async def _prompt(self, story: Story) -> str:
+    def _prompt(self, story: Story, earlier: Sequence[Story]) -> str:
         """What the model reads: the story's beginning, or the end of what it continues."""
-        *earlier, _ = await self._stories.thread(story)
         if not earlier:
             return story.prompt
         # What it has of a telling that broke off is no part of it.
-        parts = [*(part.prompt + part.text for part in earlier), story.prompt]
-        whole = " ".join(filter(None, (part.strip() for part in parts)))
+        whole = " ".join(filter(None, (_text_of(earlier), story.prompt.strip())))
         memory = self._settings.stories.memory
         if len(whole) <= memory:
             return whole
@@ -390,6 +426,11 @@ class Dispatcher:
             except Exception:  # noqa: BLE001  # a place untold must not end the telling of places
                 _log.exception("Nobody was told their place")
             await asyncio.sleep(PLACES_EVERY)
+
+
+def _text_of(parts: Sequence[Story]) -> str:
+    """A tale so far."""
+    return " ".join(filter(None, ((part.prompt + part.text).strip() for part in parts)))
 
 
 def _is_free(story: Story) -> bool:

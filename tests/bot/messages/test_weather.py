@@ -15,11 +15,13 @@ from sqlalchemy import update
 from bot import asking
 from bot.__main__ import open_log
 from bot.database.tables import State, Story
+from bot.messages import embeds, views
 from tests.bot.world import World, footer, labels, page, reply, world
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bot.database.limits import Limits
     from bot.database.wishes import Wish
 
 CHANNEL, TOKEN = "/channels/*/messages/*", "/webhooks/*/messages/*"
@@ -159,13 +161,13 @@ async def test_a_busy_database_is_waited_for_and_the_member_sees_that_the_bot_th
 ) -> None:
     monkeypatch.setattr(asking, "SAVED_WITHIN", 0.0)
     async with world(tmp_path) as w:
-        enqueue, free = w.services.queue.enqueue, asyncio.Event()
+        enqueue, free = w.services.queue.enqueue_together, asyncio.Event()
 
-        async def slow(wish: Wish) -> Story:
+        async def slow(wishes: list[Wish], limits: Limits) -> list[Story]:
             await free.wait()
-            return await enqueue(wish)
+            return await enqueue(wishes, limits)
 
-        monkeypatch.setattr(w.services.queue, "enqueue", slow)
+        monkeypatch.setattr(w.services.queue, "enqueue_together", slow)
         asked = asyncio.create_task(w.aki.slash(w.channel, "story", prompt="Zero"))
         await w.until(lambda: w.env.http_requests[-1].path.endswith("/callback"))
         assert (w.env.http_requests[-1].json or {})["type"] == THINKING
@@ -210,8 +212,8 @@ async def test_after_that_a_press_finishes_it(tmp_path: Path) -> None:
 
         await w.until(told)
         # Its message still says that it waits; the one button that it has brings it up to date.
-        assert labels(w.message(answer.id)) == ["Call it off"]
-        await w.ben.click(w.message(answer.id), label="Call it off")
+        assert labels(w.message(answer.id)) == ["Stop"]
+        await w.ben.click(w.message(answer.id), label="Stop")
         assert page(await w.told(answer.id)) == TOLD
         await w.idle()
 
@@ -236,9 +238,8 @@ async def test_a_press_on_a_message_that_stands_wrong_draws_it_anew(tmp_path: Pa
         # As if its last edit had been lost: it shows a place, and the one button of who waits.
         story = await w.services.stories.get(1)
         assert story is not None
-        drawing = w.messages.waits(story, 3)
-        await message.edit(embed=drawing.embed, view=drawing.view)
-        await w.aki.click(w.message(message.id), label="Call it off")
+        await message.edit(embed=embeds.waiting(story, 3), view=views.unfinished(story))
+        await w.aki.click(w.message(message.id), label="Stop")
         assert page(await w.told(message.id)) == TOLD
         again = await w.services.stories.get(1)
         assert again is not None
