@@ -173,5 +173,6 @@ def steps(bench: Bench) -> list[Step]:
         Step("duels.next_close", lambda _: duels.next_close(), _nothing),
         Step("duels.ballots", lambda _: duels.ballots(guild_id=10), _nothing),
         Step("guilds.model", lambda _: guilds.model(1), _nothing),
+        Step("guilds.filter_words", lambda _: guilds.filter_words(1), _nothing),
         Step("guilds.use_model", lambda _: guilds.use_model(1, "x", 1), _nothing),
     ]
