@@ -10,7 +10,7 @@ import aiohttp
 import discord
 from discord import app_commands
 
-from bot.database.ratings import NotToldError, OwnStoryError
+from bot.database.ratings import NewAccountError, NotToldError, OwnStoryError
 from bot.database.wishes import QueueFullError
 from bot.locales import say, say_list
 from bot.safety.beginnings import PromptRefusedError
@@ -56,6 +56,8 @@ def sentence(error: BaseException) -> str | None:
             )
         case QueueFullError():
             return say(f"sorry.queue_{error.scope}", limit=error.limit)
+        case NewAccountError():
+            return say("sorry.new_account", when=discord.utils.format_dt(error.until, "R"))
         case app_commands.NoPrivateMessage():
             return say("sorry.server_only")
         case _:

@@ -204,6 +204,12 @@ class Queue(Section):
     expire_after: float = _seconds(86_400, low=1, high=31_536_000)
 
 
+class Votes(Section):
+    """Whose stars count."""
+
+    account_age: float = _seconds(86_400, low=0, high=31_536_000)
+
+
 class Playground(Section):
     """The local stand-in for Discord; loopback only, since everyone who opens it is let in."""
 
@@ -253,6 +259,7 @@ class Settings(BaseSettings):
     models: dict[ModelName, RemoteModel] = {}
     stories: Stories = Stories()
     queue: Queue = Queue()
+    votes: Votes = Votes()
     playground: Playground = Playground()
     log: Log = Log()
     token: SecretStr | None = Field(None, validation_alias="DISCORD_TOKEN")

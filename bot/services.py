@@ -62,7 +62,7 @@ class Services:
         """
         sessions = database.sessions
         queue, stories = Queue(sessions, settings.queue), Stories(sessions)
-        ratings, catalogue = Ratings(sessions), Catalogue(completions)
+        ratings, catalogue = Ratings(sessions, settings.votes), Catalogue(completions)
         return cls(
             settings=settings,
             queue=queue,

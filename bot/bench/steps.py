@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bot.config import Queue as QueueSettings
+from bot.config import Votes
 from bot.database.guilds import Guilds
 from bot.database.queue import Queue
 from bot.database.ratings import Ratings
@@ -48,7 +49,7 @@ class Bench:
         limits = {"waiting": 1_000_000, "per_server": 100_000, "per_member": 1000}
         self.queue = Queue(sessions, QueueSettings(**limits))
         self.stories = Stories(sessions)
-        self.ratings = Ratings(sessions)
+        self.ratings = Ratings(sessions, Votes())
         self.guilds = Guilds(sessions)
         self._random = random.Random(7)
         self._count = count

@@ -33,4 +33,4 @@ class CallOff(StoryButton, template=r"kataribe:cancel:(?P<story_id>\d{1,19})"):
         moderator = None if own else interaction.user.id
         if not may or await services.call_off(story, moderator_id=moderator) is None:
             # It has ended, and its message does not show it: it is drawn anew.
-            services.messages.redraw(await self._story(interaction.client))
+            services.messages.redraw(await self._story(interaction))

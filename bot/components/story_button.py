@@ -38,7 +38,7 @@ class StoryButton(ui.DynamicItem[ui.Button[ui.View]], template=r"(?!)"):
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Act; discord.py only logs what a dynamic item raises, so nothing may get away."""
         try:
-            story = await self._story(interaction.client)
+            story = await self._story(interaction)
             try:
                 await self.pressed(interaction, story)
             finally:
@@ -48,10 +48,11 @@ class StoryButton(ui.DynamicItem[ui.Button[ui.View]], template=r"(?!)"):
         except Exception as error:  # noqa: BLE001  # answered, and logged if nobody foresaw it
             await apologise(interaction, error)
 
-    async def _story(self, client: Kataribe) -> Story:
-        story = await client.services.stories.get(self.story_id)
-        if story is None:
-            raise StoryGoneError(f"no story {self.story_id}")
+    async def _story(self, interaction: discord.Interaction[Kataribe]) -> Story:
+        story = await interaction.client.services.stories.get(self.story_id)
+        # A custom id is a client's word: no other server's stories answer to it.
+        if story is None or story.guild_id != interaction.guild_id:
+            raise StoryGoneError(f"no story {self.story_id} in server {interaction.guild_id}")
         return story
 
     async def pressed(self, interaction: discord.Interaction[Kataribe], story: Story) -> None:

@@ -209,6 +209,7 @@ async def world(
     Edits are paced by the clock, or else hardly at all.
     """
     stories = {"edit_interval": 0.0, "words_per_second": 0.0, **settings.pop("stories", {})}
+    settings.setdefault("votes", {"account_age": 0})  # SimCord's members have just come
     loaded = Settings(stories=stories, **settings)
     pace = pace or Pace(limit=10_000, per_second=10_000, clock=clock or RealClock())
     async with (
