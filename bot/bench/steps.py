@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from bot.config import Queue as QueueSettings
 from bot.config import Votes
+from bot.database.browsing import Browsing, Span, Viewer
 from bot.database.guilds import Guilds
 from bot.database.queue import Queue
 from bot.database.ratings import Ratings
 from bot.database.stories import Stories
-from bot.database.tables import State
+from bot.database.tables import Form, State
 from bot.database.wishes import Wish
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Bench:
         self.stories = Stories(sessions)
         self.ratings = Ratings(sessions, Votes())
         self.guilds = Guilds(sessions)
+        self.browsing = Browsing(sessions)
         self._random = random.Random(7)
         self._count = count
         self._numbers = itertools.count(10**9)
@@ -62,6 +64,23 @@ class Bench:
     async def told_id(self) -> int:
         """Give any told story's id."""
         return self._random.randint(1, self._count // 2)
+
+    async def viewer(self) -> Viewer:
+        """Give somebody who looks for stories in one of the servers, and may see most of it."""
+        server = self._random.randrange(1, max(self._count // 500, 2))
+        return Viewer(server, MEMBER, frozenset(range(900)))
+
+    async def member(self) -> Viewer:
+        """Give a member who asked for stories."""
+        story = await self.stories.get(await self.told_id())
+        assert story is not None  # noqa: S101  # the database is filled
+        return Viewer(story.guild_id, story.member_id)
+
+    async def one_of_two(self) -> Story:
+        """Give a story as if it stood in a duel."""
+        story = await self.part()
+        story.form = Form.DUEL
+        return story
 
     async def part(self) -> Story:
         """Give a story that continues another."""
@@ -107,6 +126,7 @@ async def _nothing() -> None:
 def steps(bench: Bench) -> list[Step]:
     """Give every method once, in the order in which a story meets them."""
     queue, ratings, stories, guilds = bench.queue, bench.ratings, bench.stories, bench.guilds
+    browsing = bench.browsing
     return [
         Step("queue.enqueue", lambda _: bench.asked(), _nothing),
         Step("queue.posted", lambda story: queue.posted(story.id, 1), bench.claimed),
@@ -133,6 +153,12 @@ def steps(bench: Bench) -> list[Step]:
         Step("stories.thread", stories.thread, bench.part),
         Step("ratings.rate", lambda i: ratings.rate(i, MEMBER, 5, bench.number()), bench.told_id),
         Step("ratings.stars", ratings.stars, bench.told_id),
+        Step("browsing.top", lambda one: browsing.top(one, Span.MONTH, 3), bench.viewer),
+        Step("browsing.new", lambda one: browsing.new(one, 20), bench.viewer),
+        Step("browsing.mine", lambda one: browsing.mine(one, 1), bench.member),
+        Step("browsing.search", lambda one: browsing.search(one, "moon year", 3), bench.viewer),
+        Step("browsing.any_one", browsing.any_one, bench.viewer),
+        Step("browsing.is_blind", browsing.is_blind, bench.one_of_two),
         Step("guilds.model", lambda _: guilds.model(1), _nothing),
         Step("guilds.use_model", lambda _: guilds.use_model(1, "x", 1), _nothing),
     ]
