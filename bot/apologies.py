@@ -10,6 +10,7 @@ import aiohttp
 import discord
 from discord import app_commands
 
+from bot.charts.errors import NoLettersError
 from bot.database.ratings import NewAccountError, NotToldError, OwnStoryError
 from bot.database.wishes import QueueFullError
 from bot.locales import say, say_list
@@ -94,5 +95,6 @@ _KEYS: dict[type[BaseException], str] = {
     NotYoursError: "sorry.not_yours",
     AlreadyOverError: "sorry.already_over",
     NotModeratorError: "sorry.not_moderator",
+    NoLettersError: "sorry.no_letters",
     GeneratorDownError: "sorry.generator_down",
 }

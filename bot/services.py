@@ -6,12 +6,14 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from bot.database.browsing import Browsing
 from bot.database.guilds import Guilds
 from bot.database.queue import Queue
 from bot.database.ratings import Ratings
 from bot.database.stories import Stories
 from bot.messages.confirmations import Confirmations
 from bot.messages.presenter import StoryMessages
+from bot.pictures import Pictures
 from bot.worker.bell import Bell
 from bot.worker.catalogue import Catalogue, UnknownModelError
 from bot.worker.completions import GeneratorDownError
@@ -37,6 +39,8 @@ class Services:
     stories: Stories
     ratings: Ratings
     guilds: Guilds
+    browsing: Browsing
+    pictures: Pictures
     catalogue: Catalogue
     messages: StoryMessages
     confirmations: Confirmations
@@ -69,6 +73,8 @@ class Services:
             stories=stories,
             ratings=ratings,
             guilds=Guilds(sessions),
+            browsing=Browsing(sessions),
+            pictures=Pictures(),
             catalogue=catalogue,
             messages=StoryMessages(
                 channels, queue, stories, ratings, catalogue, settings.stories, pace

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.commands.help import help_command
 from bot.commands.model import Model, models
+from bot.commands.stories import Stories
 from bot.commands.story import story
 
 if TYPE_CHECKING:
@@ -15,5 +16,6 @@ EVERY: tuple[app_commands.Command[Any, ..., Any] | app_commands.Group, ...] = (
     story,
     Model(),
     models,
+    Stories(),
     help_command,
 )

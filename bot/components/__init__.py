@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from bot.components.browsing import OpenStory, TurnList
 from bot.components.calling_off import CallOff
+from bot.components.more import Details, More, Picture, Post, Read, TurnPage
 from bot.components.rating import Rate
 from bot.components.telling_on import Again, Continue
 
-EVERY = (Rate, Again, Continue, CallOff)
+EVERY = (
+    *(Rate, Again, Continue, CallOff),
+    *(More, Read, TurnPage, Details, Picture, Post),
+    *(TurnList, OpenStory),
+)
 """What the client listens for, whether or not it has seen the message before."""

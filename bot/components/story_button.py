@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeGuard
 
 from discord import ui
 
@@ -42,7 +42,7 @@ class StoryButton(ui.DynamicItem[ui.Button[ui.View]], template=r"(?!)"):
             try:
                 await self.pressed(interaction, story)
             finally:
-                if story.ended_at is not None and interaction.message is not None:
+                if story.ended_at is not None and _shows(interaction.message, story):
                     services = interaction.client.services
                     services.messages.redraw(story, interaction.message.id)
         except Exception as error:  # noqa: BLE001  # answered, and logged if nobody foresaw it
@@ -58,6 +58,11 @@ class StoryButton(ui.DynamicItem[ui.Button[ui.View]], template=r"(?!)"):
     async def pressed(self, interaction: discord.Interaction[Kataribe], story: Story) -> None:
         """What the button is for."""
         raise NotImplementedError
+
+
+def _shows(message: discord.Message | None, story: Story) -> TypeGuard[discord.Message]:
+    """Whether it is the story's own message, not one of those that only who pressed sees."""
+    return message is not None and (message.id == story.message_id or not message.flags.ephemeral)
 
 
 async def acknowledge(interaction: discord.Interaction[Kataribe], story: Story) -> None:

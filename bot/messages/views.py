@@ -65,6 +65,16 @@ def go_on(story_id: int) -> ui.Button[ui.View]:
     )
 
 
+def more_id(story_id: int) -> str:
+    """The custom id of **⋯**."""
+    return f"kataribe:more:{story_id}"
+
+
+def more(story_id: int) -> ui.Button[ui.View]:
+    """Everything else that can be done with a story."""
+    return ui.Button(label=say("button.more"), custom_id=more_id(story_id), row=1)
+
+
 def stop(story_id: int) -> ui.Button[ui.View]:
     """Call the story off."""
     return ui.Button(label=say("button.cancel"), custom_id=stop_id(story_id))
@@ -84,4 +94,5 @@ def ended(story: Story) -> ui.View:
     view.add_item(again(story.id))
     if told:
         view.add_item(go_on(story.id))
+        view.add_item(more(story.id))
     return view
