@@ -11,8 +11,8 @@ import discord
 from discord import app_commands
 
 from bot.charts.errors import NoLettersError
+from bot.database.limits import QueueFullError
 from bot.database.ratings import NewAccountError, NotToldError, OwnStoryError
-from bot.database.wishes import QueueFullError
 from bot.locales import say, say_list
 from bot.safety.beginnings import PromptRefusedError
 from bot.safety.escaping import escaped
@@ -56,7 +56,8 @@ def sentence(error: BaseException) -> str | None:
                 models=models,
             )
         case QueueFullError():
-            return say(f"sorry.queue_{error.scope}", limit=error.limit)
+            when = discord.utils.format_dt(error.back_at, "R")
+            return say(f"sorry.queue_{error.scope}", limit=f"{error.limit:g}", when=when)
         case NewAccountError():
             return say("sorry.new_account", when=discord.utils.format_dt(error.until, "R"))
         case app_commands.NoPrivateMessage():

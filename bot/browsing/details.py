@@ -55,7 +55,7 @@ async def details_of(interaction: Interaction[Kataribe], story: Story) -> discor
     for name, value in (telling | when).items():
         if value:
             embed.add_field(name=say(f"details.{name}"), value=value[:FIELD])
-    if story.part > 1:
+    if story.parent_id is not None:
         embed.add_field(name=say("details.follows"), value=await _parents(interaction, story))
     return embed.set_footer(text=say("list.number", number=story.id))
 
