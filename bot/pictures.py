@@ -7,7 +7,10 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Sequence
+
+    from bot.charts.strengths import Strength
+    from bot.database.figures import Likes, Month
 
 KEPT = 32 << 20
 """Bytes of pictures that are kept; the longest unused go first."""
@@ -45,3 +48,17 @@ def draw_card(title: str, text: str, attribution: str) -> bytes:
     from bot.charts.card import card  # noqa: PLC0415  # in the thread, when it is first wanted
 
     return card(title, text, attribution)
+
+
+def draw_standing(strengths: Sequence[Strength], likes: Sequence[Likes]) -> bytes:
+    """How the models stand; loads what draws it."""
+    from bot.charts.standing import standing  # noqa: PLC0415  # in the thread, as above
+
+    return standing(strengths, likes)
+
+
+def draw_village(month: Month) -> bytes:
+    """A server's month; loads what draws it."""
+    from bot.charts.village import village  # noqa: PLC0415  # in the thread, as above
+
+    return village(month)

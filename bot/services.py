@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bot.database.browsing import Browsing
+from bot.database.figures import Figures
 from bot.database.guilds import Guilds
 from bot.database.limits import Limits
 from bot.database.queue import Queue
@@ -14,7 +15,9 @@ from bot.database.ratings import Ratings
 from bot.database.stories import Stories
 from bot.messages.confirmations import Confirmations
 from bot.messages.presenter import StoryMessages
+from bot.months import Months
 from bot.pictures import Pictures
+from bot.ranking import Ranking
 from bot.worker.bell import Bell
 from bot.worker.catalogue import Catalogue, UnknownModelError
 from bot.worker.completions import GeneratorDownError
@@ -43,6 +46,8 @@ class Services:
     guilds: Guilds
     browsing: Browsing
     pictures: Pictures
+    ranking: Ranking
+    months: Months
     catalogue: Catalogue
     messages: StoryMessages
     confirmations: Confirmations
@@ -68,6 +73,7 @@ class Services:
         """
         sessions = database.sessions
         queue, stories = Queue(sessions, settings.queue), Stories(sessions)
+        figures = Figures(sessions)
         ratings, catalogue = Ratings(sessions, settings.votes), Catalogue(completions)
         return cls(
             settings=settings,
@@ -77,6 +83,8 @@ class Services:
             guilds=Guilds(sessions),
             browsing=Browsing(sessions),
             pictures=Pictures(),
+            ranking=Ranking(figures),
+            months=Months(figures),
             catalogue=catalogue,
             messages=StoryMessages(
                 channels, queue, stories, ratings, catalogue, settings.stories, pace

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import String, case, cast, event, insert, literal, null, select
+from sqlalchemy import String, case, cast, event, insert, literal, null, select, true
 
 from bot.bench.steps import FOLLOWS_BACK, FOLLOWS_EVERY, Bench, steps
 from bot.database import Database, open_database
 from bot.database.clock import now
 from bot.database.ratings import PRIOR_STARS, PRIOR_VOTES
-from bot.database.tables import Asked, Rating, State, Story
+from bot.database.tables import Asked, Duel, DuelVote, Rating, State, Story
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -82,6 +82,8 @@ async def fill(
         async with database.sessions.begin() as session:
             await session.execute(_stories(done + 1, until, count))
             await session.execute(_ratings(done + 1, until))
+            for statement in _duels(done + 1, until):
+                await session.execute(statement)
             await session.execute(_asked(done + 1, until))
         done = until
         if progress is not None:
@@ -148,6 +150,35 @@ def _asked(first: int, last: int) -> Any:
     day = literal(now().date(), Asked.day.type)
     rows = select(i, literal(1), day, literal(1), literal(now(), Asked.last_at.type))
     return insert(Asked).from_select(["member_id", "guild_id", "day", "count", "last_at"], rows)
+
+
+def _duels(first: int, last: int) -> tuple[Any, Any]:
+    """Every fourth story stands for a duel that was closed, with two votes."""
+    numbers = _numbers(first, last)
+    i = numbers.c.i
+    moment = literal(now(), Duel.opened_at.type)
+    duel = {
+        Duel.id: i,
+        Duel.interaction_id: i,
+        Duel.guild_id: i % 500,
+        Duel.channel_id: i % 1000,
+        Duel.member_id: literal(-1),
+        Duel.model_a: literal("gpt2-starter"),
+        Duel.model_b: literal("lstm-starter"),
+        Duel.opened_at: moment,
+        Duel.closes_at: moment,
+        Duel.closed_at: moment,
+    }
+    fourth = select(*duel.values()).where(i % 4 == 0).order_by(i)
+    member = select(literal(-1).label("id")).union_all(select(literal(-2))).subquery()
+    vote = select(i, member.c.id, case((i % 8 == 0, "a"), else_="b"), i, moment)
+    votes = vote.select_from(numbers.join(member, true())).where(i % 4 == 0)
+    return (
+        insert(Duel).from_select([column.key for column in duel], fourth),
+        insert(DuelVote).from_select(
+            ["duel_id", "member_id", "choice", "press_id", "voted_at"], votes
+        ),
+    )
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bot.config import Queue as QueueSettings
 from bot.config import Votes
 from bot.database.browsing import Browsing, Span, Viewer
+from bot.database.figures import Figures
 from bot.database.guilds import Guilds
 from bot.database.queue import Queue
 from bot.database.ratings import Ratings
@@ -53,6 +54,7 @@ class Bench:
         self.ratings = Ratings(sessions, Votes())
         self.guilds = Guilds(sessions)
         self.browsing = Browsing(sessions)
+        self.figures = Figures(sessions)
         self._random = random.Random(7)
         self._count = count
         self._numbers = itertools.count(10**9)
@@ -134,7 +136,7 @@ async def _nothing() -> None:
 def steps(bench: Bench) -> list[Step]:
     """Give every method once, in the order in which a story meets them."""
     queue, ratings, stories, guilds = bench.queue, bench.ratings, bench.stories, bench.guilds
-    browsing = bench.browsing
+    browsing, figures = bench.browsing, bench.figures
     return [
         Step("queue.enqueue", lambda _: bench.asked(), _nothing),
         Step("queue.enqueue_together", queue.enqueue_together, bench.several),
@@ -168,6 +170,10 @@ def steps(bench: Bench) -> list[Step]:
         Step("browsing.search", lambda one: browsing.search(one, "moon year", 3), bench.viewer),
         Step("browsing.any_one", browsing.any_one, bench.viewer),
         Step("browsing.is_blind", browsing.is_blind, bench.one_of_two),
+        Step("figures.last_closed", lambda _: figures.last_closed(), _nothing),
+        Step("figures.ballots", lambda _: figures.ballots(), _nothing),
+        Step("figures.likes", lambda _: figures.likes(), _nothing),
+        Step("figures.month", lambda _: figures.month(1), _nothing),
         Step("guilds.model", lambda _: guilds.model(1), _nothing),
         Step("guilds.use_model", lambda _: guilds.use_model(1, "x", 1), _nothing),
     ]

@@ -34,27 +34,27 @@ async def details_of(interaction: Interaction[Kataribe], story: Story) -> discor
         colour=None if blind else colour(story.model),
     )
     telling = {
-        "model": say("details.blind") if blind else escaped(story.model),
-        "seed": "" if blind else str(story.seed),
-        "mood": "" if story.mood is None else escaped(story.mood),
-        "length": say(f"details.length_of.{story.length}"),
-        "settings": "" if blind else _settings(services.settings.stories),
+        "details.model": say("details.blind") if blind else escaped(story.model),
+        "details.seed": "" if blind else str(story.seed),
+        "details.mood": "" if story.mood is None else escaped(story.mood),
+        "details.length": say(f"details.length_of.{story.length}"),
+        "details.settings": "" if blind else _settings(services.settings.stories),
     }
     seconds = (story.told_at - story.asked_at).total_seconds() if story.told_at else 0
     when = {
-        "asked_by": f"<@{story.member_id}>",
-        "asked_at": discord.utils.format_dt(story.asked_at, "f"),
-        "told_after": say("details.seconds", seconds=round(seconds)),
-        "size": say(
+        "details.asked_by": f"<@{story.member_id}>",
+        "details.asked_at": discord.utils.format_dt(story.asked_at, "f"),
+        "details.told_after": say("details.seconds", seconds=round(seconds)),
+        "details.size": say(
             "details.sized", tokens=story.tokens, words=Words(f"{story.prompt}{story.text}").count
         ),
-        "votes": say("details.nothing"),
+        "details.votes": say("details.nothing"),
     }
     if story.votes:
-        when["votes"] = say("list.stars", mean=story.stars / story.votes, count=story.votes)
+        when["details.votes"] = say("list.stars", mean=story.stars / story.votes, count=story.votes)
     for name, value in (telling | when).items():
         if value:
-            embed.add_field(name=say(f"details.{name}"), value=value[:FIELD])
+            embed.add_field(name=say(name), value=value[:FIELD])
     if story.parent_id is not None:
         embed.add_field(name=say("details.follows"), value=await _parents(interaction, story))
     return embed.set_footer(text=say("list.number", number=story.id))

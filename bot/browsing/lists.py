@@ -26,6 +26,15 @@ WORDS = 60
 """Characters that a search takes, and UTF-16 units of it that a custom id has room for."""
 OPENING = 120
 """UTF-16 units of a story that a list shows."""
+TITLES = {
+    "new": "list.new",
+    "mine": "list.mine",
+    "search": "list.search",
+    Span.DAY: "list.top_day",
+    Span.WEEK: "list.top_week",
+    Span.MONTH: "list.top_month",
+    Span.ALL: "list.top_all",
+}
 COLOUR = discord.Colour(0xE69F00)
 
 
@@ -84,8 +93,7 @@ class Listing:
 
     def embed(self, page: Page) -> discord.Embed:
         """One page of it, as it stands in a message."""
-        kind = f"{self.kind}_{self.span}" if self.span else self.kind
-        title = say(f"list.{kind}", words=self.words)
+        title = say(TITLES[self.span or self.kind], words=escaped(self.words))
         lines = [line_of(story) for story in page.stories] or [say("list.none")]
         embed = discord.Embed(title=title, description="\n\n".join(lines), colour=COLOUR)
         if page.number > 1 or page.more:

@@ -20,15 +20,24 @@ if TYPE_CHECKING:
 
 LABEL = 100
 """Characters that a choice of a menu takes."""
+ACTS = {
+    "read": "more.read",
+    "details": "more.details",
+    "picture": "more.picture",
+    "post": "more.post",
+    "delete": "more.delete",
+    "report": "more.report",
+}
+"""What can be done with a story, by the word in its custom id; and how its button is labelled."""
 OPEN_ID = "kataribe:open"
 """The custom id of the menu that a story is chosen from."""
 
 
 def button(kind: str, story_id: int, *, row: int = 0) -> ui.Button[ui.View]:
-    """One that acts on a story: `read`, `details`, `picture`, `post`, `delete` or `report`."""
+    """One that acts on a story: a kind of `ACTS`."""
     danger = kind in {"delete", "report"}
     return ui.Button(
-        label=say(f"more.{kind}"),
+        label=say(ACTS[kind]),
         custom_id=f"kataribe:{kind}:{story_id}",
         style=discord.ButtonStyle.danger if danger else discord.ButtonStyle.secondary,
         row=row,

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from bot.commands.help import help_command
 from bot.commands.model import Model, models
+from bot.commands.ranking import ranking
+from bot.commands.stats import stats
 from bot.commands.stories import Stories
 from bot.commands.story import story
 
@@ -17,5 +19,7 @@ EVERY: tuple[app_commands.Command[Any, ..., Any] | app_commands.Group, ...] = (
     Model(),
     models,
     Stories(),
+    ranking,
+    stats,
     help_command,
 )

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import discord
 from discord import app_commands
 
-from bot.apologies import StoryGoneError
 from bot.browsing import views
 from bot.browsing.lists import WORDS, Listing
 from bot.browsing.reading import open_tale
@@ -69,7 +68,8 @@ class Stories(app_commands.Group, name="stories", description=say("command.stori
         """Any one."""
         found = await interaction.client.services.browsing.any_one(viewer(interaction))
         if found is None:
-            raise StoryGoneError("there is none to be seen here")
+            await interaction.response.send_message(say("list.none"), ephemeral=True)
+            return
         await open_tale(interaction, await story_for(interaction, found.id))
 
     @app_commands.command(name="show", description=say("command.stories.show"))

@@ -79,7 +79,7 @@ class Story(Base):
             *("guild_id", "score", "told_at", "channel_id"),
             **where(f"{BROWSED} AND score IS NOT NULL"),
         ),
-        Index("ix_stories_liked", "model", "votes", "stars", **where("votes > 0")),
+        Index("ix_stories_liked", "told_at", "model", "votes", "stars", **where("votes > 0")),
         UniqueConstraint("interaction_id", "nth"),
         # Buttons name a story by its id, so the id of a removed story is never given again.
         {"sqlite_autoincrement": True},

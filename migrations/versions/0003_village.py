@@ -54,7 +54,7 @@ def upgrade() -> None:
     best = ["guild_id", "score", "told_at", "channel_id"]
     scored = partial(f"{BROWSED} AND score IS NOT NULL")
     op.create_index("ix_stories_best", "stories", best, **scored)
-    liked = ["model", "votes", "stars"]
+    liked = ["told_at", "model", "votes", "stars"]
     op.create_index("ix_stories_liked", "stories", liked, **partial("votes > 0"))
     op.create_index("ix_ratings_member_id", "ratings", ["member_id"])
     for kind, value in (("votes", "count(stars)"), ("stars", "coalesce(sum(stars), 0)")):

@@ -7,8 +7,9 @@ import string
 from pathlib import Path
 
 from bot.commands import EVERY
+from bot.database.browsing import Span
 from bot.database.limits import Scope
-from bot.database.tables import State
+from bot.database.tables import Length, State
 from bot.locales import _texts, say
 from bot.openings import ARTICLE, OPENINGS
 from bot.safety.beginnings import Refusal
@@ -17,6 +18,8 @@ BOT = Path(__file__).parents[2] / "bot"
 CHOSEN_BY_NAME = {
     *(f"sorry.{refusal}" for refusal in Refusal),
     *(f"sorry.queue_{scope}" for scope in Scope),
+    *(f"list.span.{span}" for span in Span),
+    *(f"details.length_of.{length}" for length in Length),
     *(f"story.{state}" for state in (State.FAILED, State.CANCELLED, State.EXPIRED)),
 }
 
