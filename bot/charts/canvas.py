@@ -68,5 +68,5 @@ class Canvas:
     def png(self) -> bytes:
         """The finished picture."""
         data = io.BytesIO()
-        self._image.quantize(128, dither=Image.Dither.NONE).save(data, "PNG", optimize=True)
+        self._image.quantize(128, dither=Image.Dither.NONE).save(data, "PNG")
         return data.getvalue()

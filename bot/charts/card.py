@@ -42,5 +42,5 @@ def card(title: str, text: str, attribution: str) -> bytes:
 
 
 def _readable(text: str) -> str:
-    kept = drawable(text)
-    return kept if len(kept.strip()) >= READABLE * len(text.strip()) else ""
+    kept = drawable(text).strip()
+    return kept if len(kept) >= READABLE * len(text.strip()) else ""

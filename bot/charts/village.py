@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bot.database.figures import Month
 
 TITLE, NAME, SMALL = Letters(44), Letters(34), Letters(30)
-HEADING, COLUMNS, AXIS, ROW = 100, 240, 60, 66
+HEADING, COLUMNS, AXIS, ROW = 100, 240, 90, 66
 """Pixels of a part's heading, of its columns, of what is written under them, of a bar."""
 BARS = 6
 """Models that have a bar; of more, the first."""
