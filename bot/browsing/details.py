@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from discord import Interaction
 
     from bot.client import Kataribe
+    from bot.config import Settings
     from bot.database.tables import Story
 
 PARENTS = 5
@@ -38,7 +39,7 @@ async def details_of(interaction: Interaction[Kataribe], story: Story) -> discor
         "details.seed": "" if blind else str(story.seed),
         "details.mood": "" if story.mood is None else escaped(story.mood),
         "details.length": say(f"details.length_of.{story.length}"),
-        "details.settings": "" if blind else _settings(services.settings.stories),
+        "details.settings": "" if blind else _settings(services.settings, story.mood),
     }
     seconds = (story.told_at - story.asked_at).total_seconds() if story.told_at else 0
     when = {
@@ -60,10 +61,11 @@ async def details_of(interaction: Interaction[Kataribe], story: Story) -> discor
     return embed.set_footer(text=say("list.number", number=story.id))
 
 
-def _settings(stories: Sampling) -> str:
-    """What the host set for all models; what is not set is each model's own matter."""
-    names = Sampling.model_fields
-    given = {name: value for name in names if (value := getattr(stories, name)) is not None}
+def _settings(settings: Settings, mood: str | None) -> str:
+    """What the host and the mood say of drawing words; the rest is each model's own matter."""
+    given = settings.stories.model_dump(include=set(Sampling.model_fields), exclude_none=True)
+    if mood in settings.moods:
+        given |= settings.moods[mood].model_dump(exclude_none=True)
     return ", ".join(f"{name} {value:g}" for name, value in given.items()) or say("details.own")
 
 

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from bot.components.browsing import OpenStory, TurnList
-from bot.components.calling_off import CallOff
 from bot.components.more import Details, More, Picture, Post, Read, TurnPage
 from bot.components.rating import Rate
-from bot.components.telling_on import Again, Continue
+from bot.components.stopping import Stop
+from bot.components.telling_on import (
+    Again,
+    AnotherTeller,
+    Continue,
+    MyTurn,
+    Teller,
+    Variations,
+)
 
 EVERY = (
-    *(Rate, Again, Continue, CallOff),
+    *(Rate, Again, AnotherTeller, Teller, Continue, MyTurn, Variations, Stop),
     *(More, Read, TurnPage, Details, Picture, Post),
     *(TurnList, OpenStory),
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from discord import ui
 
 from bot.apologies import apologise
+from bot.locales import language_of, speaking
 
 if TYPE_CHECKING:
     import re
@@ -31,10 +32,11 @@ class MenuItem(ui.DynamicItem[Item], template=r"(?!)"):
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Act; discord.py only logs what a dynamic item raises, so nothing may get away."""
-        try:
-            await self.pressed(interaction)
-        except Exception as error:  # noqa: BLE001  # answered, and logged if nobody foresaw it
-            await apologise(interaction, error)
+        with speaking(language_of(str(interaction.locale))):
+            try:
+                await self.pressed(interaction)
+            except Exception as error:  # noqa: BLE001  # answered, and logged if not foreseen
+                await apologise(interaction, error)
 
     async def pressed(self, interaction: discord.Interaction[Kataribe]) -> None:
         """What it is for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,9 @@ import pytest
 from sqlalchemy import delete, select, text, update
 from sqlalchemy.exc import OperationalError
 
-from bot.database.ratings import Stars
+from bot.apologies import sentence
+from bot.database.clock import now
+from bot.database.ratings import SNOWFLAKES_BEGIN, NewAccountError, Stars
 from bot.database.tables import Audit, State, Story
 from bot.worker.catalogue import Catalogue
 from tests.bot.clock import Clock
@@ -113,7 +116,7 @@ async def test_any_press_on_an_ended_story_draws_its_message_anew_and_is_forgott
         await w.until(lambda: page(w.message(message.id)).startswith("**In the year** a fox"))
         await w.until(lambda: "Again" in labels(w.message()))
         await w.idle()
-        await w.until(lambda: not w.messages._messages)
+        await w.until(lambda: not len(w.messages._kept))
 
 
 async def test_nobody_rates_their_own_story(tmp_path: Path) -> None:
@@ -135,10 +138,14 @@ async def test_no_other_servers_story_answers_to_a_button(tmp_path: Path) -> Non
 
 
 async def test_an_account_of_today_is_told_when_its_stars_count(tmp_path: Path) -> None:
-    async with world(tmp_path, votes={"account_age": 3600}) as w:
-        result = await w.ben.click(await w.story(), label="5 ★")
-        assert whisper(result).startswith(
-            "Your account is too new for stars to count. You can vote <t:"
+    async with world(tmp_path) as w:
+        await w.story()
+        today = (now() - SNOWFLAKES_BEGIN) // dt.timedelta(milliseconds=1) << 22
+        with pytest.raises(NewAccountError) as refused:
+            await w.services.ratings.rate(1, today, 5, 1)
+        until = int(refused.value.until.timestamp())
+        assert sentence(refused.value) == (
+            f"Your account is too new for stars to count. You can vote <t:{until}:R>."
         )
 
 
@@ -204,10 +211,10 @@ async def test_a_waiting_story_is_called_off(tmp_path: Path, who: str) -> None:
         await w.until(lambda: w.teller.asked)
         result = await w.aki.slash(w.channel, "story", prompt="Second")
         waiting = w.message(reply(result).id)
-        await getattr(w, who).click(waiting, label="Call it off")
+        await getattr(w, who).click(waiting, label="Stop")
         await w.until(lambda: "Again" in labels(w.message(waiting.id)))
         assert page(w.message(waiting.id)) == "**Second**\n\n-# Called off."
-        assert labels(w.message(waiting.id)) == ["Again"]
+        assert labels(w.message(waiting.id)) == ["Again", "Another teller"]
         async with w.sessions() as session:
             trail = [(act.moderator_id, act.act) for act in await session.scalars(select(Audit))]
         # What members do with their own stories is nobody else's business.
@@ -219,7 +226,7 @@ async def test_a_story_is_called_off_while_it_is_told(tmp_path: Path) -> None:
         w.teller.hold(after=1)
         await w.aki.slash(w.channel, "story", prompt="In the year")
         await w.until(lambda: page(w.message()).endswith("a fox▌"))
-        await w.aki.click(w.message(), label="Call it off")
+        await w.aki.click(w.message(), label="Stop")
         await w.told()
         await w.teller.release()
         await w.idle()
@@ -244,7 +251,7 @@ async def test_a_story_is_called_off_until_its_last_word_stands_in_the_channel(
             return story is not None and story.state is State.TOLD
 
         await w.until(told)  # and saved: only its words are still being shown
-        await getattr(w, who).click(w.message(), label="Call it off")
+        await getattr(w, who).click(w.message(), label="Stop")
         await w.told()
         await clock.advance(10)
         assert page(w.message()) == "**Zero** one two three four five\n\n-# Called off."
@@ -266,7 +273,7 @@ async def test_who_cannot_call_a_story_off_now_does_not_stop_its_words(
             raise OperationalError("UPDATE", {}, Exception("database is locked"))
 
         monkeypatch.setattr(w.services.queue, "cancel", locked)
-        result = await w.aki.click(w.message(), label="Call it off")
+        result = await w.aki.click(w.message(), label="Stop")
         assert whisper(result).startswith("Something broke on my side.")
         await clock.advance(10)
         assert page(await w.told()) == f"**Zero**{TEN}"
@@ -299,10 +306,10 @@ async def test_a_story_is_called_off_where_only_the_press_can_edit_its_message(
         # The bot is no member there, and the interaction of before the restart is forgotten.
         w.env.inject_error("PATCH", "/channels/*/messages/*", status=403, code=50001, times=None)
         await w.restart()
-        await w.aki.click(w.message(), label="Call it off")
+        await w.aki.click(w.message(), label="Stop")
         await w.idle()
         assert page(w.message()) == "**In the year**\n\n-# Called off."
-        assert labels(w.message()) == ["Again"]
+        assert labels(w.message()) == ["Again", "Another teller"]
 
 
 async def test_others_cannot_call_a_story_off(tmp_path: Path) -> None:
@@ -310,7 +317,7 @@ async def test_others_cannot_call_a_story_off(tmp_path: Path) -> None:
         w.teller.hold()
         await w.aki.slash(w.channel, "story", prompt="In the year")
         message = w.message()
-        result = await w.ben.click(message, label="Call it off")
+        result = await w.ben.click(message, label="Stop")
         assert whisper(result).startswith("Only the member who asked for it")
         await w.teller.release()
         await w.told()
