@@ -16,6 +16,7 @@ from bot.database.ratings import NewAccountError, NotToldError, OwnStoryError
 from bot.locales import say, say_list
 from bot.safety.beginnings import PromptRefusedError
 from bot.safety.escaping import escaped
+from bot.safety.own_words import LONGEST_WORD, WordRefusedError
 from bot.services import UnknownMoodError
 from bot.worker.catalogue import UnknownModelError
 from bot.worker.completions import GeneratorDownError
@@ -64,11 +65,17 @@ class NotModeratorError(Exception):
     """The act needs the Manage Server permission."""
 
 
-def sentence(error: BaseException) -> str | None:
+def sentence(error: BaseException) -> str | None:  # noqa: PLR0911  # a sentence each
     """What the member hears; None where nobody foresaw the error."""
     match error:
         case PromptRefusedError():
             return say(f"sorry.{error.refusal}", length=error.length, limit=error.limit)
+        case WordRefusedError():
+            return say(
+                f"sorry.word_{error.refusal}",
+                word=escaped(textwrap.shorten(error.word, NAMED, placeholder="…")),
+                limit=LONGEST_WORD,
+            )
         case UnknownModelError():
             models = say_list([escaped(model) for model in error.models], ", ", LISTED)
             return say(
@@ -115,6 +122,7 @@ async def apologise(interaction: discord.Interaction[Any], error: BaseException)
 
 
 _KEYS: dict[type[BaseException], str] = {
+    app_commands.NoPrivateMessage: "sorry.server_only",
     OwnStoryError: "sorry.own_story",
     NotToldError: "sorry.not_told",
     StoryGoneError: "sorry.story_gone",

@@ -177,5 +177,6 @@ def steps(bench: Bench) -> list[Step]:
         Step("figures.likes", lambda _: figures.likes(), _nothing),
         Step("figures.month", lambda _: figures.month(1), _nothing),
         Step("guilds.model", lambda _: guilds.model(1), _nothing),
+        Step("guilds.filter_words", lambda _: guilds.filter_words(1), _nothing),
         Step("guilds.use_model", lambda _: guilds.use_model(1, "x", 1), _nothing),
     ]

@@ -15,6 +15,7 @@ from bot.database.tables import Length, State
 from bot.locales import _texts, say
 from bot.openings import ARTICLE, OPENINGS
 from bot.safety.beginnings import Refusal
+from bot.safety.own_words import WordRefusal
 
 BOT = Path(__file__).parents[2] / "bot"
 CHOSEN_BY_NAME = {
@@ -22,6 +23,7 @@ CHOSEN_BY_NAME = {
     *(f"sorry.queue_{scope}" for scope in Scope),
     *(f"list.span.{span}" for span in Span),
     *(f"details.length_of.{length}" for length in Length),
+    *(f"sorry.word_{refusal}" for refusal in WordRefusal),
     *(f"story.{state}" for state in (State.FAILED, State.CANCELLED, State.EXPIRED)),
 }
 
