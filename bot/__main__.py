@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from bot import bench, commands, components
 from bot.client import Kataribe, point_at
-from bot.config import Discord, Settings, SettingsError
+from bot.config import Discord, Settings, SettingsError, Votes
 from bot.database import DatabaseError, open_database
 from bot.database.connection import sqlite_file
 from bot.database.lock import sole_user
@@ -213,7 +213,11 @@ def _playground(settings: Settings) -> Playground:
 def _pointed_at(settings: Settings, playground: Playground) -> Settings:
     discord_settings = Discord(api_url=playground.api_url, gateway_url=playground.gateway_url)
     return settings.model_copy(
-        update={"token": SecretStr(playground.token), "discord": discord_settings}
+        update={
+            "token": SecretStr(playground.token),
+            "discord": discord_settings,
+            "votes": Votes(account_age=0),  # everybody there has just come
+        }
     )
 
 

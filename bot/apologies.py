@@ -10,9 +10,10 @@ import aiohttp
 import discord
 from discord import app_commands
 
+from bot.charts.errors import NoLettersError
 from bot.database.duels import DuelClosedError, DuelUndecidedError
 from bot.database.limits import QueueFullError
-from bot.database.ratings import NotToldError, OwnStoryError
+from bot.database.ratings import NewAccountError, NotToldError, OwnStoryError
 from bot.locales import say, say_list
 from bot.safety.beginnings import PromptRefusedError
 from bot.safety.escaping import escaped
@@ -73,7 +74,7 @@ class NotModeratorError(Exception):
     """The act needs the Manage Server permission."""
 
 
-def sentence(error: BaseException) -> str | None:
+def sentence(error: BaseException) -> str | None:  # noqa: PLR0911  # a sentence each
     """What the member hears; None where nobody foresaw the error."""
     match error:
         case PromptRefusedError():
@@ -100,6 +101,8 @@ def sentence(error: BaseException) -> str | None:
         case QueueFullError():
             when = discord.utils.format_dt(error.back_at, "R")
             return say(f"sorry.queue_{error.scope}", limit=f"{error.limit:g}", when=when)
+        case NewAccountError():
+            return say("sorry.new_account", when=discord.utils.format_dt(error.until, "R"))
         case _:
             key = _KEYS.get(type(error))
             return key and say(key)
@@ -144,5 +147,7 @@ _KEYS: dict[type[BaseException], str] = {
     NotYourMessageError: "sorry.not_your_message",
     NothingWrittenError: "sorry.nothing_written",
     NotModeratorError: "sorry.not_moderator",
+    app_commands.NoPrivateMessage: "sorry.server_only",
+    NoLettersError: "sorry.no_letters",
     GeneratorDownError: "sorry.generator_down",
 }

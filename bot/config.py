@@ -247,6 +247,12 @@ class Duels(Section):
     votes: int = _whole(0, low=0, high=100_000)
 
 
+class Votes(Section):
+    """Whose stars count."""
+
+    account_age: float = _seconds(86_400, low=0, high=31_536_000)
+
+
 class Playground(Section):
     """The local stand-in for Discord; loopback only, since everyone who opens it is let in."""
 
@@ -298,6 +304,7 @@ class Settings(BaseSettings):
     stories: Stories = Stories()
     queue: Queue = Queue()
     duels: Duels = Duels()
+    votes: Votes = Votes()
     playground: Playground = Playground()
     log: Log = Log()
     token: SecretStr | None = Field(None, validation_alias="DISCORD_TOKEN")

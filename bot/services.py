@@ -6,7 +6,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from bot.database.browsing import Browsing
 from bot.database.duels import Duels
+from bot.database.figures import Figures
 from bot.database.guilds import Guilds
 from bot.database.limits import Limits
 from bot.database.queue import Queue
@@ -17,6 +19,9 @@ from bot.messages.closing import Closing
 from bot.messages.confirmations import Confirmations
 from bot.messages.drawing import Artist
 from bot.messages.presenter import StoryMessages
+from bot.months import Months
+from bot.pictures import Pictures
+from bot.ranking import Ranking
 from bot.safety.beginnings import PromptRefusedError, Refusal, check_fit
 from bot.safety.own_words import filter_of
 from bot.safety.scripts import is_foreign_to_english
@@ -58,6 +63,10 @@ class Services:
     ratings: Ratings
     duels: Duels
     guilds: Guilds
+    browsing: Browsing
+    pictures: Pictures
+    ranking: Ranking
+    months: Months
     catalogue: Catalogue
     messages: StoryMessages
     closing: Closing
@@ -85,8 +94,8 @@ class Services:
         """
         sessions = database.sessions
         queue, stories = Queue(sessions, settings.queue), Stories(sessions)
-        ratings, catalogue = Ratings(sessions), Catalogue(completions)
-        guilds = Guilds(sessions)
+        ratings, catalogue = Ratings(sessions, settings.votes), Catalogue(completions)
+        figures, guilds = Figures(sessions), Guilds(sessions)
         duels = Duels(sessions, votes=settings.duels.votes)
         messages = StoryMessages(
             channels,
@@ -103,6 +112,10 @@ class Services:
             ratings=ratings,
             duels=duels,
             guilds=guilds,
+            browsing=Browsing(sessions),
+            pictures=Pictures(),
+            ranking=Ranking(figures),
+            months=Months(figures),
             catalogue=catalogue,
             messages=messages,
             closing=Closing(duels, stories, messages),

@@ -13,6 +13,7 @@ from bot.database.columns import Moment
 from bot.database.connection import make_engine
 from bot.database.migrating import check_foreign_keys, schema_change
 from bot.database.tables import Base
+from bot.database.word_index import in_tables
 
 
 def render_item(kind: str, item: object, _context: object) -> str | Literal[False]:
@@ -26,6 +27,7 @@ def migrate(connection: Connection) -> None:
         target_metadata=Base.metadata,
         render_as_batch=True,  # SQLite alters a table by writing it anew
         render_item=render_item,
+        include_name=in_tables,
     )
     with context.begin_transaction():
         context.run_migrations()

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import case, event, insert, literal, null, select
+from sqlalchemy import String, case, cast, event, insert, literal, null, select
 
 from bot.bench.steps import DUEL_EVERY, FOLLOWS_BACK, FOLLOWS_EVERY, Bench, steps
 from bot.database import Database, open_database
 from bot.database.clock import now
+from bot.database.ratings import PRIOR_STARS, PRIOR_VOTES
 from bot.database.tables import Asked, Duel, DuelVote, Rating, State, Story
 
 if TYPE_CHECKING:
@@ -30,8 +31,10 @@ LIVE = 1000
 UNSHOWN = 20
 """Stories that ended and are not shown yet."""
 FEWEST = 2 * (LIVE + UNSHOWN)
-VOTERS = 5
+VOTERS = 2
 """Members who voted in each duel."""
+KINDS = 5000
+"""Different beginnings."""
 CHUNK = 20_000
 """Rows inserted by one statement."""
 TEXT = "The fox looked at the moon for a long time and said nothing at all. " * 14
@@ -72,7 +75,8 @@ async def fill(
 ) -> None:
     """Write stories as a busy bot leaves them: nearly all told and shown, some waiting.
 
-    Some continue another, every second has a vote.
+    Some continue another, every second has a vote, and every twentieth has enough of them to
+    stand among the best.
     """
     done = 0
     while done < count:
@@ -97,7 +101,11 @@ def _stories(first: int, last: int, count: int) -> Any:
     i = _numbers(first, last).c.i
     ended = i <= count - LIVE
     shown = i <= count - LIVE - UNSHOWN
-    moment = literal(now() - dt.timedelta(hours=1), Story.asked_at.type)
+    # A busy day: its stories are of one moment, which is as good for a statement as many.
+    days = (count - last) // CHUNK
+    moment = literal(now() - dt.timedelta(days=days, hours=1), Story.asked_at.type)
+    votes = case((~ended, 0), (i % 20 == 0, 3), (i % 2 == 0, 1), else_=0)
+    stars = i % 5 + 1
     values = {
         Story.interaction_id: i,
         Story.guild_id: case((i % 10 > 0, i % max(count // 500, 2))),
@@ -107,7 +115,7 @@ def _stories(first: int, last: int, count: int) -> Any:
         Story.parent_id: case(
             ((i % FOLLOWS_EVERY == 0) & (i > FOLLOWS_BACK), i - FOLLOWS_BACK),
         ),
-        Story.prompt: literal("In the year"),
+        Story.prompt: literal("In the year ").concat(cast(i % KINDS, String)),
         Story.house_opening: i % 2 == 0,
         Story.model: literal("gpt2-starter"),
         Story.seed: i,
@@ -122,6 +130,9 @@ def _stories(first: int, last: int, count: int) -> Any:
         Story.told_at: case((ended, moment), else_=null()),
         Story.ended_at: case((ended, moment), else_=null()),
         Story.shown_at: case((shown, moment), else_=null()),
+        Story.votes: votes,
+        Story.stars: votes * stars,
+        Story.score: case((votes == 3, (3 * stars + PRIOR_STARS) / (3 + PRIOR_VOTES))),  # noqa: PLR2004
     }
     rows = select(*values.values()).order_by(i)
     return insert(Story).from_select([column.key for column in values], rows)

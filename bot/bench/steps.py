@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import update
 
 from bot.config import Queue as QueueSettings
+from bot.config import Votes
+from bot.database.browsing import Browsing, Span, Viewer
 from bot.database.clock import now
 from bot.database.duels import Choice, Duels
+from bot.database.figures import Figures
 from bot.database.guilds import Guilds
 from bot.database.queue import Queue
 from bot.database.ratings import Ratings
 from bot.database.stories import Stories
-from bot.database.tables import Duel, State
+from bot.database.tables import Duel, Form, State
 from bot.database.wishes import Wish
 
 if TYPE_CHECKING:
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
 
 OWNER = "bench"
 TIE = Choice.TIE
-DUEL_EVERY = 10
+DUEL_EVERY = 2
 """Each so manieth interaction of the filled database asked for a duel."""
 FOLLOWS_EVERY, FOLLOWS_BACK = 10, 1000
 """In the filled database each so manieth story continues about the so manieth before it."""
@@ -56,10 +59,12 @@ class Bench:
         limits = {"waiting": 1_000_000, "per_server": 100_000, "per_member": 1000}
         self.queue = Queue(sessions, QueueSettings(**limits))
         self.stories = Stories(sessions)
-        self.ratings = Ratings(sessions)
+        self.ratings = Ratings(sessions, Votes())
         self.guilds = Guilds(sessions)
         self.duels = Duels(sessions, votes=1_000_000)
         self._sessions = sessions
+        self.browsing = Browsing(sessions)
+        self.figures = Figures(sessions)
         self._random = random.Random(7)
         self._count = count
         self._numbers = itertools.count(10**9)
@@ -83,6 +88,23 @@ class Bench:
                 .values(closed_at=None, closes_at=later)
             )
         return interaction_id
+
+    async def viewer(self) -> Viewer:
+        """Give somebody who looks for stories in one of the servers, and may see most of it."""
+        server = self._random.randrange(1, max(self._count // 500, 2))
+        return Viewer(server, MEMBER, frozenset(range(900)))
+
+    async def member(self) -> Viewer:
+        """Give a member who asked for stories."""
+        story = await self.stories.get(await self.told_id())
+        assert story is not None  # noqa: S101  # the database is filled
+        return Viewer(story.guild_id, story.member_id)
+
+    async def one_of_two(self) -> Story:
+        """Give a story as if it stood in a duel."""
+        story = await self.part()
+        story.form = Form.DUEL
+        return story
 
     async def part(self) -> Story:
         """Give a story that continues another."""
@@ -137,6 +159,7 @@ def steps(bench: Bench) -> list[Step]:
     """Give every method once, in the order in which a story meets them."""
     queue, ratings, stories, guilds = bench.queue, bench.ratings, bench.stories, bench.guilds
     duels = bench.duels
+    browsing, figures = bench.browsing, bench.figures
     return [
         Step("queue.enqueue", lambda _: bench.asked(), _nothing),
         Step("queue.enqueue_together", queue.enqueue_together, bench.several),
@@ -171,7 +194,16 @@ def steps(bench: Bench) -> list[Step]:
         Step("duels.close", duels.close, bench.duel_id),
         Step("duels.close_due", lambda _: duels.close_due(), _nothing),
         Step("duels.next_close", lambda _: duels.next_close(), _nothing),
-        Step("duels.ballots", lambda _: duels.ballots(guild_id=10), _nothing),
+        Step("browsing.top", lambda one: browsing.top(one, Span.MONTH, 3), bench.viewer),
+        Step("browsing.new", lambda one: browsing.new(one, 20), bench.viewer),
+        Step("browsing.mine", lambda one: browsing.mine(one, 1), bench.member),
+        Step("browsing.search", lambda one: browsing.search(one, "moon year", 3), bench.viewer),
+        Step("browsing.any_one", browsing.any_one, bench.viewer),
+        Step("browsing.is_blind", browsing.is_blind, bench.one_of_two),
+        Step("figures.last_closed", lambda _: figures.last_closed(), _nothing),
+        Step("figures.ballots", lambda _: figures.ballots(), _nothing),
+        Step("figures.likes", lambda _: figures.likes(), _nothing),
+        Step("figures.month", lambda _: figures.month(1), _nothing),
         Step("guilds.model", lambda _: guilds.model(1), _nothing),
         Step("guilds.filter_words", lambda _: guilds.filter_words(1), _nothing),
         Step("guilds.use_model", lambda _: guilds.use_model(1, "x", 1), _nothing),

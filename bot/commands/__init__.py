@@ -8,6 +8,9 @@ from bot.commands.duel import contrast, duel
 from bot.commands.from_message import from_message
 from bot.commands.help import help_command
 from bot.commands.model import Model, models
+from bot.commands.ranking import ranking
+from bot.commands.stats import stats
+from bot.commands.stories import Stories
 from bot.commands.story import story
 
 if TYPE_CHECKING:
@@ -22,5 +25,8 @@ EVERY: tuple[
     from_message,
     Model(),
     models,
+    Stories(),
+    ranking,
+    stats,
     help_command,
 )

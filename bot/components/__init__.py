@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bot.components.browsing import OpenStory, TurnList
 from bot.components.dueling import CloseDuel, ReadBlind, Vote
+from bot.components.more import Details, More, Picture, Post, Read, TurnPage
 from bot.components.rating import Rate
 from bot.components.stopping import Stop
 from bot.components.telling_on import (
@@ -26,5 +28,13 @@ EVERY = (
     Vote,
     CloseDuel,
     ReadBlind,
+    More,
+    Read,
+    TurnPage,
+    Details,
+    Picture,
+    Post,
+    TurnList,
+    OpenStory,
 )
 """What the client listens for, whether or not it has seen the message before."""

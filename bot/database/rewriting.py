@@ -11,21 +11,29 @@ from alembic.ddl.sqlite import SQLiteImpl
 from sqlalchemy import text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from alembic.operations.batch import ApplyBatchImpl
     from sqlalchemy import Table
 
 
 class RememberingSQLite(SQLiteImpl):
-    """A table written anew is still AUTOINCREMENT, and goes on from the highest id it ever gave."""
+    """A table written anew keeps its triggers, and is still AUTOINCREMENT.
+
+    It goes on from the highest id it ever gave.
+    """
 
     __dialect__ = "sqlite"  # Alembic takes the last class that says so
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._last: dict[str, int] = {}
+        self._triggers: dict[str, list[str]] = {}
 
     def prep_table_for_batch(self, batch_impl: ApplyBatchImpl, table: Table) -> None:
         """Before the new table is made and the rows are copied into it."""
+        triggers = "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = :name"
+        self._triggers[table.name] = list(self._all(triggers, table.name))
         last = self._scalar("SELECT sql FROM sqlite_master WHERE name = :name", table.name)
         if "AUTOINCREMENT" in last:
             assert batch_impl.new_table is not None  # noqa: S101  # Alembic has just made it
@@ -36,6 +44,9 @@ class RememberingSQLite(SQLiteImpl):
     def rename_table(self, old_table_name: str, new_table_name: Any, schema: Any = None) -> None:
         """After the rows were copied: the new table takes the old one's name."""
         super().rename_table(old_table_name, new_table_name, schema)
+        for trigger in self._triggers.pop(str(new_table_name), []):
+            assert self.connection is not None  # noqa: S101  # there was one to read it with
+            self.connection.exec_driver_sql(trigger)
         if last := self._last.pop(str(new_table_name), 0):
             assert self.connection is not None  # noqa: S101  # there was one to read it with
             of_table = {"name": str(new_table_name), "last": last}
@@ -46,5 +57,8 @@ class RememberingSQLite(SQLiteImpl):
                 self.connection.execute(text(statement), of_table)
 
     def _scalar(self, query: str, table: str) -> Any:
+        return next(iter(self._all(query, table)), None)
+
+    def _all(self, query: str, table: str) -> Sequence[Any]:
         assert self.connection is not None  # noqa: S101  # a batch reads the table it writes anew
-        return self.connection.execute(text(query), {"name": table}).scalar()
+        return self.connection.scalars(text(query), {"name": table}).all()

@@ -23,6 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from bot.database.columns import NUMBER, Base, Moment, where, words
+from bot.database.word_index import declare
 
 
 class State(StrEnum):
@@ -70,9 +71,15 @@ class Story(Base):
         # however many stories were ever told.
         Index("ix_stories_unshown", "state", "id", **where("shown_at IS NULL")),
         Index("ix_stories_answer_until", "answer_until", **where("answer_token IS NOT NULL")),
-        # What is browsed: a server's stories by day, and the best of those with enough votes.
-        Index("ix_stories_told", "guild_id", "told_at", **where(BROWSED)),
-        Index("ix_stories_best", "guild_id", "score", **where(f"{BROWSED} AND score IS NOT NULL")),
+        # What is browsed: a server's stories by day, and the best of those with enough votes. The
+        # channel stands in them too, so that those which nobody may see now are passed over there.
+        Index("ix_stories_told", "guild_id", "told_at", "channel_id", **where(BROWSED)),
+        Index(
+            "ix_stories_best",
+            *("guild_id", "score", "told_at", "channel_id"),
+            **where(f"{BROWSED} AND score IS NOT NULL"),
+        ),
+        Index("ix_stories_liked", "told_at", "model", "votes", "stars", **where("votes > 0")),
         UniqueConstraint("interaction_id", "nth"),
         # Buttons name a story by its id, so the id of a removed story is never given again.
         {"sqlite_autoincrement": True},
@@ -153,6 +160,9 @@ class Story(Base):
     """Its Bayesian average; None while it has too few votes to stand in a list of the best."""
 
 
+declare(Story.__table__)
+
+
 class Rating(Base):
     """One member's stars for one story; pressing again changes them, or takes them back."""
 
@@ -224,6 +234,7 @@ class Duel(Base):
     __tablename__ = "duels"
     __table_args__ = (
         Index("ix_duels_open", "closes_at", **where("closed_at IS NULL")),
+        Index("ix_duels_closed_at", "closed_at", **where("closed_at IS NOT NULL")),
         {"sqlite_autoincrement": True},
     )
 

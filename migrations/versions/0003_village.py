@@ -50,9 +50,13 @@ def upgrade() -> None:
             stories.add_column(new)
         stories.drop_constraint("uq_stories_interaction_id", type_="unique")
         stories.create_unique_constraint("uq_stories_interaction_id", ["interaction_id", "nth"])
-    op.create_index("ix_stories_told", "stories", ["guild_id", "told_at"], **partial(BROWSED))
-    best = partial(f"{BROWSED} AND score IS NOT NULL")
-    op.create_index("ix_stories_best", "stories", ["guild_id", "score"], **best)
+    told = ["guild_id", "told_at", "channel_id"]
+    op.create_index("ix_stories_told", "stories", told, **partial(BROWSED))
+    best = ["guild_id", "score", "told_at", "channel_id"]
+    scored = partial(f"{BROWSED} AND score IS NOT NULL")
+    op.create_index("ix_stories_best", "stories", best, **scored)
+    liked = ["told_at", "model", "votes", "stars"]
+    op.create_index("ix_stories_liked", "stories", liked, **partial("votes > 0"))
     op.create_index("ix_ratings_member_id", "ratings", ["member_id"])
     for kind, value in (("votes", "count(stars)"), ("stars", "coalesce(sum(stars), 0)")):
         op.execute(
@@ -132,6 +136,8 @@ def _create_tables() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_duels_open", "duels", ["closes_at"], **partial("closed_at IS NULL"))
+    closed = partial("closed_at IS NOT NULL")
+    op.create_index("ix_duels_closed_at", "duels", ["closed_at"], **closed)
     for name in ("guild_id", "member_id"):
         op.create_index(f"ix_duels_{name}", "duels", [name])
     op.create_table(
@@ -205,6 +211,7 @@ def downgrade() -> None:
         op.drop_column("guilds", name)
     op.drop_column("guilds", "settings")
     op.drop_index("ix_ratings_member_id", "ratings")
+    op.drop_index("ix_stories_liked", "stories")
     op.drop_index("ix_stories_best", "stories")
     op.drop_index("ix_stories_told", "stories")
     # Where an interaction has one story only, the first of a duel is the one that stays.

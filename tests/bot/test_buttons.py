@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import discord
 import pytest
-from sqlalchemy import delete, select, text
+from sqlalchemy import delete, select, text, update
 from sqlalchemy.exc import OperationalError
 
-from bot.database.ratings import Stars
+from bot.apologies import sentence
+from bot.database.clock import now
+from bot.database.ratings import SNOWFLAKES_BEGIN, NewAccountError, Stars
 from bot.database.tables import Audit, State, Story
 from bot.worker.catalogue import Catalogue
 from tests.bot.clock import Clock
@@ -121,6 +124,29 @@ async def test_nobody_rates_their_own_story(tmp_path: Path) -> None:
         result = await w.aki.click(await w.story(), label="5 ★")
         assert whisper(result).startswith("That is your own story.")
         assert (await w.services.ratings.stars(1)).count == 0
+
+
+async def test_no_other_servers_story_answers_to_a_button(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        message = await w.story()
+        async with w.sessions.begin() as session:
+            await session.execute(update(Story).values(guild_id=1))
+        for label in ("1 ★", "Again", "Continue"):
+            result = await w.ben.click(message, label=label)
+            assert whisper(result) == "I no longer have that story."
+        assert (await w.services.ratings.stars(1)).count == 0
+
+
+async def test_an_account_of_today_is_told_when_its_stars_count(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        await w.story()
+        today = (now() - SNOWFLAKES_BEGIN) // dt.timedelta(milliseconds=1) << 22
+        with pytest.raises(NewAccountError) as refused:
+            await w.services.ratings.rate(1, today, 5, 1)
+        until = int(refused.value.until.timestamp())
+        assert sentence(refused.value) == (
+            f"Your account is too new for stars to count. You can vote <t:{until}:R>."
+        )
 
 
 async def test_again_tells_the_same_beginning_anew_for_who_pressed(tmp_path: Path) -> None:

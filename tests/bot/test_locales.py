@@ -9,9 +9,10 @@ from pathlib import Path
 from discord import app_commands
 
 from bot.commands import EVERY
+from bot.database.browsing import Span
 from bot.database.duels import Choice
 from bot.database.limits import Scope
-from bot.database.tables import State
+from bot.database.tables import Length, State
 from bot.locales import _texts, say
 from bot.openings import ARTICLE, OPENINGS
 from bot.safety.beginnings import Refusal
@@ -22,6 +23,8 @@ CHOSEN_BY_NAME = {
     *(f"sorry.{refusal}" for refusal in Refusal),
     *(f"sorry.queue_{scope}" for scope in Scope),
     *(f"duel.voted_{choice}" for choice in Choice),
+    *(f"list.span.{span}" for span in Span),
+    *(f"details.length_of.{length}" for length in Length),
     *(f"sorry.word_{refusal}" for refusal in WordRefusal),
     *(f"story.{state}" for state in (State.FAILED, State.CANCELLED, State.EXPIRED)),
 }

@@ -6,7 +6,9 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from bot.config import Queue as QueueSettings
+from bot.config import Votes
 from bot.database.queue import Queue
+from bot.database.ratings import Ratings
 from bot.database.wishes import Wish
 
 if TYPE_CHECKING:
@@ -33,3 +35,8 @@ def wish(member: int = 1, **changes: Any) -> Wish:
 def queue_of(database: Database, **settings: Any) -> Queue:
     """A queue with the default settings, or some changed."""
     return Queue(database.sessions, QueueSettings(**settings))
+
+
+def ratings_of(database: Database) -> Ratings:
+    """The votes, with the default settings."""
+    return Ratings(database.sessions, Votes())

@@ -17,7 +17,7 @@ from bot.database.guilds import Guilds
 from bot.database.ratings import NotToldError, OwnStoryError, Ratings, Stars
 from bot.database.stories import Stories
 from bot.database.tables import Audit, Rating, Story
-from tests.bot.wishes import queue_of, wish
+from tests.bot.wishes import queue_of, ratings_of, wish
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,7 +123,7 @@ async def test_a_time_comes_back_in_utc_and_one_without_a_zone_is_refused(
 
 async def test_a_story_removed_takes_its_ratings_and_its_id_with_it(database: Database) -> None:
     story = await told(database)
-    await Ratings(database.sessions).rate(story.id, 2, 5, 1)
+    await ratings_of(database).rate(story.id, 2, 5, 1)
     follower = await told(database, parent_id=story.id)
     async with database.sessions.begin() as session:
         await session.delete(await session.get_one(Story, follower.id))
@@ -157,7 +157,7 @@ async def test_a_thread_is_the_story_and_what_it_follows(database: Database) -> 
 
 
 async def test_a_member_has_one_vote_and_may_change_it(database: Database) -> None:
-    ratings = Ratings(database.sessions)
+    ratings = ratings_of(database)
     story = await told(database, member=1)
     assert await ratings.stars(story.id) == Stars(0, 0.0)
     assert await voted(ratings, story.id, 2, 5, 101) == (5, Stars(1, 5.0))
@@ -167,7 +167,7 @@ async def test_a_member_has_one_vote_and_may_change_it(database: Database) -> No
 
 
 async def test_the_last_press_wins_however_late_an_older_one_comes(database: Database) -> None:
-    ratings = Ratings(database.sessions)
+    ratings = ratings_of(database)
     story = await told(database, member=1)
     await ratings.rate(story.id, 2, 5, 2**62)
     for older in (1, 2**62 - 1, 2**62):
@@ -176,7 +176,7 @@ async def test_the_last_press_wins_however_late_an_older_one_comes(database: Dat
 
 
 async def test_the_star_one_gave_pressed_again_takes_the_vote_back(database: Database) -> None:
-    ratings = Ratings(database.sessions)
+    ratings = ratings_of(database)
     story = await told(database, member=1)
     await ratings.rate(story.id, 3, 3, 100)
     await ratings.rate(story.id, 2, 5, 101)
@@ -186,7 +186,7 @@ async def test_the_star_one_gave_pressed_again_takes_the_vote_back(database: Dat
 
 
 async def test_a_double_click_is_one_vote(database: Database) -> None:
-    ratings = Ratings(database.sessions)
+    ratings = ratings_of(database)
     story = await told(database)
     presses = enumerate((*(1, 2, 3, 4) * 3, 5), start=1)
     await asyncio.gather(*(ratings.rate(story.id, 2, stars, press) for press, stars in presses))
@@ -194,7 +194,7 @@ async def test_a_double_click_is_one_vote(database: Database) -> None:
 
 
 async def test_nobody_rates_their_own_story_or_one_that_is_not_told(database: Database) -> None:
-    ratings = Ratings(database.sessions)
+    ratings = ratings_of(database)
     story = await told(database, member=1)
     with pytest.raises(OwnStoryError):
         await ratings.rate(story.id, 1, 5, 1)
@@ -209,7 +209,7 @@ async def test_nobody_rates_their_own_story_or_one_that_is_not_told(database: Da
 async def test_stars_are_one_to_five(database: Database, stars: int) -> None:
     story = await told(database)
     with pytest.raises(IntegrityError):
-        await Ratings(database.sessions).rate(story.id, 2, stars, 1)
+        await ratings_of(database).rate(story.id, 2, stars, 1)
 
 
 async def test_a_servers_model_is_kept_with_who_chose_it(database: Database) -> None:

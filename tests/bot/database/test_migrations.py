@@ -30,6 +30,7 @@ from bot.database import DatabaseError, open_database
 from bot.database.columns import Base
 from bot.database.connection import make_engine
 from bot.database.migrating import alembic_config, check_foreign_keys, schema_change
+from bot.database.word_index import in_tables
 from tests.bot.database.ddl import declared
 from tests.bot.database.first_schema import fill, rows
 from tests.bot.wishes import queue_of, wish
@@ -46,7 +47,8 @@ on_sqlite = pytest.mark.parametrize("new_url", ["sqlite"], indirect=True)
 
 
 def differences(connection: Connection) -> list[object]:
-    context = MigrationContext.configure(connection, opts={"compare_server_default": True})
+    options = {"compare_server_default": True, "include_name": in_tables}
+    context = MigrationContext.configure(connection, opts=options)
     return list(compare_metadata(context, Base.metadata))
 
 
@@ -214,7 +216,7 @@ async def test_a_row_that_refers_to_none_is_named_and_nothing_changes(database_u
 async def test_a_copy_of_the_file_is_made_before_it_changes(
     database_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    copy = tmp_path / "kataribe.db.before-0003"
+    copy = tmp_path / "kataribe.db.before-0004"
     async with changing(database_url) as connection:
         await connection.run_sync(move, "0001")
         await fill(connection)

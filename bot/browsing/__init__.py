@@ -1,0 +1,1 @@
+"""Stories found again and read: what `/stories` and the ⋯ menu show, and to whom."""

@@ -1,0 +1,64 @@
+"""Pictures as they are wanted: drawn one at a time in a thread, and kept for the next who asks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Sequence
+
+    from bot.charts.strengths import Strength
+    from bot.database.figures import Likes, Month
+
+KEPT = 32 << 20
+"""Bytes of pictures that are kept; the longest unused go first."""
+
+
+class Pictures:
+    """One at a time: Pillow's letters are not for several threads, and others want the cores."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Hashable, bytes] = OrderedDict()
+        self._drawing = asyncio.Lock()
+
+    async def get(self, key: Hashable, draw: Callable[[], bytes]) -> bytes:
+        """Give the picture of a key, drawn if nobody has wanted it yet.
+
+        Args:
+            key: Everything that it shows.
+            draw: Draws it, in a thread; gives a PNG. What it raises is raised here.
+        """
+        async with self._drawing:
+            if (png := self._kept.pop(key, None)) is None:
+                png = await asyncio.to_thread(draw)
+            self._kept[key] = png
+            while len(self._kept) > 1 and sum(map(len, self._kept.values())) > KEPT:
+                self._kept.popitem(last=False)
+            return png
+
+
+def draw_card(title: str, text: str, attribution: str) -> bytes:
+    """A story as a picture; loads what draws it.
+
+    Raises:
+        NoLettersError: No font here has its letters.
+    """
+    from bot.charts.card import card  # noqa: PLC0415  # in the thread, when it is first wanted
+
+    return card(title, text, attribution)
+
+
+def draw_standing(strengths: Sequence[Strength], likes: Sequence[Likes]) -> bytes:
+    """How the models stand; loads what draws it."""
+    from bot.charts.standing import standing  # noqa: PLC0415  # in the thread, as above
+
+    return standing(strengths, likes)
+
+
+def draw_village(month: Month) -> bytes:
+    """A server's month; loads what draws it."""
+    from bot.charts.village import village  # noqa: PLC0415  # in the thread, as above
+
+    return village(month)
