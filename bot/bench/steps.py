@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 OWNER = "bench"
 TIE = Choice.TIE
-DUEL_EVERY = 2
+DUEL_EVERY = 4
 """Each so manieth interaction of the filled database asked for a duel."""
 FOLLOWS_EVERY, FOLLOWS_BACK = 10, 1000
 """In the filled database each so manieth story continues about the so manieth before it."""
@@ -78,8 +78,9 @@ class Bench:
         return self._random.randint(1, self._count // 2)
 
     async def duel_id(self) -> int:
-        """Give the interaction of any duel, which takes votes again."""
-        interaction_id = max(await self.told_id(), DUEL_EVERY) // DUEL_EVERY * DUEL_EVERY
+        """Give the interaction of one of the last duels, which takes votes again."""
+        latest = self._random.randint(max(self._count - 1000, DUEL_EVERY), self._count)
+        interaction_id = latest // DUEL_EVERY * DUEL_EVERY
         later = now() + dt.timedelta(hours=1)
         async with self._sessions.begin() as session:
             await session.execute(
