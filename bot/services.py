@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bot.database.browsing import Browsing
+from bot.database.duels import Duels
 from bot.database.figures import Figures
 from bot.database.guilds import Guilds
 from bot.database.limits import Limits
@@ -14,6 +15,7 @@ from bot.database.queue import Queue
 from bot.database.ratings import Ratings
 from bot.database.stories import Stories
 from bot.database.tables import Form
+from bot.messages.closing import Closing
 from bot.messages.confirmations import Confirmations
 from bot.messages.drawing import Artist
 from bot.messages.presenter import StoryMessages
@@ -59,6 +61,7 @@ class Services:
     queue: Queue
     stories: Stories
     ratings: Ratings
+    duels: Duels
     guilds: Guilds
     browsing: Browsing
     pictures: Pictures
@@ -66,6 +69,7 @@ class Services:
     months: Months
     catalogue: Catalogue
     messages: StoryMessages
+    closing: Closing
     confirmations: Confirmations
     screening: Screening
     bell: Bell
@@ -90,27 +94,32 @@ class Services:
         """
         sessions = database.sessions
         queue, stories = Queue(sessions, settings.queue), Stories(sessions)
-        figures, guilds = Figures(sessions), Guilds(sessions)
+        figures = Figures(sessions)
         ratings, catalogue = Ratings(sessions, settings.votes), Catalogue(completions)
+        guilds = Guilds(sessions)
+        duels = Duels(sessions, votes=settings.duels.votes)
+        messages = StoryMessages(
+            channels,
+            queue,
+            stories,
+            Artist(stories, ratings, duels, catalogue),
+            settings.stories,
+            pace,
+        )
         return cls(
             settings=settings,
             queue=queue,
             stories=stories,
             ratings=ratings,
+            duels=duels,
             guilds=guilds,
             browsing=Browsing(sessions),
             pictures=Pictures(),
             ranking=Ranking(figures),
             months=Months(figures),
             catalogue=catalogue,
-            messages=StoryMessages(
-                channels,
-                queue,
-                stories,
-                Artist(stories, ratings, catalogue),
-                settings.stories,
-                pace,
-            ),
+            messages=messages,
+            closing=Closing(duels, stories, messages),
             confirmations=Confirmations(),
             screening=Screening(guilds),
             bell=Bell(),
@@ -166,7 +175,8 @@ class Services:
         with suppress(GeneratorDownError):  # The wishes are kept until the generator is back.
             wishes = [replace(wish, model=await self.catalogue.find(wish.model)) for wish in wishes]
         limits = await self.limits(wishes[0].guild_id, role_ids)
-        return await self.queue.enqueue_together(wishes, limits)
+        lasts = self.settings.duels.lasts
+        return await self.queue.enqueue_together(wishes, limits, duel_lasts=lasts)
 
     async def _check(self, wishes: Sequence[Wish]) -> None:
         """Look at a member's words once more, with what takes time: the edge has seen the rest."""

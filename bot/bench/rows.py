@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import String, case, cast, event, insert, literal, null, select, true
+from sqlalchemy import String, case, cast, event, insert, literal, null, select
 
-from bot.bench.steps import FOLLOWS_BACK, FOLLOWS_EVERY, Bench, steps
+from bot.bench.steps import DUEL_EVERY, FOLLOWS_BACK, FOLLOWS_EVERY, Bench, steps
 from bot.database import Database, open_database
 from bot.database.clock import now
 from bot.database.ratings import PRIOR_STARS, PRIOR_VOTES
@@ -33,6 +33,8 @@ UNSHOWN = 20
 FEWEST = 2 * (LIVE + UNSHOWN)
 KINDS = 5000
 """Different beginnings."""
+VOTERS = 5
+"""Members who voted in each duel."""
 CHUNK = 20_000
 """Rows inserted by one statement."""
 TEXT = "The fox looked at the moon for a long time and said nothing at all. " * 14
@@ -82,16 +84,16 @@ async def fill(
         async with database.sessions.begin() as session:
             await session.execute(_stories(done + 1, until, count))
             await session.execute(_ratings(done + 1, until))
-            for statement in _duels(done + 1, until):
-                await session.execute(statement)
             await session.execute(_asked(done + 1, until))
+            await session.execute(_duels(done + 1, until))
+            await session.execute(_duel_votes(done + 1, until))
         done = until
         if progress is not None:
             progress(done, count)
 
 
-def _numbers(first: int, last: int) -> Any:
-    numbers = select(literal(first).label("i")).cte("numbers", recursive=True)
+def _numbers(first: int, last: int, name: str = "numbers") -> Any:
+    numbers = select(literal(first).label("i")).cte(name, recursive=True)
     return numbers.union_all(select(numbers.c.i + 1).where(numbers.c.i < last))
 
 
@@ -152,33 +154,36 @@ def _asked(first: int, last: int) -> Any:
     return insert(Asked).from_select(["member_id", "guild_id", "day", "count", "last_at"], rows)
 
 
-def _duels(first: int, last: int) -> tuple[Any, Any]:
-    """Every fourth story stands for a duel that was closed, with two votes."""
-    numbers = _numbers(first, last)
-    i = numbers.c.i
+def _duels(first: int, last: int) -> Any:
+    """Every fourth story is the first of a duel, nearly all of them closed."""
+    i = _numbers(first, last).c.i
     moment = literal(now(), Duel.opened_at.type)
-    duel = {
+    values = {
         Duel.id: i,
         Duel.interaction_id: i,
-        Duel.guild_id: i % 500,
+        Duel.guild_id: i % 5000,
         Duel.channel_id: i % 1000,
-        Duel.member_id: literal(-1),
+        Duel.member_id: i % 1000,
         Duel.model_a: literal("gpt2-starter"),
         Duel.model_b: literal("lstm-starter"),
         Duel.opened_at: moment,
         Duel.closes_at: moment,
-        Duel.closed_at: moment,
+        Duel.closed_at: case((i % 1000 > 0, moment), else_=null()),
     }
-    fourth = select(*duel.values()).where(i % 4 == 0).order_by(i)
-    member = select(literal(-1).label("id")).union_all(select(literal(-2))).subquery()
-    vote = select(i, member.c.id, case((i % 8 == 0, "a"), else_="b"), i, moment)
-    votes = vote.select_from(numbers.join(member, true())).where(i % 4 == 0)
-    return (
-        insert(Duel).from_select([column.key for column in duel], fourth),
-        insert(DuelVote).from_select(
-            ["duel_id", "member_id", "choice", "press_id", "voted_at"], votes
-        ),
+    rows = select(*values.values()).where(i % DUEL_EVERY == 0)
+    return insert(Duel).from_select([column.key for column in values], rows)
+
+
+def _duel_votes(first: int, last: int) -> Any:
+    numbers, voters = _numbers(first, last), _numbers(1, VOTERS, "voters")
+    i, moment = numbers.c.i, literal(now(), DuelVote.voted_at.type)
+    rows = (
+        select(i, -voters.c.i, literal("a"), i, moment)
+        .join_from(numbers, voters, voters.c.i > 0)
+        .where(i % DUEL_EVERY == 0)
     )
+    columns = ["duel_id", "member_id", "choice", "press_id", "voted_at"]
+    return insert(DuelVote).from_select(columns, rows)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bot.components.browsing import OpenStory, TurnList
+from bot.components.dueling import CloseDuel, ReadBlind, Vote
 from bot.components.more import Details, More, Picture, Post, Read, TurnPage
 from bot.components.rating import Rate
 from bot.components.stopping import Stop
@@ -17,6 +18,7 @@ from bot.components.telling_on import (
 
 EVERY = (
     *(Rate, Again, AnotherTeller, Teller, Continue, MyTurn, Variations, Stop),
+    *(Vote, CloseDuel, ReadBlind),
     *(More, Read, TurnPage, Details, Picture, Post),
     *(TurnList, OpenStory),
 )

@@ -10,6 +10,7 @@ from discord import app_commands
 
 from bot.commands import EVERY
 from bot.database.browsing import Span
+from bot.database.duels import Choice
 from bot.database.limits import Scope
 from bot.database.tables import Length, State
 from bot.locales import _texts, say
@@ -23,6 +24,7 @@ CHOSEN_BY_NAME = {
     *(f"sorry.queue_{scope}" for scope in Scope),
     *(f"list.span.{span}" for span in Span),
     *(f"details.length_of.{length}" for length in Length),
+    *(f"duel.voted_{choice}" for choice in Choice),
     *(f"sorry.word_{refusal}" for refusal in WordRefusal),
     *(f"story.{state}" for state in (State.FAILED, State.CANCELLED, State.EXPIRED)),
 }

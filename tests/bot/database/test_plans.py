@@ -11,7 +11,16 @@ from sqlalchemy import event, text
 
 from bot.bench.rows import fill
 from bot.bench.steps import Bench, steps
-from bot.database import browsing, figures, guilds, open_database, queue, ratings, stories
+from bot.database import (
+    browsing,
+    duels,
+    figures,
+    guilds,
+    open_database,
+    queue,
+    ratings,
+    stories,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -27,10 +36,11 @@ REPOSITORIES = {
     "guilds": guilds.Guilds,
     "browsing": browsing.Browsing,
     "figures": figures.Figures,
+    "duels": duels.Duels,
 }
 TABLE = r"(stories|ratings|duel_votes|duels|audit|asked|duels|duel_votes)\w*"
 """Tables that grow with use; of servers there are few, and they are found by their key."""
-SMALL = ("ix_stories_unshown", "ix_stories_answer_until")
+SMALL = ("ix_stories_unshown", "ix_stories_answer_until", "ix_duels_open")
 """Indexes that hold only what is not shown yet: to read one of them whole is little."""
 
 
