@@ -240,17 +240,17 @@ class Queue(Section):
     expire_after: float = _seconds(86_400, low=1, high=31_536_000)
 
 
+class Votes(Section):
+    """Whose stars count."""
+
+    account_age: float = _seconds(86_400, low=0, high=31_536_000)
+
+
 class Duels(Section):
     """How long members vote on which of two models told a beginning better."""
 
     lasts: float = _seconds(3600, low=10, high=604_800)
     votes: int = _whole(0, low=0, high=100_000)
-
-
-class Votes(Section):
-    """Whose stars count."""
-
-    account_age: float = _seconds(86_400, low=0, high=31_536_000)
 
 
 class Playground(Section):
@@ -303,8 +303,8 @@ class Settings(BaseSettings):
     moods: Annotated[dict[MoodName, Mood], BeforeValidator(_with_ours)] = MOODS
     stories: Stories = Stories()
     queue: Queue = Queue()
-    duels: Duels = Duels()
     votes: Votes = Votes()
+    duels: Duels = Duels()
     playground: Playground = Playground()
     log: Log = Log()
     token: SecretStr | None = Field(None, validation_alias="DISCORD_TOKEN")

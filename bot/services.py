@@ -94,8 +94,9 @@ class Services:
         """
         sessions = database.sessions
         queue, stories = Queue(sessions, settings.queue), Stories(sessions)
+        figures = Figures(sessions)
         ratings, catalogue = Ratings(sessions, settings.votes), Catalogue(completions)
-        figures, guilds = Figures(sessions), Guilds(sessions)
+        guilds = Guilds(sessions)
         duels = Duels(sessions, votes=settings.duels.votes)
         messages = StoryMessages(
             channels,

@@ -31,10 +31,10 @@ LIVE = 1000
 UNSHOWN = 20
 """Stories that ended and are not shown yet."""
 FEWEST = 2 * (LIVE + UNSHOWN)
-VOTERS = 2
-"""Members who voted in each duel."""
 KINDS = 5000
 """Different beginnings."""
+VOTERS = 5
+"""Members who voted in each duel."""
 CHUNK = 20_000
 """Rows inserted by one statement."""
 TEXT = "The fox looked at the moon for a long time and said nothing at all. " * 14
@@ -155,7 +155,7 @@ def _asked(first: int, last: int) -> Any:
 
 
 def _duels(first: int, last: int) -> Any:
-    """Every tenth story is the first of a duel, nearly all of them closed."""
+    """Every fourth story is the first of a duel, nearly all of them closed."""
     i = _numbers(first, last).c.i
     moment = literal(now(), Duel.opened_at.type)
     values = {

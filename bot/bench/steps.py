@@ -61,10 +61,10 @@ class Bench:
         self.stories = Stories(sessions)
         self.ratings = Ratings(sessions, Votes())
         self.guilds = Guilds(sessions)
-        self.duels = Duels(sessions, votes=1_000_000)
-        self._sessions = sessions
         self.browsing = Browsing(sessions)
         self.figures = Figures(sessions)
+        self.duels = Duels(sessions, votes=1_000_000)
+        self._sessions = sessions
         self._random = random.Random(7)
         self._count = count
         self._numbers = itertools.count(10**9)
@@ -76,19 +76,6 @@ class Bench:
     async def told_id(self) -> int:
         """Give any told story's id."""
         return self._random.randint(1, self._count // 2)
-
-    async def duel_id(self) -> int:
-        """Give the interaction of one of the last duels, which takes votes again."""
-        latest = self._random.randint(max(self._count - 1000, DUEL_EVERY), self._count)
-        interaction_id = latest // DUEL_EVERY * DUEL_EVERY
-        later = now() + dt.timedelta(hours=1)
-        async with self._sessions.begin() as session:
-            await session.execute(
-                update(Duel)
-                .where(Duel.interaction_id == interaction_id)
-                .values(closed_at=None, closes_at=later)
-            )
-        return interaction_id
 
     async def viewer(self) -> Viewer:
         """Give somebody who looks for stories in one of the servers, and may see most of it."""
@@ -106,6 +93,18 @@ class Bench:
         story = await self.part()
         story.form = Form.DUEL
         return story
+
+    async def duel_id(self) -> int:
+        """Give the interaction of any duel, which takes votes again."""
+        interaction_id = max(await self.told_id(), DUEL_EVERY) // DUEL_EVERY * DUEL_EVERY
+        later = now() + dt.timedelta(hours=1)
+        async with self._sessions.begin() as session:
+            await session.execute(
+                update(Duel)
+                .where(Duel.interaction_id == interaction_id)
+                .values(closed_at=None, closes_at=later)
+            )
+        return interaction_id
 
     async def part(self) -> Story:
         """Give a story that continues another."""
@@ -159,8 +158,8 @@ async def _nothing() -> None:
 def steps(bench: Bench) -> list[Step]:
     """Give every method once, in the order in which a story meets them."""
     queue, ratings, stories, guilds = bench.queue, bench.ratings, bench.stories, bench.guilds
-    duels = bench.duels
     browsing, figures = bench.browsing, bench.figures
+    duels = bench.duels
     return [
         Step("queue.enqueue", lambda _: bench.asked(), _nothing),
         Step("queue.enqueue_together", queue.enqueue_together, bench.several),
@@ -190,11 +189,6 @@ def steps(bench: Bench) -> list[Step]:
         Step("stories.thread", stories.thread, bench.part),
         Step("ratings.rate", lambda i: ratings.rate(i, MEMBER, 5, bench.number()), bench.told_id),
         Step("ratings.stars", ratings.stars, bench.told_id),
-        Step("duels.of", duels.of, bench.duel_id),
-        Step("duels.vote", lambda i: duels.vote(i, MEMBER, TIE, bench.number()), bench.duel_id),
-        Step("duels.close", duels.close, bench.duel_id),
-        Step("duels.close_due", lambda _: duels.close_due(), _nothing),
-        Step("duels.next_close", lambda _: duels.next_close(), _nothing),
         Step("browsing.top", lambda one: browsing.top(one, Span.MONTH, 3), bench.viewer),
         Step("browsing.new", lambda one: browsing.new(one, 20), bench.viewer),
         Step("browsing.mine", lambda one: browsing.mine(one, 1), bench.member),
@@ -205,6 +199,12 @@ def steps(bench: Bench) -> list[Step]:
         Step("figures.ballots", lambda _: figures.ballots(), _nothing),
         Step("figures.likes", lambda _: figures.likes(), _nothing),
         Step("figures.month", lambda _: figures.month(1), _nothing),
+        Step("duels.of", duels.of, bench.duel_id),
+        Step("duels.vote", lambda i: duels.vote(i, MEMBER, TIE, bench.number()), bench.duel_id),
+        Step("duels.close", duels.close, bench.duel_id),
+        Step("duels.close_due", lambda _: duels.close_due(), _nothing),
+        Step("duels.next_close", lambda _: duels.next_close(), _nothing),
+        Step("duels.ballots", lambda _: duels.ballots(guild_id=10), _nothing),
         Step("guilds.model", lambda _: guilds.model(1), _nothing),
         Step("guilds.filter_words", lambda _: guilds.filter_words(1), _nothing),
         Step("guilds.use_model", lambda _: guilds.use_model(1, "x", 1), _nothing),

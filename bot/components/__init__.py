@@ -17,24 +17,9 @@ from bot.components.telling_on import (
 )
 
 EVERY = (
-    Rate,
-    Again,
-    AnotherTeller,
-    Teller,
-    Continue,
-    MyTurn,
-    Variations,
-    Stop,
-    Vote,
-    CloseDuel,
-    ReadBlind,
-    More,
-    Read,
-    TurnPage,
-    Details,
-    Picture,
-    Post,
-    TurnList,
-    OpenStory,
+    *(Rate, Again, AnotherTeller, Teller, Continue, MyTurn, Variations, Stop),
+    *(Vote, CloseDuel, ReadBlind),
+    *(More, Read, TurnPage, Details, Picture, Post),
+    *(TurnList, OpenStory),
 )
 """What the client listens for, whether or not it has seen the message before."""

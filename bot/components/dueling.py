@@ -9,6 +9,7 @@ import discord
 from bot.apologies import NotYoursError, StoryGoneError
 from bot.components.story_button import StoryButton, acknowledge
 from bot.database.duels import Choice
+from bot.database.ratings import check_account
 from bot.database.tables import Form
 from bot.locales import say
 from bot.messages import embeds, views
@@ -34,6 +35,7 @@ class Vote(StoryButton, template=r"kataribe:duel:(?P<story_id>\d{1,19}):(?P<choi
         _check_is_duel(story)
         await acknowledge(interaction, story)
         services = interaction.client.services
+        check_account(interaction.user.id, services.settings.votes)
         duel, choice = await services.duels.vote(
             story.interaction_id, interaction.user.id, self.choice, interaction.id
         )

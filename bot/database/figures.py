@@ -84,7 +84,7 @@ class Figures:
         latest = (
             select(Duel.id)
             .where(Duel.closed_at.is_not(None))
-            .order_by(Duel.closed_at.desc(), Duel.id.desc())
+            .order_by(Duel.closed_at.desc())
             .limit(DUELS)
             .subquery()
         )

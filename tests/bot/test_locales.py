@@ -22,9 +22,9 @@ BOT = Path(__file__).parents[2] / "bot"
 CHOSEN_BY_NAME = {
     *(f"sorry.{refusal}" for refusal in Refusal),
     *(f"sorry.queue_{scope}" for scope in Scope),
-    *(f"duel.voted_{choice}" for choice in Choice),
     *(f"list.span.{span}" for span in Span),
     *(f"details.length_of.{length}" for length in Length),
+    *(f"duel.voted_{choice}" for choice in Choice),
     *(f"sorry.word_{refusal}" for refusal in WordRefusal),
     *(f"story.{state}" for state in (State.FAILED, State.CANCELLED, State.EXPIRED)),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 from typing import TYPE_CHECKING, Any
 
@@ -200,7 +201,7 @@ async def test_who_tells_in_an_open_duel_is_nowhere_said(tmp_path: Path) -> None
                     model_a="gpt2-starter",
                     model_b="lstm-starter",
                     opened_at=now(),
-                    closes_at=now(),
+                    closes_at=now() + dt.timedelta(hours=1),
                 )
             )
         menu = said(await w.ben.click(message, label="⋯"))

@@ -34,11 +34,11 @@ REPOSITORIES = {
     "stories": stories.Stories,
     "ratings": ratings.Ratings,
     "guilds": guilds.Guilds,
-    "duels": duels.Duels,
     "browsing": browsing.Browsing,
     "figures": figures.Figures,
+    "duels": duels.Duels,
 }
-TABLE = r"(stories|ratings|duel_votes|duels|audit|asked)\w*"
+TABLE = r"(stories|ratings|duel_votes|duels|audit|asked|duels|duel_votes)\w*"
 """Tables that grow with use; of servers there are few, and they are found by their key."""
 SMALL = ("ix_stories_unshown", "ix_stories_answer_until", "ix_duels_open")
 """Indexes that hold only what is not shown yet: to read one of them whole is little."""
