@@ -1,8 +1,10 @@
 """Continuous batching: many stories told by one model, one step for all of them at a time.
 
 The engine has one thread. Between two steps it lets stories go and newcomers in; a step reads what
-is due in every slot and draws the next token of each. Tokens go back to the event loop once a step
-for all stories together, and gather there until a reader takes them.
+is due in every slot and draws the next token of each. On a GPU the next step is launched before the
+tokens of the last one are looked at, so a story's end is known one step late, and what was drawn
+after it is dropped. Tokens go back to the event loop once a step for all stories together, and
+gather there until a reader takes them.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import asyncio
 import logging
 import threading
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from generator.engine.beams import BeamSearch
@@ -22,13 +25,28 @@ from generator.sampling.rules import Rules
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from generator.models.decoder import Ints
     from generator.models.loading import LoadedModel
+    from generator.models.stepper import Launched
     from generator.sampling.requests import FinishReason, Request
 
 log = logging.getLogger(__name__)
 
 _CLOSING = "The story was cut: the engine is closing; ask again when it is back."
 _FAILED = "The story was cut: the model failed in the middle of it."
+
+
+@dataclass(frozen=True, slots=True)
+class _Flight:
+    """A step whose tokens have not been looked at."""
+
+    launched: Launched
+    slots: Ints
+    """Of the rows that draw."""
+    positions: Ints
+    """Where in its story each row's token belongs."""
+    stories: list[Generation]
+    """Whose token it is: by the time it is known, the slot may be another story's."""
 
 
 class Engine:
@@ -53,14 +71,13 @@ class Engine:
         self._limit = slots + waiting
         self._scheduler = Scheduler(slots, loaded.context)
         self._rules = Rules(slots)
-        self._decoder, self._sampler = loaded.prepare(
-            slots, threads, self._rules, self._scheduler.history
-        )
-        self.memory = loaded.memory + self._decoder.memory
+        self._stepper = loaded.prepare(slots, threads, self._rules, self._scheduler.history)
+        self.memory = loaded.memory + self._stepper.memory
         """Bytes that the model takes at most while it tells: weights, and all slots' state."""
         self._beams = BeamSearch(loaded)
         self._searches: dict[Generation, asyncio.Task[None]] = {}
         self._active: dict[int, Generation] = {}  # by slot; the thread's own
+        self._flights: deque[_Flight] = deque()  # the same
         self._lock = threading.Condition()  # guards what follows
         self._queue: deque[Generation] = deque()
         self._cancelled: list[Generation] = []
@@ -175,43 +192,59 @@ class Engine:
                 self._cancelled.clear()
                 while self._queue and self._scheduler.free:
                     generation = self._queue.popleft()
-                    slot = self._scheduler.admit(generation.request.prompt)
+                    request = generation.request
+                    slot = self._scheduler.admit(request.prompt, request.max_tokens)
                     self._active[slot] = generation
-                    self._rules.put(slot, generation.request)
+                    self._rules.put(slot, request)
                 if self._closing:
                     return False
                 if self._active:
                     return True
+                self._flights.clear()  # of stories that are over
                 self._lock.wait()
 
     def _step(self) -> None:
-        """Reads what is due and draws the next token of every story that has read all."""
+        """Launches a step, and looks at the tokens of those before that must be known by now."""
+        late = self._stepper.ahead if self._launch() else 0
+        while len(self._flights) > late:
+            self._collect(self._flights.popleft())
+
+    def _launch(self) -> bool:
+        """Reads what is due, and draws the next token of every story that has read all.
+
+        Returns whether anything was due.
+        """
         scheduler = self._scheduler
         batch, ready = scheduler.plan()
-        logits = self._decoder.step(batch)
-        if not len(ready):
-            return
-        slots = batch.slots
-        if len(ready) < len(slots):
-            logits, slots = logits[ready], slots[ready]
-        drawn = self._sampler.draw(logits, slots, scheduler.lengths[slots])
-        news = [self._take(*pair) for pair in zip(slots.tolist(), drawn.tolist(), strict=True)]
-        self._post(news)
+        if not len(batch.slots):
+            return False
+        slots = batch.slots[ready]
+        stories = [self._active[slot] for slot in slots.tolist()]
+        launched = self._stepper.launch(batch, ready, scheduler.lengths)
+        self._flights.append(_Flight(launched, slots, scheduler.lengths[slots], stories))
+        scheduler.extend(slots)
+        return True
 
-    def _take(self, slot: int, token: int) -> tuple[Generation, list[int], FinishReason | None]:
-        """Puts a drawn token into its story, which may end it."""
-        generation = self._active[slot]
-        if token in self._ends:
+    def _collect(self, flight: _Flight) -> None:
+        """Puts drawn tokens into their stories, which may end them."""
+        tokens = flight.launched.collect()
+        scheduler = self._scheduler
+        full = flight.positions + 1 == scheduler.limits[flight.slots]
+        news: list[tuple[Generation, list[int], FinishReason | None]] = []
+        for index, generation in enumerate(flight.stories):
+            slot, token = int(flight.slots[index]), int(tokens[index])
+            if self._active.get(slot) is not generation:
+                continue  # it ended, or was called off, before this was known
+            if token in self._ends:
+                news.append((generation, [], "stop"))
+            elif full[index]:
+                news.append((generation, [token], "length"))
+            else:
+                scheduler.history[slot, flight.positions[index]] = token
+                news.append((generation, [token], None))
+                continue
             self._release(generation, slot)
-            return generation, [], "stop"
-        scheduler, request = self._scheduler, generation.request
-        scheduler.append(slot, token)
-        length = int(scheduler.lengths[slot])
-        full = min(len(request.prompt) + request.max_tokens, scheduler.history.shape[1])
-        if length < full:
-            return generation, [token], None
-        self._release(generation, slot)
-        return generation, [token], "length"
+        self._post(news)
 
     def _release(self, generation: Generation, slot: int | None = None) -> None:
         """Frees the slot of a story, unless it has ended before."""
@@ -240,6 +273,7 @@ class Engine:
 
     def _give_up(self) -> None:
         """After a failed step: the stories in it end with an error, and the slots are free."""
+        self._flights.clear()
         failed = list(self._active.values())
         for generation in failed:
             self._release(generation)
