@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 _ARTICLE = Sampling(temperature=0.6, top_k=1000, top_p=0.95)
 _GREEDY = Sampling(temperature=0)
-_WEIGHT_BYTES = {"int8": 1, "bfloat16": 2, "float32": 4}
+_WEIGHT_BYTES = {"int8": 1, "bfloat16": 2, "float16": 2, "float32": 4}
 
 
 class Kataribe:
@@ -138,6 +138,7 @@ def run(options: argparse.Namespace) -> int:
         if folder is None:
             folder = Path(scratch) / options.shape
             save_random(options.shape, folder)
+        _say(f"loading kataribe on {options.device} …")
         try:
             loaded = load_model(folder, device=options.device, precision=options.precision)
         except ModelFolderError as error:
@@ -154,13 +155,14 @@ def run(options: argparse.Namespace) -> int:
         contestants: list[Contestant] = [ours]
         missing = {}
         for name in options.against:
+            _say(f"loading {name} …")
             try:
                 contestants.append(_peer(name, folder, loaded, Path(scratch)))
             except MissingPeerError as error:
                 missing[name] = str(error)
         for contestant in contestants:
             open_ones.callback(contestant.close)
-        sampling = _GREEDY if options.greedy else _ARTICLE
+        sampling = _sampling(options, loaded)
         workloads = [
             Workload(
                 prompts=some_prompts(count, options.prompt, loaded.config.vocab_size),
@@ -200,9 +202,21 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _sampling(options: argparse.Namespace, loaded: LoadedModel) -> Sampling:
+    """How all stories are drawn."""
+    if options.own_rules:
+        return Sampling(**loaded.settings.model_dump(include=set(Sampling.model_fields)))
+    return _GREEDY if options.greedy else _ARTICLE
+
+
+def _say(line: str) -> None:
+    """At once, and not among what is measured: a run may take minutes."""
+    print(line, file=sys.stderr, flush=True)
+
+
 def _peer(name: str, folder: Path, loaded: LoadedModel, scratch: Path) -> Contestant:
     """Loads a peer; raises `MissingPeerError` where it is not installed."""
-    module = name.replace(".", "_")
+    module = name.replace(".", "_").replace("-", "_")
     try:
         peer = importlib.import_module(f"generator.bench.peers.{module}_peer")
     except ImportError as error:
@@ -227,10 +241,10 @@ def _measure(contestants: list[Contestant], workloads: list[Workload], repeat: i
                 wait = contestants[who].tell(workload)
                 seconds = time.perf_counter() - begin
                 speed = workload.all_tokens / seconds
-                print(
+                _say(
                     f"round {turn} of {repeat}: {contestants[who].name}, "
-                    f"{len(workload.prompts)} at a time, {speed:,.0f} tokens/s",
-                    file=sys.stderr,
+                    f"{len(workload.prompts)} at a time, {speed:,.0f} tokens/s, "
+                    f"{speed / len(workload.prompts):,.0f} steps/s"
                 )
                 if turn > 0:
                     row = rows[at * len(contestants) + who]

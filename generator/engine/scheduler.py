@@ -68,7 +68,7 @@ class Scheduler:
         heapq.heappush(self._free, slot)
 
     def extend(self, slots: Ints) -> None:
-        """The stories in the slots go on by a token each, not known yet and due at the next step."""
+        """The stories in the slots go on by a token each, unknown yet and due at the next step."""
         self.history[slots, self.lengths[slots]] = -1
         self.lengths[slots] += 1
 

@@ -54,10 +54,10 @@ class LSTMRows:
     def read(self, tokens: Tensor, slots: Tensor, positions: Tensor) -> Tensor:
         """Reads one token a row into its slot; (rows, width) before the head."""
         output = functional.embedding(tokens, self._model.embedding.weight)
-        going_on = (positions > 0)[:, None]
+        begins = (positions == 0)[:, None]
         for layer, (weight, bias) in enumerate(self._weights):
-            hidden = torch.where(going_on, self._hidden[layer, slots], 0)
-            cell = torch.where(going_on, self._cell[layer, slots], 0)
+            hidden = self._hidden[layer, slots].masked_fill(begins, 0)
+            cell = self._cell[layer, slots].masked_fill(begins, 0)
             gates = functional.linear(torch.cat([output, hidden], 1), weight, bias).float()
             add, forget, fresh, show = gates.chunk(4, 1)
             cell = forget.sigmoid() * cell + add.sigmoid() * fresh.tanh()

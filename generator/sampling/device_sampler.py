@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _WORDS = ROW.itemsize // 4
 _BLOCK = 1024
 _ROW_BLOCK = 8192
+_ROW_WARPS = 16
 
 
 class DeviceSampler:
@@ -70,6 +71,7 @@ class DeviceSampler:
         if fused:
             self._device_rules = zeros(slots, _WORDS)
             self._seen = zeros(slots + 1, size, dtype=torch.uint8)
+            self._one = torch.ones((), dtype=torch.uint8, device=device)
             self._told = zeros(slots, size, dtype=torch.int16)
             self._scores = zeros(slots, size, dtype=torch.float32)
             self._classes = torch.from_numpy(_classes(vocabulary, size)).to(device)
@@ -100,7 +102,7 @@ class DeviceSampler:
         """Notes tokens of prompts: (n,) each, in any order; of slot `slots` nobody reads."""
         self._history[slots, positions] = tokens
         if self._fused:
-            self._seen[slots, tokens] = 1
+            self._seen.index_put_((slots, tokens), self._one)
 
     def read(self) -> tuple[Tensor, Tensor, Tensor]:
         """What the rows read in this step: tokens, slots and positions, (slots,) each.
@@ -131,7 +133,7 @@ class DeviceSampler:
             self._tokens.masked_fill_(positions < 0, 0)
             where = positions >= 0
             self._history[self._rows[where], positions[where]] = self._tokens[where]
-        slots = torch.where(positions < 0, self.slots, self._rows)
+        slots = self._rows.masked_fill(positions < 0, self.slots)
         return self._tokens, slots, positions.clamp(min=0)
 
     def draw(self, logits: Tensor) -> None:
@@ -203,14 +205,14 @@ class DeviceSampler:
             NGRAM=self._ngram,
             HASHES=self._hashes,
             BLOCK=_ROW_BLOCK,
-            num_warps=16,
+            num_warps=_ROW_WARPS,
         )
 
 
 def _word(name: str) -> int:
     """Where a rule stands in its row, in words of four bytes."""
-    assert ROW.fields is not None
-    return int(ROW.fields[name][1]) // 4
+    offsets = {name: offset for name, (_, offset, *_) in (ROW.fields or {}).items()}
+    return offsets[name] // 4
 
 
 def _classes(vocabulary: Vocabulary, size: int) -> NDArray[np.uint8]:

@@ -5,7 +5,7 @@ a draw is the same in any company.
 """
 
 # mypy: ignore-errors
-# ruff: noqa: ANN001, ANN201, ANN202, N803, PLR0913, PLR0915, PLR1730, SIM108, C901, PLR0912
+# ruff: noqa: ANN001, ANN201, ANN202, C901, N803, SIM102
 # Triton compiles a subset of Python: its functions have no types, and constants are in capitals.
 
 from __future__ import annotations
@@ -214,7 +214,9 @@ def _race(scores, vocabulary, floor, seed, length, BLOCK: tl.constexpr):
 
 
 @triton.jit
-def _copied(story, token, length, filter_bits, bit_count, NGRAM: tl.constexpr, HASHES: tl.constexpr):
+def _copied(
+    story, token, length, filter_bits, bit_count, NGRAM: tl.constexpr, HASHES: tl.constexpr
+):
     """Whether the token completes an n-gram of the filter: see `memfree`."""
     state = tl.full((), 0, tl.uint64)
     for offset in range(NGRAM):
@@ -289,9 +291,7 @@ def draw_tokens(
                         )
                     if top_p < 1.0:
                         whole = _amount(score, vocabulary, floor, best, True, BLOCK)
-                        floor = _floor(
-                            score, vocabulary, best, floor, top_p * whole, True, BLOCK
-                        )
+                        floor = _floor(score, vocabulary, best, floor, top_p * whole, True, BLOCK)
                     if min_p > 0.0:
                         floor = tl.maximum(floor, _rank(best + tl.log(min_p)))
                     winner = _race(score, vocabulary, floor, seed, length, BLOCK)

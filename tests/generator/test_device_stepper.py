@@ -29,7 +29,9 @@ LIVELY = Sampling(
 @pytest.fixture(scope="module", params=["gpt2", "lstm"])
 def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
     save = {"gpt2": save_gpt2, "lstm": save_lstm}[request.param]
-    return load_model(save(tmp_path_factory.mktemp("models") / request.param), device="cpu", precision="float32")
+    return load_model(
+        save(tmp_path_factory.mktemp("models") / request.param), device="cpu", precision="float32"
+    )
 
 
 def engine_ahead(loaded: LoadedModel, slots: int, waiting: int = 64) -> Engine:
@@ -108,7 +110,7 @@ async def test_a_thousand_stories_that_come_and_go_are_each_told_as_if_alone(
 
 
 class Late:
-    """A stepper that never gives a step's tokens before the next one is launched."""
+    """A stepper that counts how many steps were looked at after the next one was launched."""
 
     def __init__(self, stepper: DeviceStepper) -> None:
         self._stepper = stepper
@@ -116,18 +118,19 @@ class Late:
         self.launched = 0
         self.late = 0
 
-    def launch(self, batch: Batch, ready: Ints, lengths: Ints) -> Late.Collected:
+    def launch(self, batch: Batch, ready: Ints, lengths: Ints) -> Collected:
         self.launched += 1
-        return Late.Collected(self, self._stepper.launch(batch, ready, lengths))
+        return Collected(self, self._stepper.launch(batch, ready, lengths))
 
-    class Collected:
-        def __init__(self, stepper: Late, flight: Flight) -> None:
-            self._stepper, self._flight = stepper, flight
-            self._number = stepper.launched
 
-        def collect(self) -> Ints:
-            self._stepper.late += self._stepper.launched > self._number
-            return self._flight.collect()
+class Collected:
+    def __init__(self, stepper: Late, flight: Flight) -> None:
+        self._stepper, self._flight = stepper, flight
+        self._number = stepper.launched
+
+    def collect(self) -> Ints:
+        self._stepper.late += self._stepper.launched > self._number
+        return self._flight.collect()
 
 
 async def test_tokens_are_looked_at_while_the_next_step_runs(loaded: LoadedModel) -> None:
