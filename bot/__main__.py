@@ -20,18 +20,10 @@ from bot.client import Kataribe, point_at
 from bot.config import Discord, Settings, SettingsError
 from bot.database import DatabaseError, open_database
 from bot.database.connection import sqlite_file
-from bot.database.guilds import Guilds
 from bot.database.lock import sole_user
-from bot.database.queue import Queue
-from bot.database.ratings import Ratings
-from bot.database.stories import Stories
-from bot.messages.confirmations import Confirmations
 from bot.messages.pacing import Pace
-from bot.messages.presenter import StoryMessages
 from bot.playground import Playground, PlaygroundError
 from bot.services import Services
-from bot.worker.bell import Bell
-from bot.worker.catalogue import Catalogue
 from bot.worker.completions import Completions
 from bot.worker.dispatcher import Dispatcher
 from bot.worker.generator_process import (
@@ -43,6 +35,8 @@ from bot.worker.generator_process import (
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Sequence
+
+    from bot.worker.catalogue import Catalogue
 
 _log = logging.getLogger("bot")
 
@@ -132,14 +126,11 @@ async def run(settings: Settings, *, config: Path | None = None) -> None:
     async with AsyncExitStack() as opened:
         still_alone = await opened.enter_async_context(sole_user(settings.database.url))
         database = await opened.enter_async_context(open_database(settings.database.url))
-        queue = Queue(database.sessions, settings.queue)
-        await queue.release_all()
         page = None
         if settings.token is None:
             playground = await opened.enter_async_context(_playground(settings))
             settings, page = _pointed_at(settings, playground), playground.url
         point_at(settings.discord.api_url, settings.discord.gateway_url)
-        stories = Stories(database.sessions)
         completions = await opened.enter_async_context(
             Completions(
                 settings.generator.url or None,
@@ -149,34 +140,31 @@ async def run(settings: Settings, *, config: Path | None = None) -> None:
                 remote=settings.models,
             )
         )
-        bell, pace = Bell(), Pace()
+        pace = Pace()
         client = Kataribe(settings.discord, pace)
-        catalogue = Catalogue(completions)
-        ratings = Ratings(database.sessions)
-        messages = StoryMessages(client, queue, stories, ratings, catalogue, settings.stories, pace)
-        client.services = Services(
-            settings=settings,
-            queue=queue,
-            stories=stories,
-            ratings=ratings,
-            guilds=Guilds(database.sessions),
-            catalogue=catalogue,
-            messages=messages,
-            confirmations=Confirmations(),
-            bell=bell,
-        )
+        services = Services.of(settings, database, completions, client, pace)
+        await services.queue.release_all()
+        client.services = services
         for command in commands.EVERY:
             client.tree.add_command(command)
         client.add_dynamic_items(*components.EVERY)
-        dispatcher = Dispatcher(queue, stories, completions, catalogue, messages, bell, settings)
+        dispatcher = Dispatcher(
+            services.queue,
+            services.stories,
+            completions,
+            services.catalogue,
+            services.messages,
+            services.bell,
+            settings,
+        )
         logged_in = asyncio.Event()
         work = [still_alone()]
         if not settings.generator.url:
-            work.append(_generate(settings, config, completions, catalogue, dispatcher))
+            work.append(_generate(settings, config, completions, services.catalogue, dispatcher))
         work.append(_connect(client, settings, logged_in))
         work.append(_tell(client, dispatcher, logged_in, page))
         opened.push_async_callback(_leave, client)
-        opened.push_async_callback(messages.close)
+        opened.push_async_callback(services.messages.close)
         running = [await opened.enter_async_context(_task(part)) for part in [stop.wait(), *work]]
         ended, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
         for task in ended:

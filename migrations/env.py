@@ -6,11 +6,13 @@ from typing import Literal
 from alembic import context
 from sqlalchemy.engine import Connection
 
-import bot.database.rewriting  # noqa: F401  # Alembic knows it by its being there
+import bot.database.rewriting  # Alembic knows it by its being there
+import bot.database.tables  # noqa: F401  # they declare themselves to `Base`
 from bot.config import Settings
+from bot.database.columns import Moment
 from bot.database.connection import make_engine
 from bot.database.migrating import check_foreign_keys, schema_change
-from bot.database.tables import Base, Moment
+from bot.database.tables import Base
 
 
 def render_item(kind: str, item: object, _context: object) -> str | Literal[False]:

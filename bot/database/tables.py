@@ -2,61 +2,27 @@
 
 from __future__ import annotations
 
-import datetime as dt
+import datetime as dt  # noqa: TC003  # SQLAlchemy reads it
 from enum import StrEnum
 
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
-    DateTime,
-    Dialect,
-    Enum,
+    Date,
+    Float,
     ForeignKey,
     Index,
-    Integer,
-    MetaData,
     String,
     Text,
-    TypeDecorator,
-    text,
+    UniqueConstraint,
+    false,
 )
-from sqlalchemy.ext.asyncio import AsyncAttrs
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import (
+    text as sql,
+)
+from sqlalchemy.orm import Mapped, mapped_column
 
-
-class Moment(TypeDecorator[dt.datetime]):
-    """An aware UTC time; SQLite forgets the zone, so it is put back on reading."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: dt.datetime | None, dialect: Dialect) -> dt.datetime | None:
-        """Refuse a time without a zone: it would be stored as a different moment."""
-        del dialect
-        if value is not None and value.tzinfo is None:
-            raise ValueError(f"{value} has no time zone")
-        return value and value.astimezone(dt.UTC)
-
-    def process_result_value(
-        self, value: dt.datetime | None, dialect: Dialect
-    ) -> dt.datetime | None:
-        """Give back what was stored, in UTC."""
-        del dialect
-        return value and value.replace(tzinfo=value.tzinfo or dt.UTC)
-
-
-class Base(AsyncAttrs, DeclarativeBase):
-    """Constraint names are fixed so that migrations can name what they change."""
-
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(column_0_label)s",
-            "uq": "uq_%(table_name)s_%(column_0_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
+from bot.database.columns import NUMBER, Base, Moment, where, words
 
 
 class State(StrEnum):
@@ -70,6 +36,31 @@ class State(StrEnum):
     EXPIRED = "expired"
 
 
+class Form(StrEnum):
+    """What a story was asked for as. Stories of one interaction stand in one message."""
+
+    STORY = "story"
+    DUEL = "duel"
+    """One of two tellings of a beginning that are voted on blind."""
+    CONTRAST = "contrast"
+    """One of two tellings of a beginning, by models that are named."""
+    VARIATION = "variation"
+    """One of several ways to go on, of which one is picked."""
+
+
+class Length(StrEnum):
+    """How long a story shall be."""
+
+    SHORT = "short"
+    LONG = "long"
+    SAGA = "saga"
+    """Goes on by itself, part by part, until it ends."""
+
+
+BROWSED = "told_at IS NOT NULL AND removed_at IS NULL AND NOT private"
+"""A story that others may find again, as SQL."""
+
+
 class Story(Base):
     """One story, from the wish to its last word; while it waits, it is its place in the queue."""
 
@@ -77,26 +68,24 @@ class Story(Base):
     __table_args__ = (
         # What the queue looks at is only what has not ended in the channel yet: it stays small
         # however many stories were ever told.
-        Index(
-            "ix_stories_unshown",
-            "state",
-            "id",
-            sqlite_where=text("shown_at IS NULL"),
-            postgresql_where=text("shown_at IS NULL"),
-        ),
-        Index(
-            "ix_stories_answer_until",
-            "answer_until",
-            sqlite_where=text("answer_token IS NOT NULL"),
-            postgresql_where=text("answer_token IS NOT NULL"),
-        ),
+        Index("ix_stories_unshown", "state", "id", **where("shown_at IS NULL")),
+        Index("ix_stories_answer_until", "answer_until", **where("answer_token IS NOT NULL")),
+        # What is browsed: a server's stories by day, and the best of those with enough votes.
+        Index("ix_stories_told", "guild_id", "told_at", **where(BROWSED)),
+        Index("ix_stories_best", "guild_id", "score", **where(f"{BROWSED} AND score IS NOT NULL")),
+        UniqueConstraint("interaction_id", "nth"),
         # Buttons name a story by its id, so the id of a removed story is never given again.
         {"sqlite_autoincrement": True},
     )
 
-    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
-    interaction_id: Mapped[int] = mapped_column(BigInteger, unique=True)
+    id: Mapped[int] = mapped_column(NUMBER, primary_key=True)
+    interaction_id: Mapped[int] = mapped_column(BigInteger)
     """The command or button press that asked; a second delivery of it changes nothing."""
+    nth: Mapped[int] = mapped_column(default=0, server_default=sql("0"))
+    """Which of the stories that one interaction asked for: of a duel A is 0, B is 1."""
+    form: Mapped[Form] = mapped_column(
+        words(Form, 16), default=Form.STORY, server_default=sql("'story'")
+    )
     guild_id: Mapped[int | None] = mapped_column(BigInteger, index=True)
     channel_id: Mapped[int] = mapped_column(BigInteger)
     message_id: Mapped[int | None] = mapped_column(BigInteger)
@@ -111,6 +100,8 @@ class Story(Base):
         ForeignKey("stories.id", ondelete="SET NULL"), index=True
     )
     """The story that this one continues."""
+    part: Mapped[int] = mapped_column(default=1, server_default=sql("1"))
+    """Which part of its tale it is: one more than its parent."""
 
     prompt: Mapped[str] = mapped_column(Text)
     """The beginning, as the member or the house wrote it; shown before the text."""
@@ -118,15 +109,21 @@ class Story(Base):
     """The beginning is one of the house's own, not a member's words."""
     model: Mapped[str] = mapped_column(String(100))
     seed: Mapped[int] = mapped_column(BigInteger)
+    mood: Mapped[str | None] = mapped_column(String(32))
+    """The name of the sampling preset that it is told with; None: the model's own."""
+    length: Mapped[Length] = mapped_column(
+        words(Length, 8), default=Length.SHORT, server_default=sql("'short'")
+    )
+    private: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Only who asked sees it."""
+    language: Mapped[str] = mapped_column(String(10), default="en", server_default=sql("'en'"))
+    """What its message is written in (not the story): the server's, or the member's own."""
     text: Mapped[str] = mapped_column(Text, default="")
     """What the model told after the prompt, whole when it is told; until then, and if it never is,
     what is shown of a telling that broke off."""
     tokens: Mapped[int] = mapped_column(default=0)
 
-    state: Mapped[State] = mapped_column(
-        Enum(State, native_enum=False, length=16, values_callable=lambda e: [s.value for s in e]),
-        default=State.QUEUED,
-    )
+    state: Mapped[State] = mapped_column(words(State, 16), default=State.QUEUED)
     attempts: Mapped[int] = mapped_column(default=0)
     """Times a bot began to tell it."""
     lease_owner: Mapped[str | None] = mapped_column(String(64))
@@ -134,12 +131,24 @@ class Story(Base):
     """Until then nobody but the owner takes it; without an owner: it rests after a failure."""
     error: Mapped[str | None] = mapped_column(Text)
     """The last failure, in words for the host."""
+    redrawn: Mapped[int] = mapped_column(default=0, server_default=sql("0"))
+    """Times it was told anew with another seed, for what was told was not fit to be shown."""
+    withheld: Mapped[str | None] = mapped_column(String(32))
+    """Why it is not shown, as a word that the member's sentence is chosen by."""
     asked_at: Mapped[dt.datetime] = mapped_column(Moment)
     told_at: Mapped[dt.datetime | None] = mapped_column(Moment)
     ended_at: Mapped[dt.datetime | None] = mapped_column(Moment)
     """When it came to its end, whichever of the four; None while it waits or is being told."""
     shown_at: Mapped[dt.datetime | None] = mapped_column(Moment)
     """When its last word about it (the story, or an apology) stood in the channel."""
+    removed_at: Mapped[dt.datetime | None] = mapped_column(Moment)
+    """When it was deleted or removed: its words are gone, the row stays for what counts it."""
+
+    votes: Mapped[int] = mapped_column(default=0, server_default=sql("0"))
+    """Members whose stars it has, and their sum; kept up by who writes a rating."""
+    stars: Mapped[int] = mapped_column(default=0, server_default=sql("0"))
+    score: Mapped[float | None] = mapped_column(Float)
+    """Its Bayesian average; None while it has too few votes to stand in a list of the best."""
 
 
 class Rating(Base):
@@ -151,11 +160,11 @@ class Rating(Base):
     story_id: Mapped[int] = mapped_column(
         ForeignKey("stories.id", ondelete="CASCADE"), primary_key=True
     )
-    member_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    member_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, index=True)
     stars: Mapped[int | None]
     """None: the vote was taken back. The row stays, or an older press that comes late would
     count as a new vote."""
-    press_id: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
+    press_id: Mapped[int] = mapped_column(BigInteger, default=0, server_default=sql("0"))
     """The newest press of a star, by Discord's number for it, which grows with time."""
     rated_at: Mapped[dt.datetime] = mapped_column(Moment)
 
@@ -164,9 +173,137 @@ class Guild(Base):
     """What a server's moderators chose."""
 
     __tablename__ = "guilds"
+    __table_args__ = (
+        Index("ix_guilds_daily_at", "daily_at", **where("daily_at IS NOT NULL")),
+        Index("ix_guilds_weekly_at", "weekly_at", **where("weekly_at IS NOT NULL")),
+        Index("ix_guilds_left_at", "left_at", **where("left_at IS NOT NULL")),
+    )
 
     guild_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     model: Mapped[str | None] = mapped_column(String(100))
+    settings: Mapped[str] = mapped_column(Text, default="{}", server_default=sql("'{}'"))
+    """Everything else they chose, as JSON: it is always read together, and validated on reading."""
+    daily_at: Mapped[dt.datetime | None] = mapped_column(Moment)
+    """When the next daily opening is due; None: there is none."""
+    weekly_at: Mapped[dt.datetime | None] = mapped_column(Moment)
+    """When the next story of the week is due."""
+    left_at: Mapped[dt.datetime | None] = mapped_column(Moment)
+    """When the bot was sent away; after a grace period everything of the server is deleted."""
+
+
+class Channel(Base):
+    """What a server's moderators chose for one channel or thread."""
+
+    __tablename__ = "channels"
+
+    channel_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    guild_id: Mapped[int] = mapped_column(BigInteger, index=True)
+    model: Mapped[str] = mapped_column(String(100))
+
+
+class Asked(Base):
+    """How many stories a member asked for in a server on one day, whatever became of them."""
+
+    __tablename__ = "asked"
+
+    member_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    guild_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    """0: outside of every server."""
+    day: Mapped[dt.date] = mapped_column(Date, primary_key=True, index=True)
+    """In UTC."""
+    count: Mapped[int]
+    last_at: Mapped[dt.datetime] = mapped_column(Moment)
+    """The latest, for the pause between two."""
+
+
+class Duel(Base):
+    """A beginning told by two models at once, and voted on until it closes."""
+
+    __tablename__ = "duels"
+    __table_args__ = (
+        Index("ix_duels_open", "closes_at", **where("closed_at IS NULL")),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(NUMBER, primary_key=True)
+    interaction_id: Mapped[int] = mapped_column(BigInteger, unique=True)
+    """The same that its two stories have."""
+    guild_id: Mapped[int | None] = mapped_column(BigInteger, index=True)
+    channel_id: Mapped[int] = mapped_column(BigInteger)
+    member_id: Mapped[int] = mapped_column(BigInteger, index=True)
+    """Who asked for it."""
+    model_a: Mapped[str] = mapped_column(String(100))
+    model_b: Mapped[str] = mapped_column(String(100))
+    opened_at: Mapped[dt.datetime] = mapped_column(Moment)
+    closes_at: Mapped[dt.datetime] = mapped_column(Moment)
+    closed_at: Mapped[dt.datetime | None] = mapped_column(Moment)
+
+
+class DuelVote(Base):
+    """One member's choice in a duel, changeable until it closes."""
+
+    __tablename__ = "duel_votes"
+    __table_args__ = (CheckConstraint("choice IN ('a', 'b', 'tie')", name="choice"),)
+
+    duel_id: Mapped[int] = mapped_column(
+        ForeignKey("duels.id", ondelete="CASCADE"), primary_key=True
+    )
+    member_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, index=True)
+    choice: Mapped[str] = mapped_column(String(3))
+    press_id: Mapped[int] = mapped_column(BigInteger)
+    """The newest press, by Discord's number for it, which grows with time."""
+    voted_at: Mapped[dt.datetime] = mapped_column(Moment)
+
+
+class Opening(Base):
+    """A beginning that a member proposed for their server."""
+
+    __tablename__ = "openings"
+    __table_args__ = (UniqueConstraint("guild_id", "text"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(NUMBER, primary_key=True)
+    guild_id: Mapped[int] = mapped_column(BigInteger)
+    member_id: Mapped[int] = mapped_column(BigInteger, index=True)
+    text: Mapped[str] = mapped_column(String(400))
+    proposed_at: Mapped[dt.datetime] = mapped_column(Moment)
+    accepted: Mapped[bool | None]
+    """None: no moderator has decided yet."""
+    moderator_id: Mapped[int | None] = mapped_column(BigInteger)
+    """Who decided."""
+
+
+class Mute(Base):
+    """A member whom the bot does not serve in a server for a time."""
+
+    __tablename__ = "mutes"
+
+    guild_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    member_id: Mapped[int] = mapped_column(
+        BigInteger, primary_key=True, autoincrement=False, index=True
+    )
+    until: Mapped[dt.datetime] = mapped_column(Moment)
+    reason: Mapped[str] = mapped_column(Text)
+    moderator_id: Mapped[int] = mapped_column(BigInteger)
+
+
+class Report(Base):
+    """A story that a member showed to the moderators."""
+
+    __tablename__ = "reports"
+    __table_args__ = (
+        UniqueConstraint("story_id", "member_id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(NUMBER, primary_key=True)
+    story_id: Mapped[int] = mapped_column(ForeignKey("stories.id", ondelete="CASCADE"))
+    guild_id: Mapped[int] = mapped_column(BigInteger, index=True)
+    member_id: Mapped[int] = mapped_column(BigInteger, index=True)
+    reason: Mapped[str] = mapped_column(Text)
+    reported_at: Mapped[dt.datetime] = mapped_column(Moment)
+    kept: Mapped[bool | None]
+    """What the moderators decided; None: nothing yet."""
+    moderator_id: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class Audit(Base):
@@ -174,9 +311,14 @@ class Audit(Base):
 
     __tablename__ = "audit"
 
-    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    id: Mapped[int] = mapped_column(NUMBER, primary_key=True)
     guild_id: Mapped[int] = mapped_column(BigInteger, index=True)
-    moderator_id: Mapped[int] = mapped_column(BigInteger)
+    moderator_id: Mapped[int] = mapped_column(BigInteger, index=True)
     act: Mapped[str] = mapped_column(String(50))
     detail: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Text, default="", server_default=sql("''"))
+    channel_id: Mapped[int | None] = mapped_column(BigInteger)
+    """The channel or thread that it is about, if one."""
+    member_id: Mapped[int | None] = mapped_column(BigInteger, index=True)
+    """The member whom it is about, if one."""
     at: Mapped[dt.datetime] = mapped_column(Moment)

@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from bot.database.tables import Base
+    from bot.database.columns import Base
 
 
 def insert_or_update(session: AsyncSession, table: type[Base]) -> sqlite.Insert | postgresql.Insert:

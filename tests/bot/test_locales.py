@@ -7,8 +7,8 @@ import string
 from pathlib import Path
 
 from bot.commands import EVERY
+from bot.database.limits import Scope
 from bot.database.tables import State
-from bot.database.wishes import Scope
 from bot.locales import _texts, say
 from bot.openings import ARTICLE, OPENINGS
 from bot.safety.beginnings import Refusal

@@ -21,17 +21,9 @@ from bot.client import Kataribe
 from bot.commands.story import SURPRISE
 from bot.config import Settings
 from bot.database import Database, open_database
-from bot.database.guilds import Guilds
-from bot.database.queue import Queue
-from bot.database.ratings import Ratings
-from bot.database.stories import Stories
 from bot.database.tables import Story
-from bot.messages.confirmations import Confirmations
 from bot.messages.pacing import Pace
-from bot.messages.presenter import StoryMessages
 from bot.services import Services
-from bot.worker.bell import Bell
-from bot.worker.catalogue import Catalogue
 from bot.worker.completions import Completions
 from bot.worker.dispatcher import Dispatcher
 from tests.bot.teller import Teller, teller
@@ -41,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bot.messages.pacing import Clock
+    from bot.messages.presenter import StoryMessages
 
 PATIENCE = 20.0
 """Seconds after which a condition that never comes true fails its test."""
@@ -197,25 +190,10 @@ def labels(message: discord.Message) -> list[str | None]:
     ]
 
 
-def _bot(
-    settings: Settings, completions: Completions, database: Database, bell: Bell, pace: Pace
-) -> Kataribe:
+def _bot(settings: Settings, completions: Completions, database: Database, pace: Pace) -> Kataribe:
     """The client with its services, as `python -m bot` builds them."""
     client = Kataribe(settings.discord, pace)
-    queue = Queue(database.sessions, settings.queue)
-    stories, ratings = Stories(database.sessions), Ratings(database.sessions)
-    catalogue = Catalogue(completions)
-    client.services = Services(
-        settings=settings,
-        queue=queue,
-        stories=stories,
-        ratings=ratings,
-        guilds=Guilds(database.sessions),
-        catalogue=catalogue,
-        messages=StoryMessages(client, queue, stories, ratings, catalogue, settings.stories, pace),
-        confirmations=Confirmations(),
-        bell=bell,
-    )
+    client.services = Services.of(settings, database, completions, client, pace)
     for command in commands.EVERY:
         client.tree.add_command(command)
     client.add_dynamic_items(*components.EVERY)
@@ -239,10 +217,9 @@ async def world(
         Completions(told.url, loaded.stories, request_timeout=60) as completions,
     ):
         here: World
-        bell = Bell()
 
         def build() -> Kataribe:
-            return _bot(loaded, completions, database, bell, pace)
+            return _bot(loaded, completions, database, pace)
 
         client = build()
         # SimCord waits for each timer that ends within its timeout; a held teller must not be one.
