@@ -1,7 +1,7 @@
 """Drawing for all slots at once where the model is: what a CUDA graph of a step can hold.
 
 Row i is slot i. Tokens, rules, histories and counts stay on the device; the host says which rows
-tell a story, and what a newcomer's prompt is. On a GPU three kernels draw, without one answer to
+tell a story, and what a newcomer's prompt is. On a GPU a few kernels draw, without one answer to
 the host; elsewhere `TorchSampler`, the reference, draws from the same state.
 """
 
@@ -74,6 +74,9 @@ class DeviceSampler:
             self._one = torch.ones((), dtype=torch.uint8, device=device)
             self._told = zeros(slots, size, dtype=torch.int16)
             self._scores = zeros(slots, size, dtype=torch.float32)
+            blocks = -(-size // _BLOCK)
+            self._peaks = zeros(2, slots, blocks, dtype=torch.float32)
+            self._leaders = zeros(2, slots, blocks)
             self._classes = torch.from_numpy(_classes(vocabulary, size)).to(device)
             memfree = vocabulary.memfree
             bits = np.zeros(1, np.uint8) if memfree is None else memfree.bits
@@ -140,7 +143,7 @@ class DeviceSampler:
         """Draws the next token of each row that tells a story, and moves its position on.
 
         Args:
-            logits: (slots, size) in any floating type.
+            logits: (slots, size) in any floating type; overwritten.
         """
         positions, given = self.places
         if not self._fused:
@@ -154,16 +157,31 @@ class DeviceSampler:
             return
         from generator.sampling import triton_draw as kernels  # noqa: PLC0415
 
-        kernels.weigh[(self.slots, -(-self._size // _BLOCK))](
+        rules = {"RULE_WORDS": _WORDS, "SEED": _word("seed")}
+        kernels.forbid_repeats[(self.slots,)](
+            logits,
+            positions,
+            self._history,
+            self._device_rules,
+            self._context,
+            logits.stride(0),
+            RULE_WORDS=_WORDS,
+            NO_REPEAT=_word("no_repeat_ngram_size"),
+            BLOCK=512,
+        )
+        blocks = self._peaks.shape[2]
+        kernels.weigh[(self.slots, blocks)](
             logits,
             self._scores,
+            self._peaks,
+            self._leaders,
             positions,
             self._classes,
             self._seen,
             self._told,
             self._device_rules,
             self._size,
-            RULE_WORDS=_WORDS,
+            logits.stride(0),
             TEMPERATURE=_word("temperature"),
             REPETITION=_word("repetition_penalty"),
             FREQUENCY=_word("frequency_penalty"),
@@ -171,20 +189,13 @@ class DeviceSampler:
             MIN_LENGTH=_word("min_length"),
             NEW_WORD_AT=_word("new_word_at"),
             BLOCK=_BLOCK,
-        )
-        kernels.forbid_repeats[(self.slots,)](
-            self._scores,
-            positions,
-            self._history,
-            self._device_rules,
-            self._context,
-            self._size,
-            RULE_WORDS=_WORDS,
-            NO_REPEAT=_word("no_repeat_ngram_size"),
-            BLOCK=512,
+            **rules,
         )
         kernels.draw_tokens[(self.slots,)](
             self._scores,
+            self._peaks,
+            self._leaders,
+            blocks,
             positions,
             given,
             self.drawn,
@@ -195,18 +206,23 @@ class DeviceSampler:
             8 * self._filter.numel(),
             self._context,
             self._size,
-            RULE_WORDS=_WORDS,
             TEMPERATURE=_word("temperature"),
             TOP_K=_word("top_k"),
             TOP_P=_word("top_p"),
             MIN_P=_word("min_p"),
             MEMFREE=_word("memfree"),
-            SEED=_word("seed"),
             NGRAM=self._ngram,
             HASHES=self._hashes,
-            BLOCK=_ROW_BLOCK,
+            BLOCKS=_power_of_two(blocks),
+            BLOCK=min(_ROW_BLOCK, _power_of_two(self._size)),
             num_warps=_ROW_WARPS,
+            **rules,
         )
+
+
+def _power_of_two(number: int) -> int:
+    """The first that is not below the number."""
+    return 1 << (number - 1).bit_length()
 
 
 def _word(name: str) -> int:

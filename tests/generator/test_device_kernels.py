@@ -26,7 +26,7 @@ from generator.sampling.settings import Sampling  # noqa: E402
 from generator.sampling.torch_sampler import TorchSampler  # noqa: E402
 from generator.sampling.vocabulary import Vocabulary  # noqa: E402
 
-SIZE, CONTEXT, PROMPT, LENGTH = 3000, 64, 20, 40
+SIZE, CONTEXT, PROMPT, LENGTH = 9001, 64, 20, 40
 SAMPLINGS = [
     Sampling(),
     Sampling(temperature=0),
@@ -37,6 +37,9 @@ SAMPLINGS = [
     Sampling(no_repeat_ngram_size=2),
     Sampling(no_repeat_ngram_size=1, temperature=0.7),
     Sampling(temperature=1.3, top_k=20, top_p=0.9, min_p=0.02, repetition_penalty=1.2),
+    Sampling(temperature=0.6, top_k=1000, top_p=0.95),
+    Sampling(temperature=2, top_k=300, top_p=0.5),
+    Sampling(temperature=0.3, top_k=5000, top_p=0.99, min_p=0.001),
     Sampling(frequency_penalty=1.1, presence_penalty=-0.5),
     Sampling(memfree=True, temperature=0.7, top_p=0.95, no_repeat_ngram_size=4),
     Sampling(memfree=True, temperature=0),
@@ -82,7 +85,7 @@ def test_the_kernels_draw_what_the_reference_draws() -> None:
         logits = torch.from_numpy(rng.normal(0, 2, (slots, SIZE)).astype(np.float32))
         logits[:, :30] += 3
         sampler.places[0], sampler.places[1] = LENGTH + turn - 1, told[:, LENGTH + turn - 1]
-        sampler.draw(logits.to(DEVICE))
+        sampler.draw(logits.clone().to(DEVICE))
         lengths = np.full(slots, LENGTH + turn, np.int32)
         expected = reference.draw(logits.clone(), np.arange(slots, dtype=np.int32), lengths)
         drawn = sampler.drawn.cpu().numpy()
