@@ -181,7 +181,7 @@ class LoadedModel:
         rows: Rows
         slots = len(rules.rows)
         if isinstance(self.model, LSTMForCausalLM):
-            rows = LSTMRows(self.model, slots)
+            rows = LSTMRows(self.model, slots, fused=fused)
         else:
             rows = GPT2Rows(cast("GPT2LMHeadModel", self.model), slots, fused=fused)
         sampler = DeviceSampler(

@@ -1,4 +1,4 @@
-"""A transformer's small layers on a GPU: attention of single tokens over slots, and norms.
+"""A model's small layers on a GPU: attention of single tokens over slots, norms, and LSTM cells.
 
 Each program reads one row's own numbers, in an order that hangs on nothing but its own story.
 """
@@ -87,3 +87,59 @@ def add_and_norm(hidden, change, change_bias, weight, bias, normed, epsilon, WID
     shift = tl.load(bias + at, mask=within, other=0.0).to(tl.float32)
     outcome = away / tl.sqrt(spread + epsilon) * scale + shift
     tl.store(normed + place, outcome.to(normed.dtype.element_ty), mask=within)
+
+
+@triton.jit
+def remember(embedding, tokens, hidden, slots, positions, joined, slot_count, rows,
+             INPUT: tl.constexpr, WIDTH: tl.constexpr, BLOCK: tl.constexpr):  # fmt: skip
+    """Puts an LSTM's states beside its inputs: what each layer's one product reads.
+
+    Args:
+        embedding: (vocabulary, INPUT).
+        hidden: (layers, slot_count, WIDTH).
+        joined: a layer after the other, (rows, inputs and WIDTH); only of the first the inputs are
+            known.
+    """
+    row = tl.program_id(0).to(tl.int64)
+    layer = tl.program_id(1)
+    slot = tl.load(slots + row).to(tl.int64)
+    at = tl.arange(0, BLOCK)
+    later = layer > 0
+    inputs = tl.where(later, WIDTH, INPUT)
+    target = joined + tl.where(later, rows * (INPUT + WIDTH) + (layer - 1) * rows * 2 * WIDTH, 0)
+    target += row * (inputs + WIDTH)
+    if layer == 0:
+        token = tl.load(tokens + row).to(tl.int64)
+        read = tl.load(embedding + token * INPUT + at, mask=at < INPUT, other=0.0)
+        tl.store(target + at, read, mask=at < INPUT)
+    # A story that begins remembers nothing.
+    known = (at < WIDTH) & (tl.load(positions + row) > 0)
+    state = tl.load(hidden + (layer * slot_count + slot) * WIDTH + at, mask=known, other=0.0)
+    tl.store(target + inputs + at, state, mask=at < WIDTH)
+
+
+@triton.jit
+def _tanh(number):
+    return 2.0 * tl.sigmoid(2.0 * number) - 1.0
+
+
+@triton.jit
+def remember_more(gates, hidden, cell, slots, positions, output, pitch, WIDTH: tl.constexpr,
+                  BLOCK: tl.constexpr):  # fmt: skip
+    """What a layer's gates, (rows, 4 x WIDTH), make of its states; its output, `pitch` apart."""
+    row = tl.program_id(0).to(tl.int64)
+    at = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    within = at < WIDTH
+    slot = tl.load(slots + row).to(tl.int64)
+    gate = gates + row * 4 * WIDTH + at
+    add = tl.sigmoid(tl.load(gate, mask=within, other=0.0).to(tl.float32))
+    forget = tl.sigmoid(tl.load(gate + WIDTH, mask=within, other=0.0).to(tl.float32))
+    fresh = _tanh(tl.load(gate + 2 * WIDTH, mask=within, other=0.0).to(tl.float32))
+    show = tl.sigmoid(tl.load(gate + 3 * WIDTH, mask=within, other=0.0).to(tl.float32))
+    place = slot * WIDTH + at
+    known = within & (tl.load(positions + row) > 0)
+    now = forget * tl.load(cell + place, mask=known, other=0.0) + add * fresh
+    tl.store(cell + place, now, mask=within)
+    shown = (show * _tanh(now)).to(output.dtype.element_ty)
+    tl.store(hidden + place, shown, mask=within)
+    tl.store(output + row * pitch + at, shown, mask=within)

@@ -18,6 +18,8 @@ if DEVICE.type == "cpu" and os.environ.get("TRITON_INTERPRET") != "1":
 pytest.importorskip("triton")
 
 from generator.models.gpt2_rows import GPT2Rows  # noqa: E402
+from generator.models.lstm import LSTMConfig, LSTMForCausalLM  # noqa: E402
+from generator.models.lstm_rows import LSTMRows  # noqa: E402
 from generator.sampling.device_sampler import DeviceSampler  # noqa: E402
 from generator.sampling.memfree import MemFree  # noqa: E402
 from generator.sampling.requests import Request  # noqa: E402
@@ -139,3 +141,25 @@ def test_attention_and_norms_are_those_of_transformers() -> None:
             last = rows.read(tokens, torch.full_like(positions, 2), positions)
             told = rows.logits(last).cpu()
             torch.testing.assert_close(told, expected[start : start + 65], atol=2e-4, rtol=1e-4)
+
+
+def test_the_lstm_is_that_of_torch() -> None:
+    """In slots that held other stories before, with inputs of another size than its states."""
+    torch.manual_seed(0)
+    config = LSTMConfig(vocab_size=96, embedding_size=20, hidden_size=36, num_layers=3)
+    model = LSTMForCausalLM(config)
+    module: torch.nn.Module = model
+    module.eval().requires_grad_(requires_grad=False)
+    stories = torch.randint(96, (5, 9))
+    with torch.inference_mode():
+        expected = model(stories).logits
+        module.to(DEVICE)
+        rows = LSTMRows(model, 5, fused=True)
+        slots = torch.tensor([4, 0, 5, 1, 3], device=DEVICE)
+        told = stories.to(DEVICE, torch.int32)
+        for _ in range(2):
+            for position in range(stories.shape[1]):
+                positions = torch.full((5,), position, dtype=torch.int32, device=DEVICE)
+                last = rows.read(told[:, position].contiguous(), slots, positions)
+                logits = rows.logits(last).cpu()
+                torch.testing.assert_close(logits, expected[:, position], atol=2e-5, rtol=1e-4)
