@@ -15,6 +15,7 @@ from bot.database.ratings import NotToldError, OwnStoryError
 from bot.locales import say, say_list
 from bot.safety.beginnings import PromptRefusedError
 from bot.safety.escaping import escaped
+from bot.services import UnknownMoodError
 from bot.worker.catalogue import UnknownModelError
 from bot.worker.completions import GeneratorDownError
 
@@ -38,6 +39,26 @@ class AlreadyOverError(Exception):
     """The story to be called off has ended."""
 
 
+class NothingToContinueError(Exception):
+    """The story was not told, so nothing can follow it."""
+
+
+class TaleEndedError(Exception):
+    """The story is the last part of its tale."""
+
+
+class OnlyTellerError(Exception):
+    """Nobody else could tell the story."""
+
+
+class NotYourMessageError(Exception):
+    """A story would begin with somebody else's words."""
+
+
+class NothingWrittenError(Exception):
+    """The message has no words that a story could begin with."""
+
+
 class NotModeratorError(Exception):
     """The act needs the Manage Server permission."""
 
@@ -53,6 +74,12 @@ def sentence(error: BaseException) -> str | None:
                 "sorry.unknown_model",
                 model=escaped(textwrap.shorten(error.model, NAMED, placeholder="…")),
                 models=models,
+            )
+        case UnknownMoodError():
+            return say(
+                "sorry.unknown_mood",
+                mood=escaped(textwrap.shorten(error.mood, NAMED, placeholder="…")),
+                moods=say_list(list(error.moods), ", ", LISTED),
             )
         case QueueFullError():
             when = discord.utils.format_dt(error.back_at, "R")
@@ -92,6 +119,11 @@ _KEYS: dict[type[BaseException], str] = {
     StoryGoneError: "sorry.story_gone",
     NotYoursError: "sorry.not_yours",
     AlreadyOverError: "sorry.already_over",
+    NothingToContinueError: "sorry.nothing_to_continue",
+    TaleEndedError: "sorry.tale_ended",
+    OnlyTellerError: "sorry.only_teller",
+    NotYourMessageError: "sorry.not_your_message",
+    NothingWrittenError: "sorry.nothing_written",
     NotModeratorError: "sorry.not_moderator",
     GeneratorDownError: "sorry.generator_down",
 }

@@ -85,7 +85,7 @@ def _essence(value: Any) -> Any:
             kept["default_member_permissions"] = str(permissions)
         # 1 is what an absent type means, for a command as for a subcommand.
         kept["type"] = value.get("type", 1)
-        return {k: v for k, v in kept.items() if v is not False and v not in (None, [], {})}
+        return {k: v for k, v in kept.items() if v is not False and v not in (None, "", [], {})}
     if isinstance(value, list):
         if all(isinstance(item, dict) for item in value):
             return [_essence(item) for item in value]

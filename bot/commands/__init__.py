@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bot.commands.from_message import from_message
 from bot.commands.help import help_command
 from bot.commands.model import Model, models
 from bot.commands.story import story
@@ -11,8 +12,11 @@ from bot.commands.story import story
 if TYPE_CHECKING:
     from discord import app_commands
 
-EVERY: tuple[app_commands.Command[Any, ..., Any] | app_commands.Group, ...] = (
+EVERY: tuple[
+    app_commands.Command[Any, ..., Any] | app_commands.Group | app_commands.ContextMenu, ...
+] = (
     story,
+    from_message,
     Model(),
     models,
     help_command,

@@ -40,6 +40,12 @@ def add_bench_command(commands: argparse._SubParsersAction[argparse.ArgumentPars
         "--concurrency", type=_numbers, default=(1, 8, 32), metavar="N,…", help="stories (1,8,32)"
     )
     bench.add_argument("--tokens", type=_number, default=64, help="new tokens of each story (64)")
+    bench.add_argument(
+        "--peer-tokens",
+        type=_number,
+        metavar="N",
+        help="new tokens of each story of a peer, where a slow one would take long (as --tokens)",
+    )
     bench.add_argument("--prompt", type=_number, default=6, help="tokens of each prompt (6)")
     drawing = bench.add_mutually_exclusive_group()
     drawing.add_argument("--greedy", action="store_true", help="the likeliest token, no sampling")

@@ -37,6 +37,7 @@ class Scheduler:
         """How many there are at most: a story that has so many is not read on."""
         self._read = np.zeros(slots, np.int32)
         self._free = list(range(slots))  # a heap: the lowest slot is given first
+        self._one_by_one: set[int] = set()
         self._newcomers: list[int] = []  # slots with more than one token due, in order of arrival
 
     @property
@@ -49,13 +50,22 @@ class Scheduler:
         """Slots that a story holds."""
         return len(self.lengths) - len(self._free)
 
-    def admit(self, prompt: tuple[int, ...], max_tokens: int) -> int:
-        """Gives the lowest free slot to a story; there must be one."""
+    def admit(self, prompt: tuple[int, ...], max_tokens: int, *, one_by_one: bool = False) -> int:
+        """Gives the lowest free slot to a story; there must be one.
+
+        Args:
+            prompt: its first tokens.
+            max_tokens: how many follow at most; where none do, one is drawn all the same.
+            one_by_one: read no more than one of them in a step, which then says what it makes of
+                each; many such prompts share their steps.
+        """
         slot = heapq.heappop(self._free)
-        self.limits[slot] = min(len(prompt) + max_tokens, self.history.shape[1])
+        self.limits[slot] = min(len(prompt) + max(max_tokens, 1), self.history.shape[1])
         self.history[slot, : len(prompt)] = prompt
         self.lengths[slot] = len(prompt)
         self._read[slot] = 0
+        if one_by_one:
+            self._one_by_one.add(slot)
         if len(prompt) > 1:
             self._newcomers.append(slot)
         return slot
@@ -65,6 +75,7 @@ class Scheduler:
         self.lengths[slot] = self._read[slot] = self.limits[slot] = 0
         if slot in self._newcomers:
             self._newcomers.remove(slot)
+        self._one_by_one.discard(slot)
         heapq.heappush(self._free, slot)
 
     def extend(self, slots: Ints) -> None:
@@ -98,7 +109,7 @@ class Scheduler:
         for slot in self._newcomers:
             due = self.history[slot, self._read[slot] : self.lengths[slot]]
             if budget > 0:
-                joining[slot] = due[:budget]
+                joining[slot] = due[: 1 if slot in self._one_by_one else budget]
                 budget -= len(joining[slot])
         self._newcomers = [
             slot

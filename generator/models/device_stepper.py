@@ -1,9 +1,9 @@
-"""One step of all slots as one CUDA graph, with what it draws read one step late.
+"""One step of all slots as one CUDA graph, with what it draws read some steps late.
 
 Row i is slot i, and every step has all rows, whether they tell a story or not: at 32 rows a small
 model takes as long as at one, and as shapes never change, a story is the same in any company. All
-state is on the device, so the host launches step n + 1 before it knows what step n drew. On a
-processor the same functions run without a graph, which is how they are tested.
+state is on the device, so the host launches step n + 2 before it knows what step n drew: a host
+that is late for once does not leave the GPU idle. On a processor the same functions run without a graph, which is how they are tested.
 """
 
 from __future__ import annotations
@@ -59,8 +59,15 @@ class Rows(Protocol):
 class Flight:
     """Implements `Launched` for tokens that are on their way to the host."""
 
-    def __init__(self, tokens: Tensor, slots: Ints, arrived: torch.cuda.Event | None) -> None:
+    def __init__(
+        self,
+        tokens: Tensor,
+        slots: Ints,
+        arrived: torch.cuda.Event | None,
+        logprobs: Tensor | None,
+    ) -> None:
         self._tokens, self._slots, self._arrived = tokens, slots, arrived
+        self.logprobs = logprobs
 
     def collect(self) -> Ints:
         """See `Launched.collect`."""
@@ -73,7 +80,7 @@ class Flight:
 class DeviceStepper:
     """Implements `Stepper` for a model and a sampler whose state is on one device."""
 
-    def __init__(self, rows: Rows, sampler: DeviceSampler, *, ahead: int = 1) -> None:
+    def __init__(self, rows: Rows, sampler: DeviceSampler, *, ahead: int = 2) -> None:
         self.ahead = ahead
         self._rows, self._sampler = rows, sampler
         self._device = sampler.drawn.device
@@ -107,29 +114,34 @@ class DeviceStepper:
         """See `Stepper.memory`."""
         return self._rows.memory + self._sampler.memory
 
-    def launch(self, batch: Batch, ready: Ints, lengths: Ints) -> Flight:
+    def launch(self, batch: Batch, ready: Ints, lengths: Ints, scored: Ints) -> Flight:
         """See `Stepper.launch`."""
         del lengths  # which the device counts itself
         if not self._on_gpu:
-            return self._launch(batch, ready)
+            return self._launch(batch, ready, scored)
         with torch.cuda.stream(self._stream):
-            return self._launch(batch, ready)
+            return self._launch(batch, ready, scored)
 
     @torch.inference_mode()
-    def _launch(self, batch: Batch, ready: Ints) -> Flight:
+    def _launch(self, batch: Batch, ready: Ints, scored: Ints) -> Flight:
         new = batch.slots[batch.starts == 0]
         if len(new):
             self._sampler.begin(new.tolist())
-        # A prompt's last token is read by the step itself, which draws what follows it.
+        # A prompt's last token is read by the step itself, which draws what follows it; and so is
+        # every token of one that is scored, though nobody looks at what is drawn there.
+        stepping = np.union1d(ready, scored) if len(scored) else ready
         earlier = np.ones(len(batch.tokens), np.bool_)
-        earlier[batch.ends[ready] - 1] = False
+        earlier[batch.ends[stepping] - 1] = False
         if earlier.any():
             self._prefill(batch, earlier)
-        slots = batch.slots[ready]
-        if len(ready):
-            self._place(slots, batch, ready)
+        if len(stepping):
+            self._place(batch.slots[stepping], batch, stepping)
             self._run_step()
-        return self._fly(slots)
+        logprobs = None
+        if len(scored):
+            logits = self._rows.logits(self._last[batch.slots[scored]])
+            logprobs = logits.float().log_softmax(1)
+        return self._fly(batch.slots[ready], logprobs)
 
     def _prefill(self, batch: Batch, earlier: NDArray[np.bool_]) -> None:
         slots = batch.slots.repeat(batch.counts)[earlier]
@@ -143,10 +155,10 @@ class DeviceStepper:
             self._prompt.copy_(torch.from_numpy(filled), non_blocking=True)
             self._run_prompt()
 
-    def _place(self, slots: Ints, batch: Batch, ready: Ints) -> None:
+    def _place(self, slots: Ints, batch: Batch, stepping: Ints) -> None:
         """Says what each row reads; nothing where the device knows, as between two events."""
         places = np.full_like(self._places, -1)
-        last = batch.ends[ready] - 1
+        last = batch.ends[stepping] - 1
         places[0, slots] = batch.positions[last]
         places[1, slots] = batch.tokens[last]
         if not np.array_equal(places, self._places):
@@ -155,14 +167,14 @@ class DeviceStepper:
         places[1] = -1
         self._places = places
 
-    def _fly(self, slots: Ints) -> Flight:
+    def _fly(self, slots: Ints, logprobs: Tensor | None) -> Flight:
         """What the step drew, on its way to the host."""
         self._turn = (self._turn + 1) % len(self._landings)
         landing, arrived = self._landings[self._turn], self._arrivals[self._turn]
         landing.copy_(self._sampler.drawn, non_blocking=True)
         if arrived is not None:
             arrived.record()
-        return Flight(landing, slots, arrived)
+        return Flight(landing, slots, arrived, logprobs)
 
     @torch.inference_mode()
     def _read_prompt(self) -> None:
@@ -172,7 +184,9 @@ class DeviceStepper:
 
     @torch.inference_mode()
     def _step(self) -> None:
-        self._sampler.draw(self._rows.logits(self._rows.read(*self._sampler.read())))
+        # Held, so that a graph's memory for it is used for nothing else.
+        self._last = self._rows.read(*self._sampler.read())
+        self._sampler.draw(self._rows.logits(self._last))
 
     def _captured(self, work: Callable[[], None]) -> Callable[[], None]:
         for _ in range(_WARM_UP):

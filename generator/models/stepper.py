@@ -27,6 +27,11 @@ class Sampler(Protocol):
 class Launched(Protocol):
     """A step under way."""
 
+    @property
+    def logprobs(self) -> torch.Tensor | None:
+        """(rows asked for, vocabulary): the model's own, before any rule; once collected."""
+        ...
+
     def collect(self) -> Ints:
         """The tokens drawn in it, one for each row that was ready; waits for them."""
         ...
@@ -45,7 +50,7 @@ class Stepper(Protocol):
         """Bytes that it keeps beside the model's own weights, however full its slots are."""
         ...
 
-    def launch(self, batch: Batch, ready: Ints, lengths: Ints) -> Launched:
+    def launch(self, batch: Batch, ready: Ints, lengths: Ints, scored: Ints) -> Launched:
         """Reads the batch, and draws the next token of the rows that have read all.
 
         Args:
@@ -53,6 +58,8 @@ class Stepper(Protocol):
                 not been collected.
             ready: those rows.
             lengths: (slots,), tokens so far in prompt and story.
+            scored: the rows whose log probabilities are asked for; those that are not ready have
+                one token.
         """
         ...
 
@@ -62,6 +69,7 @@ class Drawn:
     """A step that is done."""
 
     tokens: Ints
+    logprobs: torch.Tensor | None = None
 
     def collect(self) -> Ints:
         """See `Launched.collect`."""
@@ -81,12 +89,14 @@ class EagerStepper:
         """See `Stepper.memory`."""
         return self._decoder.memory
 
-    def launch(self, batch: Batch, ready: Ints, lengths: Ints) -> Drawn:
+    def launch(self, batch: Batch, ready: Ints, lengths: Ints, scored: Ints) -> Drawn:
         """See `Stepper.launch`."""
         logits = self._decoder.step(batch)
+        # A sampler may overwrite them.
+        logprobs = logits[scored].log_softmax(1) if len(scored) else None
         if not len(ready):
-            return Drawn(np.empty(0, np.int32))
+            return Drawn(np.empty(0, np.int32), logprobs)
         slots = batch.slots
         if len(ready) < len(slots):
             logits, slots = logits[ready], slots[ready]
-        return Drawn(self._sampler.draw(logits, slots, lengths[slots]))
+        return Drawn(self._sampler.draw(logits, slots, lengths[slots]), logprobs)

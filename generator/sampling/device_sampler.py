@@ -97,9 +97,8 @@ class DeviceSampler:
             return
         rows = torch.from_numpy(self._rules.rows.view(np.int32).reshape(self.slots, _WORDS))
         self._device_rules.copy_(rows, non_blocking=True)
-        for slot in slots:
-            self._seen[slot].zero_()
-            self._told[slot].zero_()
+        new = torch.tensor(list(slots)).to(self._seen.device)
+        self._seen[new], self._told[new] = 0, 0
 
     def read_prompt(self, tokens: Tensor, slots: Tensor, positions: Tensor) -> None:
         """Notes tokens of prompts: (n,) each, in any order; of slot `slots` nobody reads."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -95,6 +96,34 @@ async def test_a_story_is_the_same_alone_and_in_company(folder: Path) -> None:
         alone = [await tell(engine, request) for request in requests]
         together = await asyncio.gather(*(tell(engine, request) for request in requests))
     assert together == alone
+
+
+async def test_log_probabilities_are_those_of_the_model(folder: Path) -> None:
+    """Before any rule, also those that strike tokens out; of a prompt and of what is drawn."""
+    loaded = load_model(folder, device="cuda", precision="float32")
+    prompt = tuple(range(1, 40))
+    rules = Sampling(temperature=0.9, repetition_penalty=1.3, no_repeat_ngram_size=1)
+    request = Request(
+        prompt=prompt,
+        sampling=rules,
+        seed=3,
+        max_tokens=20,
+        min_tokens=20,
+        logprobs=1,
+        prompt_logprobs=True,
+    )
+    silent = replace(request, logprobs=None, prompt_logprobs=False)
+    async with Engine(loaded, slots=4) as engine:
+        scored, beside = engine.submit(request), engine.submit(silent)
+        told = [[token async for tokens in one for token in tokens] for one in (scored, beside)]
+    assert told[0] == told[1]
+    with torch.inference_mode():
+        tokens = torch.tensor([[*prompt, *told[0]]], device="cuda")
+        expected = loaded.model(input_ids=tokens).logits[0].float().log_softmax(1).cpu()
+    assert [one.token for one in scored.logprobs] == [*prompt[1:], *told[0]]
+    for one, row in zip(scored.logprobs, expected, strict=False):
+        assert one.logprob == pytest.approx(float(row[one.token]), abs=0.02)
+        assert one.likeliest[0][1] == pytest.approx(float(row.max()), abs=0.02)
 
 
 async def test_a_graph_that_cannot_be_captured_is_one_warning_and_the_reference(

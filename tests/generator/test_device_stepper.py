@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,7 +36,7 @@ def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def engine_ahead(loaded: LoadedModel, slots: int, waiting: int = 64) -> Engine:
-    """One that launches a step before it knows the tokens of the last."""
+    """One that launches steps before it knows the tokens of the last."""
     engine = Engine(loaded, slots=slots, waiting=waiting)
     engine._stepper = loaded.device_stepper(engine._rules, fused=False)
     return engine
@@ -118,15 +119,16 @@ class Late:
         self.launched = 0
         self.late = 0
 
-    def launch(self, batch: Batch, ready: Ints, lengths: Ints) -> Collected:
+    def launch(self, batch: Batch, ready: Ints, lengths: Ints, scored: Ints) -> Collected:
         self.launched += 1
-        return Collected(self, self._stepper.launch(batch, ready, lengths))
+        return Collected(self, self._stepper.launch(batch, ready, lengths, scored))
 
 
 class Collected:
     def __init__(self, stepper: Late, flight: Flight) -> None:
         self._stepper, self._flight = stepper, flight
         self._number = stepper.launched
+        self.logprobs = flight.logprobs
 
     def collect(self) -> Ints:
         self._stepper.late += self._stepper.launched > self._number
@@ -181,7 +183,7 @@ def test_an_idle_row_changes_nothing_of_a_story_under_way(loaded: LoadedModel) -
             scheduler.admit((3,), 100)
         while scheduler.lengths[slot] == len(long):
             batch, ready = scheduler.plan()
-            flight = stepper.launch(batch, ready, scheduler.lengths)
+            flight = stepper.launch(batch, ready, scheduler.lengths, np.empty(0, np.int32))
             drawn = dict(zip(batch.slots[ready].tolist(), flight.collect().tolist(), strict=True))
             scheduler.extend(batch.slots[ready])
         told.append(drawn[slot])
@@ -191,3 +193,30 @@ def test_an_idle_row_changes_nothing_of_a_story_under_way(loaded: LoadedModel) -
     assert isinstance(told[0], int)
     assert torch.is_inference_mode_enabled() is False
     assert np.all(scheduler.lengths == 0)
+
+
+async def test_log_probabilities_are_those_of_the_reference(loaded: LoadedModel) -> None:
+    """Of prompts, which are then read token by token, and of stories; beside others."""
+    requests = [
+        replace(
+            request,
+            logprobs=[None, 0, 3][number % 3],
+            prompt_logprobs=number % 3 == 2,
+            max_tokens=number % 5,
+        )
+        for number, request in enumerate(some_requests(30, GREEDY, longest=40))
+    ]
+    told = []
+    for engine in (Engine(loaded, slots=4), engine_ahead(loaded, 4)):
+        async with engine:
+            generations = [engine.submit(request) for request in requests]
+            for generation in generations:
+                async for _ in generation:
+                    pass
+        told.append([generation.logprobs for generation in generations])
+    for reference, ours in zip(*told, strict=True):
+        assert [one.token for one in ours] == [one.token for one in reference]
+        for one, other in zip(ours, reference, strict=True):
+            assert one.logprob == pytest.approx(other.logprob, abs=1e-4)
+            assert [token for token, _ in one.likeliest] == [token for token, _ in other.likeliest]
+    assert sum(len(ours) for ours in told[1]) > 100

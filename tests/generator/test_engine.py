@@ -77,13 +77,13 @@ class Watched:
     def go_on(self) -> None:
         self._goes_on.set()
 
-    def launch(self, batch: Batch, ready: Ints, lengths: Ints) -> Launched:
+    def launch(self, batch: Batch, ready: Ints, lengths: Ints, scored: Ints) -> Launched:
         if self.fail:
             raise RuntimeError("the model broke")
         if len(self.steps) == self._halt:
             assert self._goes_on.wait(60)
         self.steps.append(dict(zip(batch.slots.tolist(), batch.counts.tolist(), strict=True)))
-        return self._stepper.launch(batch, ready, lengths)
+        return self._stepper.launch(batch, ready, lengths, scored)
 
 
 def follows(loaded: LoadedModel, prompt: tuple[int, ...], told: list[int]) -> list[int]:
