@@ -15,6 +15,7 @@ from bot.database.ratings import NotToldError, OwnStoryError
 from bot.locales import say, say_list
 from bot.safety.beginnings import PromptRefusedError
 from bot.safety.escaping import escaped
+from bot.safety.own_words import LONGEST_WORD, WordRefusedError
 from bot.services import UnknownMoodError
 from bot.worker.catalogue import UnknownModelError
 from bot.worker.completions import GeneratorDownError
@@ -68,6 +69,12 @@ def sentence(error: BaseException) -> str | None:
     match error:
         case PromptRefusedError():
             return say(f"sorry.{error.refusal}", length=error.length, limit=error.limit)
+        case WordRefusedError():
+            return say(
+                f"sorry.word_{error.refusal}",
+                word=escaped(textwrap.shorten(error.word, NAMED, placeholder="…")),
+                limit=LONGEST_WORD,
+            )
         case UnknownModelError():
             models = say_list([escaped(model) for model in error.models], ", ", LISTED)
             return say(
@@ -84,8 +91,6 @@ def sentence(error: BaseException) -> str | None:
         case QueueFullError():
             when = discord.utils.format_dt(error.back_at, "R")
             return say(f"sorry.queue_{error.scope}", limit=f"{error.limit:g}", when=when)
-        case app_commands.NoPrivateMessage():
-            return say("sorry.server_only")
         case _:
             key = _KEYS.get(type(error))
             return key and say(key)
@@ -114,6 +119,7 @@ async def apologise(interaction: discord.Interaction[Any], error: BaseException)
 
 
 _KEYS: dict[type[BaseException], str] = {
+    app_commands.NoPrivateMessage: "sorry.server_only",
     OwnStoryError: "sorry.own_story",
     NotToldError: "sorry.not_told",
     StoryGoneError: "sorry.story_gone",

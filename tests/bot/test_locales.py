@@ -14,11 +14,13 @@ from bot.database.tables import State
 from bot.locales import _texts, say
 from bot.openings import ARTICLE, OPENINGS
 from bot.safety.beginnings import Refusal
+from bot.safety.own_words import WordRefusal
 
 BOT = Path(__file__).parents[2] / "bot"
 CHOSEN_BY_NAME = {
     *(f"sorry.{refusal}" for refusal in Refusal),
     *(f"sorry.queue_{scope}" for scope in Scope),
+    *(f"sorry.word_{refusal}" for refusal in WordRefusal),
     *(f"story.{state}" for state in (State.FAILED, State.CANCELLED, State.EXPIRED)),
 }
 
