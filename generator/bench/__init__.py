@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-SHAPES = ("gpt2-small", "gpt2-medium", "lstm-article")
-PEERS = ("transformers", "ctranslate2", "openvino", "llama.cpp", "forward")
+SHAPES = ("gpt2-small", "gpt2-medium", "gpt2-starter", "lstm-article", "lstm-starter")
+PEERS = ("transformers", "transformers-static", "ctranslate2", "openvino", "llama.cpp", "forward")
 
 _DESCRIPTION = """\
 Measures tokens a second: Kataribe's engine and its peers take turns in one run, each telling the
@@ -40,8 +40,20 @@ def add_bench_command(commands: argparse._SubParsersAction[argparse.ArgumentPars
         "--concurrency", type=_numbers, default=(1, 8, 32), metavar="N,…", help="stories (1,8,32)"
     )
     bench.add_argument("--tokens", type=_number, default=64, help="new tokens of each story (64)")
+    bench.add_argument(
+        "--peer-tokens",
+        type=_number,
+        metavar="N",
+        help="new tokens of each story of a peer, where a slow one would take long (as --tokens)",
+    )
     bench.add_argument("--prompt", type=_number, default=6, help="tokens of each prompt (6)")
-    bench.add_argument("--greedy", action="store_true", help="the likeliest token, no sampling")
+    drawing = bench.add_mutually_exclusive_group()
+    drawing.add_argument("--greedy", action="store_true", help="the likeliest token, no sampling")
+    drawing.add_argument(
+        "--own-rules",
+        action="store_true",
+        help="draw by the rules of the model's folder, as far as each contestant has them",
+    )
     bench.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     bench.add_argument(
         "--precision", choices=("auto", "float32", "bfloat16", "int8"), default="auto"

@@ -12,7 +12,7 @@ import statistics
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 
 _ARTICLE = Sampling(temperature=0.6, top_k=1000, top_p=0.95)
 _GREEDY = Sampling(temperature=0)
-_WEIGHT_BYTES = {"int8": 1, "bfloat16": 2, "float32": 4}
+_SLOTS = 32  # as many as the server has, where it is not told otherwise
+_WEIGHT_BYTES = {"int8": 1, "bfloat16": 2, "float16": 2, "float32": 4}
 
 
 class Kataribe:
@@ -116,7 +117,11 @@ class Row:
         """The median."""
         return statistics.median(self.speeds)
 
-    def as_json(self) -> dict[str, Any]:
+    def share(self, bound: float) -> float:
+        """Of the steps a second that reading the weights allows."""
+        return self.speed / self.concurrency / bound
+
+    def as_json(self, bound: float) -> dict[str, Any]:
         """For the last line."""
         wait = round(1000 * statistics.median(self.waits), 1) if self.waits else None
         return {
@@ -126,6 +131,7 @@ class Row:
             "tokens_per_second_low": round(min(self.speeds), 1),
             "tokens_per_second_high": round(max(self.speeds), 1),
             "ttft_ms": wait,
+            "share_of_bound": round(self.share(bound), 4),
         }
 
 
@@ -138,6 +144,7 @@ def run(options: argparse.Namespace) -> int:
         if folder is None:
             folder = Path(scratch) / options.shape
             save_random(options.shape, folder)
+        _say(f"loading kataribe on {options.device} …")
         try:
             loaded = load_model(folder, device=options.device, precision=options.precision)
         except ModelFolderError as error:
@@ -149,18 +156,19 @@ def run(options: argparse.Namespace) -> int:
                 file=sys.stderr,
             )
             return 2
-        slots = max(options.concurrency)
+        slots = max(_SLOTS, *options.concurrency)
         ours = Kataribe(loaded, slots, options.threads)
         contestants: list[Contestant] = [ours]
         missing = {}
         for name in options.against:
+            _say(f"loading {name} …")
             try:
                 contestants.append(_peer(name, folder, loaded, Path(scratch)))
             except MissingPeerError as error:
                 missing[name] = str(error)
         for contestant in contestants:
             open_ones.callback(contestant.close)
-        sampling = _GREEDY if options.greedy else _ARTICLE
+        sampling = _sampling(options, loaded)
         workloads = [
             Workload(
                 prompts=some_prompts(count, options.prompt, loaded.config.vocab_size),
@@ -169,7 +177,9 @@ def run(options: argparse.Namespace) -> int:
             )
             for count in options.concurrency
         ]
-        rows = _measure(contestants, workloads, options.repeat)
+        rows = _measure(
+            contestants, workloads, options.repeat, options.peer_tokens or options.tokens
+        )
         arriving = options.arriving and ours.tell_arriving(workloads[-1], options.arriving)
         bound = _bandwidth(loaded.device) / (
             step_weights(loaded.model) * _WEIGHT_BYTES[loaded.precision]
@@ -178,6 +188,7 @@ def run(options: argparse.Namespace) -> int:
     print(f"{loaded.name}, {loaded.precision}, on {device}")
     print(
         f"{options.tokens} new tokens after {options.prompt}, {options.repeat} rounds, {sampling}"
+        f"{f'; peers {options.peer_tokens} new tokens' if options.peer_tokens else ''}"
     )
     _print_table(rows, bound)
     for name, reason in missing.items():
@@ -191,7 +202,7 @@ def run(options: argparse.Namespace) -> int:
         "model": loaded.name,
         "precision": loaded.precision,
         "bound_tokens_per_second": round(bound, 1),
-        "rows": [row.as_json() for row in rows],
+        "rows": [row.as_json(bound) for row in rows],
         "missing": missing,
     }
     if arriving:
@@ -200,9 +211,21 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _sampling(options: argparse.Namespace, loaded: LoadedModel) -> Sampling:
+    """How all stories are drawn."""
+    if options.own_rules:
+        return Sampling(**loaded.settings.model_dump(include=set(Sampling.model_fields)))
+    return _GREEDY if options.greedy else _ARTICLE
+
+
+def _say(line: str) -> None:
+    """At once, and not among what is measured: a run may take minutes."""
+    print(line, file=sys.stderr, flush=True)
+
+
 def _peer(name: str, folder: Path, loaded: LoadedModel, scratch: Path) -> Contestant:
     """Loads a peer; raises `MissingPeerError` where it is not installed."""
-    module = name.replace(".", "_")
+    module = name.replace(".", "_").replace("-", "_")
     try:
         peer = importlib.import_module(f"generator.bench.peers.{module}_peer")
     except ImportError as error:
@@ -211,7 +234,9 @@ def _peer(name: str, folder: Path, loaded: LoadedModel, scratch: Path) -> Contes
     return loading
 
 
-def _measure(contestants: list[Contestant], workloads: list[Workload], repeat: int) -> list[Row]:
+def _measure(
+    contestants: list[Contestant], workloads: list[Workload], repeat: int, peer_tokens: int
+) -> list[Row]:
     """Round 0 is not counted, then come all; each starts with another contestant."""
     rows = [
         Row(contestant.name, len(workload.prompts), [], [])
@@ -219,18 +244,19 @@ def _measure(contestants: list[Contestant], workloads: list[Workload], repeat: i
         for contestant in contestants
     ]
     for turn in range(repeat + 1):
-        for at, workload in enumerate(workloads):
+        for at, ours in enumerate(workloads):
             for place in range(len(contestants)):
                 who = (turn + place) % len(contestants)
+                workload = ours if who == 0 else replace(ours, tokens=peer_tokens)
                 gc.collect()
                 begin = time.perf_counter()
                 wait = contestants[who].tell(workload)
                 seconds = time.perf_counter() - begin
                 speed = workload.all_tokens / seconds
-                print(
+                _say(
                     f"round {turn} of {repeat}: {contestants[who].name}, "
-                    f"{len(workload.prompts)} at a time, {speed:,.0f} tokens/s",
-                    file=sys.stderr,
+                    f"{len(workload.prompts)} at a time, {speed:,.0f} tokens/s, "
+                    f"{speed / len(workload.prompts):,.0f} steps/s"
                 )
                 if turn > 0:
                     row = rows[at * len(contestants) + who]
@@ -269,7 +295,7 @@ def _print_table(rows: list[Row], bound: float) -> None:
         spread = f"{min(row.speeds):.0f}-{max(row.speeds):.0f}"
         ratio = "" if row.engine == Kataribe.name else f"{ours[row.concurrency] / row.speed:.2f} x"
         wait = f"{1000 * statistics.median(row.waits):.0f} ms" if row.waits else "unknown"
-        share = f"{row.speed / row.concurrency / bound:.0%}"
+        share = f"{row.share(bound):.0%}"
         print(
             f"{row.engine:<14}{row.concurrency:>8}{row.speed:>10.1f}{spread:>16}{ratio:>9}", end=""
         )

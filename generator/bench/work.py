@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
 import torch
 from tokenizers import Tokenizer, models
 from torch import nn
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel, PreTrainedTokenizerFast
 
 from generator.models.lstm import LSTMConfig, LSTMForCausalLM
+from generator.sampling.memfree import MemFree
+from generator.sampling.settings import StorySettings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,6 +77,29 @@ def save_random(shape: str, folder: Path) -> None:
             model = GPT2LMHeadModel(GPT2Config())
         case "gpt2-medium":
             model = GPT2LMHeadModel(GPT2Config(n_embd=1024, n_layer=24, n_head=16))
+        case "gpt2-starter":
+            model = GPT2LMHeadModel(
+                GPT2Config(
+                    vocab_size=8192,
+                    n_positions=512,
+                    n_embd=448,
+                    n_layer=8,
+                    n_head=7,
+                    bos_token_id=8191,
+                    eos_token_id=8191,
+                )
+            )
+        case "lstm-starter":
+            model = LSTMForCausalLM(
+                LSTMConfig(
+                    vocab_size=8192,
+                    embedding_size=512,
+                    hidden_size=1152,
+                    num_layers=2,
+                    max_position_embeddings=512,
+                    eos_token_id=8191,
+                )
+            )
         case _:  # the article's LSTM, with about as many words as its corpus has
             model = LSTMForCausalLM(
                 LSTMConfig(
@@ -84,10 +111,24 @@ def save_random(shape: str, folder: Path) -> None:
                 )
             )
     model.save_pretrained(folder)
+    if shape.endswith("starter"):
+        _save_starters_rules(folder)
     size = model.config.vocab_size
     words = Tokenizer(models.WordLevel({f"word{token}": token for token in range(size)}, "word0"))
     special = dict.fromkeys(("bos_token", "eos_token", "unk_token"), f"word{size - 1}")
     PreTrainedTokenizerFast(tokenizer_object=words, **special).save_pretrained(folder)
+
+
+def _save_starters_rules(folder: Path) -> None:
+    """What the folders of the starters say of their stories, with a filter of random n-grams."""
+    rules = StorySettings(
+        temperature=0.7, top_p=0.95, repetition_penalty=1.1, no_repeat_ngram_size=4, memfree=True
+    )
+    settings = rules.model_dump() | {"do_sample": True, "eos_token_id": 8191}
+    (folder / "generation_config.json").write_text(json.dumps(settings))
+    rng = random.Random(21)
+    texts = ([rng.randrange(8191) for _ in range(200)] for _ in range(1000))
+    MemFree.of(texts, np.empty(0, np.int32)).save(folder)
 
 
 def step_weights(model: PreTrainedModel) -> int:

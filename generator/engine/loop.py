@@ -1,8 +1,10 @@
 """Continuous batching: many stories told by one model, one step for all of them at a time.
 
 The engine has one thread. Between two steps it lets stories go and newcomers in; a step reads what
-is due in every slot and draws the next token of each. Tokens go back to the event loop once a step
-for all stories together, and gather there until a reader takes them.
+is due in every slot and draws the next token of each. On a GPU the next step is launched before the
+tokens of the last one are looked at, so a story's end is known late, and what was drawn after it is
+dropped. Tokens go back to the event loop for all stories together, after each step or after a few
+where steps are quick, and gather there until a reader takes them.
 """
 
 from __future__ import annotations
@@ -11,7 +13,10 @@ import asyncio
 import logging
 import threading
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
+
+import numpy as np
 
 from generator.engine.beams import BeamSearch
 from generator.engine.errors import EngineError, SlotsFullError
@@ -23,13 +28,51 @@ from generator.sampling.rules import Rules
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from numpy.typing import NDArray
+
+    from generator.engine.scoring import Asked
+    from generator.models.decoder import Ints
     from generator.models.loading import LoadedModel
+    from generator.models.stepper import Launched
     from generator.sampling.requests import FinishReason, Request
 
 log = logging.getLogger(__name__)
 
+_REST = 1e-4
+"""Seconds of rest for each story after its tokens were handed out. To hand out takes a tenth of it,
+and both threads share one interpreter: a reader of a fast engine gets several tokens at once."""
 _CLOSING = "The story was cut: the engine is closing; ask again when it is back."
 _FAILED = "The story was cut: the model failed in the middle of it."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Flight:
+    """A step whose tokens have not been looked at."""
+
+    launched: Launched
+    slots: Ints
+    """Of the rows that draw."""
+    positions: Ints
+    """Where in its story each row's token belongs."""
+    last: NDArray[np.bool_]
+    """Whether it is the story's last token by its length."""
+    stories: list[Generation]
+    """Whose token it is: by the time it is known, the slot may be another story's."""
+    turns: NDArray[np.int64]
+    """The slots' turns, which tell whether it is."""
+    scored: list[Asked]
+    """The rows whose log probabilities are asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class _News:
+    """What a step brought."""
+
+    stories: list[Generation]
+    tokens: list[int]
+    """One for each of the stories."""
+    endings: dict[Generation, FinishReason]
+    """Those that ended, perhaps without a token."""
 
 
 class Engine:
@@ -50,24 +93,25 @@ class Engine:
             waiting: stories that may wait for a slot.
             threads: CPU threads of a step; 0: what is measured best.
         """
-        self._ends = frozenset(loaded.ends)
+        self._ends = np.array(loaded.ends, np.int32)
         self._limit = slots + waiting
         self._scheduler = Scheduler(slots, loaded.context)
         self._rules = Rules(slots)
-        self._decoder, self._sampler = loaded.prepare(
-            slots, threads, self._rules, self._scheduler.history
-        )
-        self.memory = loaded.memory + self._decoder.memory
+        self._stepper = loaded.prepare(slots, threads, self._rules, self._scheduler.history)
+        self.memory = loaded.memory + self._stepper.memory
         """Bytes that the model takes at most while it tells: weights, and all slots' state."""
         self._beams = BeamSearch(loaded)
         self._searches: dict[Generation, asyncio.Task[None]] = {}
         self._active: dict[int, Generation] = {}  # by slot; the thread's own
-        self._scoring = Scoring()
+        self._turns = np.zeros(slots, np.int64)  # how many stories each slot has had; the same
+        self._flights: deque[_Flight] = deque()  # the same
+        self._scoring = Scoring()  # the same
         self._lock = threading.Condition()  # guards what follows
         self._queue: deque[Generation] = deque()
         self._cancelled: list[Generation] = []
         self._closing = False
-        self._outbox: dict[Generation, tuple[list[int], FinishReason | None]] = {}
+        self._outbox: list[_News] = []
+        self._rest_until = 0.0  # the event loop's own
 
     @property
     def slots_in_use(self) -> int:
@@ -178,7 +222,9 @@ class Engine:
                 while self._queue and self._scheduler.free:
                     generation = self._queue.popleft()
                     request = generation.request
-                    slot = self._scheduler.admit(request.prompt, one_by_one=request.prompt_logprobs)
+                    slot = self._scheduler.admit(
+                        request.prompt, request.max_tokens, one_by_one=request.prompt_logprobs
+                    )
                     self._active[slot] = generation
                     self._rules.put(slot, request)
                     if request.logprobs is not None:
@@ -187,41 +233,69 @@ class Engine:
                     return False
                 if self._active:
                     return True
+                self._flights.clear()  # of stories that are over
                 self._lock.wait()
 
     def _step(self) -> None:
-        """Reads what is due and draws the next token of every story that has read all."""
+        """Launches a step, and looks at the tokens of those before that must be known by now."""
+        late = self._stepper.ahead if self._launch() else 0
+        while len(self._flights) > late:
+            self._collect(self._flights.popleft())
+
+    def _launch(self) -> bool:
+        """Reads what is due, and draws the next token of every story that has read all.
+
+        Returns whether anything was due.
+        """
         scheduler = self._scheduler
         batch, ready = scheduler.plan()
-        logits = self._decoder.step(batch)
-        self._scoring.read(batch, logits)
-        if not len(ready):
-            return
-        slots = batch.slots
-        if len(ready) < len(slots):
-            logits, slots = logits[ready], slots[ready]
-        drawn = self._sampler.draw(logits, slots, scheduler.lengths[slots])
-        self._scoring.drawn(slots, drawn)
-        news = [self._take(*pair) for pair in zip(slots.tolist(), drawn.tolist(), strict=True)]
-        self._post(news)
+        scored = self._scoring.asked(batch)
+        if not len(batch.slots):
+            return False
+        slots = batch.slots[ready]
+        launched = self._stepper.launch(
+            batch, ready, scheduler.lengths, np.array([one.row for one in scored], np.int32)
+        )
+        positions = scheduler.lengths[slots]
+        self._flights.append(
+            _Flight(
+                launched=launched,
+                slots=slots,
+                positions=positions,
+                last=positions + 1 == scheduler.limits[slots],
+                stories=[self._active[slot] for slot in slots.tolist()],
+                turns=self._turns[slots],
+                scored=scored,
+            )
+        )
+        scheduler.extend(slots)
+        return True
 
-    def _take(self, slot: int, token: int) -> tuple[Generation, list[int], FinishReason | None]:
-        """Puts a drawn token into its story, which may end it."""
-        generation = self._active[slot]
-        scheduler, request = self._scheduler, generation.request
-        if not request.max_tokens:
-            self._release(generation, slot)
-            return generation, [], "length"
-        if token in self._ends:
-            self._release(generation, slot)
-            return generation, [], "stop"
-        scheduler.append(slot, token)
-        length = int(scheduler.lengths[slot])
-        full = min(len(request.prompt) + request.max_tokens, scheduler.history.shape[1])
-        if length < full:
-            return generation, [token], None
-        self._release(generation, slot)
-        return generation, [token], "length"
+    def _collect(self, flight: _Flight) -> None:
+        """Puts drawn tokens into their stories, which may end them."""
+        drawn = flight.launched.collect()
+        slots, stories, tokens = flight.slots, flight.stories, drawn.tolist()
+        # The others ended, or were called off, before this was known.
+        alive = self._turns[slots] == flight.turns
+        if flight.scored:
+            told = dict(zip(slots[alive].tolist(), drawn[alive].tolist(), strict=True))
+            self._scoring.note(flight.scored, flight.launched.logprobs, told)
+        stopped = np.isin(drawn, self._ends)
+        going = alive & ~stopped & ~flight.last
+        self._scheduler.history[slots[going], flight.positions[going]] = drawn[going]
+        endings: dict[Generation, FinishReason] = {}
+        if not going.all():
+            silent = ~alive | stopped
+            for index in np.flatnonzero(alive & ~going).tolist():
+                generation = stories[index]
+                if not generation.request.max_tokens:
+                    stopped[index], silent[index] = False, True
+                endings[generation] = "stop" if stopped[index] else "length"
+                self._release(generation, int(slots[index]))
+            heard = np.flatnonzero(~silent).tolist()
+            stories, tokens = [stories[at] for at in heard], [tokens[at] for at in heard]
+        if stories or endings:
+            self._post(_News(stories, tokens, endings))
 
     def _release(self, generation: Generation, slot: int | None = None) -> None:
         """Frees the slot of a story, unless it has ended before."""
@@ -229,28 +303,45 @@ class Engine:
             slot = next((s for s, active in self._active.items() if active is generation), None)
         if slot is not None:
             del self._active[slot]
+            self._turns[slot] += 1
             self._scoring.release(slot)
             self._scheduler.release(slot)
 
-    def _post(self, news: list[tuple[Generation, list[int], FinishReason | None]]) -> None:
+    def _post(self, news: _News) -> None:
         """Leaves news for the event loop, and wakes it unless it has been woken already."""
         with self._lock:
             wake = not self._outbox
-            for generation, tokens, reason in news:
-                before = self._outbox.get(generation)
-                self._outbox[generation] = (before[0] + tokens if before else tokens, reason)
+            self._outbox.append(news)
         if wake:
-            self._loop.call_soon_threadsafe(self._deliver)
+            self._loop.call_soon_threadsafe(self._deliver_soon)
+
+    def _deliver_soon(self) -> None:
+        """On the event loop: hands out what has gathered, at once or after a rest."""
+        rest = self._rest_until - self._loop.time()
+        if rest > 0:
+            self._loop.call_later(rest, self._deliver)
+        else:
+            self._deliver()
 
     def _deliver(self) -> None:
         """On the event loop: hands out what has gathered."""
         with self._lock:
-            news, self._outbox = self._outbox, {}
-        for generation, (tokens, reason) in news.items():
-            generation.deliver(tokens, reason)
+            news, self._outbox = self._outbox, []
+        fresh: dict[Generation, list[int]] = {}
+        ends: dict[Generation, FinishReason] = {}
+        for step in news:
+            for generation, token in zip(step.stories, step.tokens, strict=True):
+                fresh.setdefault(generation, []).append(token)
+            ends |= step.endings
+        for generation in ends:
+            fresh.setdefault(generation, [])
+        for generation, told in fresh.items():
+            generation.deliver(told, ends.get(generation))
+        self._rest_until = self._loop.time() + _REST * len(fresh)
 
     def _give_up(self) -> None:
         """After a failed step: the stories in it end with an error, and the slots are free."""
+        self._flights.clear()
         failed = list(self._active.values())
         for generation in failed:
             self._release(generation)

@@ -2,7 +2,8 @@
 
 A slot holds a story's tokens, and how many of them its model has read. Whatever it has not read is
 due: the whole prompt of a newcomer, or the one token just drawn. So prefill and decoding are the
-same thing, and one step mixes both.
+same thing, and one step mixes both. A token that is being drawn counts already, and is -1 until it
+is known: whether there is a next step for a story hangs on how many tokens it has.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ class Scheduler:
         """Tokens of prompt and story, by slot."""
         self.lengths = np.zeros(slots, np.int32)
         """How many there are."""
+        self.limits = np.zeros(slots, np.int32)
+        """How many there are at most: a story that has so many is not read on."""
         self._read = np.zeros(slots, np.int32)
         self._free = list(range(slots))  # a heap: the lowest slot is given first
         self._one_by_one: set[int] = set()
@@ -47,15 +50,17 @@ class Scheduler:
         """Slots that a story holds."""
         return len(self.lengths) - len(self._free)
 
-    def admit(self, prompt: tuple[int, ...], *, one_by_one: bool = False) -> int:
+    def admit(self, prompt: tuple[int, ...], max_tokens: int, *, one_by_one: bool = False) -> int:
         """Gives the lowest free slot to a story; there must be one.
 
         Args:
             prompt: its first tokens.
+            max_tokens: how many follow at most; where none do, one is drawn all the same.
             one_by_one: read no more than one of them in a step, which then says what it makes of
                 each; many such prompts share their steps.
         """
         slot = heapq.heappop(self._free)
+        self.limits[slot] = min(len(prompt) + max(max_tokens, 1), self.history.shape[1])
         self.history[slot, : len(prompt)] = prompt
         self.lengths[slot] = len(prompt)
         self._read[slot] = 0
@@ -67,24 +72,24 @@ class Scheduler:
 
     def release(self, slot: int) -> None:
         """Takes the slot back."""
-        self.lengths[slot] = self._read[slot] = 0
+        self.lengths[slot] = self._read[slot] = self.limits[slot] = 0
         if slot in self._newcomers:
             self._newcomers.remove(slot)
         self._one_by_one.discard(slot)
         heapq.heappush(self._free, slot)
 
-    def append(self, slot: int, token: int) -> None:
-        """The story in the slot goes on by one token, which is due at the next step."""
-        self.history[slot, self.lengths[slot]] = token
-        self.lengths[slot] += 1
+    def extend(self, slots: Ints) -> None:
+        """The stories in the slots go on by a token each, unknown yet and due at the next step."""
+        self.history[slots, self.lengths[slots]] = -1
+        self.lengths[slots] += 1
 
     def plan(self) -> tuple[Batch, Ints]:
         """The next step, taken as done, and which of its rows have now read their whole story.
 
         Stories that are one token behind come first; then newcomers in the order of arrival,
-        while the step's share for prompts lasts.
+        while the step's share for prompts lasts. Without tokens where nothing is due.
         """
-        due = self.lengths - self._read
+        due = np.where(self.lengths < self.limits, self.lengths - self._read, 0)
         slots = np.flatnonzero(due == 1).astype(np.int32)
         counts = np.ones(len(slots), np.int32)
         tokens = self.history[slots, self._read[slots]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from generator.engine.generation import Logprob
@@ -10,7 +11,18 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from generator.engine.generation import Generation
-    from generator.models.decoder import Batch, Ints
+    from generator.models.decoder import Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A row of a step whose log probabilities are asked for."""
+
+    row: int
+    slot: int
+    generation: Generation
+    token: int | None
+    """What follows in its prompt; None where that is drawn."""
 
 
 class Scoring:
@@ -21,7 +33,6 @@ class Scoring:
 
     def __init__(self) -> None:
         self._asking: dict[int, Generation] = {}  # by slot
-        self._kept: dict[int, Tensor] = {}  # by slot: what the next token is about to be drawn from
 
     def admit(self, slot: int, generation: Generation) -> None:
         """A story that asks for them has got this slot."""
@@ -30,35 +41,41 @@ class Scoring:
     def release(self, slot: int) -> None:
         """Whatever was told in this slot has left it."""
         self._asking.pop(slot, None)
-        self._kept.pop(slot, None)
 
-    def read(self, batch: Batch, logits: Tensor) -> None:
-        """What a step says of the tokens that come next; a sampler may then overwrite its logits.
+    def asked(self, batch: Batch) -> list[Asked]:
+        """The rows of a step whose log probabilities are asked for.
 
         Args:
             batch: the step; prompts that are to be scored come one token at a time.
-            logits: (slots, vocabulary)
         """
         if not self._asking:
-            return
+            return []
+        asked = []
         ends = (batch.starts + batch.counts).tolist()
         for row, (slot, end) in enumerate(zip(batch.slots.tolist(), ends, strict=True)):
             if (generation := self._asking.get(slot)) is None:
                 continue
             request = generation.request
             if end >= len(request.prompt):
-                self._kept[slot] = logits[row].log_softmax(0)
+                asked.append(Asked(row, slot, generation, None))
             elif request.prompt_logprobs:
-                _note(generation, logits[row].log_softmax(0), request.prompt[end])
+                asked.append(Asked(row, slot, generation, request.prompt[end]))
+        return asked
 
-    def drawn(self, slots: Ints, tokens: Ints) -> None:
-        """What was drawn after `read`, one token for each slot."""
-        if not self._kept:
+    def note(self, asked: list[Asked], logprobs: Tensor | None, drawn: dict[int, int]) -> None:
+        """Writes down what a step said of the tokens that came next.
+
+        Args:
+            asked: what `asked` gave for it.
+            logprobs: (len(asked), vocabulary).
+            drawn: the token that it drew, by slot, of the stories that are still told.
+        """
+        if logprobs is None:
             return
-        following = dict(zip(slots.tolist(), tokens.tolist(), strict=True))
-        for slot, logprobs in self._kept.items():
-            _note(self._asking[slot], logprobs, following[slot])
-        self._kept.clear()
+        for one, row in zip(asked, logprobs, strict=True):
+            if self._asking.get(one.slot) is one.generation:
+                token = drawn[one.slot] if one.token is None else one.token
+                _note(one.generation, row, token)
 
 
 def _note(generation: Generation, logprobs: Tensor, token: int) -> None:

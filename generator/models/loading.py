@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import torch
@@ -28,11 +28,16 @@ from transformers.utils import GENERATION_CONFIG_NAME
 from transformers.utils.hub import cached_file
 
 from generator.sampling.memfree import MEMFREE_FILE, MemFree, MemFreeError
+from generator.models.device_stepper import DeviceStepper
 from generator.models.gpt2 import GPT2Decoder
+from generator.models.gpt2_rows import GPT2Rows
 from generator.models.lstm import LSTMConfig, LSTMForCausalLM
 from generator.models.lstm_decoder import LSTMDecoder
+from generator.models.lstm_rows import LSTMRows
 from generator.models.quantised import QuantisedGPT2, QuantisedLSTM, fastest_threads
+from generator.models.stepper import EagerStepper
 from generator.native import NoNativeStepError, Threads, library
+from generator.sampling.device_sampler import DeviceSampler
 from generator.sampling.native_sampler import NativeSampler
 from generator.sampling.torch_sampler import TorchSampler
 from generator.sampling.settings import StorySettings
@@ -43,29 +48,21 @@ if TYPE_CHECKING:
     from transformers import GPT2LMHeadModel
 
     from generator.models.decoder import Decoder
+    from generator.models.device_stepper import Rows
+    from generator.models.stepper import Stepper
     from generator.sampling.rules import Rules
 
 log = logging.getLogger(__name__)
 
 Device = Literal["auto", "cpu", "cuda"]
-Precision = Literal["auto", "float32", "bfloat16", "int8"]
+Precision = Literal["auto", "float32", "bfloat16", "float16", "int8"]
 
-_FLOATS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+_FLOATS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _KINDS = (GPT2Config.model_type, LSTMConfig.model_type)
 
 
 class ModelFolderError(Exception):
     """The model cannot be loaded; its text is one sentence that says why."""
-
-
-class Sampler(Protocol):
-    """Draws the next token of many stories; see `generator.sampling.torch_sampler.TorchSampler`."""
-
-    def draw(
-        self, logits: torch.Tensor, slots: NDArray[np.int32], lengths: NDArray[np.int32]
-    ) -> NDArray[np.int32]:
-        """One token for each row of (n, vocabulary) logits."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,8 +137,8 @@ class LoadedModel:
 
     def prepare(
         self, slots: int, threads: int, rules: Rules, history: NDArray[np.int32]
-    ) -> tuple[Decoder, Sampler]:
-        """State for an engine's slots, and a sampler over its columns.
+    ) -> Stepper:
+        """State for an engine's slots, and what steps it.
 
         Args:
             slots: stories told together.
@@ -159,14 +156,38 @@ class LoadedModel:
                 decoder = QuantisedGPT2(cast("GPT2LMHeadModel", self.model), slots, team)
             if not threads:
                 team = fastest_threads(decoder, slots)
-            return decoder, NativeSampler(rules, history, vocabulary, team)
+            return EagerStepper(decoder, NativeSampler(rules, history, vocabulary, team))
+        if self.device.type == "cuda":
+            try:
+                return self.device_stepper(rules, fused=True)
+            except Exception as error:  # whatever a driver or a compiler says
+                reason = str(error).strip().partition("\n")[0] or type(error).__name__
+                log.warning("%s is told without a CUDA graph, slower: %s", self.name, reason)
         if threads and self.device.type == "cpu":
             torch.set_num_threads(threads)
         if isinstance(self.model, LSTMForCausalLM):
             decoder = LSTMDecoder(self.model, slots)
         else:
             decoder = GPT2Decoder(cast("GPT2LMHeadModel", self.model), slots)
-        return decoder, TorchSampler(rules, history, vocabulary)
+        return EagerStepper(decoder, TorchSampler(rules, history, vocabulary))
+
+    def device_stepper(self, rules: Rules, *, fused: bool) -> DeviceStepper:
+        """What steps it where all state is on its device.
+
+        Args:
+            rules: of each slot.
+            fused: by the GPU's own kernels, else in plain torch.
+        """
+        rows: Rows
+        slots = len(rules.rows)
+        if isinstance(self.model, LSTMForCausalLM):
+            rows = LSTMRows(self.model, slots, fused=fused)
+        else:
+            rows = GPT2Rows(cast("GPT2LMHeadModel", self.model), slots, fused=fused)
+        sampler = DeviceSampler(
+            rules, self.context, self.vocabulary(), rows.vocabulary, self.device, fused=fused
+        )
+        return DeviceStepper(rows, sampler)
 
 
 def load_model(
@@ -177,7 +198,8 @@ def load_model(
     Args:
         name: a folder with config.json, model.safetensors and tokenizer.json, or a hub name.
         device: "auto" is CUDA where there is one.
-        precision: "auto" is bfloat16 on CUDA, and on a CPU what is fastest there.
+        precision: "auto" is bfloat16 on CUDA, or float16 where a card has no bfloat16, and on a
+            CPU what is fastest there.
 
     Raises:
         ModelFolderError: it is missing, damaged, or of a kind that is not told here.
@@ -338,7 +360,10 @@ def _choose_precision(
     if device.type == "cuda":
         if precision == "int8":
             raise ModelFolderError("precision int8 is for a CPU; use auto or bfloat16 on cuda")
-        return "bfloat16" if precision == "auto" else precision
+        if precision != "auto":
+            return precision
+        has_bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
+        return "bfloat16" if has_bfloat16 else "float16"
     if precision not in {"auto", "int8"}:
         return precision
     try:

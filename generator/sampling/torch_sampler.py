@@ -179,7 +179,7 @@ def _likeliest(scaled: Tensor, rules: NDArray[np.void]) -> tuple[Tensor, Tensor]
     rows, vocabulary = scaled.shape
     top_k = np.where(rules["top_k"] == 0, vocabulary, np.minimum(rules["top_k"], vocabulary))
     nucleus = rules["top_p"] < 1
-    if not nucleus.any() and top_k.max() == vocabulary:
+    if not nucleus.any() and top_k.min() == vocabulary:
         return scaled, torch.arange(vocabulary, device=scaled.device).expand(rows, vocabulary)
     ranks = torch.from_numpy(top_k.astype(np.int64)).to(scaled.device)[:, None]
     top_p = torch.from_numpy(rules["top_p"].copy()).to(scaled.device)[:, None]

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 from transformers import GenerationConfig, GPT2LMHeadModel
 
 from generator.engine.beams import _TORCH_RNG
@@ -28,8 +27,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from generator.engine.generation import Generation
-    from generator.models.decoder import Batch, Decoder
+    from generator.models.decoder import Batch, Ints
     from generator.models.loading import Precision
+    from generator.models.stepper import Launched, Stepper
 
 GREEDY = Sampling(temperature=0)
 LIVELY = Sampling(temperature=0.9, top_k=100, top_p=0.95, repetition_penalty=1.1)
@@ -63,31 +63,27 @@ async def tell(engine: Engine, request: Request) -> tuple[list[int], str | None]
 
 
 class Watched:
-    """A decoder that keeps which slots took part in each step, and halts before one if told to."""
+    """A stepper that keeps which slots took part in each step, and halts before one if told to."""
 
     def __init__(self, engine: Engine, halt: int | None = None) -> None:
-        self._decoder: Decoder = engine._decoder
-        self.vocabulary = self._decoder.vocabulary
+        self._stepper: Stepper = engine._stepper
+        self.ahead, self.memory = self._stepper.ahead, self._stepper.memory
         self.steps: list[dict[int, int]] = []
         self.fail = False
         self._halt = halt
         self._goes_on = threading.Event()
-        engine._decoder = self
-
-    @property
-    def memory(self) -> int:
-        return self._decoder.memory
+        engine._stepper = self
 
     def go_on(self) -> None:
         self._goes_on.set()
 
-    def step(self, batch: Batch) -> Tensor:
+    def launch(self, batch: Batch, ready: Ints, lengths: Ints, scored: Ints) -> Launched:
         if self.fail:
             raise RuntimeError("the model broke")
         if len(self.steps) == self._halt:
             assert self._goes_on.wait(60)
         self.steps.append(dict(zip(batch.slots.tolist(), batch.counts.tolist(), strict=True)))
-        return self._decoder.step(batch)
+        return self._stepper.launch(batch, ready, lengths, scored)
 
 
 def follows(loaded: LoadedModel, prompt: tuple[int, ...], told: list[int]) -> list[int]:
@@ -403,13 +399,12 @@ def test_memory_is_the_weights_once_and_a_share_for_each_slot(loaded: LoadedMode
 def test_a_long_prompt_keeps_nobody_waiting() -> None:
     scheduler = Scheduler(slots=8, context=1000)
     for _ in range(3):
-        scheduler.admit((1,))
+        scheduler.admit((1,), 900)
     scheduler.plan()
-    newcomer = scheduler.admit(tuple(range(600)))
+    newcomer = scheduler.admit(tuple(range(600)), 9)
     read = 0
     while read < 600:
-        for told in range(3):
-            scheduler.append(told, 3)
+        scheduler.extend(np.arange(3, dtype=np.int32))
         batch, ready = scheduler.plan()
         counts = dict(zip(batch.slots.tolist(), batch.counts.tolist(), strict=True))
         assert [counts[told] for told in range(3)] == [1, 1, 1]

@@ -210,6 +210,16 @@ def test_a_draw_depends_on_its_own_story_only(draw: Draw) -> None:
     assert together == [int(draw(logits, [request])[0]) for request in requests]
 
 
+def test_top_k_holds_beside_a_story_without_it(draw: Draw) -> None:
+    logits = one_story()
+    likeliest = set(logits[0].topk(2).indices.tolist())
+    settings = [Sampling(), Sampling(top_k=2)]
+    requests = [asked(sampling, seed=seed) for seed in range(100) for sampling in settings]
+    drawn = draw(logits, requests)
+    assert set(drawn[1::2].tolist()) == likeliest
+    assert not set(drawn[::2].tolist()) <= likeliest
+
+
 def test_seed_and_position_make_the_noise(draw: Draw) -> None:
     logits = torch.zeros(1, 50_000)
     requests = [asked(Sampling(), seed=seed) for seed in (0, 1, 2**62, 2**63 - 1)]

@@ -1,4 +1,7 @@
-"""transformers' own `generate`, in float32 or what the model was loaded in."""
+"""transformers' own `generate`, in float32 or what the model was loaded in.
+
+On a GPU also with a static cache, for which it compiles the model itself.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,16 @@ import torch
 from transformers import AutoModelForCausalLM, GenerationConfig, LogitsProcessor
 
 from generator.bench.work import MissingPeerError
+from generator.sampling.processors import OURS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from generator.bench.work import Workload
     from generator.models.loading import LoadedModel
+
+
+_HALVES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 class _FirstToken(LogitsProcessor):
@@ -31,11 +38,11 @@ class _FirstToken(LogitsProcessor):
 class Transformers:
     """One batch from start to end."""
 
-    name = "transformers"
-
-    def __init__(self, folder: Path, loaded: LoadedModel) -> None:
-        self._dtype = torch.bfloat16 if loaded.precision == "bfloat16" else torch.float32
-        model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=self._dtype)
+    def __init__(self, folder: Path, loaded: LoadedModel, *, static: bool = False) -> None:
+        self.name = "transformers-static" if static else "transformers"
+        self._cache = {"cache_implementation": "static"} if static else {}
+        dtype = _HALVES.get(loaded.precision, torch.float32)
+        model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
         self._model = model.to(loaded.device).eval()
         self._device = loaded.device
 
@@ -44,12 +51,7 @@ class Transformers:
         sampling, first = workload.sampling, _FirstToken()
         drawn: dict[str, Any] = {}
         if sampling.temperature > 0:
-            drawn = {
-                "do_sample": True,
-                "temperature": sampling.temperature,
-                "top_k": sampling.top_k,
-                "top_p": sampling.top_p,
-            }
+            drawn = {"do_sample": True, **sampling.model_dump(exclude=OURS)}
         prompts = torch.tensor(workload.prompts, device=self._device)
         begin = time.perf_counter()
         told = self._model.generate(
@@ -61,6 +63,7 @@ class Transformers:
                 eos_token_id=0,
                 pad_token_id=0,
                 **drawn,
+                **self._cache,
             ),
             logits_processor=[first],
         )
