@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import logging
 import textwrap
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import discord
 from discord import app_commands
 
+from bot.database.mutes import MutedError
 from bot.database.ratings import NotToldError, OwnStoryError
 from bot.database.wishes import QueueFullError
 from bot.locales import say, say_list
 from bot.safety.beginnings import PromptRefusedError
 from bot.safety.escaping import escaped
+from bot.services import NoStoriesHereError
 from bot.worker.catalogue import UnknownModelError
 from bot.worker.completions import GeneratorDownError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _log = logging.getLogger(__name__)
 
@@ -42,25 +47,70 @@ class NotModeratorError(Exception):
     """The act needs the Manage Server permission."""
 
 
+class SettingRefusedError(Exception):
+    """What was chosen is nothing that can be chosen."""
+
+
+class NumberRefusedError(Exception):
+    """What was typed is no whole number within the bounds."""
+
+    def __init__(self, value: str, low: int, high: int) -> None:
+        super().__init__(f"{value!r} is no number from {low} to {high}")
+        self.value = value
+        self.low = low
+        self.high = high
+
+
+class TooManyError(Exception):
+    """There is no room for more of something; `values` are its text's."""
+
+    def __init__(self, key: str, **values: object) -> None:
+        super().__init__(f"{key}: {values}")
+        self.key = key
+        self.values = values
+
+
+class NotHostError(Exception):
+    """The act is for who runs the bot."""
+
+
 def sentence(error: BaseException) -> str | None:
     """What the member hears; None where nobody foresaw the error."""
+    values: dict[str, object] = {}
     match error:
         case PromptRefusedError():
-            return say(f"sorry.{error.refusal}", length=error.length, limit=error.limit)
+            key = f"sorry.{error.refusal}"
+            values = {"length": error.length, "limit": error.limit}
         case UnknownModelError():
-            models = say_list([escaped(model) for model in error.models], ", ", LISTED)
-            return say(
-                "sorry.unknown_model",
-                model=escaped(textwrap.shorten(error.model, NAMED, placeholder="…")),
-                models=models,
-            )
+            key = "sorry.unknown_model"
+            values = {
+                "model": escaped(textwrap.shorten(error.model, NAMED, placeholder="…")),
+                "models": say_list([escaped(model) for model in error.models], ", ", LISTED),
+            }
         case QueueFullError():
-            return say(f"sorry.queue_{error.scope}", limit=error.limit)
+            key, values = f"sorry.queue_{error.scope}", {"limit": error.limit}
+        case MutedError():
+            key = "sorry.muted"
+            values = {"when": discord.utils.format_dt(error.until, "R")}
+        case NoStoriesHereError():
+            key, values = "sorry.no_stories_here", {"channels": _channels(error.channels)}
+        case NumberRefusedError():
+            key = "sorry.setting.number"
+            value = escaped(textwrap.shorten(error.value, NAMED, placeholder="…"))
+            values = {"value": value, "low": error.low, "high": error.high}
+        case TooManyError():
+            key, values = error.key, error.values
         case app_commands.NoPrivateMessage():
-            return say("sorry.server_only")
+            key = "sorry.server_only"
+        case _ if type(error) in _KEYS:
+            key = _KEYS[type(error)]
         case _:
-            key = _KEYS.get(type(error))
-            return key and say(key)
+            return None
+    return say(key, **values)
+
+
+def _channels(channel_ids: Sequence[int]) -> str:
+    return say_list([f"<#{channel_id}>" for channel_id in channel_ids], ", ", LISTED)
 
 
 async def apologise(interaction: discord.Interaction[Any], error: BaseException) -> None:
@@ -92,5 +142,7 @@ _KEYS: dict[type[BaseException], str] = {
     NotYoursError: "sorry.not_yours",
     AlreadyOverError: "sorry.already_over",
     NotModeratorError: "sorry.not_moderator",
+    SettingRefusedError: "sorry.setting.wrong",
+    NotHostError: "sorry.not_host",
     GeneratorDownError: "sorry.generator_down",
 }

@@ -23,6 +23,11 @@ SAVED_WITHIN = 1.5
 """Seconds after which the member is told that the bot thinks: Discord gives up after three."""
 
 
+def places(interaction: discord.Interaction[Kataribe]) -> tuple[int | None, int | None]:
+    """Where an interaction is: its channel or thread, and the channel that the thread is in."""
+    return interaction.channel_id, getattr(interaction.channel, "parent_id", None)
+
+
 async def ask(
     interaction: discord.Interaction[Kataribe],
     *,
@@ -45,8 +50,11 @@ async def ask(
     Raises:
         UnknownModelError: Nobody of that name can tell.
         QueueFullError: There is no room for it now.
+        MutedError: The server's moderators have muted the member.
+        NoStoriesHereError: They want stories elsewhere.
     """
     services = interaction.client.services
+    await services.admit(interaction.guild_id, interaction.user.id, *places(interaction))
     if interaction.channel_id is None:
         raise RuntimeError("an interaction outside of every channel")
     wish = Wish(

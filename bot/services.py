@@ -7,25 +7,38 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bot.database.guilds import Guilds
+from bot.database.mutes import MutedError, Mutes
 from bot.database.queue import Queue
 from bot.database.ratings import Ratings
 from bot.database.stories import Stories
+from bot.database.trail import Trail
 from bot.messages.confirmations import Confirmations
 from bot.messages.presenter import StoryMessages
+from bot.messages.settings_page import Shown
 from bot.worker.bell import Bell
 from bot.worker.catalogue import Catalogue, UnknownModelError
 from bot.worker.completions import GeneratorDownError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from typing import Self
 
     from bot.config import Settings
     from bot.database import Database
+    from bot.database.guild_settings import GuildSettings
     from bot.database.tables import Story
     from bot.database.wishes import Wish
     from bot.messages.pacing import Pace
     from bot.messages.posting import Channels
     from bot.worker.completions import Completions
+
+
+class NoStoriesHereError(Exception):
+    """A server's moderators want stories in other channels."""
+
+    def __init__(self, channels: Sequence[int]) -> None:
+        super().__init__(f"stories are told in {channels}")
+        self.channels = channels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +50,8 @@ class Services:
     stories: Stories
     ratings: Ratings
     guilds: Guilds
+    mutes: Mutes
+    trail: Trail
     catalogue: Catalogue
     messages: StoryMessages
     confirmations: Confirmations
@@ -69,6 +84,8 @@ class Services:
             stories=stories,
             ratings=ratings,
             guilds=Guilds(sessions),
+            mutes=Mutes(sessions),
+            trail=Trail(sessions),
             catalogue=catalogue,
             messages=StoryMessages(
                 channels, queue, stories, ratings, catalogue, settings.stories, pace
@@ -77,9 +94,15 @@ class Services:
             bell=Bell(),
         )
 
-    async def teller(self, guild_id: int | None) -> str:
-        """The model that tells in a server, or anywhere else, when a member chooses none."""
-        chosen = guild_id and await self.guilds.model(guild_id)
+    async def teller(self, guild_id: int | None, *places: int | None) -> str:
+        """The model that tells when a member chooses none.
+
+        Args:
+            guild_id: The server; None: anywhere else.
+            places: The thread and the channel, the narrowest first: each may have its own.
+        """
+        choices = guild_id and await self.guilds.choices(guild_id)
+        chosen = choices and choices.model_of(places)
         if not chosen:
             return await self.catalogue.default()
         try:
@@ -89,6 +112,46 @@ class Services:
             return await self.catalogue.default()
         except GeneratorDownError:
             return chosen  # nobody knows yet, and the wish waits in any case
+
+    async def admit(
+        self, guild_id: int | None, member_id: int, *places: int | None
+    ) -> GuildSettings:
+        """Let a member ask for a story in a place; gives what holds there.
+
+        Args:
+            guild_id: The server; None: anywhere else, where everybody may.
+            member_id: Who asks.
+            places: The thread and the channel.
+
+        Raises:
+            MutedError: The server's moderators have muted the member.
+            NoStoriesHereError: They want stories elsewhere.
+        """
+        settings = await self.guilds.settings(guild_id)
+        if guild_id is not None:
+            if (until := await self.mutes.until(guild_id, member_id)) is not None:
+                raise MutedError(until)
+            if not settings.is_story_place(*places):
+                raise NoStoriesHereError(settings.story_channels)
+        return settings
+
+    async def shown_settings(self, guild_id: int, is_there: Callable[[int], bool]) -> Shown:
+        """Give what a server's settings are drawn from; nothing waits for the generator here.
+
+        Args:
+            guild_id: The server.
+            is_there: Whether a channel of it still exists.
+        """
+        self.catalogue.refresh()
+        choices = await self.guilds.choices(guild_id)
+        return Shown(
+            settings=choices.settings,
+            model=choices.model,
+            models=self.catalogue.known,
+            moods=(),
+            host=self.settings.queue,
+            is_there=is_there,
+        )
 
     async def ask(self, wish: Wish) -> Story:
         """Save a wish; from then on it is told, whatever happens.

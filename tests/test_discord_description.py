@@ -34,7 +34,7 @@ async def test_everything_that_the_bot_sends_is_as_discord_describes_it(tmp_path
             visit(discord.url, "aoi") as aoi,
         ):
             await haru.command("help", {})
-            await haru.command("models", {})
+            await haru.command("model", {}, "list")
             await aoi.command("model", {"model": "lstm-starter"}, "use")
             await haru.command("story", {"prompt": prompt})
             await haru.until(lambda: is_over(haru, prompt))

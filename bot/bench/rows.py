@@ -18,7 +18,7 @@ from sqlalchemy import case, event, insert, literal, null, select
 from bot.bench.steps import FOLLOWS_BACK, FOLLOWS_EVERY, Bench, steps
 from bot.database import Database, open_database
 from bot.database.clock import now
-from bot.database.tables import Rating, State, Story
+from bot.database.tables import Audit, Rating, State, Story
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -70,7 +70,7 @@ async def fill(
 ) -> None:
     """Write stories as a busy bot leaves them: nearly all told and shown, some waiting.
 
-    Some continue another, every second has a vote.
+    Some continue another, every second has a vote, every fifth a line in the trail.
     """
     done = 0
     while done < count:
@@ -78,6 +78,7 @@ async def fill(
         async with database.sessions.begin() as session:
             await session.execute(_stories(done + 1, until, count))
             await session.execute(_ratings(done + 1, until))
+            await session.execute(_trail(done + 1, until, count))
         done = until
         if progress is not None:
             progress(done, count)
@@ -129,6 +130,21 @@ def _ratings(first: int, last: int) -> Any:
     )
     columns = ["story_id", "member_id", "stars", "press_id", "rated_at"]
     return insert(Rating).from_select(columns, rows)
+
+
+def _trail(first: int, last: int, count: int) -> Any:
+    i = _numbers(first, last).c.i
+    moment = literal(now(), Audit.at.type)
+    values = {
+        Audit.guild_id: i % max(count // 500, 2),
+        Audit.moderator_id: i % 3,
+        Audit.act: literal("mute"),
+        Audit.detail: literal("until tomorrow"),
+        Audit.member_id: i % max(count // 20, 2),
+        Audit.at: moment,
+    }
+    rows = select(*values.values()).where(i % 5 == 0)
+    return insert(Audit).from_select([column.key for column in values], rows)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 import random
 from dataclasses import dataclass
@@ -9,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from bot.config import Queue as QueueSettings
 from bot.database.guilds import Guilds
+from bot.database.mutes import Mutes
 from bot.database.queue import Queue
 from bot.database.ratings import Ratings
 from bot.database.stories import Stories
 from bot.database.tables import State
+from bot.database.trail import Act, Trail
 from bot.database.wishes import Wish
 
 if TYPE_CHECKING:
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
 
 OWNER = "bench"
+DAY = dt.timedelta(days=1)
 FOLLOWS_EVERY, FOLLOWS_BACK = 10, 1000
 """In the filled database each so manieth story continues about the so manieth before it."""
 MEMBER = -2
@@ -50,6 +54,9 @@ class Bench:
         self.stories = Stories(sessions)
         self.ratings = Ratings(sessions)
         self.guilds = Guilds(sessions)
+        self.mutes = Mutes(sessions)
+        self.trail = Trail(sessions)
+        self._sessions = sessions
         self._random = random.Random(7)
         self._count = count
         self._numbers = itertools.count(10**9)
@@ -57,6 +64,10 @@ class Bench:
     def number(self) -> int:
         """Give an interaction's number, larger than all before."""
         return next(self._numbers)
+
+    async def forgetful(self) -> Guilds:
+        """Give servers' choices that are not in memory yet."""
+        return Guilds(self._sessions)
 
     async def told_id(self) -> int:
         """Give any told story's id."""
@@ -106,6 +117,7 @@ async def _nothing() -> None:
 def steps(bench: Bench) -> list[Step]:
     """Give every method once, in the order in which a story meets them."""
     queue, ratings, stories, guilds = bench.queue, bench.ratings, bench.stories, bench.guilds
+    mutes, trail = bench.mutes, bench.trail
     return [
         Step("queue.enqueue", lambda _: bench.asked(), _nothing),
         Step("queue.posted", lambda story: queue.posted(story.id, 1), bench.claimed),
@@ -132,6 +144,15 @@ def steps(bench: Bench) -> list[Step]:
         Step("stories.thread", stories.thread, bench.part),
         Step("ratings.rate", lambda i: ratings.rate(i, MEMBER, 5, bench.number()), bench.told_id),
         Step("ratings.stars", ratings.stars, bench.told_id),
-        Step("guilds.model", lambda _: guilds.model(1), _nothing),
+        Step("guilds.choices", lambda fresh: fresh.choices(1), bench.forgetful),
+        Step("guilds.settings", lambda fresh: fresh.settings(1), bench.forgetful),
+        Step("guilds.model", lambda fresh: fresh.model(1), bench.forgetful),
+        Step("guilds.story_channels", lambda _: guilds.story_channels(), _nothing),
+        Step("guilds.change", lambda _: guilds.change(bench.number(), 1, quota=5), _nothing),
         Step("guilds.use_model", lambda _: guilds.use_model(1, "x", 1), _nothing),
+        Step("mutes.until", lambda _: mutes.until(1, MEMBER), _nothing),
+        Step("mutes.mute", lambda _: mutes.mute(1, MEMBER, DAY, 1, "no"), _nothing),
+        Step("mutes.unmute", lambda _: mutes.unmute(1, MEMBER, 1), _nothing),
+        Step("mutes.tidy", lambda _: mutes.tidy(), _nothing),
+        Step("trail.page", lambda _: trail.page(1, 10, act=Act.MUTE, moderator_id=1), _nothing),
     ]

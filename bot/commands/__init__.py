@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bot.commands.help import help_command
-from bot.commands.model import Model, models
+from bot.commands.model import Model
+from bot.commands.settings import settings
 from bot.commands.story import story
 
 if TYPE_CHECKING:
@@ -14,6 +15,6 @@ if TYPE_CHECKING:
 EVERY: tuple[app_commands.Command[Any, ..., Any] | app_commands.Group, ...] = (
     story,
     Model(),
-    models,
+    settings,
     help_command,
 )

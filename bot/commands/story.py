@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import discord
 from discord import app_commands
 
-from bot.asking import ask
+from bot.asking import ask, places
 from bot.commands.model import CHOICES, suggest
 from bot.locales import say
 from bot.openings import OPENINGS, fitting, opening, some
@@ -65,5 +65,6 @@ async def story(
         interaction,
         prompt=beginning,
         house_opening=beginning in OPENINGS,
-        model=(model or "").strip() or await services.teller(interaction.guild_id),
+        model=(model or "").strip()
+        or await services.teller(interaction.guild_id, *places(interaction)),
     )

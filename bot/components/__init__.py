@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bot.components.calling_off import CallOff
 from bot.components.rating import Rate
+from bot.components.settings import SettingsControl
 from bot.components.telling_on import Again, Continue
 
-EVERY = (Rate, Again, Continue, CallOff)
+EVERY = (Rate, Again, Continue, CallOff, SettingsControl)
 """What the client listens for, whether or not it has seen the message before."""

@@ -11,7 +11,7 @@ from bot.worker.completions import GeneratorDownError, GeneratorError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bot.worker.completions import Completions
+    from bot.worker.completions import Card, Completions
 
 _log = logging.getLogger(__name__)
 
@@ -93,6 +93,15 @@ class Catalogue:
             return error.models[0]
         except GeneratorDownError:
             return chosen  # nobody knows better yet, and the wish waits in any case
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The names that are known now, without waiting; perhaps none yet."""
+        return self._names()
+
+    def card(self, name: str) -> Card | None:
+        """What the generator says of a model; None: it is a further server's, or not known yet."""
+        return self._completions.card(name)
 
     def refresh(self) -> asyncio.Future[None]:
         """Ask again if what is known is old; the future ends when the answer is in."""

@@ -10,7 +10,7 @@ import aiohttp
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from bot.config import Sampling
-from bot.worker.completions_server import CompletionsServer
+from bot.worker.completions_server import Card, CompletionsServer
 from bot.worker.event_stream import events
 from bot.worker.generator_errors import (
     GeneratorBusyError,
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from bot.database.tables import Story
 
 __all__ = [
+    "Card",
     "Completions",
     "GeneratorBusyError",
     "GeneratorDownError",
@@ -156,6 +157,10 @@ class Completions:
             GeneratorError: The generator does not answer as it should.
         """
         return await self._generator.models(self._http)
+
+    def card(self, name: str) -> Card | None:
+        """What the generator last said of a model; None: nothing, or it is another server's."""
+        return self._generator.cards.get(name)
 
     async def tell(self, story: Story, prompt: str) -> AsyncGenerator[Piece]:
         """Tell a story that begins with the prompt, piece by piece.

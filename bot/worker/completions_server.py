@@ -41,13 +41,19 @@ OURS = "kataribe"
 """What our own generator says about who owns its models."""
 
 
-class _Model(BaseModel):
+class Card(BaseModel):
+    """What a server says of one of its models; OpenAI's API has a name only, ours says more."""
+
     id: str
     owned_by: str | None = None
+    loaded: bool | None = None
+    """Whether it is in memory; None: its server does not say."""
+    max_model_len: int | None = None
+    """Tokens of a prompt and its story together; None while nobody knows."""
 
 
 class _Models(BaseModel):
-    data: list[_Model]
+    data: list[Card]
 
 
 class CompletionsServer:
@@ -72,6 +78,8 @@ class CompletionsServer:
         self.url = url
         self.ours: bool | None = True if url is None else None
         """Whether it understands what only our generator does; None: nobody has asked yet."""
+        self.cards: dict[str, Card] = {}
+        """What it said of its models when it was last asked, by name."""
         self.left_out: set[str] = set()
         """Parameters that it has refused."""
         self._setting = setting
@@ -101,8 +109,10 @@ class CompletionsServer:
                 error
             )
         self.ours = any(model.owned_by == OURS for model in served)
-        names = dict.fromkeys(model.id for model in served if _can_be_chosen(model.id))
-        return list(names)[:MODELS]
+        cards = {model.id: model for model in reversed(served) if _can_be_chosen(model.id)}
+        names = dict.fromkeys(model.id for model in served if model.id in cards)
+        self.cards = {name: cards[name] for name in list(names)[:MODELS]}
+        return list(self.cards)
 
     async def understands_ours(self, http: aiohttp.ClientSession) -> bool:
         """Tell whether it is our generator; a server is asked once.

@@ -25,6 +25,8 @@ class Teller:
 
     url: str = ""
     models: tuple[str, ...] = MODELS
+    cards: dict[str, dict[str, object]] = field(default_factory=dict)
+    """What is said of a model beside its name."""
     pieces: list[str] = field(default_factory=lambda: [" a fox", " found the moon", "."])
     asked: list[dict[str, Any]] = field(default_factory=list)
     """The body of every wish, in order."""
@@ -69,7 +71,10 @@ class Teller:
     async def list(self, request: web.Request) -> web.Response:
         """GET /v1/models."""
         del request
-        cards = [{"id": model, "owned_by": "kataribe"} for model in self.models]
+        cards = [
+            {"id": model, "owned_by": "kataribe", **self.cards.get(model, {})}
+            for model in self.models
+        ]
         return web.json_response({"object": "list", "data": cards})
 
     async def complete(self, request: web.Request) -> web.StreamResponse:

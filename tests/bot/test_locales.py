@@ -7,9 +7,10 @@ import string
 from pathlib import Path
 
 from bot.commands import EVERY
-from bot.database.tables import State
+from bot.database.tables import Length, State
 from bot.database.wishes import Scope
-from bot.locales import _texts, say
+from bot.locales import LANGUAGES, _texts, say
+from bot.messages.settings_page import Page
 from bot.openings import ARTICLE, OPENINGS
 from bot.safety.beginnings import Refusal
 
@@ -17,6 +18,11 @@ BOT = Path(__file__).parents[2] / "bot"
 CHOSEN_BY_NAME = {
     *(f"sorry.{refusal}" for refusal in Refusal),
     *(f"sorry.queue_{scope}" for scope in Scope),
+    *(f"settings.{page}" for page in Page),
+    *(f"settings.{length}" for length in Length),
+    *(f"settings.{what}" for what in ("framed", "plain", "announce_model", "learning")),
+    *(f"settings.modal.{name}" for name in ("cooldown", "quota", "per_member", "per_server")),
+    *(f"language.{language}" for language in LANGUAGES),
     *(f"story.{state}" for state in (State.FAILED, State.CANCELLED, State.EXPIRED)),
 }
 

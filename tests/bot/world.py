@@ -162,6 +162,14 @@ def reply(result: simcord.InteractionResult) -> simcord.ResponseMessage:
     return result.response
 
 
+async def thread_in(w: World) -> simcord.ChannelHandle:
+    """A thread in the channel, opened by the bot."""
+    channel = w.client.get_channel(w.channel.id)
+    assert isinstance(channel, discord.TextChannel)
+    thread = await channel.create_thread(name="aside", type=discord.ChannelType.public_thread)
+    return next(handle for handle in w.channel.threads if handle.id == thread.id)
+
+
 def whisper(result: simcord.InteractionResult) -> str:
     """What only the member was told."""
     (said,) = result.followups or [reply(result)]

@@ -11,7 +11,7 @@ from sqlalchemy import event, text
 
 from bot.bench.rows import fill
 from bot.bench.steps import Bench, steps
-from bot.database import guilds, open_database, queue, ratings, stories
+from bot.database import guilds, mutes, open_database, queue, ratings, stories, trail
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -25,6 +25,8 @@ REPOSITORIES = {
     "stories": stories.Stories,
     "ratings": ratings.Ratings,
     "guilds": guilds.Guilds,
+    "mutes": mutes.Mutes,
+    "trail": trail.Trail,
 }
 TABLE = r"(stories|ratings|audit)\w*"
 """Tables that grow with use; of servers there are few, and they are found by their key."""
