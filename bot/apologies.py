@@ -10,9 +10,9 @@ import aiohttp
 import discord
 from discord import app_commands
 
+from bot.database.limits import QueueFullError
 from bot.database.mutes import MutedError
 from bot.database.ratings import NotToldError, OwnStoryError
-from bot.database.wishes import QueueFullError
 from bot.locales import say, say_list
 from bot.safety.beginnings import PromptRefusedError
 from bot.safety.escaping import escaped
@@ -88,7 +88,9 @@ def sentence(error: BaseException) -> str | None:
                 "models": say_list([escaped(model) for model in error.models], ", ", LISTED),
             }
         case QueueFullError():
-            key, values = f"sorry.queue_{error.scope}", {"limit": error.limit}
+            key = f"sorry.queue_{error.scope}"
+            when = discord.utils.format_dt(error.back_at, "R")
+            values = {"limit": f"{error.limit:g}", "when": when}
         case MutedError():
             key = "sorry.muted"
             values = {"when": discord.utils.format_dt(error.until, "R")}

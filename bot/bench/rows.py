@@ -18,7 +18,7 @@ from sqlalchemy import case, event, insert, literal, null, select
 from bot.bench.steps import FOLLOWS_BACK, FOLLOWS_EVERY, Bench, steps
 from bot.database import Database, open_database
 from bot.database.clock import now
-from bot.database.tables import Audit, Rating, State, Story
+from bot.database.tables import Asked, Audit, Rating, State, Story
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -79,6 +79,7 @@ async def fill(
             await session.execute(_stories(done + 1, until, count))
             await session.execute(_ratings(done + 1, until))
             await session.execute(_trail(done + 1, until, count))
+            await session.execute(_asked(done + 1, until))
         done = until
         if progress is not None:
             progress(done, count)
@@ -145,6 +146,13 @@ def _trail(first: int, last: int, count: int) -> Any:
     }
     rows = select(*values.values()).where(i % 5 == 0)
     return insert(Audit).from_select([column.key for column in values], rows)
+
+
+def _asked(first: int, last: int) -> Any:
+    i = _numbers(first, last).c.i
+    day = literal(now().date(), Asked.day.type)
+    rows = select(i, literal(1), day, literal(1), literal(now(), Asked.last_at.type))
+    return insert(Asked).from_select(["member_id", "guild_id", "day", "count", "last_at"], rows)
 
 
 @contextmanager

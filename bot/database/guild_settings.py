@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from bot.database.tables import Length  # pydantic reads it
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 _log = logging.getLogger(__name__)
 
@@ -109,7 +112,7 @@ class GuildSettings(BaseModel):
         """Whether stories may be asked for in a thread or channel: it, or what it is in."""
         return not self.story_channels or not set(self.story_channels).isdisjoint(places)
 
-    def quota_of(self, role_ids: set[int]) -> int:
+    def quota_of(self, role_ids: Collection[int]) -> int:
         """Wishes a day of a member with these roles; 0: as many as they like."""
         own = [quota for role, quota in self.role_quotas.items() if role in role_ids]
         if not own:

@@ -7,8 +7,8 @@ import string
 from pathlib import Path
 
 from bot.commands import EVERY
+from bot.database.limits import Scope
 from bot.database.tables import Length, State
-from bot.database.wishes import Scope
 from bot.locales import LANGUAGES, _texts, say
 from bot.messages.settings_page import Page
 from bot.openings import ARTICLE, OPENINGS

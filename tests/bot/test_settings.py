@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from bot.apologies import NotModeratorError, NumberRefusedError, TooManyError
 from bot.database.guild_settings import GuildSettings
+from bot.database.limits import QueueFullError
 from bot.database.tables import Audit, Guild, Length
 from bot.services import NoStoriesHereError
 from tests.bot.world import World, footer, reply, thread_in, whisper, world
@@ -193,6 +194,27 @@ def test_of_several_roles_the_most_generous_counts(
     quota: int, quotas: dict[int, int], roles: set[int], expected: int
 ) -> None:
     assert GuildSettings(quota=quota, role_quotas=quotas).quota_of(roles) == expected
+
+
+async def test_what_was_typed_limits_what_members_ask_for(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        fans = w.env.guild.create_role("Fans")
+        eri = w.env.guild.add_member(w.env.create_user("eri"), roles=[fans])
+        await w.services.guilds.change(
+            w.env.guild.id, w.mod.id, quota=1, role_quotas={fans.id: 2}, per_server=4
+        )
+        for member in (w.aki, eri, eri):
+            await w.story(by=member)
+        for member in (w.aki, eri):
+            result = await member.slash(w.channel, "story", prompt="In the year")
+            assert w.refused(result, QueueFullError).startswith("You have asked as often")
+        limits = await w.services.limits(w.env.guild.id, [fans.id])
+        assert (limits.daily, limits.per_server, limits.per_member) == (2, 4, 3)
+        # Another server has its own.
+        assert (await w.services.limits(1, [fans.id])).daily == 0
+        await w.services.guilds.change(w.env.guild.id, w.mod.id, quota=0, cooldown=3600)
+        result = await w.aki.slash(w.channel, "story", prompt="In the year")
+        assert "<t:" in w.refused(result, QueueFullError)
 
 
 async def test_filter_words_are_typed_one_on_each_line(tmp_path: Path) -> None:
