@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import discord
-from discord import app_commands
+from discord import app_commands, ui
 
 from bot.database.limits import QueueFullError
 from bot.database.mutes import MutedError
 from bot.database.ratings import NotToldError, OwnStoryError
+from bot.database.reports import ReportedError
 from bot.locales import say, say_list
 from bot.safety.beginnings import PromptRefusedError
 from bot.safety.escaping import escaped
@@ -45,6 +46,18 @@ class AlreadyOverError(Exception):
 
 class NotModeratorError(Exception):
     """The act needs the Manage Server permission."""
+
+
+class NotYourStoryError(Exception):
+    """A member who is no moderator would delete somebody else's story."""
+
+
+class PrivateReportError(Exception):
+    """Moderators would be shown what only its member may see."""
+
+
+class NoStoryThereError(Exception):
+    """The message shows no story of ours."""
 
 
 class SettingRefusedError(Exception):
@@ -137,6 +150,16 @@ async def apologise(interaction: discord.Interaction[Any], error: BaseException)
         _log.warning("Interaction %d could not be answered: %s", interaction.id, unheard)
 
 
+class Form(ui.Modal):
+    """A modal whose errors reach the member as one sentence; discord.py would only log them."""
+
+    async def on_error(  # type: ignore[override]  # discord.py's own modal has no item either
+        self, interaction: discord.Interaction[Any], error: Exception, /
+    ) -> None:
+        """Say what went wrong."""
+        await apologise(interaction, error)
+
+
 _KEYS: dict[type[BaseException], str] = {
     OwnStoryError: "sorry.own_story",
     NotToldError: "sorry.not_told",
@@ -144,6 +167,10 @@ _KEYS: dict[type[BaseException], str] = {
     NotYoursError: "sorry.not_yours",
     AlreadyOverError: "sorry.already_over",
     NotModeratorError: "sorry.not_moderator",
+    NotYourStoryError: "sorry.not_your_story",
+    PrivateReportError: "sorry.private_report",
+    NoStoryThereError: "sorry.no_story_there",
+    ReportedError: "sorry.reported",
     SettingRefusedError: "sorry.setting.wrong",
     NotHostError: "sorry.not_host",
     GeneratorDownError: "sorry.generator_down",

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import discord
 from discord import app_commands
 
-from bot.apologies import NotHostError, NotModeratorError
+from bot.apologies import NotHostError, NotModeratorError, StoryGoneError
 
 if TYPE_CHECKING:
     from bot.client import Kataribe
+    from bot.database.tables import Story
 
 
 def is_moderator(interaction: discord.Interaction[Any]) -> bool:
@@ -33,6 +34,25 @@ def moderated_guild(interaction: discord.Interaction[Any]) -> int:
     if not is_moderator(interaction):
         raise NotModeratorError(f"member {interaction.user.id} may not manage the server")
     return interaction.guild_id
+
+
+async def visible_story(interaction: discord.Interaction[Kataribe], story_id: int) -> Story:
+    """Give a story that who acts may see, where they act.
+
+    A custom id is a client's word, and outlives both the story and what its reader may see.
+
+    Raises:
+        StoryGoneError: There is none (any more), it is of another server, or somebody's own.
+    """
+    story = await interaction.client.services.stories.get(story_id)
+    if (
+        story is None
+        or story.removed_at is not None
+        or story.guild_id != interaction.guild_id
+        or (story.private and story.member_id != interaction.user.id)
+    ):
+        raise StoryGoneError(f"no story {story_id} for member {interaction.user.id}")
+    return story
 
 
 def require_host(interaction: discord.Interaction[Kataribe]) -> None:

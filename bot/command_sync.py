@@ -22,7 +22,7 @@ SYNC_WITHIN = 30.0
 _COMPARED = frozenset({
     "name", "description", "name_localizations", "description_localizations", "options", "choices",
     "required", "autocomplete", "value", "min_value", "max_value", "min_length", "max_length",
-    "default_member_permissions", "contexts", "integration_types", "nsfw",
+    "channel_types", "default_member_permissions", "contexts", "integration_types", "nsfw",
 })  # fmt: skip
 """Fields of a command that we decide; Discord adds its own, and leaves defaults out."""
 
@@ -85,7 +85,7 @@ def _essence(value: Any) -> Any:
             kept["default_member_permissions"] = str(permissions)
         # 1 is what an absent type means, for a command as for a subcommand.
         kept["type"] = value.get("type", 1)
-        return {k: v for k, v in kept.items() if v is not False and v not in (None, [], {})}
+        return {k: v for k, v in kept.items() if v is not False and v not in (None, "", [], {})}
     if isinstance(value, list):
         if all(isinstance(item, dict) for item in value):
             return [_essence(item) for item in value]

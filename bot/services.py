@@ -11,6 +11,8 @@ from bot.database.limits import Limits
 from bot.database.mutes import MutedError, Mutes
 from bot.database.queue import Queue
 from bot.database.ratings import Ratings
+from bot.database.removals import Removals
+from bot.database.reports import Reports
 from bot.database.stories import Stories
 from bot.database.trail import Trail
 from bot.messages.confirmations import Confirmations
@@ -52,6 +54,8 @@ class Services:
     ratings: Ratings
     guilds: Guilds
     mutes: Mutes
+    reports: Reports
+    removals: Removals
     trail: Trail
     catalogue: Catalogue
     messages: StoryMessages
@@ -86,6 +90,8 @@ class Services:
             ratings=ratings,
             guilds=Guilds(sessions),
             mutes=Mutes(sessions),
+            reports=Reports(sessions),
+            removals=Removals(sessions),
             trail=Trail(sessions),
             catalogue=catalogue,
             messages=StoryMessages(
@@ -202,3 +208,28 @@ class Services:
                 self.messages.thaw(story)
         self.bell.ring()
         return ended
+
+    async def remove(
+        self, story: Story, *, moderator_id: int | None = None, reason: str = ""
+    ) -> Story | None:
+        """Take a story's words away for good and say so in its message; None: it was done before.
+
+        Args:
+            story: Any; while it waits or is told it is called off by this.
+            moderator_id: The moderator who does it; None: the member who asked for it.
+            reason: Why, in the moderator's words.
+        """
+        frozen, removed = self.messages.freeze(story), None
+        try:
+            removed = await self.removals.remove(story.id, moderator_id=moderator_id, reason=reason)
+        finally:
+            if removed is None and frozen is not None:
+                self.messages.thaw(story)
+        self.bell.ring()
+        if removed is not None and removed.message_id is not None:
+            self.messages.redraw(removed)
+        return removed
+
+    async def tidy(self) -> None:
+        """Forget what is over and needed by nobody; to be called now and then."""
+        await self.mutes.tidy()

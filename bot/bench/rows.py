@@ -18,7 +18,7 @@ from sqlalchemy import case, event, insert, literal, null, select
 from bot.bench.steps import FOLLOWS_BACK, FOLLOWS_EVERY, Bench, steps
 from bot.database import Database, open_database
 from bot.database.clock import now
-from bot.database.tables import Asked, Audit, Rating, State, Story
+from bot.database.tables import Asked, Audit, Rating, Report, State, Story
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -70,7 +70,8 @@ async def fill(
 ) -> None:
     """Write stories as a busy bot leaves them: nearly all told and shown, some waiting.
 
-    Some continue another, every second has a vote, every fifth a line in the trail.
+    Some continue another, every second has a vote, every fifth a line in the trail,
+    every twentieth was reported.
     """
     done = 0
     while done < count:
@@ -79,6 +80,7 @@ async def fill(
             await session.execute(_stories(done + 1, until, count))
             await session.execute(_ratings(done + 1, until))
             await session.execute(_trail(done + 1, until, count))
+            await session.execute(_reports(done + 1, until, count))
             await session.execute(_asked(done + 1, until))
         done = until
         if progress is not None:
@@ -131,6 +133,20 @@ def _ratings(first: int, last: int) -> Any:
     )
     columns = ["story_id", "member_id", "stars", "press_id", "rated_at"]
     return insert(Rating).from_select(columns, rows)
+
+
+def _reports(first: int, last: int, count: int) -> Any:
+    i = _numbers(first, last).c.i
+    values = {
+        Report.story_id: i,
+        Report.guild_id: i % max(count // 500, 2),
+        Report.member_id: literal(-1),
+        Report.reason: literal("no"),
+        Report.reported_at: literal(now(), Report.reported_at.type),
+        Report.kept: case((i % 100 > 0, i % 2 == 0)),
+    }
+    rows = select(*values.values()).where(i % 20 == 0)
+    return insert(Report).from_select([column.key for column in values], rows)
 
 
 def _trail(first: int, last: int, count: int) -> Any:

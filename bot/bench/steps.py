@@ -13,6 +13,8 @@ from bot.database.guilds import Guilds
 from bot.database.mutes import Mutes
 from bot.database.queue import Queue
 from bot.database.ratings import Ratings
+from bot.database.removals import Removals
+from bot.database.reports import Reports
 from bot.database.stories import Stories
 from bot.database.tables import State
 from bot.database.trail import Act, Trail
@@ -55,6 +57,8 @@ class Bench:
         self.ratings = Ratings(sessions)
         self.guilds = Guilds(sessions)
         self.mutes = Mutes(sessions)
+        self.reports = Reports(sessions)
+        self.removals = Removals(sessions)
         self.trail = Trail(sessions)
         self._sessions = sessions
         self._random = random.Random(7)
@@ -125,7 +129,7 @@ async def _nothing() -> None:
 def steps(bench: Bench) -> list[Step]:
     """Give every method once, in the order in which a story meets them."""
     queue, ratings, stories, guilds = bench.queue, bench.ratings, bench.stories, bench.guilds
-    mutes, trail = bench.mutes, bench.trail
+    mutes, trail, reports, removals = bench.mutes, bench.trail, bench.reports, bench.removals
     return [
         Step("queue.enqueue", lambda _: bench.asked(), _nothing),
         Step("queue.enqueue_together", queue.enqueue_together, bench.several),
@@ -163,5 +167,11 @@ def steps(bench: Bench) -> list[Step]:
         Step("mutes.mute", lambda _: mutes.mute(1, MEMBER, DAY, 1, "no"), _nothing),
         Step("mutes.unmute", lambda _: mutes.unmute(1, MEMBER, 1), _nothing),
         Step("mutes.tidy", lambda _: mutes.tidy(), _nothing),
+        Step("reports.add", lambda i: reports.add(i, 1, bench.number(), "no"), bench.told_id),
+        Step("reports.get", lambda _: reports.get(1), _nothing),
+        Step("reports.of_story", reports.of_story, bench.told_id),
+        Step("reports.waiting", lambda _: reports.waiting(1, 1), _nothing),
+        Step("reports.keep", lambda i: reports.keep(i, 1, 1), bench.told_id),
+        Step("removals.remove", lambda i: removals.remove(i, moderator_id=1), bench.told_id),
         Step("trail.page", lambda _: trail.page(1, 10, act=Act.MUTE, moderator_id=1), _nothing),
     ]

@@ -6,15 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 from bot.commands.help import help_command
 from bot.commands.model import Model
+from bot.commands.moderation import remove_story, reports
 from bot.commands.settings import settings
 from bot.commands.story import story
 
 if TYPE_CHECKING:
     from discord import app_commands
 
-EVERY: tuple[app_commands.Command[Any, ..., Any] | app_commands.Group, ...] = (
+EVERY: tuple[
+    app_commands.Command[Any, ..., Any] | app_commands.Group | app_commands.ContextMenu, ...
+] = (
     story,
     Model(),
     settings,
+    reports,
+    remove_story,
     help_command,
 )

@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 from bot.components.calling_off import CallOff
+from bot.components.deleting import Delete, ReallyDelete
 from bot.components.rating import Rate
+from bot.components.reporting import KeepReported, NextReported, RemoveReported, Report
 from bot.components.settings import SettingsControl
 from bot.components.telling_on import Again, Continue
 
-EVERY = (Rate, Again, Continue, CallOff, SettingsControl)
+EVERY = (
+    Rate,
+    Again,
+    Continue,
+    CallOff,
+    SettingsControl,
+    Delete,
+    ReallyDelete,
+    Report,
+    KeepReported,
+    RemoveReported,
+    NextReported,
+)
 """What the client listens for, whether or not it has seen the message before."""

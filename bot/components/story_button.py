@@ -40,6 +40,8 @@ class StoryButton(ui.DynamicItem[ui.Button[ui.View]], template=r"(?!)"):
         try:
             story = await self._story(interaction.client)
             try:
+                if story.removed_at is not None:
+                    raise StoryGoneError(f"story {story.id} was removed")
                 await self.pressed(interaction, story)
             finally:
                 if story.ended_at is not None and interaction.message is not None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import discord
 
+from bot.database.removals import Removed
 from bot.database.tables import State
 from bot.locales import say
 from bot.safety.escaping import cut, escaped, unescaped, units
@@ -54,6 +55,9 @@ def told_in(story: Story, page: str) -> str:
 
 def ended(story: Story, stars: Stars | None = None) -> discord.Embed:
     """A story as it ended: the whole of it, or a sentence why there is none."""
+    if story.removed_at is not None:
+        by_author = story.withheld == Removed.BY_AUTHOR
+        return _embed(story, say("story.deleted" if by_author else "story.removed"), story.model)
     if story.state is State.TOLD:
         return _embed(story, _page(story.prompt, story.text.rstrip()), _footer(story, stars))
     end = "\n\n-# " + say(f"story.{story.state}")

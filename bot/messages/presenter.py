@@ -174,7 +174,8 @@ class StoryMessages:
         """Write the message anew, soon: what stands wrong in it repairs itself."""
         message = self._message(story)
         message.message_id = message_id or message.message_id
-        if message.phase is not Phase.ENDED and story.ended_at is not None:
+        ends = message.phase is not Phase.ENDED and story.ended_at is not None
+        if ends or story.removed_at is not None:
             message.ended(story)
         self._schedule.want(message, Urgency.AMBIENT)
 

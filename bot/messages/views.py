@@ -76,8 +76,13 @@ def unfinished(story: Story) -> ui.View:
 
 
 def ended(story: Story) -> ui.View:
-    """What a story has that ended: everything if it was told, else only another try."""
+    """What a story has that ended: everything if it was told, else only another try.
+
+    What was removed has nothing.
+    """
     view = ui.View(timeout=None)
+    if story.removed_at is not None:
+        return view
     told = story.state is State.TOLD
     for stars in STARS if told else ():
         view.add_item(star(story.id, stars))

@@ -6,6 +6,8 @@ import ast
 import string
 from pathlib import Path
 
+from discord import app_commands
+
 from bot.commands import EVERY
 from bot.database.limits import Scope
 from bot.database.tables import Length, State
@@ -49,7 +51,10 @@ def test_every_text_can_be_filled_in() -> None:
 
 def test_commands_describe_themselves_within_discords_limits() -> None:
     for command in EVERY:
-        assert 1 <= len(command.description) <= 100
+        if isinstance(command, app_commands.ContextMenu):
+            assert 1 <= len(command.name) <= 32
+        else:
+            assert 1 <= len(command.description) <= 100
 
 
 def test_the_house_has_many_openings_the_articles_among_them() -> None:

@@ -11,7 +11,17 @@ from sqlalchemy import event, text
 
 from bot.bench.rows import fill
 from bot.bench.steps import Bench, steps
-from bot.database import guilds, mutes, open_database, queue, ratings, stories, trail
+from bot.database import (
+    guilds,
+    mutes,
+    open_database,
+    queue,
+    ratings,
+    removals,
+    reports,
+    stories,
+    trail,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -26,9 +36,11 @@ REPOSITORIES = {
     "ratings": ratings.Ratings,
     "guilds": guilds.Guilds,
     "mutes": mutes.Mutes,
+    "reports": reports.Reports,
+    "removals": removals.Removals,
     "trail": trail.Trail,
 }
-TABLE = r"(stories|ratings|audit|asked|duels|duel_votes)\w*"
+TABLE = r"(stories|ratings|audit|asked|duels|duel_votes|reports)\w*"
 """Tables that grow with use; of servers there are few, and they are found by their key."""
 SMALL = ("ix_stories_unshown", "ix_stories_answer_until")
 """Indexes that hold only what is not shown yet: to read one of them whole is little."""
