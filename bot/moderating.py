@@ -10,6 +10,7 @@ from discord import ui
 from bot.apologies import Form, StoryGoneError
 from bot.authority import moderated_guild
 from bot.locales import language_of, say, speaking
+from bot.messages import trail_page
 from bot.messages.report_page import reported
 from bot.mod_log import tell_moderators
 from bot.safety.escaping import escaped
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from bot.client import Kataribe
     from bot.database.tables import Story
+    from bot.database.trail import Act
+    from bot.messages.posting import Drawing
 
 REASON_LIMIT = 300
 """Characters of a reason."""
@@ -101,3 +104,46 @@ async def reported_page(client: Kataribe, guild_id: int, after: int = 0) -> Page
     rows = await services.reports.of_story(story.id)
     drawing = reported(story, rows, link_of(client, story), more=waiting.stories > 1)
     return Page(say("report.waiting", count=waiting.stories), [drawing.embed], drawing.view)
+
+
+async def trail_for(
+    interaction: discord.Interaction[Kataribe],
+    *,
+    before: int | None = None,
+    act: Act | None = None,
+    moderator_id: int | None = None,
+) -> Drawing:
+    """Give a page of what the moderators of this server did; arguments as in `Trail.page`."""
+    lines = await interaction.client.services.trail.page(
+        moderated_guild(interaction),
+        trail_page.LINES + 1,
+        before=before,
+        act=act,
+        moderator_id=moderator_id,
+    )
+    return trail_page.trail_page(lines, act, moderator_id)
+
+
+async def asked_for(
+    interaction: discord.Interaction[Kataribe],
+    *,
+    before: int | None = None,
+    member_id: int | None = None,
+) -> Drawing:
+    """Give a page of who asked for what in this server; arguments as in `Stories.asked_in`.
+
+    Whoever manages a server does not therefore see all its channels: of the others no word shows.
+    """
+    guild_id, client = moderated_guild(interaction), interaction.client
+    stories = await client.services.stories.asked_in(
+        guild_id, trail_page.LINES + 1, before=before, member_id=member_id
+    )
+
+    def link(story: Story) -> str | None:
+        guild, reader = interaction.guild, interaction.user
+        channel = guild.get_channel_or_thread(story.channel_id) if guild is not None else None
+        if channel is None or not isinstance(reader, discord.Member):
+            return None
+        return link_of(client, story) if channel.permissions_for(reader).view_channel else None
+
+    return trail_page.asked_page(stories, link, member_id)

@@ -155,6 +155,7 @@ def steps(bench: Bench) -> list[Step]:
         Step("stories.get", stories.get, bench.told_id),
         Step("stories.several", lambda story_id: stories.several([story_id, 2]), bench.told_id),
         Step("stories.thread", stories.thread, bench.part),
+        Step("stories.asked_in", lambda i: stories.asked_in(1, 10, before=i), bench.told_id),
         Step("ratings.rate", lambda i: ratings.rate(i, MEMBER, 5, bench.number()), bench.told_id),
         Step("ratings.stars", ratings.stars, bench.told_id),
         Step("guilds.choices", lambda fresh: fresh.choices(1), bench.forgetful),

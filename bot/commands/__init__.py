@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from bot.commands.help import help_command
 from bot.commands.model import Model
 from bot.commands.moderation import remove_story, reports
+from bot.commands.muting import asked, audit, mute, unmute
 from bot.commands.settings import settings
 from bot.commands.story import story
 
@@ -21,5 +22,9 @@ EVERY: tuple[
     settings,
     reports,
     remove_story,
+    audit,
+    asked,
+    mute,
+    unmute,
     help_command,
 )

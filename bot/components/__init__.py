@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bot.components.calling_off import CallOff
 from bot.components.deleting import Delete, ReallyDelete
+from bot.components.paging import OlderAsked, OlderTrail
 from bot.components.rating import Rate
 from bot.components.reporting import KeepReported, NextReported, RemoveReported, Report
 from bot.components.settings import SettingsControl
@@ -21,5 +22,7 @@ EVERY = (
     KeepReported,
     RemoveReported,
     NextReported,
+    OlderTrail,
+    OlderAsked,
 )
 """What the client listens for, whether or not it has seen the message before."""

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
 
 class AnsweredButton(ui.DynamicItem[ui.Button[Any]], template=r"(?!)"):
-    """Found by its custom id, which begins with the number of what it acts on."""
+    """Found by its custom id, which has the number of what it acts on, and perhaps more."""
 
-    def __init__(self, item: ui.Button[Any], number: int) -> None:
+    def __init__(self, item: ui.Button[Any], number: int, groups: dict[str, str]) -> None:
         super().__init__(item)
         self.number = number
+        self.groups = groups
 
     @classmethod
     async def from_custom_id(
@@ -30,7 +31,7 @@ class AnsweredButton(ui.DynamicItem[ui.Button[Any]], template=r"(?!)"):
         """Read the button back from what Discord sends when it is pressed."""
         del interaction
         assert isinstance(item, ui.Button)  # noqa: S101  # nothing else has these custom ids
-        return cls(item, int(match["number"]))
+        return cls(item, int(match["number"]), match.groupdict())
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Act; discord.py only logs what a dynamic item raises, so nothing may get away."""

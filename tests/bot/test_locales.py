@@ -9,8 +9,10 @@ from pathlib import Path
 from discord import app_commands
 
 from bot.commands import EVERY
+from bot.commands.muting import TIMES
 from bot.database.limits import Scope
 from bot.database.tables import Length, State
+from bot.database.trail import Act
 from bot.locales import LANGUAGES, _texts, say
 from bot.messages.settings_page import Page
 from bot.openings import ARTICLE, OPENINGS
@@ -24,6 +26,8 @@ CHOSEN_BY_NAME = {
     *(f"settings.{length}" for length in Length),
     *(f"settings.{what}" for what in ("framed", "plain", "announce_model", "learning")),
     *(f"settings.modal.{name}" for name in ("cooldown", "quota", "per_member", "per_server")),
+    *(f"trail.act.{act.replace(' ', '_')}" for act in Act),
+    *(f"mute.time.{time}" for time in TIMES),
     *(f"language.{language}" for language in LANGUAGES),
     *(f"story.{state}" for state in (State.FAILED, State.CANCELLED, State.EXPIRED)),
 }
