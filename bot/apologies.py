@@ -17,12 +17,12 @@ from bot.database.reports import ReportedError
 from bot.locales import say, say_list
 from bot.safety.beginnings import PromptRefusedError
 from bot.safety.escaping import escaped
-from bot.services import NoStoriesHereError
+from bot.services import NoStoriesHereError, UnknownMoodError
 from bot.worker.catalogue import UnknownModelError
 from bot.worker.completions import GeneratorDownError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +42,26 @@ class NotYoursError(Exception):
 
 class AlreadyOverError(Exception):
     """The story to be called off has ended."""
+
+
+class NothingToContinueError(Exception):
+    """The story was not told, so nothing can follow it."""
+
+
+class TaleEndedError(Exception):
+    """The story is the last part of its tale."""
+
+
+class OnlyTellerError(Exception):
+    """Nobody else could tell the story."""
+
+
+class NotYourMessageError(Exception):
+    """A story would begin with somebody else's words."""
+
+
+class NothingWrittenError(Exception):
+    """The message has no words that a story could begin with."""
 
 
 class NotModeratorError(Exception):
@@ -89,43 +109,58 @@ class NotHostError(Exception):
 
 def sentence(error: BaseException) -> str | None:
     """What the member hears; None where nobody foresaw the error."""
-    values: dict[str, object] = {}
-    match error:
-        case PromptRefusedError():
-            key = f"sorry.{error.refusal}"
-            values = {"length": error.length, "limit": error.limit}
-        case UnknownModelError():
-            key = "sorry.unknown_model"
-            values = {
-                "model": escaped(textwrap.shorten(error.model, NAMED, placeholder="…")),
-                "models": say_list([escaped(model) for model in error.models], ", ", LISTED),
-            }
-        case QueueFullError():
-            key = f"sorry.queue_{error.scope}"
-            when = discord.utils.format_dt(error.back_at, "R")
-            values = {"limit": f"{error.limit:g}", "when": when}
-        case MutedError():
-            key = "sorry.muted"
-            values = {"when": discord.utils.format_dt(error.until, "R")}
-        case NoStoriesHereError():
-            key, values = "sorry.no_stories_here", {"channels": _channels(error.channels)}
-        case NumberRefusedError():
-            key = "sorry.setting.number"
-            value = escaped(textwrap.shorten(error.value, NAMED, placeholder="…"))
-            values = {"value": value, "low": error.low, "high": error.high}
-        case TooManyError():
-            key, values = error.key, error.values
-        case app_commands.NoPrivateMessage():
-            key = "sorry.server_only"
-        case _ if type(error) in _KEYS:
-            key = _KEYS[type(error)]
-        case _:
-            return None
+    if (key := _KEYS.get(type(error))) is not None:
+        return say(key)
+    told = next((tell for kind, tell in _TOLD.items() if isinstance(error, kind)), None)
+    if told is None:
+        return None
+    key, values = told(error)
     return say(key, **values)
 
 
-def _channels(channel_ids: Sequence[int]) -> str:
-    return say_list([f"<#{channel_id}>" for channel_id in channel_ids], ", ", LISTED)
+Told = tuple[str, dict[str, object]]
+"""A text's key, and what it is filled in with."""
+
+
+def _prompt_refused(error: PromptRefusedError) -> Told:
+    return f"sorry.{error.refusal}", {"length": error.length, "limit": error.limit}
+
+
+def _unknown_model(error: UnknownModelError) -> Told:
+    models = say_list([escaped(model) for model in error.models], ", ", LISTED)
+    return "sorry.unknown_model", {"model": _short(error.model), "models": models}
+
+
+def _unknown_mood(error: UnknownMoodError) -> Told:
+    moods = say_list(list(error.moods), ", ", LISTED)
+    return "sorry.unknown_mood", {"mood": _short(error.mood), "moods": moods}
+
+
+def _queue_full(error: QueueFullError) -> Told:
+    when = discord.utils.format_dt(error.back_at, "R")
+    return f"sorry.queue_{error.scope}", {"limit": f"{error.limit:g}", "when": when}
+
+
+def _muted(error: MutedError) -> Told:
+    return "sorry.muted", {"when": discord.utils.format_dt(error.until, "R")}
+
+
+def _no_stories_here(error: NoStoriesHereError) -> Told:
+    channels = [f"<#{channel_id}>" for channel_id in error.channels]
+    return "sorry.no_stories_here", {"channels": say_list(channels, ", ", LISTED)}
+
+
+def _number_refused(error: NumberRefusedError) -> Told:
+    values = {"value": _short(error.value), "low": error.low, "high": error.high}
+    return "sorry.setting.number", values
+
+
+def _too_many(error: TooManyError) -> Told:
+    return error.key, error.values
+
+
+def _short(name: str) -> str:
+    return escaped(textwrap.shorten(name, NAMED, placeholder="…"))
 
 
 async def apologise(interaction: discord.Interaction[Any], error: BaseException) -> None:
@@ -166,6 +201,11 @@ _KEYS: dict[type[BaseException], str] = {
     StoryGoneError: "sorry.story_gone",
     NotYoursError: "sorry.not_yours",
     AlreadyOverError: "sorry.already_over",
+    NothingToContinueError: "sorry.nothing_to_continue",
+    TaleEndedError: "sorry.tale_ended",
+    OnlyTellerError: "sorry.only_teller",
+    NotYourMessageError: "sorry.not_your_message",
+    NothingWrittenError: "sorry.nothing_written",
     NotModeratorError: "sorry.not_moderator",
     NotYourStoryError: "sorry.not_your_story",
     PrivateReportError: "sorry.private_report",
@@ -174,4 +214,15 @@ _KEYS: dict[type[BaseException], str] = {
     SettingRefusedError: "sorry.setting.wrong",
     NotHostError: "sorry.not_host",
     GeneratorDownError: "sorry.generator_down",
+    app_commands.NoPrivateMessage: "sorry.server_only",
+}
+_TOLD: dict[type[BaseException], Callable[[Any], Told]] = {
+    PromptRefusedError: _prompt_refused,
+    UnknownModelError: _unknown_model,
+    UnknownMoodError: _unknown_mood,
+    QueueFullError: _queue_full,
+    MutedError: _muted,
+    NoStoriesHereError: _no_stories_here,
+    NumberRefusedError: _number_refused,
+    TooManyError: _too_many,
 }

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+APPLICATION = discord.WebhookType.application.value
+
 
 def point_at(api_url: str, gateway_url: str) -> None:
     """Let discord.py talk to another Discord; an empty gateway address keeps Discord's own."""
@@ -74,8 +76,9 @@ class Kataribe(discord.AutoShardedClient):
 
     def webhook(self, token: str) -> discord.Webhook:
         """An interaction's own way to the message that answered it."""
-        assert self.application_id is not None  # noqa: S101  # login has set it
-        return discord.Webhook.partial(self.application_id, token, client=self)
+        # One of an application, as discord.py makes it: others send nothing to a member alone.
+        of = {"id": self.application_id, "token": token, "type": APPLICATION}
+        return discord.Webhook.from_state(of, state=self._connection)  # type: ignore[arg-type]
 
     async def answer_of(self, token: str) -> int:
         """The id of the message that answered an interaction; HTTPException: there is none."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bot.client import Kataribe
     from bot.database.tables import Story
     from bot.database.trail import Act
-    from bot.messages.posting import Drawing
+    from bot.messages.framed import Framed
 
 REASON_LIMIT = 300
 """Characters of a reason."""
@@ -112,7 +112,7 @@ async def trail_for(
     before: int | None = None,
     act: Act | None = None,
     moderator_id: int | None = None,
-) -> Drawing:
+) -> Framed:
     """Give a page of what the moderators of this server did; arguments as in `Trail.page`."""
     lines = await interaction.client.services.trail.page(
         moderated_guild(interaction),
@@ -129,7 +129,7 @@ async def asked_for(
     *,
     before: int | None = None,
     member_id: int | None = None,
-) -> Drawing:
+) -> Framed:
     """Give a page of who asked for what in this server; arguments as in `Stories.asked_in`.
 
     Whoever manages a server does not therefore see all its channels: of the others no word shows.

@@ -14,8 +14,10 @@ from bot.database.ratings import Ratings
 from bot.database.removals import Removals
 from bot.database.reports import Reports
 from bot.database.stories import Stories
+from bot.database.tables import Form
 from bot.database.trail import Trail
 from bot.messages.confirmations import Confirmations
+from bot.messages.drawing import Artist
 from bot.messages.presenter import StoryMessages
 from bot.messages.settings_page import Shown
 from bot.worker.bell import Bell
@@ -42,6 +44,15 @@ class NoStoriesHereError(Exception):
     def __init__(self, channels: Sequence[int]) -> None:
         super().__init__(f"stories are told in {channels}")
         self.channels = channels
+
+
+class UnknownMoodError(Exception):
+    """No mood has that name."""
+
+    def __init__(self, mood: str, moods: Sequence[str]) -> None:
+        super().__init__(f"no mood {mood!r} among {', '.join(moods)}")
+        self.mood = mood
+        self.moods = moods
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +106,12 @@ class Services:
             trail=Trail(sessions),
             catalogue=catalogue,
             messages=StoryMessages(
-                channels, queue, stories, ratings, catalogue, settings.stories, pace
+                channels,
+                queue,
+                stories,
+                Artist(stories, ratings, catalogue),
+                settings.stories,
+                pace,
             ),
             confirmations=Confirmations(),
             bell=Bell(),
@@ -155,10 +171,28 @@ class Services:
             settings=choices.settings,
             model=choices.model,
             models=self.catalogue.known,
-            moods=(),
+            moods=tuple(self.settings.moods),
             host=self.settings.queue,
             is_there=is_there,
         )
+
+    async def moods(self, guild_id: int | None) -> tuple[str, ...]:
+        """Give the moods that members may choose in a server, or anywhere else."""
+        settings = await self.guilds.settings(guild_id)
+        allowed = tuple(mood for mood in self.settings.moods if settings.allows_mood(mood))
+        # A host may have taken away all that a server had chosen.
+        return allowed or tuple(self.settings.moods)
+
+    async def mood(self, name: str, guild_id: int | None) -> str:
+        """Give a mood's name as the host spells it.
+
+        Raises:
+            UnknownMoodError: Members of the server cannot choose it, if there is one.
+        """
+        wanted, moods = name.strip().casefold(), await self.moods(guild_id)
+        if wanted not in moods:
+            raise UnknownMoodError(name, moods)
+        return wanted
 
     async def limits(self, guild_id: int | None, role_ids: Collection[int] = ()) -> Limits:
         """What a member may ask for in a server, or anywhere else.
@@ -196,8 +230,17 @@ class Services:
     async def call_off(self, story: Story, *, moderator_id: int | None = None) -> Story | None:
         """Withdraw a story until its last word stands in the channel; None: it has ended.
 
-        What is shown of it stays. A moderator who does it leaves a line in the audit trail.
+        What is shown of it stays, and what was asked for with it is withdrawn too. A moderator who
+        does it leaves a line in the audit trail.
         """
+        stories = [story]
+        if story.form is not Form.STORY:
+            stories = await self.stories.together(story.interaction_id)
+        ended = [await self._call_off(one, moderator_id) for one in stories]
+        self.bell.ring()
+        return next((one for one in ended if one is not None), None)
+
+    async def _call_off(self, story: Story, moderator_id: int | None) -> Story | None:
         words, ended = self.messages.freeze(story), None
         try:
             ended = await self.queue.cancel(
@@ -206,7 +249,6 @@ class Services:
         finally:
             if ended is None and words is not None:
                 self.messages.thaw(story)
-        self.bell.ring()
         return ended
 
     async def remove(
@@ -226,8 +268,6 @@ class Services:
             if removed is None and frozen is not None:
                 self.messages.thaw(story)
         self.bell.ring()
-        if removed is not None and removed.message_id is not None:
-            self.messages.redraw(removed)
         return removed
 
     async def tidy(self) -> None:

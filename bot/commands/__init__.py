@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bot.commands.from_message import from_message
 from bot.commands.help import help_command
 from bot.commands.model import Model
 from bot.commands.moderation import remove_story, reports
@@ -18,6 +19,7 @@ EVERY: tuple[
     app_commands.Command[Any, ..., Any] | app_commands.Group | app_commands.ContextMenu, ...
 ] = (
     story,
+    from_message,
     Model(),
     settings,
     reports,

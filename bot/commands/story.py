@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import discord
 from discord import app_commands
 
-from bot.asking import ask, places
+from bot.asking import Chosen, ask, places, wish_of
 from bot.commands.model import CHOICES, suggest
+from bot.database.tables import Length
 from bot.locales import say
 from bot.openings import OPENINGS, fitting, opening, some
 from bot.safety.beginnings import PromptRefusedError, checked_prompt
@@ -24,6 +25,10 @@ AT_FIRST = 8
 """Openings that are offered before anything is typed."""
 CHOICE_LIMIT = 100
 """Characters of a suggestion that Discord takes."""
+
+MOOD_LIMIT = 32
+LARGEST_SEED = 2**53 - 1
+"""Discord's whole numbers go no further."""
 
 
 async def begin(
@@ -46,13 +51,42 @@ async def begin(
     return choices[:CHOICES]
 
 
+async def suggest_moods(
+    interaction: discord.Interaction[Kataribe], typed: str
+) -> list[app_commands.Choice[str]]:
+    """Moods whose name contains what was typed so far."""
+    wanted = typed.strip().casefold()
+    moods = await interaction.client.services.moods(interaction.guild_id)
+    names = [mood for mood in moods if wanted in mood]
+    return [app_commands.Choice(name=mood, value=mood) for mood in names[:CHOICES]]
+
+
+LENGTHS = [
+    app_commands.Choice(name=say("length.short"), value=Length.SHORT.value),
+    app_commands.Choice(name=say("length.long"), value=Length.LONG.value),
+    app_commands.Choice(name=say("length.saga"), value=Length.SAGA.value),
+]
+
+
 @app_commands.command(name="story", description=say("command.story.description"))
-@app_commands.describe(prompt=say("command.story.prompt"), model=say("command.story.model"))
-@app_commands.autocomplete(prompt=begin, model=suggest)
+@app_commands.describe(
+    prompt=say("command.story.prompt"),
+    model=say("command.story.model"),
+    mood=say("command.story.mood"),
+    length=say("command.story.length"),
+    seed=say("command.story.seed"),
+    private=say("command.story.private"),
+)
+@app_commands.autocomplete(prompt=begin, model=suggest, mood=suggest_moods)
+@app_commands.choices(length=LENGTHS)
 async def story(
     interaction: discord.Interaction[Kataribe],
     prompt: str,
     model: app_commands.Range[str, 1, NAME_LIMIT] | None = None,
+    mood: app_commands.Range[str, 1, MOOD_LIMIT] | None = None,
+    length: str | None = None,
+    seed: app_commands.Range[int, 0, LARGEST_SEED] | None = None,
+    private: bool = False,
 ) -> None:
     """Check what was given, choose what was not, and ask.
 
@@ -61,10 +95,18 @@ async def story(
     services = interaction.client.services
     given = "" if prompt == SURPRISE else prompt
     beginning = checked_prompt(given, services.settings.stories.prompt_limit) or opening()
-    await ask(
+    wanted = (await services.guilds.settings(interaction.guild_id)).length or Length.SHORT
+    chosen: Chosen = {"length": Length(length or wanted), "private": private}
+    if mood is not None:
+        chosen["mood"] = await services.mood(mood, interaction.guild_id)
+    if seed is not None:
+        chosen["seed"] = seed
+    wish = wish_of(
         interaction,
         prompt=beginning,
         house_opening=beginning in OPENINGS,
         model=(model or "").strip()
         or await services.teller(interaction.guild_id, *places(interaction)),
+        **chosen,
     )
+    await ask(interaction, wish)

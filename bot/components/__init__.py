@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from bot.components.calling_off import CallOff
 from bot.components.deleting import Delete, ReallyDelete
 from bot.components.paging import OlderAsked, OlderTrail
 from bot.components.rating import Rate
 from bot.components.reporting import KeepReported, NextReported, RemoveReported, Report
 from bot.components.settings import SettingsControl
-from bot.components.telling_on import Again, Continue
+from bot.components.stopping import Stop
+from bot.components.telling_on import (
+    Again,
+    AnotherTeller,
+    Continue,
+    MyTurn,
+    Teller,
+    Variations,
+)
 
 EVERY = (
-    Rate,
-    Again,
-    Continue,
-    CallOff,
-    SettingsControl,
-    Delete,
-    ReallyDelete,
-    Report,
-    KeepReported,
-    RemoveReported,
-    NextReported,
-    OlderTrail,
-    OlderAsked,
+    *(Rate, Again, AnotherTeller, Teller, Continue, MyTurn, Variations, Stop),
+    *(Delete, ReallyDelete, Report, KeepReported, RemoveReported, NextReported),
+    *(SettingsControl, OlderTrail, OlderAsked),
 )
 """What the client listens for, whether or not it has seen the message before."""

@@ -112,6 +112,10 @@ class GuildSettings(BaseModel):
         """Whether stories may be asked for in a thread or channel: it, or what it is in."""
         return not self.story_channels or not set(self.story_channels).isdisjoint(places)
 
+    def allows_mood(self, mood: str | None) -> bool:
+        """Whether members may choose a mood; None, the model's own, always."""
+        return mood is None or not self.moods or mood in self.moods
+
     def quota_of(self, role_ids: Collection[int]) -> int:
         """Wishes a day of a member with these roles; 0: as many as they like."""
         own = [quota for role, quota in self.role_quotas.items() if role in role_ids]

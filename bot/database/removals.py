@@ -5,10 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sqlalchemy import case, func, update
+from sqlalchemy import update
 
 from bot.database.clock import now
-from bot.database.places import LIVE
 from bot.database.tables import Report, State, Story
 from bot.database.trail import Act, entry
 from bot.database.unbroken import unbroken
@@ -37,8 +36,9 @@ class Removals:
     ) -> Story | None:
         """Blank a story's words, in one transaction with all that follows; None: they were.
 
-        One that waits or is told is called off by it, and reports of it are decided. Whoever
-        holds its lease loses it, so that what is shown next is that the story is gone.
+        One that waits or is told is called off by it, and reports of it are decided. It comes to
+        its end anew: whoever holds its lease loses it, and that it is gone is shown in its message
+        as every end is, however often the bot is started until then.
 
         Args:
             story_id: The story.
@@ -56,8 +56,9 @@ class Removals:
                 text="",
                 removed_at=moment,
                 withheld=by,
-                state=case((Story.state.in_(LIVE), State.CANCELLED), else_=Story.state),
-                ended_at=func.coalesce(Story.ended_at, moment),
+                state=State.CANCELLED,
+                ended_at=moment,
+                shown_at=None,
                 lease_owner=None,
                 lease_until=None,
             )

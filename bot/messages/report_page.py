@@ -8,7 +8,7 @@ import discord
 from discord import ui
 
 from bot.locales import say, say_list
-from bot.messages.posting import Drawing
+from bot.messages.framed import Framed
 from bot.safety.escaping import cut, escaped
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def next_id(report_id: int) -> str:
     return f"kataribe:reported:{report_id}:next"
 
 
-def reported(story: Story, reports: Sequence[Report], link: str, *, more: bool = False) -> Drawing:
+def reported(story: Story, reports: Sequence[Report], link: str, *, more: bool = False) -> Framed:
     """A reported story, with what was decided, or the buttons that decide it.
 
     Args:
@@ -64,7 +64,7 @@ def reported(story: Story, reports: Sequence[Report], link: str, *, more: bool =
         embed.add_field(name=say("report.decided"), value=_decision(reports[-1]), inline=False)
     if more:
         view.add_item(ui.Button(label=say("report.next"), custom_id=next_id(first)))
-    return Drawing(embed, view)
+    return Framed(embed, view)
 
 
 def _decision(report: Report) -> str:

@@ -8,7 +8,7 @@ import discord
 from discord import ui
 
 from bot.locales import say
-from bot.messages.posting import Drawing
+from bot.messages.framed import Framed
 from bot.safety.escaping import cut, escaped
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def asked_id(before: int, member_id: int | None) -> str:
 
 def trail_page(
     lines: Sequence[Audit], act: Act | None = None, moderator_id: int | None = None
-) -> Drawing:
+) -> Framed:
     """What moderators did, the newest first.
 
     Args:
@@ -53,7 +53,7 @@ def trail_page(
 
 def asked_page(
     stories: Sequence[Story], link: Callable[[Story], str | None], member_id: int | None = None
-) -> Drawing:
+) -> Framed:
     """Who asked for which story, the newest first.
 
     Args:
@@ -66,11 +66,11 @@ def asked_page(
     return _page(say("asked.title"), shown or [say("asked.empty")], older)
 
 
-def _page(title: str, lines: Sequence[str], older: str | None) -> Drawing:
+def _page(title: str, lines: Sequence[str], older: str | None) -> Framed:
     view = ui.View(timeout=None)
     if older is not None:
         view.add_item(ui.Button(label=say("trail.older"), custom_id=older))
-    return Drawing(discord.Embed(title=title, description="\n".join(lines)), view)
+    return Framed(discord.Embed(title=title, description="\n".join(lines)), view)
 
 
 def _line(line: Audit) -> str:

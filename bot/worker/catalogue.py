@@ -70,6 +70,11 @@ class Catalogue:
             raise GeneratorDownError("no list of models yet")
         return names
 
+    @property
+    def known(self) -> tuple[str, ...]:
+        """Their names as far as they are known without asking anybody."""
+        return self._names()
+
     async def find(self, name: str) -> str:
         """Give a model's name as its server spells it, however a member wrote it.
 
@@ -93,11 +98,6 @@ class Catalogue:
             return error.models[0]
         except GeneratorDownError:
             return chosen  # nobody knows better yet, and the wish waits in any case
-
-    @property
-    def known(self) -> tuple[str, ...]:
-        """The names that are known now, without waiting; perhaps none yet."""
-        return self._names()
 
     def card(self, name: str) -> Card | None:
         """What the generator says of a model; None: it is a further server's, or not known yet."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 import discord
@@ -10,6 +11,7 @@ from discord import ui
 from sqlalchemy import select, update
 
 from bot.apologies import NoStoryThereError, StoryGoneError
+from bot.database.clock import now
 from bot.database.reports import ReportedError
 from bot.database.tables import Asked, Audit, Report, State, Story
 from tests.bot.world import World, labels, page, reply, whisper, world
@@ -216,7 +218,8 @@ async def test_who_asked_for_a_story_deletes_it_after_a_second_press(tmp_path: P
         assert page(await gone(w, told.id)) == "-# Who asked for this story has deleted it."
         story = await w.services.stories.get(1)
         assert story is not None
-        assert (story.prompt, story.text, story.state) == ("", "", State.TOLD)
+        assert (story.prompt, story.text, story.state) == ("", "", State.CANCELLED)
+        assert story.told_at is not None
         # It stays counted, and the report of it is settled without a moderator.
         assert [row.count for row in await rows(w, Asked)] == [1]
         await w.mod.click(log.history()[-1], label="Keep")
@@ -324,3 +327,16 @@ async def test_removed_words_are_nowhere_in_the_database(tmp_path: Path) -> None
             dump = str([vars(story) for story in await session.scalars(select(Story))])
         assert "Xylophones" not in dump
         assert "fox" not in dump
+
+
+async def test_a_removal_is_shown_although_the_bot_stopped_before(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        told = await w.story(prompt="In the year")
+        await w.idle()
+        await w.stop()
+        async with w.sessions.begin() as session:  # a story that ended months ago
+            await session.execute(update(Story).values(ended_at=now() - dt.timedelta(days=90)))
+        assert await w.services.remove(await _story(w, 1), moderator_id=w.mod.id)
+        assert page(w.message(told.id)).startswith("**In the year**")
+        await w.restart()
+        assert page(await gone(w, told.id)) == "-# A moderator has removed this story."
