@@ -129,9 +129,10 @@ async def ask(
 
 
 def _as_the_server_wants(wish: Wish, settings: GuildSettings) -> Wish:
-    """The wish in the server's language, if it chose one, and in no mood that it does not want."""
-    if settings.language is not None and not wish.private:
-        wish = replace(wish, language=language_of(settings.language))
+    """The wish in the server's look and language, and in no mood that it does not want."""
+    if not wish.private:
+        language = language_of(settings.language) if settings.language else wish.language
+        wish = replace(wish, plain=settings.plain, language=language)
     return wish if settings.allows_mood(wish.mood) else replace(wish, mood=None)
 
 
@@ -155,7 +156,8 @@ async def _answer(
     fields = drawing.fields
     if introduction is not None:
         chain = await services.stories.thread(first, depth=introductions.LOOKED_BACK)
-        fields["content"] = introductions.line(introduction, first, chain)
+        # In plain text the line is a part of every drawing.
+        fields.setdefault("content", introductions.line(introduction, first, chain))
     if interaction.response.is_done():
         answer = await interaction.edit_original_response(**fields)
         message_id: int | None = answer.id

@@ -51,6 +51,7 @@ class Wish:
     mood: str | None = None
     length: Length = Length.SHORT
     private: bool = False
+    plain: bool = False
     language: str = "en"
     parent_id: int | None = None
     answer_token: str | None = field(default=None, repr=False)

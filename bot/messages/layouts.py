@@ -108,6 +108,8 @@ def status_of(telling: Telling, *, down: bool) -> str:
         return embeds.standing(telling.place, down=down)
     if not telling.is_over:
         return say("story.telling_one")
+    if telling.story.removed_at is not None:
+        return embeds.gone(telling.story)
     if telling.story.state is State.TOLD:
         return ""
     return say(f"story.{telling.story.state}")
