@@ -195,7 +195,7 @@ class Services:
         return wanted
 
     async def limits(self, guild_id: int | None, role_ids: Collection[int] = ()) -> Limits:
-        """What a member may ask for in a server, or anywhere else.
+        """What a member may ask for in a server, or anywhere else; never more than the host lets.
 
         Args:
             guild_id: The server; None: outside of every one.
@@ -207,8 +207,8 @@ class Services:
             host,
             per_member=min(settings.per_member or host.per_member, host.per_member),
             per_server=min(settings.per_server or host.per_server, host.per_server),
-            cooldown=settings.cooldown,
-            daily=settings.quota_of(role_ids),
+            cooldown=max(settings.cooldown, host.cooldown),
+            daily=min(filter(None, (settings.quota_of(role_ids), host.daily)), default=0),
         )
 
     async def ask(self, wishes: Sequence[Wish], role_ids: Collection[int] = ()) -> list[Story]:
