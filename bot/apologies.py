@@ -103,6 +103,10 @@ class TooManyError(Exception):
         self.values = values
 
 
+class AnnouncedLatelyError(Exception):
+    """The host has said something to everybody a moment ago."""
+
+
 class NotHostError(Exception):
     """The act is for who runs the bot."""
 
@@ -212,6 +216,7 @@ _KEYS: dict[type[BaseException], str] = {
     NoStoryThereError: "sorry.no_story_there",
     ReportedError: "sorry.reported",
     SettingRefusedError: "sorry.setting.wrong",
+    AnnouncedLatelyError: "sorry.host.lately",
     NotHostError: "sorry.not_host",
     GeneratorDownError: "sorry.generator_down",
     app_commands.NoPrivateMessage: "sorry.server_only",

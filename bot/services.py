@@ -69,6 +69,7 @@ class Services:
     removals: Removals
     trail: Trail
     catalogue: Catalogue
+    completions: Completions
     messages: StoryMessages
     confirmations: Confirmations
     bell: Bell
@@ -105,6 +106,7 @@ class Services:
             removals=Removals(sessions),
             trail=Trail(sessions),
             catalogue=catalogue,
+            completions=completions,
             messages=StoryMessages(
                 channels,
                 queue,

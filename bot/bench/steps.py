@@ -151,6 +151,7 @@ def steps(bench: Bench) -> list[Step]:
         Step("queue.postpone", lambda story: queue.postpone(story.id, OWNER), bench.unshown),
         Step("queue.shown", lambda s: queue.shown(s.id, State.TOLD), bench.unshown),
         Step("queue.abandon", lambda s: queue.abandon(s.id, OWNER, "gone"), bench.claimed),
+        Step("queue.live", lambda _: queue.live(), _nothing),
         Step("queue.sweep", lambda _: queue.sweep(), _nothing),
         Step("queue.release_all", lambda _: queue.release_all(), _nothing),
         Step("stories.get", stories.get, bench.told_id),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.commands.from_message import from_message
 from bot.commands.help import help_command
+from bot.commands.host import Host
 from bot.commands.model import Model
 from bot.commands.moderation import remove_story, reports
 from bot.commands.muting import asked, audit, mute, unmute
@@ -21,6 +22,7 @@ EVERY: tuple[
     story,
     from_message,
     Model(),
+    Host(),
     settings,
     reports,
     remove_story,

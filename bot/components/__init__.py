@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bot.components.announcing import SayIt
 from bot.components.deleting import Delete, ReallyDelete
 from bot.components.paging import OlderAsked, OlderTrail
 from bot.components.rating import Rate
@@ -20,6 +21,6 @@ from bot.components.telling_on import (
 EVERY = (
     *(Rate, Again, AnotherTeller, Teller, Continue, MyTurn, Variations, Stop),
     *(Delete, ReallyDelete, Report, KeepReported, RemoveReported, NextReported),
-    *(SettingsControl, OlderTrail, OlderAsked),
+    *(SayIt, SettingsControl, OlderTrail, OlderAsked),
 )
 """What the client listens for, whether or not it has seen the message before."""

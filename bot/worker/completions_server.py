@@ -151,12 +151,18 @@ class CompletionsServer:
 
     @asynccontextmanager
     async def answer(
-        self, http: aiohttp.ClientSession, method: str, path: str, **options: Any
+        self,
+        http: aiohttp.ClientSession,
+        method: str,
+        path: str,
+        *,
+        under: str = "/v1",
+        **options: Any,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Ask; whatever goes wrong until the answer is read becomes a GeneratorError."""
         if self.url is None:
             raise GeneratorDownError("the generator is still starting")
-        address = self.url.rstrip("/").removesuffix("/v1") + "/v1" + path
+        address = self.url.rstrip("/").removesuffix("/v1") + under + path
         key = self._api_key
         headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
         try:

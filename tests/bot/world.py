@@ -241,7 +241,11 @@ async def world(
         teller() as told,
         open_database(f"sqlite+aiosqlite:///{folder / 'kataribe.db'}") as database,
         Completions(
-            told.url, loaded.stories, request_timeout=60, moods=loaded.moods
+            told.url,
+            loaded.stories,
+            request_timeout=60,
+            moods=loaded.moods,
+            remote=loaded.models,
         ) as completions,
     ):
         here: World
