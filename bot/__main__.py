@@ -160,6 +160,7 @@ async def run(settings: Settings, *, config: Path | None = None) -> None:
             services.messages,
             services.bell,
             settings,
+            services.screening,
         )
         logged_in = asyncio.Event()
         work = [still_alone()]
@@ -168,6 +169,7 @@ async def run(settings: Settings, *, config: Path | None = None) -> None:
         work.append(_tidy(services))
         work.append(_connect(client, settings, logged_in))
         work.append(_tell(client, dispatcher, logged_in, page))
+        work.append(_close_duels(client, logged_in))
         opened.push_async_callback(_leave, client)
         opened.push_async_callback(services.messages.close)
         running = [await opened.enter_async_context(_task(part)) for part in [stop.wait(), *work]]
@@ -290,6 +292,12 @@ async def _tell(
         if not client.guilds:
             print(f"Invite it to a server: {_invitation(client)}", flush=True)
     await dispatcher.run()
+
+
+async def _close_duels(client: Kataribe, logged_in: asyncio.Event) -> None:
+    """Close duels when their time has come."""
+    await logged_in.wait()
+    await client.services.closing.run()
 
 
 def _invitation(client: Kataribe) -> str:

@@ -10,6 +10,7 @@ import aiohttp
 import discord
 from discord import app_commands, ui
 
+from bot.database.duels import DuelClosedError, DuelUndecidedError
 from bot.database.limits import QueueFullError
 from bot.database.mutes import MutedError
 from bot.database.ratings import NotToldError, OwnStoryError
@@ -17,6 +18,7 @@ from bot.database.reports import ReportedError
 from bot.locales import say, say_list
 from bot.safety.beginnings import PromptRefusedError
 from bot.safety.escaping import escaped
+from bot.safety.own_words import LONGEST_WORD, WordRefusedError
 from bot.services import NoStoriesHereError, UnknownMoodError
 from bot.worker.catalogue import UnknownModelError
 from bot.worker.completions import GeneratorDownError
@@ -54,6 +56,14 @@ class TaleEndedError(Exception):
 
 class OnlyTellerError(Exception):
     """Nobody else could tell the story."""
+
+
+class SameTellerError(Exception):
+    """A duel takes two."""
+
+
+class NoContrastError(Exception):
+    """There are no two kinds of models to be contrasted."""
 
 
 class NotYourMessageError(Exception):
@@ -130,6 +140,10 @@ def _prompt_refused(error: PromptRefusedError) -> Told:
     return f"sorry.{error.refusal}", {"length": error.length, "limit": error.limit}
 
 
+def _word_refused(error: WordRefusedError) -> Told:
+    return f"sorry.word_{error.refusal}", {"word": _short(error.word), "limit": LONGEST_WORD}
+
+
 def _unknown_model(error: UnknownModelError) -> Told:
     models = say_list([escaped(model) for model in error.models], ", ", LISTED)
     return "sorry.unknown_model", {"model": _short(error.model), "models": models}
@@ -200,6 +214,7 @@ class Form(ui.Modal):
 
 
 _KEYS: dict[type[BaseException], str] = {
+    app_commands.NoPrivateMessage: "sorry.server_only",
     OwnStoryError: "sorry.own_story",
     NotToldError: "sorry.not_told",
     StoryGoneError: "sorry.story_gone",
@@ -207,6 +222,10 @@ _KEYS: dict[type[BaseException], str] = {
     AlreadyOverError: "sorry.already_over",
     NothingToContinueError: "sorry.nothing_to_continue",
     TaleEndedError: "sorry.tale_ended",
+    SameTellerError: "sorry.same_teller",
+    NoContrastError: "sorry.no_contrast",
+    DuelClosedError: "sorry.duel_closed",
+    DuelUndecidedError: "sorry.duel_undecided",
     OnlyTellerError: "sorry.only_teller",
     NotYourMessageError: "sorry.not_your_message",
     NothingWrittenError: "sorry.nothing_written",
@@ -219,10 +238,10 @@ _KEYS: dict[type[BaseException], str] = {
     AnnouncedLatelyError: "sorry.host.lately",
     NotHostError: "sorry.not_host",
     GeneratorDownError: "sorry.generator_down",
-    app_commands.NoPrivateMessage: "sorry.server_only",
 }
 _TOLD: dict[type[BaseException], Callable[[Any], Told]] = {
     PromptRefusedError: _prompt_refused,
+    WordRefusedError: _word_refused,
     UnknownModelError: _unknown_model,
     UnknownMoodError: _unknown_mood,
     QueueFullError: _queue_full,

@@ -240,6 +240,13 @@ class Queue(Section):
     expire_after: float = _seconds(86_400, low=1, high=31_536_000)
 
 
+class Duels(Section):
+    """How long members vote on which of two models told a beginning better."""
+
+    lasts: float = _seconds(3600, low=10, high=604_800)
+    votes: int = _whole(0, low=0, high=100_000)
+
+
 class Playground(Section):
     """The local stand-in for Discord; loopback only, since everyone who opens it is let in."""
 
@@ -290,6 +297,7 @@ class Settings(BaseSettings):
     moods: Annotated[dict[MoodName, Mood], BeforeValidator(_with_ours)] = MOODS
     stories: Stories = Stories()
     queue: Queue = Queue()
+    duels: Duels = Duels()
     playground: Playground = Playground()
     log: Log = Log()
     token: SecretStr | None = Field(None, validation_alias="DISCORD_TOKEN")

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from bot.database.duels import Duels
 from bot.database.guilds import Guilds
 from bot.database.limits import Limits
 from bot.database.mutes import MutedError, Mutes
@@ -16,13 +17,19 @@ from bot.database.reports import Reports
 from bot.database.stories import Stories
 from bot.database.tables import Form
 from bot.database.trail import Trail
+from bot.messages.closing import Closing
 from bot.messages.confirmations import Confirmations
 from bot.messages.drawing import Artist
 from bot.messages.presenter import StoryMessages
 from bot.messages.settings_page import Shown
+from bot.safety.beginnings import PromptRefusedError, Refusal, check_fit
+from bot.safety.own_words import filter_of
+from bot.safety.scripts import is_foreign_to_english
+from bot.safety.second_opinion import objects_to
 from bot.worker.bell import Bell
 from bot.worker.catalogue import Catalogue, UnknownModelError
 from bot.worker.completions import GeneratorDownError
+from bot.worker.screening import Screening
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -63,6 +70,7 @@ class Services:
     queue: Queue
     stories: Stories
     ratings: Ratings
+    duels: Duels
     guilds: Guilds
     mutes: Mutes
     reports: Reports
@@ -71,7 +79,9 @@ class Services:
     catalogue: Catalogue
     completions: Completions
     messages: StoryMessages
+    closing: Closing
     confirmations: Confirmations
+    screening: Screening
     bell: Bell
 
     @classmethod
@@ -95,27 +105,33 @@ class Services:
         sessions = database.sessions
         queue, stories = Queue(sessions, settings.queue), Stories(sessions)
         ratings, catalogue = Ratings(sessions), Catalogue(completions)
+        guilds = Guilds(sessions)
+        duels = Duels(sessions, votes=settings.duels.votes)
+        messages = StoryMessages(
+            channels,
+            queue,
+            stories,
+            Artist(stories, ratings, duels, catalogue),
+            settings.stories,
+            pace,
+        )
         return cls(
             settings=settings,
             queue=queue,
             stories=stories,
             ratings=ratings,
-            guilds=Guilds(sessions),
+            duels=duels,
+            guilds=guilds,
             mutes=Mutes(sessions),
             reports=Reports(sessions),
             removals=Removals(sessions),
             trail=Trail(sessions),
             catalogue=catalogue,
             completions=completions,
-            messages=StoryMessages(
-                channels,
-                queue,
-                stories,
-                Artist(stories, ratings, catalogue),
-                settings.stories,
-                pace,
-            ),
+            messages=messages,
+            closing=Closing(duels, stories, messages),
             confirmations=Confirmations(),
+            screening=Screening(guilds),
             bell=Bell(),
         )
 
@@ -221,13 +237,28 @@ class Services:
             role_ids: The member's roles in the server.
 
         Raises:
+            PromptRefusedError: A beginning is not fit to be told from.
             UnknownModelError: Nobody of that name can tell.
             QueueFullError: There is no room for them now.
         """
+        await self._check(wishes)
         with suppress(GeneratorDownError):  # The wishes are kept until the generator is back.
             wishes = [replace(wish, model=await self.catalogue.find(wish.model)) for wish in wishes]
         limits = await self.limits(wishes[0].guild_id, role_ids)
-        return await self.queue.enqueue_together(wishes, limits)
+        lasts = self.settings.duels.lasts
+        return await self.queue.enqueue_together(wishes, limits, duel_lasts=lasts)
+
+    async def _check(self, wishes: Sequence[Wish]) -> None:
+        """Look at a member's words once more, with what takes time: the edge has seen the rest."""
+        for prompt in {wish.prompt for wish in wishes if wish.prompt and not wish.house_opening}:
+            check_fit(prompt, filter_of(await self.guilds.filter_words(wishes[0].guild_id)))
+            if await objects_to(prompt):
+                raise PromptRefusedError(Refusal.UNFIT)
+
+    def understands(self, story: Story) -> bool:
+        """Whether its teller knows the letters of its beginning, as far as anybody said."""
+        only_english = self.catalogue.languages(story.model) == ("en",)
+        return not (only_english and is_foreign_to_english(story.prompt))
 
     async def call_off(self, story: Story, *, moderator_id: int | None = None) -> Story | None:
         """Withdraw a story until its last word stands in the channel; None: it has ended.

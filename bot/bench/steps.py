@@ -8,7 +8,11 @@ import random
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import update
+
 from bot.config import Queue as QueueSettings
+from bot.database.clock import now
+from bot.database.duels import Choice, Duels
 from bot.database.guilds import Guilds
 from bot.database.mutes import Mutes
 from bot.database.queue import Queue
@@ -16,7 +20,7 @@ from bot.database.ratings import Ratings
 from bot.database.removals import Removals
 from bot.database.reports import Reports
 from bot.database.stories import Stories
-from bot.database.tables import State
+from bot.database.tables import Duel, State
 from bot.database.trail import Act, Trail
 from bot.database.wishes import Wish
 
@@ -30,6 +34,9 @@ if TYPE_CHECKING:
 
 OWNER = "bench"
 DAY = dt.timedelta(days=1)
+TIE = Choice.TIE
+DUEL_EVERY = 10
+"""Each so manieth interaction of the filled database asked for a duel."""
 FOLLOWS_EVERY, FOLLOWS_BACK = 10, 1000
 """In the filled database each so manieth story continues about the so manieth before it."""
 MEMBER = -2
@@ -60,6 +67,7 @@ class Bench:
         self.reports = Reports(sessions)
         self.removals = Removals(sessions)
         self.trail = Trail(sessions)
+        self.duels = Duels(sessions, votes=1_000_000)
         self._sessions = sessions
         self._random = random.Random(7)
         self._count = count
@@ -76,6 +84,18 @@ class Bench:
     async def told_id(self) -> int:
         """Give any told story's id."""
         return self._random.randint(1, self._count // 2)
+
+    async def duel_id(self) -> int:
+        """Give the interaction of any duel, which takes votes again."""
+        interaction_id = max(await self.told_id(), DUEL_EVERY) // DUEL_EVERY * DUEL_EVERY
+        later = now() + dt.timedelta(hours=1)
+        async with self._sessions.begin() as session:
+            await session.execute(
+                update(Duel)
+                .where(Duel.interaction_id == interaction_id)
+                .values(closed_at=None, closes_at=later)
+            )
+        return interaction_id
 
     async def part(self) -> Story:
         """Give a story that continues another."""
@@ -130,6 +150,7 @@ def steps(bench: Bench) -> list[Step]:
     """Give every method once, in the order in which a story meets them."""
     queue, ratings, stories, guilds = bench.queue, bench.ratings, bench.stories, bench.guilds
     mutes, trail, reports, removals = bench.mutes, bench.trail, bench.reports, bench.removals
+    duels = bench.duels
     return [
         Step("queue.enqueue", lambda _: bench.asked(), _nothing),
         Step("queue.enqueue_together", queue.enqueue_together, bench.several),
@@ -166,6 +187,13 @@ def steps(bench: Bench) -> list[Step]:
         Step("guilds.model", lambda fresh: fresh.model(1), bench.forgetful),
         Step("guilds.story_channels", lambda _: guilds.story_channels(), _nothing),
         Step("guilds.change", lambda _: guilds.change(bench.number(), 1, quota=5), _nothing),
+        Step("duels.of", duels.of, bench.duel_id),
+        Step("duels.vote", lambda i: duels.vote(i, MEMBER, TIE, bench.number()), bench.duel_id),
+        Step("duels.close", duels.close, bench.duel_id),
+        Step("duels.close_due", lambda _: duels.close_due(), _nothing),
+        Step("duels.next_close", lambda _: duels.next_close(), _nothing),
+        Step("duels.ballots", lambda _: duels.ballots(guild_id=10), _nothing),
+        Step("guilds.filter_words", lambda fresh: fresh.filter_words(1), bench.forgetful),
         Step("guilds.use_model", lambda _: guilds.use_model(1, "x", 1), _nothing),
         Step("mutes.until", lambda _: mutes.until(1, MEMBER), _nothing),
         Step("mutes.mute", lambda _: mutes.mute(1, MEMBER, DAY, 1, "no"), _nothing),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bot.commands.duel import contrast, duel
 from bot.commands.from_message import from_message
 from bot.commands.help import help_command
 from bot.commands.host import Host
@@ -20,6 +21,8 @@ EVERY: tuple[
     app_commands.Command[Any, ..., Any] | app_commands.Group | app_commands.ContextMenu, ...
 ] = (
     story,
+    duel,
+    contrast,
     from_message,
     Model(),
     Host(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bot.components.announcing import SayIt
 from bot.components.deleting import Delete, ReallyDelete
+from bot.components.dueling import CloseDuel, ReadBlind, Vote
 from bot.components.paging import OlderAsked, OlderTrail
 from bot.components.rating import Rate
 from bot.components.reporting import KeepReported, NextReported, RemoveReported, Report
@@ -20,6 +21,7 @@ from bot.components.telling_on import (
 
 EVERY = (
     *(Rate, Again, AnotherTeller, Teller, Continue, MyTurn, Variations, Stop),
+    *(Vote, CloseDuel, ReadBlind),
     *(Delete, ReallyDelete, Report, KeepReported, RemoveReported, NextReported),
     *(SayIt, SettingsControl, OlderTrail, OlderAsked),
 )

@@ -19,6 +19,7 @@ from bot.database.guild_settings import (
 )
 from bot.locales import say
 from bot.messages.settings_page import Page
+from bot.safety.own_words import checked_word
 
 if TYPE_CHECKING:
     import discord
@@ -118,8 +119,8 @@ class FilterForm(SettingsForm):
 
     def changes(self) -> dict[str, object]:
         """The words, each once."""
-        lines = (" ".join(line.split()) for line in self._field.value.splitlines())
-        words = tuple(dict.fromkeys(filter(None, lines)))
+        lines = filter(str.strip, self._field.value.splitlines())
+        words = tuple(dict.fromkeys(checked_word(line) for line in lines))
         fit = all(SHORTEST_WORD <= len(word) <= LONGEST_WORD for word in words)
         if not fit or len(words) > MOST_WORDS:
             raise TooManyError(

@@ -20,7 +20,7 @@ MOST_CHANNELS = 25
 MOST_QUOTAS = 20
 """Roles with a quota of their own."""
 MOST_WORDS = 100
-SHORTEST_WORD, LONGEST_WORD = 2, 32
+SHORTEST_WORD, LONGEST_WORD = 1, 32
 """Words of a server's filter, and the characters of one."""
 LONGEST_COOLDOWN = 86_400
 """Seconds."""

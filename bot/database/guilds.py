@@ -78,6 +78,10 @@ class Guilds:
         """Give the model that tells in the whole server; None when nobody chose one."""
         return (await self.choices(guild_id)).model
 
+    async def filter_words(self, guild_id: int | None) -> tuple[str, ...]:
+        """Give the words that neither a beginning nor a story may have in a server."""
+        return (await self.settings(guild_id)).filter_words
+
     async def story_channels(self) -> dict[int, tuple[int, ...]]:
         """Give the story channels of every server that has chosen some."""
         chosen = select(Guild.guild_id, Guild.settings).where(

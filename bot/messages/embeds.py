@@ -80,8 +80,8 @@ def ended(story: Story, stars: Stars | None = None) -> discord.Embed:
     if story.removed_at is not None:
         return _embed(story, f"-# {gone(story)}", story.model)
     if story.state is State.TOLD:
-        return _embed(story, _page(story.prompt, story.text.rstrip()), _footer(story, stars))
-    end = "\n\n-# " + say(f"story.{story.state}")
+        return _embed(story, page_of(story), summary(story, stars))
+    end = "\n\n-# " + why(story)
     return _embed(story, _page(story.prompt, story.text.rstrip(), end=end), story.model)
 
 
@@ -89,6 +89,18 @@ def gone(story: Story) -> str:
     """Who removed a story, in a sentence."""
     by_author = story.withheld == Removed.BY_AUTHOR
     return say("story.deleted" if by_author else "story.removed")
+
+
+def why(story: Story) -> str:
+    """Why there is no whole story."""
+    if story.removed_at is not None:
+        return gone(story)
+    return say("story.withheld" if story.withheld else f"story.{story.state}")
+
+
+def page_of(story: Story) -> str:
+    """A told story as a page, cut to what a message holds."""
+    return _page(story.prompt, story.text.rstrip())
 
 
 def _embed(story: Story, description: str, footer: str) -> discord.Embed:
@@ -124,7 +136,8 @@ def _page(prompt: str, text: str, *, end: str = "") -> str:
     return beginning + cut(told, room - units(mark)) + mark + end
 
 
-def _footer(story: Story, stars: Stars | None) -> str:
+def summary(story: Story, stars: Stars | None = None) -> str:
+    """Who told it with which seed, how long it is, and what it was given."""
     words = Words(f"{story.prompt}{story.text}").count
     key = "story.one_word" if words == 1 else "story.footer"
     footer = say(key, model=story.model, seed=story.seed, words=words)

@@ -103,6 +103,10 @@ class Catalogue:
         """What the generator says of a model; None: it is a further server's, or not known yet."""
         return self._completions.card(name)
 
+    def languages(self, model: str) -> tuple[str, ...]:
+        """Give the languages that a model knows, as codes; none where its server does not say."""
+        return self._completions.languages(model)
+
     def refresh(self) -> asyncio.Future[None]:
         """Ask again if what is known is old; the future ends when the answer is in."""
         if self._asking is not None and not self._asking.done():

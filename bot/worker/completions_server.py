@@ -50,6 +50,13 @@ class Card(BaseModel):
     """Whether it is in memory; None: its server does not say."""
     max_model_len: int | None = None
     """Tokens of a prompt and its story together; None while nobody knows."""
+    languages: Any = None
+    """Ours says which it knows, as a list of codes; what others may mean by the name is ignored."""
+
+    def known(self) -> tuple[str, ...]:
+        """The languages, where they are said as ours says them."""
+        said = self.languages if isinstance(self.languages, list) else []
+        return tuple(code for code in said if isinstance(code, str))
 
 
 class _Models(BaseModel):
@@ -80,6 +87,8 @@ class CompletionsServer:
         """Whether it understands what only our generator does; None: nobody has asked yet."""
         self.cards: dict[str, Card] = {}
         """What it said of its models when it was last asked, by name."""
+        self.languages: dict[str, tuple[str, ...]] = {}
+        """What its models know, by their names, where it says so."""
         self.left_out: set[str] = set()
         """Parameters that it has refused."""
         self._setting = setting
@@ -109,6 +118,7 @@ class CompletionsServer:
                 error
             )
         self.ours = any(model.owned_by == OURS for model in served)
+        self.languages = {m.id: m.known() for m in served[:MODELS] if m.owned_by == OURS}
         cards = {model.id: model for model in reversed(served) if _can_be_chosen(model.id)}
         names = dict.fromkeys(model.id for model in served if model.id in cards)
         self.cards = {name: cards[name] for name in list(names)[:MODELS]}

@@ -33,6 +33,8 @@ class Teller:
     """Models that it was told to load or unload, and which."""
     full: bool = False
     """It takes no further model into memory."""
+    languages: dict[str, list[str]] = field(default_factory=dict)
+    """What they know, where it is said."""
     pieces: list[str] = field(default_factory=lambda: [" a fox", " found the moon", "."])
     asked: list[dict[str, Any]] = field(default_factory=list)
     """The body of every wish, in order."""
@@ -84,7 +86,12 @@ class Teller:
         """GET /v1/models."""
         del request
         cards = [
-            {"id": model, "owned_by": "kataribe", **self.cards.get(model, {})}
+            {
+                "id": model,
+                "owned_by": "kataribe",
+                "languages": self.languages.get(model, []),
+                **self.cards.get(model, {}),
+            }
             for model in self.models
         ]
         return web.json_response({"object": "list", "data": cards})

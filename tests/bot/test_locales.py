@@ -10,6 +10,7 @@ from discord import app_commands
 
 from bot.commands import EVERY
 from bot.commands.muting import TIMES
+from bot.database.duels import Choice
 from bot.database.limits import Scope
 from bot.database.tables import Length, State
 from bot.database.trail import Act
@@ -17,6 +18,7 @@ from bot.locales import LANGUAGES, _texts, say
 from bot.messages.settings_page import Page
 from bot.openings import ARTICLE, OPENINGS
 from bot.safety.beginnings import Refusal
+from bot.safety.own_words import WordRefusal
 
 BOT = Path(__file__).parents[2] / "bot"
 CHOSEN_BY_NAME = {
@@ -29,6 +31,8 @@ CHOSEN_BY_NAME = {
     *(f"trail.act.{act.replace(' ', '_')}" for act in Act),
     *(f"mute.time.{time}" for time in TIMES),
     *(f"language.{language}" for language in LANGUAGES),
+    *(f"duel.voted_{choice}" for choice in Choice),
+    *(f"sorry.word_{refusal}" for refusal in WordRefusal),
     *(f"story.{state}" for state in (State.FAILED, State.CANCELLED, State.EXPIRED)),
 }
 

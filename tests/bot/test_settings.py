@@ -226,7 +226,7 @@ async def test_filter_words_are_typed_one_on_each_line(tmp_path: Path) -> None:
         assert "2 of 100" in texts(message)
         form = await w.mod.click(message, custom_id=control("filter_words"))
         result = await submit(w, form, ["x" * 33])
-        assert w.refused(result, TooManyError).startswith("At most 100 words of 2 to 32")
+        assert w.refused(result, TooManyError).startswith("At most 100 words of 1 to 32")
         async with w.sessions() as session:
             act = (await session.scalars(select(Audit))).one()
         assert act.detail == "filter_words = 2"

@@ -12,6 +12,7 @@ from sqlalchemy import event, text
 from bot.bench.rows import fill
 from bot.bench.steps import Bench, steps
 from bot.database import (
+    duels,
     guilds,
     mutes,
     open_database,
@@ -39,10 +40,11 @@ REPOSITORIES = {
     "reports": reports.Reports,
     "removals": removals.Removals,
     "trail": trail.Trail,
+    "duels": duels.Duels,
 }
 TABLE = r"(stories|ratings|audit|asked|duels|duel_votes|reports)\w*"
 """Tables that grow with use; of servers there are few, and they are found by their key."""
-SMALL = ("ix_stories_unshown", "ix_stories_answer_until")
+SMALL = ("ix_stories_unshown", "ix_stories_answer_until", "ix_duels_open")
 """Indexes that hold only what is not shown yet: to read one of them whole is little."""
 
 
