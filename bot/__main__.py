@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import discord
 from pydantic import SecretStr
+from sqlalchemy.exc import SQLAlchemyError
 
 from bot import bench, commands, components
 from bot.client import Kataribe, point_at
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("bot")
 
+TIDY_EVERY = 3600.0
+"""Seconds."""
 LEAVE_WITHIN = 1.0
 """Seconds that Discord has to answer our goodbye."""
 SUCCESS, FAILURE, USAGE_ERROR = 0, 1, 2
@@ -163,6 +166,7 @@ async def run(settings: Settings, *, config: Path | None = None) -> None:
         work = [still_alone()]
         if not settings.generator.url:
             work.append(_generate(settings, config, completions, services.catalogue, dispatcher))
+        work.append(_tidy(services))
         work.append(_connect(client, settings, logged_in))
         work.append(_tell(client, dispatcher, logged_in, page))
         work.append(_close_duels(client, logged_in))
@@ -242,6 +246,16 @@ async def _generate(
         command=[*COMMAND, *(["--config", str(config)] if config else [])],
     )
     await generator.run()
+
+
+async def _tidy(services: Services) -> None:
+    """Forget what is over, now and then."""
+    while True:
+        try:
+            await services.tidy()
+        except (SQLAlchemyError, OSError) as error:
+            _log.warning("What is over is forgotten later: %s", error)
+        await asyncio.sleep(TIDY_EVERY)
 
 
 async def _connect(client: Kataribe, settings: Settings, logged_in: asyncio.Event) -> None:

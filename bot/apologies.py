@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import logging
 import textwrap
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import discord
-from discord import app_commands
+from discord import app_commands, ui
 
 from bot.charts.errors import NoLettersError
 from bot.database.duels import DuelClosedError, DuelUndecidedError
 from bot.database.limits import QueueFullError
+from bot.database.mutes import MutedError
 from bot.database.ratings import NewAccountError, NotToldError, OwnStoryError
+from bot.database.reports import ReportedError
 from bot.locales import say, say_list
 from bot.safety.beginnings import PromptRefusedError
 from bot.safety.escaping import escaped
 from bot.safety.own_words import LONGEST_WORD, WordRefusedError
-from bot.services import UnknownMoodError
+from bot.services import NoStoriesHereError, UnknownMoodError
 from bot.worker.catalogue import UnknownModelError
 from bot.worker.completions import GeneratorDownError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _log = logging.getLogger(__name__)
 
@@ -74,38 +79,111 @@ class NotModeratorError(Exception):
     """The act needs the Manage Server permission."""
 
 
-def sentence(error: BaseException) -> str | None:  # noqa: PLR0911  # a sentence each
+class NotYourStoryError(Exception):
+    """A member who is no moderator would delete somebody else's story."""
+
+
+class PrivateReportError(Exception):
+    """Moderators would be shown what only its member may see."""
+
+
+class NoStoryThereError(Exception):
+    """The message shows no story of ours."""
+
+
+class SettingRefusedError(Exception):
+    """What was chosen is nothing that can be chosen."""
+
+
+class NumberRefusedError(Exception):
+    """What was typed is no whole number within the bounds."""
+
+    def __init__(self, value: str, low: int, high: int) -> None:
+        super().__init__(f"{value!r} is no number from {low} to {high}")
+        self.value = value
+        self.low = low
+        self.high = high
+
+
+class TooManyError(Exception):
+    """There is no room for more of something; `values` are its text's."""
+
+    def __init__(self, key: str, **values: object) -> None:
+        super().__init__(f"{key}: {values}")
+        self.key = key
+        self.values = values
+
+
+class AnnouncedLatelyError(Exception):
+    """The host has said something to everybody a moment ago."""
+
+
+class NotHostError(Exception):
+    """The act is for who runs the bot."""
+
+
+def sentence(error: BaseException) -> str | None:
     """What the member hears; None where nobody foresaw the error."""
-    match error:
-        case PromptRefusedError():
-            return say(f"sorry.{error.refusal}", length=error.length, limit=error.limit)
-        case WordRefusedError():
-            return say(
-                f"sorry.word_{error.refusal}",
-                word=escaped(textwrap.shorten(error.word, NAMED, placeholder="…")),
-                limit=LONGEST_WORD,
-            )
-        case UnknownModelError():
-            models = say_list([escaped(model) for model in error.models], ", ", LISTED)
-            return say(
-                "sorry.unknown_model",
-                model=escaped(textwrap.shorten(error.model, NAMED, placeholder="…")),
-                models=models,
-            )
-        case UnknownMoodError():
-            return say(
-                "sorry.unknown_mood",
-                mood=escaped(textwrap.shorten(error.mood, NAMED, placeholder="…")),
-                moods=say_list(list(error.moods), ", ", LISTED),
-            )
-        case QueueFullError():
-            when = discord.utils.format_dt(error.back_at, "R")
-            return say(f"sorry.queue_{error.scope}", limit=f"{error.limit:g}", when=when)
-        case NewAccountError():
-            return say("sorry.new_account", when=discord.utils.format_dt(error.until, "R"))
-        case _:
-            key = _KEYS.get(type(error))
-            return key and say(key)
+    if (key := _KEYS.get(type(error))) is not None:
+        return say(key)
+    told = next((tell for kind, tell in _TOLD.items() if isinstance(error, kind)), None)
+    if told is None:
+        return None
+    key, values = told(error)
+    return say(key, **values)
+
+
+Told = tuple[str, dict[str, object]]
+"""A text's key, and what it is filled in with."""
+
+
+def _prompt_refused(error: PromptRefusedError) -> Told:
+    return f"sorry.{error.refusal}", {"length": error.length, "limit": error.limit}
+
+
+def _word_refused(error: WordRefusedError) -> Told:
+    return f"sorry.word_{error.refusal}", {"word": _short(error.word), "limit": LONGEST_WORD}
+
+
+def _unknown_model(error: UnknownModelError) -> Told:
+    models = say_list([escaped(model) for model in error.models], ", ", LISTED)
+    return "sorry.unknown_model", {"model": _short(error.model), "models": models}
+
+
+def _unknown_mood(error: UnknownMoodError) -> Told:
+    moods = say_list(list(error.moods), ", ", LISTED)
+    return "sorry.unknown_mood", {"mood": _short(error.mood), "moods": moods}
+
+
+def _queue_full(error: QueueFullError) -> Told:
+    when = discord.utils.format_dt(error.back_at, "R")
+    return f"sorry.queue_{error.scope}", {"limit": f"{error.limit:g}", "when": when}
+
+
+def _muted(error: MutedError) -> Told:
+    return "sorry.muted", {"when": discord.utils.format_dt(error.until, "R")}
+
+
+def _no_stories_here(error: NoStoriesHereError) -> Told:
+    channels = [f"<#{channel_id}>" for channel_id in error.channels]
+    return "sorry.no_stories_here", {"channels": say_list(channels, ", ", LISTED)}
+
+
+def _number_refused(error: NumberRefusedError) -> Told:
+    values = {"value": _short(error.value), "low": error.low, "high": error.high}
+    return "sorry.setting.number", values
+
+
+def _too_many(error: TooManyError) -> Told:
+    return error.key, error.values
+
+
+def _new_account(error: NewAccountError) -> Told:
+    return "sorry.new_account", {"when": discord.utils.format_dt(error.until, "R")}
+
+
+def _short(name: str) -> str:
+    return escaped(textwrap.shorten(name, NAMED, placeholder="…"))
 
 
 async def apologise(interaction: discord.Interaction[Any], error: BaseException) -> None:
@@ -130,6 +208,16 @@ async def apologise(interaction: discord.Interaction[Any], error: BaseException)
         _log.warning("Interaction %d could not be answered: %s", interaction.id, unheard)
 
 
+class Form(ui.Modal):
+    """A modal whose errors reach the member as one sentence; discord.py would only log them."""
+
+    async def on_error(  # type: ignore[override]  # discord.py's own modal has no item either
+        self, interaction: discord.Interaction[Any], error: Exception, /
+    ) -> None:
+        """Say what went wrong."""
+        await apologise(interaction, error)
+
+
 _KEYS: dict[type[BaseException], str] = {
     app_commands.NoPrivateMessage: "sorry.server_only",
     OwnStoryError: "sorry.own_story",
@@ -149,5 +237,24 @@ _KEYS: dict[type[BaseException], str] = {
     NotModeratorError: "sorry.not_moderator",
     app_commands.NoPrivateMessage: "sorry.server_only",
     NoLettersError: "sorry.no_letters",
+    NotYourStoryError: "sorry.not_your_story",
+    PrivateReportError: "sorry.private_report",
+    NoStoryThereError: "sorry.no_story_there",
+    ReportedError: "sorry.reported",
+    SettingRefusedError: "sorry.setting.wrong",
+    AnnouncedLatelyError: "sorry.host.lately",
+    NotHostError: "sorry.not_host",
     GeneratorDownError: "sorry.generator_down",
+}
+_TOLD: dict[type[BaseException], Callable[[Any], Told]] = {
+    PromptRefusedError: _prompt_refused,
+    WordRefusedError: _word_refused,
+    UnknownModelError: _unknown_model,
+    UnknownMoodError: _unknown_mood,
+    QueueFullError: _queue_full,
+    MutedError: _muted,
+    NewAccountError: _new_account,
+    NoStoriesHereError: _no_stories_here,
+    NumberRefusedError: _number_refused,
+    TooManyError: _too_many,
 }

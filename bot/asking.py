@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import discord
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bot.client import Kataribe
+    from bot.database.guild_settings import GuildSettings
     from bot.database.tables import Form, Length, Story
 
 _log = logging.getLogger(__name__)
@@ -25,6 +27,11 @@ SEEDS = 1_000_000
 """Seeds are drawn below this: enough stories for one beginning, and short enough to read."""
 SAVED_WITHIN = 1.5
 """Seconds after which the member is told that the bot thinks: Discord gives up after three."""
+
+
+def places(interaction: discord.Interaction[Kataribe]) -> tuple[int | None, int | None]:
+    """Where an interaction is: its channel or thread, and the channel that the thread is in."""
+    return interaction.channel_id, getattr(interaction.channel, "parent_id", None)
 
 
 class Chosen(TypedDict, total=False):
@@ -92,9 +99,13 @@ async def ask(
     Raises:
         UnknownModelError: Nobody of that name can tell.
         QueueFullError: There is no room for it now.
+        MutedError: The server's moderators have muted the member.
+        NoStoriesHereError: They want stories elsewhere.
     """
     services = interaction.client.services
     private = wishes[0].private
+    settings = await services.admit(interaction.guild_id, interaction.user.id, *places(interaction))
+    wishes = tuple(_as_the_server_wants(wish, settings) for wish in wishes)
     with services.messages.answering(interaction.id):
         saving = asyncio.create_task(services.ask(wishes, _roles(interaction)))
         try:
@@ -119,6 +130,14 @@ async def ask(
             services.bell.ring()
 
 
+def _as_the_server_wants(wish: Wish, settings: GuildSettings) -> Wish:
+    """The wish in the server's look and language, and in no mood that it does not want."""
+    if not wish.private:
+        language = language_of(settings.language) if settings.language else wish.language
+        wish = replace(wish, plain=settings.plain, language=language)
+    return wish if settings.allows_mood(wish.mood) else replace(wish, mood=None)
+
+
 def _roles(interaction: discord.Interaction[Kataribe]) -> list[int]:
     """The member's roles in the server where they asked."""
     member = interaction.user
@@ -139,7 +158,8 @@ async def _answer(
     fields = drawing.fields
     if introduction is not None:
         chain = await services.stories.thread(first, depth=introductions.LOOKED_BACK)
-        fields["content"] = introductions.line(introduction, first, chain)
+        # In plain text the line is a part of every drawing.
+        fields.setdefault("content", introductions.line(introduction, first, chain))
     if interaction.response.is_done():
         answer = await interaction.edit_original_response(**fields)
         message_id: int | None = answer.id

@@ -46,6 +46,8 @@ class Kataribe(discord.AutoShardedClient):
 
     services: Services
     """Set before the client is started: what writes messages needs the client, and is one."""
+    announced_at = float("-inf")
+    """When the host last said something to everybody, by the event loop's time."""
 
     def __init__(self, settings: Settings, pace: Pace) -> None:
         """Build the client; nothing connects before `start`.

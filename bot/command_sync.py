@@ -22,7 +22,7 @@ SYNC_WITHIN = 30.0
 _COMPARED = frozenset({
     "name", "description", "name_localizations", "description_localizations", "options", "choices",
     "required", "autocomplete", "value", "min_value", "max_value", "min_length", "max_length",
-    "default_member_permissions", "contexts", "integration_types", "nsfw",
+    "channel_types", "default_member_permissions", "contexts", "integration_types", "nsfw",
 })  # fmt: skip
 """Fields of a command that we decide; Discord adds its own, and leaves defaults out."""
 

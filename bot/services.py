@@ -11,14 +11,19 @@ from bot.database.duels import Duels
 from bot.database.figures import Figures
 from bot.database.guilds import Guilds
 from bot.database.limits import Limits
+from bot.database.mutes import MutedError, Mutes
 from bot.database.queue import Queue
 from bot.database.ratings import Ratings
+from bot.database.removals import Removals
+from bot.database.reports import Reports
 from bot.database.stories import Stories
 from bot.database.tables import Form
+from bot.database.trail import Trail
 from bot.messages.closing import Closing
 from bot.messages.confirmations import Confirmations
 from bot.messages.drawing import Artist
 from bot.messages.presenter import StoryMessages
+from bot.messages.settings_page import Shown
 from bot.months import Months
 from bot.pictures import Pictures
 from bot.ranking import Ranking
@@ -32,16 +37,25 @@ from bot.worker.completions import GeneratorDownError
 from bot.worker.screening import Screening
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from typing import Self
 
     from bot.config import Settings
     from bot.database import Database
+    from bot.database.guild_settings import GuildSettings
     from bot.database.tables import Story
     from bot.database.wishes import Wish
     from bot.messages.pacing import Pace
     from bot.messages.posting import Channels
     from bot.worker.completions import Completions
+
+
+class NoStoriesHereError(Exception):
+    """A server's moderators want stories in other channels."""
+
+    def __init__(self, channels: Sequence[int]) -> None:
+        super().__init__(f"stories are told in {channels}")
+        self.channels = channels
 
 
 class UnknownMoodError(Exception):
@@ -67,7 +81,12 @@ class Services:
     pictures: Pictures
     ranking: Ranking
     months: Months
+    mutes: Mutes
+    reports: Reports
+    removals: Removals
+    trail: Trail
     catalogue: Catalogue
+    completions: Completions
     messages: StoryMessages
     closing: Closing
     confirmations: Confirmations
@@ -117,7 +136,12 @@ class Services:
             pictures=Pictures(),
             ranking=Ranking(figures),
             months=Months(figures),
+            mutes=Mutes(sessions),
+            reports=Reports(sessions),
+            removals=Removals(sessions),
+            trail=Trail(sessions),
             catalogue=catalogue,
+            completions=completions,
             messages=messages,
             closing=Closing(duels, stories, messages),
             confirmations=Confirmations(),
@@ -125,9 +149,15 @@ class Services:
             bell=Bell(),
         )
 
-    async def teller(self, guild_id: int | None) -> str:
-        """The model that tells in a server, or anywhere else, when a member chooses none."""
-        chosen = guild_id and await self.guilds.model(guild_id)
+    async def teller(self, guild_id: int | None, *places: int | None) -> str:
+        """The model that tells when a member chooses none.
+
+        Args:
+            guild_id: The server; None: anywhere else.
+            places: The thread and the channel, the narrowest first: each may have its own.
+        """
+        choices = guild_id and await self.guilds.choices(guild_id)
+        chosen = choices and choices.model_of(places)
         if not chosen:
             return await self.catalogue.default()
         try:
@@ -138,26 +168,80 @@ class Services:
         except GeneratorDownError:
             return chosen  # nobody knows yet, and the wish waits in any case
 
-    def mood(self, name: str) -> str:
+    async def admit(
+        self, guild_id: int | None, member_id: int, *places: int | None
+    ) -> GuildSettings:
+        """Let a member ask for a story in a place; gives what holds there.
+
+        Args:
+            guild_id: The server; None: anywhere else, where everybody may.
+            member_id: Who asks.
+            places: The thread and the channel.
+
+        Raises:
+            MutedError: The server's moderators have muted the member.
+            NoStoriesHereError: They want stories elsewhere.
+        """
+        settings = await self.guilds.settings(guild_id)
+        if guild_id is not None:
+            if (until := await self.mutes.until(guild_id, member_id)) is not None:
+                raise MutedError(until)
+            if not settings.is_story_place(*places):
+                raise NoStoriesHereError(settings.story_channels)
+        return settings
+
+    async def shown_settings(self, guild_id: int, is_there: Callable[[int], bool]) -> Shown:
+        """Give what a server's settings are drawn from; nothing waits for the generator here.
+
+        Args:
+            guild_id: The server.
+            is_there: Whether a channel of it still exists.
+        """
+        self.catalogue.refresh()
+        choices = await self.guilds.choices(guild_id)
+        return Shown(
+            settings=choices.settings,
+            model=choices.model,
+            models=self.catalogue.known,
+            moods=tuple(self.settings.moods),
+            host=self.settings.queue,
+            is_there=is_there,
+        )
+
+    async def moods(self, guild_id: int | None) -> tuple[str, ...]:
+        """Give the moods that members may choose in a server, or anywhere else."""
+        settings = await self.guilds.settings(guild_id)
+        allowed = tuple(mood for mood in self.settings.moods if settings.allows_mood(mood))
+        # A host may have taken away all that a server had chosen.
+        return allowed or tuple(self.settings.moods)
+
+    async def mood(self, name: str, guild_id: int | None) -> str:
         """Give a mood's name as the host spells it.
 
         Raises:
-            UnknownMoodError: There is none of that name.
+            UnknownMoodError: Members of the server cannot choose it, if there is one.
         """
-        wanted = name.strip().casefold()
-        if wanted not in self.settings.moods:
-            raise UnknownMoodError(name, tuple(self.settings.moods))
+        wanted, moods = name.strip().casefold(), await self.moods(guild_id)
+        if wanted not in moods:
+            raise UnknownMoodError(name, moods)
         return wanted
 
     async def limits(self, guild_id: int | None, role_ids: Collection[int] = ()) -> Limits:
-        """What a member may ask for in a server, or anywhere else.
+        """What a member may ask for in a server, or anywhere else; never more than the host lets.
 
         Args:
             guild_id: The server; None: outside of every one.
             role_ids: The member's roles in it.
         """
-        del guild_id, role_ids
-        return Limits.of(self.settings.queue)
+        host = Limits.of(self.settings.queue)
+        settings = await self.guilds.settings(guild_id)
+        return replace(
+            host,
+            per_member=min(settings.per_member or host.per_member, host.per_member),
+            per_server=min(settings.per_server or host.per_server, host.per_server),
+            cooldown=max(settings.cooldown, host.cooldown),
+            daily=min(filter(None, (settings.quota_of(role_ids), host.daily)), default=0),
+        )
 
     async def ask(self, wishes: Sequence[Wish], role_ids: Collection[int] = ()) -> list[Story]:
         """Save the wishes of one interaction; from then on they are told, whatever happens.
@@ -213,3 +297,26 @@ class Services:
             if ended is None and words is not None:
                 self.messages.thaw(story)
         return ended
+
+    async def remove(
+        self, story: Story, *, moderator_id: int | None = None, reason: str = ""
+    ) -> Story | None:
+        """Take a story's words away for good and say so in its message; None: it was done before.
+
+        Args:
+            story: Any; while it waits or is told it is called off by this.
+            moderator_id: The moderator who does it; None: the member who asked for it.
+            reason: Why, in the moderator's words.
+        """
+        frozen, removed = self.messages.freeze(story), None
+        try:
+            removed = await self.removals.remove(story.id, moderator_id=moderator_id, reason=reason)
+        finally:
+            if removed is None and frozen is not None:
+                self.messages.thaw(story)
+        self.bell.ring()
+        return removed
+
+    async def tidy(self) -> None:
+        """Forget what is over and needed by nobody; to be called now and then."""
+        await self.mutes.tidy()

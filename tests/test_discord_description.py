@@ -34,7 +34,7 @@ async def test_everything_that_the_bot_sends_is_as_discord_describes_it(tmp_path
             visit(discord.url, "aoi") as aoi,
         ):
             await haru.command("help", {})
-            await haru.command("models", {})
+            await haru.command("model", {}, "list")
             await aoi.command("model", {"model": "lstm-starter"}, "use")
             await haru.command("story", {"prompt": prompt})
             await haru.until(lambda: is_over(haru, prompt))
@@ -49,3 +49,37 @@ async def test_everything_that_the_bot_sends_is_as_discord_describes_it(tmp_path
     assert list(faults_of_events(discord.gateway.events)) == []
     refused = [one for one in discord.rest.exchanges if one.status >= 400]
     assert refused == []
+
+
+async def test_what_moderators_see_is_as_discord_describes_it(tmp_path: Path) -> None:
+    async with Playground(port=0, deadline=30) as discord:
+        settings = {
+            "token": discord.token,
+            "DISCORD__API_URL": discord.api_url,
+            "DISCORD__GATEWAY_URL": discord.gateway_url,
+        }
+        async with (
+            asyncio.timeout(PATIENCE),
+            running_bot(tmp_path, **settings) as bot,
+            visit(discord.url, "aoi") as aoi,
+        ):
+            await aoi.command("settings", {})
+            page = await aoi.message("created", lambda one: bool(one["components"]))
+            for name in ("stories", "limits", "words", "daily", "places"):
+                await aoi.press(page["id"], f"kataribe:settings:page:{name}")
+                if name == "words":
+                    await aoi.press(page["id"], "kataribe:settings:learning:on")
+                    form = await aoi.press(page["id"], "kataribe:settings:filter_words")
+                    (label,) = form["modal"]["components"]
+                    values = {label["component"]["custom_id"]: "moon"}
+                    await aoi.ask(do="submit", modal=form["opened"], values=values)
+                if name == "daily":
+                    await aoi.press(page["id"], "kataribe:settings:daily_hour", "7")
+            await aoi.command("model", {}, "info")
+            for name in ("audit", "asked", "reports"):
+                await aoi.command(name, {})
+            await bot.stop()
+    assert len(discord.rest.exchanges) > 10
+    assert [fault for one in discord.rest.exchanges for fault in faults_of_exchange(one)] == []
+    assert list(faults_of_events(discord.gateway.events)) == []
+    assert [one for one in discord.rest.exchanges if one.status >= 400] == []

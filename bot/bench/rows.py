@@ -19,7 +19,7 @@ from bot.bench.steps import DUEL_EVERY, FOLLOWS_BACK, FOLLOWS_EVERY, Bench, step
 from bot.database import Database, open_database
 from bot.database.clock import now
 from bot.database.ratings import PRIOR_STARS, PRIOR_VOTES
-from bot.database.tables import Asked, Duel, DuelVote, Rating, State, Story
+from bot.database.tables import Asked, Audit, Duel, DuelVote, Rating, Report, State, Story
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -76,7 +76,7 @@ async def fill(
     """Write stories as a busy bot leaves them: nearly all told and shown, some waiting.
 
     Some continue another, every second has a vote, and every twentieth has enough of them to
-    stand among the best.
+    stand among the best; every fifth has a line in the trail, every twentieth was reported.
     """
     done = 0
     while done < count:
@@ -84,6 +84,8 @@ async def fill(
         async with database.sessions.begin() as session:
             await session.execute(_stories(done + 1, until, count))
             await session.execute(_ratings(done + 1, until))
+            await session.execute(_trail(done + 1, until, count))
+            await session.execute(_reports(done + 1, until, count))
             await session.execute(_asked(done + 1, until))
             await session.execute(_duels(done + 1, until))
             await session.execute(_duel_votes(done + 1, until))
@@ -145,6 +147,35 @@ def _ratings(first: int, last: int) -> Any:
     )
     columns = ["story_id", "member_id", "stars", "press_id", "rated_at"]
     return insert(Rating).from_select(columns, rows)
+
+
+def _reports(first: int, last: int, count: int) -> Any:
+    i = _numbers(first, last).c.i
+    values = {
+        Report.story_id: i,
+        Report.guild_id: i % max(count // 500, 2),
+        Report.member_id: literal(-1),
+        Report.reason: literal("no"),
+        Report.reported_at: literal(now(), Report.reported_at.type),
+        Report.kept: case((i % 100 > 0, i % 2 == 0)),
+    }
+    rows = select(*values.values()).where(i % 20 == 0)
+    return insert(Report).from_select([column.key for column in values], rows)
+
+
+def _trail(first: int, last: int, count: int) -> Any:
+    i = _numbers(first, last).c.i
+    moment = literal(now(), Audit.at.type)
+    values = {
+        Audit.guild_id: i % max(count // 500, 2),
+        Audit.moderator_id: i % 3,
+        Audit.act: literal("mute"),
+        Audit.detail: literal("until tomorrow"),
+        Audit.member_id: i % max(count // 20, 2),
+        Audit.at: moment,
+    }
+    rows = select(*values.values()).where(i % 5 == 0)
+    return insert(Audit).from_select([column.key for column in values], rows)
 
 
 def _asked(first: int, last: int) -> Any:

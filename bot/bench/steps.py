@@ -17,10 +17,14 @@ from bot.database.clock import now
 from bot.database.duels import Choice, Duels
 from bot.database.figures import Figures
 from bot.database.guilds import Guilds
+from bot.database.mutes import Mutes
 from bot.database.queue import Queue
 from bot.database.ratings import Ratings
+from bot.database.removals import Removals
+from bot.database.reports import Reports
 from bot.database.stories import Stories
 from bot.database.tables import Duel, Form, State
+from bot.database.trail import Act, Trail
 from bot.database.wishes import Wish
 
 if TYPE_CHECKING:
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
 
 
 OWNER = "bench"
+DAY = dt.timedelta(days=1)
 TIE = Choice.TIE
 DUEL_EVERY = 4
 """Each so manieth interaction of the filled database asked for a duel."""
@@ -63,6 +68,10 @@ class Bench:
         self.guilds = Guilds(sessions)
         self.browsing = Browsing(sessions)
         self.figures = Figures(sessions)
+        self.mutes = Mutes(sessions)
+        self.reports = Reports(sessions)
+        self.removals = Removals(sessions)
+        self.trail = Trail(sessions)
         self.duels = Duels(sessions, votes=1_000_000)
         self._sessions = sessions
         self._random = random.Random(7)
@@ -72,6 +81,10 @@ class Bench:
     def number(self) -> int:
         """Give an interaction's number, larger than all before."""
         return next(self._numbers)
+
+    async def forgetful(self) -> Guilds:
+        """Give servers' choices that are not in memory yet."""
+        return Guilds(self._sessions)
 
     async def told_id(self) -> int:
         """Give any told story's id."""
@@ -159,6 +172,7 @@ def steps(bench: Bench) -> list[Step]:
     """Give every method once, in the order in which a story meets them."""
     queue, ratings, stories, guilds = bench.queue, bench.ratings, bench.stories, bench.guilds
     browsing, figures = bench.browsing, bench.figures
+    mutes, trail, reports, removals = bench.mutes, bench.trail, bench.reports, bench.removals
     duels = bench.duels
     return [
         Step("queue.enqueue", lambda _: bench.asked(), _nothing),
@@ -181,12 +195,14 @@ def steps(bench: Bench) -> list[Step]:
         Step("queue.postpone", lambda story: queue.postpone(story.id, OWNER), bench.unshown),
         Step("queue.shown", lambda s: queue.shown(s.id, State.TOLD), bench.unshown),
         Step("queue.abandon", lambda s: queue.abandon(s.id, OWNER, "gone"), bench.claimed),
+        Step("queue.live", lambda _: queue.live(), _nothing),
         Step("queue.sweep", lambda _: queue.sweep(), _nothing),
         Step("queue.release_all", lambda _: queue.release_all(), _nothing),
         Step("stories.get", stories.get, bench.told_id),
         Step("stories.several", lambda story_id: stories.several([story_id, 2]), bench.told_id),
         Step("stories.together", stories.together, bench.told_id),
         Step("stories.thread", stories.thread, bench.part),
+        Step("stories.asked_in", lambda i: stories.asked_in(1, 10, before=i), bench.told_id),
         Step("ratings.rate", lambda i: ratings.rate(i, MEMBER, 5, bench.number()), bench.told_id),
         Step("ratings.stars", ratings.stars, bench.told_id),
         Step("browsing.top", lambda one: browsing.top(one, Span.MONTH, 3), bench.viewer),
@@ -199,13 +215,28 @@ def steps(bench: Bench) -> list[Step]:
         Step("figures.ballots", lambda _: figures.ballots(), _nothing),
         Step("figures.likes", lambda _: figures.likes(), _nothing),
         Step("figures.month", lambda _: figures.month(1), _nothing),
+        Step("guilds.choices", lambda fresh: fresh.choices(1), bench.forgetful),
+        Step("guilds.settings", lambda fresh: fresh.settings(1), bench.forgetful),
+        Step("guilds.model", lambda fresh: fresh.model(1), bench.forgetful),
+        Step("guilds.story_channels", lambda _: guilds.story_channels(), _nothing),
+        Step("guilds.change", lambda _: guilds.change(bench.number(), 1, quota=5), _nothing),
         Step("duels.of", duels.of, bench.duel_id),
         Step("duels.vote", lambda i: duels.vote(i, MEMBER, TIE, bench.number()), bench.duel_id),
         Step("duels.close", duels.close, bench.duel_id),
         Step("duels.close_due", lambda _: duels.close_due(), _nothing),
         Step("duels.next_close", lambda _: duels.next_close(), _nothing),
         Step("duels.ballots", lambda _: duels.ballots(guild_id=10), _nothing),
-        Step("guilds.model", lambda _: guilds.model(1), _nothing),
-        Step("guilds.filter_words", lambda _: guilds.filter_words(1), _nothing),
+        Step("guilds.filter_words", lambda fresh: fresh.filter_words(1), bench.forgetful),
         Step("guilds.use_model", lambda _: guilds.use_model(1, "x", 1), _nothing),
+        Step("mutes.until", lambda _: mutes.until(1, MEMBER), _nothing),
+        Step("mutes.mute", lambda _: mutes.mute(1, MEMBER, DAY, 1, "no"), _nothing),
+        Step("mutes.unmute", lambda _: mutes.unmute(1, MEMBER, 1), _nothing),
+        Step("mutes.tidy", lambda _: mutes.tidy(), _nothing),
+        Step("reports.add", lambda i: reports.add(i, 1, bench.number(), "no"), bench.told_id),
+        Step("reports.get", lambda _: reports.get(1), _nothing),
+        Step("reports.of_story", reports.of_story, bench.told_id),
+        Step("reports.waiting", lambda _: reports.waiting(1, 1), _nothing),
+        Step("reports.keep", lambda i: reports.keep(i, 1, 1), bench.told_id),
+        Step("removals.remove", lambda i: removals.remove(i, moderator_id=1), bench.told_id),
+        Step("trail.page", lambda _: trail.page(1, 10, act=Act.MUTE, moderator_id=1), _nothing),
     ]

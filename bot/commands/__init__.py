@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING, Any
 from bot.commands.duel import contrast, duel
 from bot.commands.from_message import from_message
 from bot.commands.help import help_command
-from bot.commands.model import Model, models
+from bot.commands.host import Host
+from bot.commands.model import Model
+from bot.commands.moderation import remove_story, reports
+from bot.commands.muting import asked, audit, mute, unmute
 from bot.commands.ranking import ranking
+from bot.commands.settings import settings
 from bot.commands.stats import stats
 from bot.commands.stories import Stories
 from bot.commands.story import story
@@ -24,9 +28,16 @@ EVERY: tuple[
     contrast,
     from_message,
     Model(),
-    models,
     Stories(),
     ranking,
     stats,
+    Host(),
+    settings,
+    reports,
+    remove_story,
+    audit,
+    asked,
+    mute,
+    unmute,
     help_command,
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from discord import app_commands
 
 from bot.apologies import NoContrastError, OnlyTellerError, SameTellerError
-from bot.asking import ask, wish_of
+from bot.asking import ask, places, wish_of
 from bot.commands.model import suggest
 from bot.commands.story import SURPRISE, begin
 from bot.database.tables import Form
@@ -62,7 +62,10 @@ async def duel(
 async def contrast(interaction: discord.Interaction[Kataribe], prompt: str) -> None:
     """Let a GPT-2 and an LSTM tell, each under its name."""
     services = interaction.client.services
-    names = [await services.teller(interaction.guild_id), *await services.catalogue.models()]
+    names = [
+        await services.teller(interaction.guild_id, *places(interaction)),
+        *await services.catalogue.models(),
+    ]
     pair = [next((name for name in names if kind in name.casefold()), None) for kind in CONTRASTED]
     found = [name for name in pair if name is not None]
     if len(set(found)) < len(CONTRASTED):

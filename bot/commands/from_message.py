@@ -8,7 +8,7 @@ import discord
 from discord import app_commands
 
 from bot.apologies import NothingWrittenError, NotYourMessageError
-from bot.asking import ask, wish_of
+from bot.asking import ask, places, wish_of
 from bot.locales import say
 from bot.safety.beginnings import checked_prompt, end_of
 
@@ -32,6 +32,6 @@ async def from_message(
         interaction,
         prompt=beginning,
         house_opening=False,
-        model=await services.teller(interaction.guild_id),
+        model=await services.teller(interaction.guild_id, *places(interaction)),
     )
     await ask(interaction, wish, introduction="story.from_message")

@@ -1,13 +1,16 @@
-"""/models and /model use: who can tell, and who tells in a server."""
+"""/model: who can tell, who tells where, and what a moderator decides about it."""
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
+import aiohttp
 import discord
 from discord import app_commands
 
-from bot.apologies import NotModeratorError
+from bot.asking import places
+from bot.authority import moderated_guild
 from bot.locales import say, say_list
 from bot.safety.escaping import escaped
 from bot.worker.completions import GeneratorDownError
@@ -15,11 +18,18 @@ from bot.worker.completions_server import NAME_LIMIT  # noqa: TC001  # discord.p
 
 if TYPE_CHECKING:
     from bot.client import Kataribe
+    from bot.worker.completions import Card
+
+_log = logging.getLogger(__name__)
 
 CHOICES = 25
 """Suggestions that Discord takes."""
 LISTED = 3500
 """Characters of the list of models; an embed takes 4,096."""
+REASON_LIMIT = 300
+"""Characters of a moderator's reason."""
+
+Place = app_commands.AppCommandChannel | app_commands.AppCommandThread
 
 
 async def suggest(
@@ -35,45 +45,133 @@ async def suggest(
     return [app_commands.Choice(name=model, value=model) for model in fitting[:CHOICES]]
 
 
-@app_commands.command(name="models", description=say("command.models.description"))
-async def models(interaction: discord.Interaction[Kataribe]) -> None:
-    """List the models, and mark the one that tells here, or was to."""
-    services = interaction.client.services
-    names = await services.catalogue.models()
-    here = await services.teller(interaction.guild_id)
-    # However long the list is, the one that tells here stands in it.
-    lines = [say("model.here", model=escaped(here))] if here in names else []
-    lines += [say("model.other", model=escaped(model)) for model in names if model != here]
-    text = say("model.list", models=say_list(lines, "\n", LISTED))
-    chosen = interaction.guild_id and await services.guilds.model(interaction.guild_id)
-    if chosen and not services.catalogue.down and chosen.casefold() != here.casefold():
-        text += "\n" + say("model.gone", model=escaped(chosen))
-    await interaction.response.send_message(embed=discord.Embed(description=text), ephemeral=True)
-
-
-@app_commands.guild_only()
-@app_commands.default_permissions(manage_guild=True)
 class Model(app_commands.Group, name="model", description=say("command.model.description")):
-    """What moderators decide about models."""
+    """Who tells stories here. Members may look; moderators decide."""
+
+    @app_commands.command(name="list", description=say("command.model.list"))
+    async def list_models(self, interaction: discord.Interaction[Kataribe]) -> None:
+        """List the models, and mark the one that tells here, or was to."""
+        services = interaction.client.services
+        here = places(interaction)
+        names = await services.catalogue.models()
+        teller = await services.teller(interaction.guild_id, *here)
+        # However long the list is, the one that tells here stands in it.
+        lines = [say("model.here", model=escaped(teller))] if teller in names else []
+        lines += [say("model.other", model=escaped(name)) for name in names if name != teller]
+        text = say("model.list", models=say_list(lines, "\n", LISTED))
+        if interaction.guild_id is not None:
+            choices = await services.guilds.choices(interaction.guild_id)
+            chosen = choices.model_of(here)
+            if (
+                chosen is not None
+                and not services.catalogue.down
+                and chosen.casefold() != teller.casefold()
+            ):
+                text += "\n" + say("model.gone", model=escaped(chosen))
+        await interaction.response.send_message(
+            embed=discord.Embed(description=text), ephemeral=True
+        )
+
+    @app_commands.command(name="info", description=say("command.model.info"))
+    @app_commands.describe(model=say("command.model.info_model"))
+    @app_commands.autocomplete(model=suggest)
+    async def info(
+        self,
+        interaction: discord.Interaction[Kataribe],
+        model: app_commands.Range[str, 1, NAME_LIMIT] | None = None,
+    ) -> None:
+        """Say what is known of a model, of the one that tells here if none is named."""
+        services = interaction.client.services
+        if model is None:
+            model = await services.teller(interaction.guild_id, *places(interaction))
+        name = await services.catalogue.find(model)
+        lines = _facts(services.catalogue.card(name))
+        if interaction.guild_id is not None:
+            choices = await services.guilds.choices(interaction.guild_id)
+            if choices.model == name:
+                lines.append(say("model.tells_in_server"))
+            chosen = [f"<#{place}>" for place, of in choices.channels.items() if of == name]
+            if chosen:
+                listed = say_list(chosen, ", ", LISTED)
+                lines.append(say("model.tells_in", channels=listed))
+        embed = discord.Embed(title=escaped(name), description="\n".join(lines))
+        await interaction.response.send_message(embed=embed, ephemeral=True)
 
     @app_commands.command(name="use", description=say("command.model.use"))
-    @app_commands.describe(model=say("command.model.use_model"))
+    @app_commands.describe(
+        model=say("command.model.use_model"),
+        channel=say("command.model.use_channel"),
+        reason=say("command.model.use_reason"),
+    )
     @app_commands.autocomplete(model=suggest)
     async def use(
         self,
         interaction: discord.Interaction[Kataribe],
         model: app_commands.Range[str, 1, NAME_LIMIT] | None = None,
+        channel: Place | None = None,
+        reason: app_commands.Range[str, 1, REASON_LIMIT] | None = None,
     ) -> None:
-        """Let a model tell in this server from now on; without one, the host's own choice."""
-        if interaction.guild_id is None:
-            raise app_commands.NoPrivateMessage
-        # A server's own settings can hand the command to anyone, so it is asked again here.
-        if not interaction.permissions.manage_guild:
-            raise NotModeratorError(f"member {interaction.user.id} may not manage the server")
+        """Let a model tell from now on; without one, what would tell without this choice."""
+        guild_id = moderated_guild(interaction)
         services = interaction.client.services
         if model is not None:
             model = await services.catalogue.find(model)
-        await services.guilds.use_model(interaction.guild_id, model, interaction.user.id)
-        key = "model.used" if model else "model.unchosen"
+        place = channel.id if channel is not None else None
+        await services.guilds.use_model(
+            guild_id,
+            model,
+            interaction.user.id,
+            channel_id=place,
+            reason=reason or "",
+        )
+        said = await _decision(interaction, guild_id, model, channel)
+        if reason is not None:
+            said += "\n" + say("model.reason", reason=escaped(reason))
+        announced = (await services.guilds.settings(guild_id)).announce_model
+        here = place is None or place == interaction.channel_id
+        if announced and not here:
+            said += "\n" + await _announce(interaction, guild_id, place, said)
+        await interaction.response.send_message(said, ephemeral=not (announced and here))
+
+
+def _facts(card: Card | None) -> list[str]:
+    """What the generator says of a model, a line each; nothing is made up where it is silent."""
+    if card is None:
+        return [say("model.elsewhere")]
+    facts = []
+    if card.loaded is not None:
+        facts.append(say("model.loaded") if card.loaded else say("model.on_disk"))
+    if card.max_model_len is not None:
+        facts.append(say("model.context", tokens=card.max_model_len))
+    return facts or [say("model.silent")]
+
+
+async def _decision(
+    interaction: discord.Interaction[Kataribe],
+    guild_id: int,
+    model: str | None,
+    channel: Place | None,
+) -> str:
+    """What holds from now on, in one sentence."""
+    services = interaction.client.services
+    if channel is None:
         teller = model or await services.catalogue.default()
-        await interaction.response.send_message(say(key, model=escaped(teller)))
+        return say("model.used" if model else "model.unchosen", model=escaped(teller))
+    parent = channel.parent_id if isinstance(channel, app_commands.AppCommandThread) else None
+    teller = model or await services.teller(guild_id, channel.id, parent)
+    key = "model.used_in" if model else "model.unchosen_in"
+    return say(key, model=escaped(teller), channel=channel.mention)
+
+
+async def _announce(
+    interaction: discord.Interaction[Kataribe], guild_id: int, channel_id: int | None, said: str
+) -> str:
+    """Say it in the channel that it is about; gives what the moderator hears of that."""
+    assert channel_id is not None  # noqa: S101  # the caller named one
+    channel = interaction.client.get_partial_messageable(channel_id, guild_id=guild_id)
+    try:
+        await channel.send(said)
+    except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
+        _log.info("A new model is not announced in channel %d: %s", channel_id, error)
+        return say("model.not_announced")
+    return say("model.announced")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import discord
 from discord import app_commands
 
-from bot.asking import Chosen, ask, wish_of
+from bot.asking import Chosen, ask, places, wish_of
 from bot.commands.model import CHOICES, suggest
 from bot.database.tables import Length
 from bot.locales import say
@@ -51,12 +51,13 @@ async def begin(
     return choices[:CHOICES]
 
 
-async def moods(
+async def suggest_moods(
     interaction: discord.Interaction[Kataribe], typed: str
 ) -> list[app_commands.Choice[str]]:
     """Moods whose name contains what was typed so far."""
     wanted = typed.strip().casefold()
-    names = [mood for mood in interaction.client.services.settings.moods if wanted in mood]
+    moods = await interaction.client.services.moods(interaction.guild_id)
+    names = [mood for mood in moods if wanted in mood]
     return [app_commands.Choice(name=mood, value=mood) for mood in names[:CHOICES]]
 
 
@@ -76,14 +77,14 @@ LENGTHS = [
     seed=say("command.story.seed"),
     private=say("command.story.private"),
 )
-@app_commands.autocomplete(prompt=begin, model=suggest, mood=moods)
+@app_commands.autocomplete(prompt=begin, model=suggest, mood=suggest_moods)
 @app_commands.choices(length=LENGTHS)
 async def story(
     interaction: discord.Interaction[Kataribe],
     prompt: str,
     model: app_commands.Range[str, 1, NAME_LIMIT] | None = None,
     mood: app_commands.Range[str, 1, MOOD_LIMIT] | None = None,
-    length: str = Length.SHORT.value,
+    length: str | None = None,
     seed: app_commands.Range[int, 0, LARGEST_SEED] | None = None,
     private: bool = False,
 ) -> None:
@@ -94,16 +95,18 @@ async def story(
     services = interaction.client.services
     given = "" if prompt == SURPRISE else prompt
     beginning = checked_prompt(given, services.settings.stories.prompt_limit) or opening()
-    chosen: Chosen = {"length": Length(length), "private": private}
+    wanted = (await services.guilds.settings(interaction.guild_id)).length or Length.SHORT
+    chosen: Chosen = {"length": Length(length or wanted), "private": private}
     if mood is not None:
-        chosen["mood"] = services.mood(mood)
+        chosen["mood"] = await services.mood(mood, interaction.guild_id)
     if seed is not None:
         chosen["seed"] = seed
     wish = wish_of(
         interaction,
         prompt=beginning,
         house_opening=beginning in OPENINGS,
-        model=(model or "").strip() or await services.teller(interaction.guild_id),
+        model=(model or "").strip()
+        or await services.teller(interaction.guild_id, *places(interaction)),
         **chosen,
     )
     await ask(interaction, wish)

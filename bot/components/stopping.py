@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bot.apologies import NotYoursError
-from bot.components.story_button import StoryButton, acknowledge, find
+from bot.authority import visible_story
+from bot.components.story_button import StoryButton, acknowledge
 from bot.messages import views
 
 if TYPE_CHECKING:
@@ -33,4 +34,4 @@ class Stop(StoryButton, template=r"kataribe:cancel:(?P<story_id>\d{1,19})"):
         moderator = None if own else interaction.user.id
         if not may or await services.call_off(story, moderator_id=moderator) is None:
             # It has ended, and its message does not show it: it is drawn anew.
-            services.messages.redraw(await find(interaction, story.id))
+            services.messages.redraw(await visible_story(interaction, story.id))

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from discord import ui
 
-from bot.apologies import StoryGoneError, apologise
+from bot.apologies import apologise
+from bot.authority import visible_story
 from bot.locales import language_of, speaking
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ async def act(
     """
     with speaking(language_of(str(interaction.locale))):
         try:
-            story = await find(interaction, story_id)
+            story = await visible_story(interaction, story_id)
             try:
                 await pressed(interaction, story)
             finally:
@@ -65,26 +66,6 @@ async def act(
                     interaction.client.services.messages.redraw(story, shown.id)
         except Exception as error:  # noqa: BLE001  # answered, and logged if nobody foresaw it
             await apologise(interaction, error)
-
-
-async def find(interaction: discord.Interaction[Kataribe], story_id: int) -> Story:
-    """Give the story of a press, if whoever pressed may know of it.
-
-    A custom id can be made up by a client: a story is of its server only, and a private one of its
-    member only.
-
-    Raises:
-        StoryGoneError: There is none.
-    """
-    story = await interaction.client.services.stories.get(story_id)
-    if (
-        story is None
-        or story.removed_at is not None
-        or story.guild_id != interaction.guild_id
-        or (story.private and story.member_id != interaction.user.id)
-    ):
-        raise StoryGoneError(f"no story {story_id}")
-    return story
 
 
 def stands_in(message: discord.Message, story: Story) -> bool:

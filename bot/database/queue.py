@@ -284,6 +284,16 @@ class Queue(Wishes):
             stories = await session.scalars(statement.returning(Story), execution_options=PLAIN)
             return sorted(stories, key=lambda story: story.id)
 
+    async def live(self) -> dict[State, int]:
+        """Give how many stories wait, and how many are being told."""
+        query = (
+            select(Story.state, func.count())
+            .where(Story.shown_at.is_(None), Story.state.in_(LIVE))
+            .group_by(Story.state)
+        )
+        async with self._sessions() as session:
+            return dict((await session.execute(query)).all())
+
     async def sweep(self) -> None:
         """End what waited too long, and what was begun too often by bots that died of it.
 
@@ -359,7 +369,7 @@ def _next_part(session: AsyncSession, story_id: int, moment: dt.datetime) -> Ins
 
 _GOES_ON = (
     *("guild_id", "channel_id", "member_id", "house_opening", "model", "mood", "form"),
-    *("private", "language", "answer_token", "answer_until"),
+    *("private", "plain", "language", "answer_token", "answer_until"),
 )
 """What a saga's parts have in common."""
 

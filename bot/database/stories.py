@@ -67,3 +67,22 @@ class Stories:
                 select(Story).join(parts, parts.c.id == Story.id).order_by(parts.c.back.desc())
             )
             return [*found, story]
+
+    async def asked_in(
+        self, guild_id: int, limit: int, *, before: int | None = None, member_id: int | None = None
+    ) -> list[Story]:
+        """Give what was asked for in a server, the newest first; never what is private.
+
+        Args:
+            guild_id: The server.
+            limit: How many at most.
+            before: Only stories older than the one of this id.
+            member_id: Only what this member asked for.
+        """
+        query = select(Story).where(Story.guild_id == guild_id, ~Story.private)
+        if before is not None:
+            query = query.where(Story.id < before)
+        if member_id is not None:
+            query = query.where(Story.member_id == member_id)
+        async with self._sessions() as session:
+            return list(await session.scalars(query.order_by(Story.id.desc()).limit(limit)))

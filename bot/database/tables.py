@@ -123,6 +123,8 @@ class Story(Base):
     )
     private: Mapped[bool] = mapped_column(default=False, server_default=false())
     """Only who asked sees it."""
+    plain: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """It stands as plain text, without a frame: what its server wanted when it was asked for."""
     language: Mapped[str] = mapped_column(String(10), default="en", server_default=sql("'en'"))
     """What its message is written in (not the story): the server's, or the member's own."""
     text: Mapped[str] = mapped_column(Text, default="")

@@ -11,7 +11,8 @@ from sqlalchemy import and_, func, or_, select, update
 from bot.database.clock import now
 from bot.database.limits import Limits, check, count
 from bot.database.places import LIVE, line
-from bot.database.tables import Audit, Duel, Form, Length, State, Story
+from bot.database.tables import Duel, Form, Length, State, Story
+from bot.database.trail import Act, entry
 from bot.database.unbroken import unbroken
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Wish:
     mood: str | None = None
     length: Length = Length.SHORT
     private: bool = False
+    plain: bool = False
     language: str = "en"
     parent_id: int | None = None
     answer_token: str | None = field(default=None, repr=False)
@@ -187,12 +189,12 @@ class Wishes:
             # Only a server has moderators.
             if story is not None and story.guild_id is not None and moderator_id is not None:
                 session.add(
-                    Audit(
-                        guild_id=story.guild_id,
-                        moderator_id=moderator_id,
-                        act="call off",
-                        detail=f"story {story.id}",
-                        at=moment,
+                    entry(
+                        story.guild_id,
+                        moderator_id,
+                        Act.CALL_OFF,
+                        f"story {story.id}",
+                        member_id=story.member_id,
                     )
                 )
             return story

@@ -24,17 +24,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """What a message shows: an embed with buttons under it, or a layout of its own."""
+    """What a message shows: an embed or plain text with buttons under it, or a layout."""
 
     view: ui.View | ui.LayoutView
     embed: discord.Embed | None = None
+    text: str | None = None
+    """The story, where it stands as plain text."""
     line: str | None = None
     """What stands above the embed, where the message is posted rather than edited."""
 
     @property
     def fields(self) -> dict[str, Any]:
         """What discord.py edits a message with."""
-        return {"view": self.view} | ({"embed": self.embed} if self.embed else {})
+        shown = {"embed": self.embed, "content": self.text}
+        return {"view": self.view} | {name: value for name, value in shown.items() if value}
 
     @property
     def posted(self) -> dict[str, Any]:
@@ -59,12 +62,16 @@ class Artist:
             return await self._several(message)
         (telling,) = message.tellings
         # Once a message stands, the line above it stays as it is.
-        line = await self._line(telling.story) if message.message_id is None else None
+        plain = telling.story.plain
+        new = message.message_id is None
+        line = await self._line(telling.story) if plain or new else None
         if telling.is_over:
             embed, view = await self._ended(telling.story)
         else:
             embed, view = self._underway(telling)
-        return Drawing(view, embed, line)
+        if plain:
+            return Drawing(view, text=embeds.plain(embed, line or ""))
+        return Drawing(view, embed, line=line)
 
     def read(self, message: StoryMessage, standing: discord.Message | None) -> None:
         """Learn which words stand there that another process has shown."""
@@ -76,7 +83,7 @@ class Artist:
             elif message.shows_several:
                 telling.stood(layouts.told_in(standing, telling.story.nth))
             else:
-                page = standing.embeds[0].description if standing.embeds else None
+                page = standing.embeds[0].description if standing.embeds else standing.content
                 telling.stood(embeds.told_in(telling.story, page or ""))
 
     def _underway(self, telling: Telling) -> tuple[discord.Embed, ui.View]:

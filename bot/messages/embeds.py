@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import discord
 
+from bot.database.removals import Removed
 from bot.database.tables import State
 from bot.locales import say
 from bot.safety.escaping import cut, escaped, unescaped, units
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 DESCRIPTION_LIMIT = 4096
 """Characters that Discord takes as an embed's description, each UTF-16 unit taken for one."""
+CONTENT_LIMIT = 2000
+"""Characters that Discord takes as a message's plain text, counted in the same way."""
+PLAIN_MARK = "\n\n"
+"""What stands between the line above a story in plain text and the story: no line has it."""
 TITLE = 120
 """Graphemes of a beginning that stands in bold."""
 
@@ -51,21 +56,45 @@ def telling(story: Story, text: str) -> discord.Embed:
 
 def told_in(story: Story, page: str) -> str:
     """Read back the words that `waiting` or `telling` drew after the beginning."""
+    if story.plain:
+        # The line above it, and the one under it.
+        page = page.partition(PLAIN_MARK)[2].rpartition("\n-# ")[0]
     beginning = _page(story.prompt, "")
     page = page.removesuffix(say("story.cursor")).removesuffix(say("story.cut"))
     return unescaped(page.removeprefix(beginning)) if page.startswith(beginning) else ""
 
 
+def plain(embed: discord.Embed, line: str) -> str:
+    """What an embed says, as plain text under a line of who asked for it."""
+    footer = "\n-# " + (embed.footer.text or "")
+    page = embed.description or ""
+    room = CONTENT_LIMIT - units(line) - units(PLAIN_MARK) - units(footer)
+    if units(page) > room:
+        mark = say("story.cut")
+        page = cut(page, room - units(mark)) + mark
+    return f"{line}{PLAIN_MARK}{page}{footer}"
+
+
 def ended(story: Story, stars: Stars | None = None) -> discord.Embed:
     """A story as it ended: the whole of it, or a sentence why there is none."""
+    if story.removed_at is not None:
+        return _embed(story, f"-# {gone(story)}", story.model)
     if story.state is State.TOLD:
         return _embed(story, page_of(story), summary(story, stars))
     end = "\n\n-# " + why(story)
     return _embed(story, _page(story.prompt, story.text.rstrip(), end=end), story.model)
 
 
+def gone(story: Story) -> str:
+    """Who removed a story, in a sentence."""
+    by_author = story.withheld == Removed.BY_AUTHOR
+    return say("story.deleted" if by_author else "story.removed")
+
+
 def why(story: Story) -> str:
     """Why there is no whole story."""
+    if story.removed_at is not None:
+        return gone(story)
     return say("story.withheld" if story.withheld else f"story.{story.state}")
 
 

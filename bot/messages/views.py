@@ -162,9 +162,11 @@ def unfinished(story: Story) -> ui.View:
 def ended(story: Story, models: Sequence[str] = ()) -> ui.View:
     """What a story has that ended: everything if it was told, else only another try.
 
-    `models`: those that can tell, as far as they are known.
+    What was removed has nothing. `models`: those that can tell, as far as they are known.
     """
     view = ui.View(timeout=None)
+    if story.removed_at is not None:
+        return view
     told = story.state is State.TOLD
     for stars in STARS if told and not story.private else ():
         view.add_item(star(story.id, stars))

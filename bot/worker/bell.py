@@ -11,6 +11,8 @@ class Bell:
 
     def __init__(self) -> None:
         self._rung = asyncio.Event()
+        self.paused = False
+        """The host wants nothing to be begun; wishes wait. It is forgotten when the bot stops."""
 
     def ring(self) -> None:
         """There is something to do now."""

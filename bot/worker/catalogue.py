@@ -11,7 +11,7 @@ from bot.worker.completions import GeneratorDownError, GeneratorError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bot.worker.completions import Completions
+    from bot.worker.completions import Card, Completions
 
 _log = logging.getLogger(__name__)
 
@@ -98,6 +98,10 @@ class Catalogue:
             return error.models[0]
         except GeneratorDownError:
             return chosen  # nobody knows better yet, and the wish waits in any case
+
+    def card(self, name: str) -> Card | None:
+        """What the generator says of a model; None: it is a further server's, or not known yet."""
+        return self._completions.card(name)
 
     def languages(self, model: str) -> tuple[str, ...]:
         """Give the languages that a model knows, as codes; none where its server does not say."""

@@ -5,14 +5,16 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote
 
 import aiohttp
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from bot.config import Sampling
 from bot.database.tables import Form, Length
-from bot.worker.completions_server import CompletionsServer
+from bot.worker.completions_server import Card, CompletionsServer
 from bot.worker.event_stream import events
+from bot.worker.gauges import Gauges
 from bot.worker.generator_errors import (
     GeneratorBusyError,
     GeneratorDownError,
@@ -22,7 +24,7 @@ from bot.worker.generator_errors import (
     GeneratorModelGoneError,
     GeneratorRefusedError,
 )
-from bot.worker.refusals import message
+from bot.worker.refusals import at_most, message
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from bot.database.tables import Story
 
 __all__ = [
+    "Card",
     "Completions",
     "GeneratorBusyError",
     "GeneratorDownError",
@@ -47,6 +50,10 @@ __all__ = [
 ]
 
 CONNECT_TIMEOUT = 10.0
+GAUGES_WITHIN, LOADED_WITHIN = 5.0, 600.0
+"""Seconds that the generator has to say how it is, and to load a model."""
+LONGEST_PAGE = 1 << 20
+"""Bytes of what it measures."""
 OPENAI = frozenset({
     "model", "prompt", "seed", "stream", "stream_options", "max_tokens", "temperature", "top_p",
 })  # fmt: skip
@@ -164,6 +171,43 @@ class Completions:
             GeneratorError: The generator does not answer as it should.
         """
         return await self._generator.models(self._http)
+
+    def card(self, name: str) -> Card | None:
+        """What the generator last said of a model; None: nothing, or it is another server's."""
+        return self._generator.cards.get(name)
+
+    async def load(self, name: str) -> None:
+        """Have the generator take a model into memory, and return when it is there.
+
+        Raises:
+            GeneratorError: It does not, and says why.
+        """
+        await self._command(name, "load")
+
+    async def unload(self, name: str) -> None:
+        """Have the generator let a model go, once the stories that it tells have ended.
+
+        Raises:
+            GeneratorError: It does not, and says why.
+        """
+        await self._command(name, "unload")
+
+    async def gauges(self) -> Gauges:
+        """Give what the generator measures of itself.
+
+        Raises:
+            GeneratorError: It measures nothing, or does not answer.
+        """
+        timeout = aiohttp.ClientTimeout(total=GAUGES_WITHIN)
+        answer = self._generator.answer(self._http, "GET", "/metrics", under="", timeout=timeout)
+        async with answer as page:
+            return Gauges.read((await at_most(page, LONGEST_PAGE)).decode(errors="replace"))
+
+    async def _command(self, name: str, what: str) -> None:
+        path = f"/models/{quote(name, safe='')}/{what}"
+        timeout = aiohttp.ClientTimeout(total=LOADED_WITHIN)
+        async with self._generator.answer(self._http, "POST", path, timeout=timeout):
+            pass
 
     def languages(self, model: str) -> tuple[str, ...]:
         """Give the languages that a model knows, as its server said when it listed its models."""

@@ -41,9 +41,15 @@ OURS = "kataribe"
 """What our own generator says about who owns its models."""
 
 
-class _Model(BaseModel):
+class Card(BaseModel):
+    """What a server says of one of its models; OpenAI's API has a name only, ours says more."""
+
     id: str
     owned_by: str | None = None
+    loaded: bool | None = None
+    """Whether it is in memory; None: its server does not say."""
+    max_model_len: int | None = None
+    """Tokens of a prompt and its story together; None while nobody knows."""
     languages: Any = None
     """Ours says which it knows, as a list of codes; what others may mean by the name is ignored."""
 
@@ -54,7 +60,7 @@ class _Model(BaseModel):
 
 
 class _Models(BaseModel):
-    data: list[_Model]
+    data: list[Card]
 
 
 class CompletionsServer:
@@ -79,6 +85,8 @@ class CompletionsServer:
         self.url = url
         self.ours: bool | None = True if url is None else None
         """Whether it understands what only our generator does; None: nobody has asked yet."""
+        self.cards: dict[str, Card] = {}
+        """What it said of its models when it was last asked, by name."""
         self.languages: dict[str, tuple[str, ...]] = {}
         """What its models know, by their names, where it says so."""
         self.left_out: set[str] = set()
@@ -111,8 +119,10 @@ class CompletionsServer:
             )
         self.ours = any(model.owned_by == OURS for model in served)
         self.languages = {m.id: m.known() for m in served[:MODELS] if m.owned_by == OURS}
-        names = dict.fromkeys(model.id for model in served if _can_be_chosen(model.id))
-        return list(names)[:MODELS]
+        cards = {model.id: model for model in reversed(served) if _can_be_chosen(model.id)}
+        names = dict.fromkeys(model.id for model in served if model.id in cards)
+        self.cards = {name: cards[name] for name in list(names)[:MODELS]}
+        return list(self.cards)
 
     async def understands_ours(self, http: aiohttp.ClientSession) -> bool:
         """Tell whether it is our generator; a server is asked once.
@@ -151,12 +161,18 @@ class CompletionsServer:
 
     @asynccontextmanager
     async def answer(
-        self, http: aiohttp.ClientSession, method: str, path: str, **options: Any
+        self,
+        http: aiohttp.ClientSession,
+        method: str,
+        path: str,
+        *,
+        under: str = "/v1",
+        **options: Any,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Ask; whatever goes wrong until the answer is read becomes a GeneratorError."""
         if self.url is None:
             raise GeneratorDownError("the generator is still starting")
-        address = self.url.rstrip("/").removesuffix("/v1") + "/v1" + path
+        address = self.url.rstrip("/").removesuffix("/v1") + under + path
         key = self._api_key
         headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
         try:

@@ -195,7 +195,7 @@ class Dispatcher:
             busy = self._busy() | self._put_off.resting(loop.time())
             for story in await self._queue.unshown(self._owner, room, busy=busy):
                 self._start(self._showings, story, self._show)
-        while len(self._tellings) < self._settings.queue.tellers:
+        while not self._bell.paused and len(self._tellings) < self._settings.queue.tellers:
             following = await self._claim()
             if following is None:
                 break

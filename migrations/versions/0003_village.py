@@ -38,6 +38,7 @@ def upgrade() -> None:
             sa.Column("mood", sa.String(32)),
             column("length", sa.String(8), "'short'"),
             sa.Column("private", sa.Boolean(), server_default=sa.false(), nullable=False),
+            sa.Column("plain", sa.Boolean(), server_default=sa.false(), nullable=False),
             column("language", sa.String(10), "'en'"),
             sa.Column("final", sa.Boolean(), server_default=sa.false(), nullable=False),
             column("redrawn", sa.Integer(), "0"),
@@ -221,6 +222,6 @@ def downgrade() -> None:
         stories.create_unique_constraint("uq_stories_interaction_id", ["interaction_id"])
         for name in (
             *("score", "stars", "votes", "removed_at", "withheld", "redrawn", "final"),
-            *("language", "private", "length", "mood", "part", "form", "nth"),
+            *("language", "plain", "private", "length", "mood", "part", "form", "nth"),
         ):
             stories.drop_column(name)

@@ -25,6 +25,14 @@ class Teller:
 
     url: str = ""
     models: tuple[str, ...] = MODELS
+    cards: dict[str, dict[str, object]] = field(default_factory=dict)
+    """What is said of a model beside its name."""
+    metrics: str = ""
+    """What it measures, as Prometheus reads it."""
+    commanded: list[tuple[str, str]] = field(default_factory=list)
+    """Models that it was told to load or unload, and which."""
+    full: bool = False
+    """It takes no further model into memory."""
     languages: dict[str, list[str]] = field(default_factory=dict)
     """What they know, where it is said."""
     pieces: list[str] = field(default_factory=lambda: [" a fox", " found the moon", "."])
@@ -78,10 +86,28 @@ class Teller:
         """GET /v1/models."""
         del request
         cards = [
-            {"id": model, "owned_by": "kataribe", "languages": self.languages.get(model, [])}
+            {
+                "id": model,
+                "owned_by": "kataribe",
+                "languages": self.languages.get(model, []),
+                **self.cards.get(model, {}),
+            }
             for model in self.models
         ]
         return web.json_response({"object": "list", "data": cards})
+
+    async def measure(self, request: web.Request) -> web.Response:
+        """GET /metrics."""
+        del request
+        return web.Response(text=self.metrics)
+
+    async def command(self, request: web.Request) -> web.Response:
+        """POST /v1/models/NAME/load, or unload."""
+        if self.full:
+            error = {"message": "There is no room for the model."}
+            return web.json_response({"error": error}, status=400)
+        self.commanded.append((request.match_info["name"], request.match_info["what"]))
+        return web.json_response({"id": request.match_info["name"]})
 
     async def complete(self, request: web.Request) -> web.StreamResponse:
         """POST /v1/completions, streamed."""
@@ -116,6 +142,8 @@ async def teller() -> AsyncIterator[Teller]:
     told = Teller()
     app = web.Application()
     app.router.add_get("/v1/models", told.list)
+    app.router.add_get("/metrics", told.measure)
+    app.router.add_post("/v1/models/{name}/{what:load|unload}", told.command)
     app.router.add_post("/v1/completions", told.complete)
     async with TestServer(app, host="127.0.0.1") as server:
         told.url = str(server.make_url(""))

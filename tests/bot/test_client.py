@@ -39,7 +39,7 @@ async def test_an_error_in_a_command_is_apologised_for_and_logged(
 ) -> None:
     async with world(tmp_path) as w:
         w.client.services = replace(w.services, catalogue=None)  # type: ignore[arg-type]  # unforeseen
-        result = await w.aki.slash(w.channel, "models")
+        result = await w.aki.slash(w.channel, "model list")
         assert whisper(result) == say("sorry.unexpected")
         assert "AttributeError" in caplog.text
         assert [type(error.__cause__) for error in w.env.errors] == [AttributeError]

@@ -9,11 +9,14 @@ from pathlib import Path
 from discord import app_commands
 
 from bot.commands import EVERY
+from bot.commands.muting import TIMES
 from bot.database.browsing import Span
 from bot.database.duels import Choice
 from bot.database.limits import Scope
 from bot.database.tables import Length, State
-from bot.locales import _texts, say
+from bot.database.trail import Act
+from bot.locales import LANGUAGES, _texts, say
+from bot.messages.settings_page import Page
 from bot.openings import ARTICLE, OPENINGS
 from bot.safety.beginnings import Refusal
 from bot.safety.own_words import WordRefusal
@@ -24,6 +27,13 @@ CHOSEN_BY_NAME = {
     *(f"sorry.queue_{scope}" for scope in Scope),
     *(f"list.span.{span}" for span in Span),
     *(f"details.length_of.{length}" for length in Length),
+    *(f"settings.{page}" for page in Page),
+    *(f"settings.{length}" for length in Length),
+    *(f"settings.{what}" for what in ("framed", "plain", "announce_model", "learning")),
+    *(f"settings.modal.{name}" for name in ("cooldown", "quota", "per_member", "per_server")),
+    *(f"trail.act.{act.replace(' ', '_')}" for act in Act),
+    *(f"mute.time.{time}" for time in TIMES),
+    *(f"language.{language}" for language in LANGUAGES),
     *(f"duel.voted_{choice}" for choice in Choice),
     *(f"sorry.word_{refusal}" for refusal in WordRefusal),
     *(f"story.{state}" for state in (State.FAILED, State.CANCELLED, State.EXPIRED)),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import func, select
 
 from bot.commands.story import SURPRISE
-from bot.database.tables import Guild, Story
+from bot.database.tables import Story
 from bot.locales import say
 from bot.safety import second_opinion
 from bot.safety.beginnings import PromptRefusedError
@@ -27,9 +26,7 @@ async def saved(w: World) -> int:
 
 async def ban(w: World, word: str) -> None:
     """What the server's moderators choose in its settings."""
-    settings = json.dumps({"filter_words": [word]})
-    async with w.sessions.begin() as session:
-        session.add(Guild(guild_id=w.env.guild.id, settings=settings))
+    await w.services.guilds.change(w.env.guild.id, w.mod.id, filter_words=(word,))
 
 
 @pytest.mark.parametrize(

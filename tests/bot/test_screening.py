@@ -127,5 +127,5 @@ async def test_settings_without_a_filter_or_a_server_without_settings_ban_nothin
 ) -> None:
     guilds = Bench(database.sessions, 1).guilds
     assert await guilds.filter_words(5) == await guilds.filter_words(None) == ()
-    await ban(database, 5, "tea")
+    await guilds.change(5, 1, filter_words=("tea",))
     assert await guilds.filter_words(5) == ("tea",)

@@ -171,6 +171,14 @@ def reply(result: simcord.InteractionResult) -> simcord.ResponseMessage:
     return result.response
 
 
+async def thread_in(w: World) -> simcord.ChannelHandle:
+    """A thread in the channel, opened by the bot."""
+    channel = w.client.get_channel(w.channel.id)
+    assert isinstance(channel, discord.TextChannel)
+    thread = await channel.create_thread(name="aside", type=discord.ChannelType.public_thread)
+    return next(handle for handle in w.channel.threads if handle.id == thread.id)
+
+
 def whisper(result: simcord.InteractionResult) -> str:
     """What only the member was told."""
     (said,) = result.followups or [reply(result)]
@@ -236,7 +244,11 @@ async def world(
         teller() as told,
         open_database(f"sqlite+aiosqlite:///{folder / 'kataribe.db'}") as database,
         Completions(
-            told.url, loaded.stories, request_timeout=60, moods=loaded.moods
+            told.url,
+            loaded.stories,
+            request_timeout=60,
+            moods=loaded.moods,
+            remote=loaded.models,
         ) as completions,
     ):
         here: World

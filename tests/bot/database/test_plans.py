@@ -16,10 +16,14 @@ from bot.database import (
     duels,
     figures,
     guilds,
+    mutes,
     open_database,
     queue,
     ratings,
+    removals,
+    reports,
     stories,
+    trail,
 )
 
 if TYPE_CHECKING:
@@ -36,9 +40,13 @@ REPOSITORIES = {
     "guilds": guilds.Guilds,
     "browsing": browsing.Browsing,
     "figures": figures.Figures,
+    "mutes": mutes.Mutes,
+    "reports": reports.Reports,
+    "removals": removals.Removals,
+    "trail": trail.Trail,
     "duels": duels.Duels,
 }
-TABLE = r"(stories|ratings|duel_votes|duels|audit|asked|duels|duel_votes)\w*"
+TABLE = r"(stories|ratings|duel_votes|duels|audit|asked|reports)\w*"
 """Tables that grow with use; of servers there are few, and they are found by their key."""
 SMALL = ("ix_stories_unshown", "ix_stories_answer_until", "ix_duels_open")
 """Indexes that hold only what is not shown yet: to read one of them whole is little."""

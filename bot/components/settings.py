@@ -1,0 +1,113 @@
+"""What moderators press and choose in `/settings`: each changes one thing and redraws the page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import discord
+from discord import ui
+
+from bot.apologies import SettingRefusedError, apologise
+from bot.authority import moderated_guild
+from bot.components.settings_forms import FilterForm, LimitsForm, RoleQuotaForm
+from bot.components.settings_saving import change, redraw
+from bot.messages.settings_page import DEFAULT, Page
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Callable
+
+    from bot.client import Kataribe
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """What a menu or a switch changes."""
+
+    page: Page
+    """Where it stands."""
+    read: Callable[[list[str]], object]
+    """From what was chosen to the setting."""
+
+
+def _first(values: list[str]) -> int | None:
+    return int(values[0]) if values else None
+
+
+def _own(values: list[str]) -> str | None:
+    return None if values[0] == DEFAULT else values[0]
+
+
+_CHOICES = {
+    "story_channels": _Choice(Page.PLACES, lambda values: tuple(map(int, values))),
+    "log_channel": _Choice(Page.PLACES, _first),
+    "language": _Choice(Page.PLACES, _own),
+    "announce_model": _Choice(Page.STORIES, lambda values: values == ["on"]),
+    "moods": _Choice(Page.STORIES, tuple),
+    "length": _Choice(Page.STORIES, _own),
+    "plain": _Choice(Page.STORIES, lambda values: values == ["plain"]),
+    "learning": _Choice(Page.WORDS, lambda values: values == ["on"]),
+    "daily_channel": _Choice(Page.DAILY, _first),
+    "daily_hour": _Choice(Page.DAILY, _first),
+}
+
+
+class SettingsControl(
+    ui.DynamicItem[ui.Item[Any]],
+    template=r"kataribe:settings:(?P<what>[a-z_]{1,30})(?::(?P<which>[a-z]{1,20}))?",
+):
+    """Any control of `bot.messages.settings_page`, found by its custom id."""
+
+    def __init__(self, item: ui.Item[Any], what: str, which: str | None) -> None:
+        super().__init__(item)
+        self.what = what
+        self.which = which
+
+    @classmethod
+    async def from_custom_id(
+        cls, interaction: discord.Interaction[Any], item: ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        """Read the control back from what Discord sends when it is used."""
+        del interaction
+        return cls(item, match["what"], match["which"])
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        """Change what it is for, if who uses it still may."""
+        try:
+            await self._used(interaction, moderated_guild(interaction))
+        except Exception as error:  # noqa: BLE001  # answered, and logged if nobody foresaw it
+            await apologise(interaction, error)
+
+    async def _used(self, interaction: discord.Interaction[Kataribe], guild_id: int) -> None:
+        services = interaction.client.services
+        data: Any = interaction.data
+        values: list[str] = data.get("values", [])
+        match self.what:
+            case "page":
+                page = Page(self.which or Page.PLACES)
+            case "limits":
+                settings = await services.guilds.settings(guild_id)
+                await interaction.response.send_modal(LimitsForm(settings, services.settings.queue))
+                return
+            case "role_quota":
+                settings = await services.guilds.settings(guild_id)
+                await interaction.response.send_modal(RoleQuotaForm(settings, int(values[0])))
+                return
+            case "filter_words":
+                settings = await services.guilds.settings(guild_id)
+                await interaction.response.send_modal(FilterForm(settings))
+                return
+            case "model":
+                model = _own(values)
+                if model is not None:
+                    model = await services.catalogue.find(model)
+                await services.guilds.use_model(guild_id, model, interaction.user.id)
+                page = Page.STORIES
+            case what if what in _CHOICES:
+                chosen = [self.which] if self.which is not None else values
+                page = _CHOICES[what].page
+                await change(interaction, **{what: _CHOICES[what].read(chosen)})
+            case _:
+                raise SettingRefusedError(f"no setting {self.what!r}")
+        await redraw(interaction, guild_id, page)

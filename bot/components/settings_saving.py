@@ -1,0 +1,38 @@
+"""What a control and a form of `/settings` have in common: save, and show the page as it is now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from bot.apologies import SettingRefusedError
+from bot.authority import moderated_guild
+from bot.messages.settings_page import Page, settings_message
+
+if TYPE_CHECKING:
+    import discord
+
+    from bot.client import Kataribe
+
+
+async def change(interaction: discord.Interaction[Kataribe], **changes: object) -> None:
+    """Save what was chosen.
+
+    Raises:
+        SettingRefusedError: A client sent what no control of ours offers.
+    """
+    guild_id = moderated_guild(interaction)
+    try:
+        await interaction.client.services.guilds.change(guild_id, interaction.user.id, **changes)
+    except ValidationError as error:
+        raise SettingRefusedError(str(error)) from error
+
+
+async def redraw(interaction: discord.Interaction[Kataribe], guild_id: int, page: Page) -> None:
+    """Show the page as it is now, in the message that was pressed."""
+    guild = interaction.client.get_guild(guild_id)
+    shown = await interaction.client.services.shown_settings(
+        guild_id, lambda channel_id: bool(guild and guild.get_channel_or_thread(channel_id))
+    )
+    await interaction.response.edit_message(view=settings_message(page, shown))

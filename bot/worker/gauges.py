@@ -1,0 +1,41 @@
+"""What our generator measures of itself, read from its page for Prometheus."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Self
+
+_SAMPLE = re.compile(r"^(kataribe_\w+)\{([^}]*)\} (\S+)$", re.MULTILINE)
+_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+
+
+@dataclass(slots=True)
+class Gauges:
+    """By model, for those that are loaded."""
+
+    memory: dict[str, int] = field(default_factory=dict)
+    """Bytes at most."""
+    telling: dict[str, int] = field(default_factory=dict)
+    """Stories being told."""
+    written: int = 0
+    """Tokens of stories since the generator started, of all models together."""
+
+    @classmethod
+    def read(cls, page: str) -> Self:
+        """Read what is known of it; other servers' measures are others."""
+        gauges = cls()
+        for name, labels, value in _SAMPLE.findall(page):
+            of = dict(_LABEL.findall(labels))
+            try:
+                number = int(float(value))
+            except (ValueError, OverflowError):
+                continue  # NaN, or an infinity
+            match name:
+                case "kataribe_model_bytes":
+                    gauges.memory[of.get("model", "")] = number
+                case "kataribe_slots_in_use":
+                    gauges.telling[of.get("model", "")] = number
+                case "kataribe_tokens_total" if of.get("kind") == "completion":
+                    gauges.written += number
+        return gauges

@@ -1,0 +1,160 @@
+"""What whoever runs the bot sees and does, and nobody else."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bot.apologies import NotHostError
+from bot.worker.gauges import Gauges
+from tests.bot.world import World, labels, page, reply, whisper, world
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+METRICS = """\
+# HELP kataribe_tokens_total Tokens read (prompt) and written (completion).
+kataribe_tokens_total{kind="prompt",model="gpt2-starter"} 5.0
+kataribe_tokens_total{kind="completion",model="gpt2-starter"} 100.0
+kataribe_tokens_total{kind="completion",model="lstm-starter"} 20.0
+kataribe_slots_in_use{model="gpt2-starter"} 2.0
+kataribe_model_bytes{model="gpt2-starter"} 4.2e+07
+kataribe_model_bytes{model="odd"} NaN
+python_info{version="3"} 1.0
+"""
+
+
+@asynccontextmanager
+async def hosted(folder: Path, **settings: Any) -> AsyncIterator[World]:
+    """A world whose moderator also runs the bot."""
+    async with world(folder, **settings) as w:
+        application = w.client.application
+        assert application is not None
+        application.owner.id = w.mod.id
+        yield w
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("status", {}),
+        ("load", {"model": "gpt2-starter"}),
+        ("unload", {"model": "gpt2-starter"}),
+        ("pause", {}),
+        ("resume", {}),
+        ("announce", {"text": "hello"}),
+    ],
+)
+async def test_nobody_but_the_host_is_let_in(
+    tmp_path: Path, command: str, options: dict[str, str]
+) -> None:
+    async with hosted(tmp_path) as w:
+        commands = await w.client.tree.fetch_commands()
+        host = next(c for c in commands if c.name == "host")
+        w.env.guild.set_command_permissions(host, {w.aki: True})
+        result = await w.aki.slash(w.channel, f"host {command}", **options)
+        assert w.refused(result, NotHostError) == "That is for whoever runs me."
+        assert not w.services.bell.paused
+        assert w.teller.commanded == []
+
+
+async def test_the_host_sees_how_the_bot_is(tmp_path: Path) -> None:
+    async with hosted(tmp_path, queue={"tellers": 1}) as w:
+        w.teller.metrics = METRICS
+        w.teller.hold()
+        for member in (w.aki, w.ben):
+            await member.slash(w.channel, "story", prompt="In the year")
+        await w.until(lambda: w.teller.asked)
+        shown = reply(await w.mod.user.slash("host status"))
+        assert "Waiting: 1 · being told: 1" in page(shown)
+        assert "**gpt2-starter** · 42 MB at most · telling 2" in page(shown)
+        assert "look once more" in page(shown)
+        assert "shards 1 · servers 1" in page(shown)
+        await w.teller.release()
+
+
+async def test_tokens_a_second_are_counted_between_two_looks(tmp_path: Path) -> None:
+    async with hosted(tmp_path) as w:
+        w.teller.metrics = METRICS
+        await w.mod.user.slash("host status")
+        w.teller.metrics = METRICS.replace(" 20.0", " 220.0")
+        await w.env.advance_time(10)
+        shown = page(reply(await w.mod.user.slash("host status")))
+        assert "20.0 tokens a second in the last 10 s" in shown
+        # A generator that was started anew counts from nothing.
+        w.teller.metrics = ""
+        shown = page(reply(await w.mod.user.slash("host status")))
+        assert "look once more" in shown
+        assert "No model is in memory." in shown
+
+
+async def test_a_generator_that_is_away_is_said_so(tmp_path: Path) -> None:
+    async with hosted(tmp_path) as w:
+        w.completions.url = "http://127.0.0.1:9"
+        shown = page(reply(await w.mod.user.slash("host status")))
+        assert "The generator measures nothing: " in shown
+
+
+def test_what_prometheus_reads_is_read() -> None:
+    gauges = Gauges.read(METRICS)
+    assert gauges.memory == {"gpt2-starter": 42_000_000}
+    assert gauges.telling == {"gpt2-starter": 2}
+    assert gauges.written == 120
+
+
+async def test_the_host_loads_and_unloads_models(tmp_path: Path) -> None:
+    async with hosted(tmp_path) as w:
+        for what, said in (("load", "is in memory."), ("unload", "is not in memory any more.")):
+            result = await w.mod.user.slash(f"host {what}", model="GPT2-starter")
+            assert reply(result).content == f"**gpt2-starter** {said}"
+        assert w.teller.commanded == [("gpt2-starter", "load"), ("gpt2-starter", "unload")]
+        w.teller.full = True
+        result = await w.mod.user.slash("host load", model="lstm-starter")
+        assert "There is no room for the model" in reply(result).content
+
+
+async def test_a_model_of_another_server_is_not_the_hosts_to_load(tmp_path: Path) -> None:
+    far = {"far": {"url": "http://127.0.0.1:9"}}
+    async with hosted(tmp_path, models=far) as w:
+        result = await w.mod.user.slash("host load", model="far")
+        assert reply(result).content.startswith("**far** is another server's")
+
+
+async def test_while_paused_wishes_are_taken_and_wait(tmp_path: Path) -> None:
+    async with hosted(tmp_path) as w:
+        assert whisper(await w.mod.user.slash("host pause")).startswith("I begin no story")
+        await w.aki.slash(w.channel, "story", prompt="In the year")
+        w.services.bell.ring()
+        shown = page(reply(await w.mod.user.slash("host status")))
+        assert shown.startswith("**Paused**")
+        assert "Waiting: 1 · being told: 0" in shown
+        assert w.teller.asked == []
+        await w.mod.user.slash("host resume")
+        assert page(await w.told()).startswith("**In the year**")
+
+
+async def test_what_is_said_to_everybody_is_confirmed_and_not_said_often(tmp_path: Path) -> None:
+    async with hosted(tmp_path) as w:
+        other = w.env.guild.create_text_channel("other")
+        guild_id = w.env.guild.id
+        shown = reply(await w.mod.user.slash("host announce", text="Back **soon**"))
+        assert labels(shown.message) == []  # no server has chosen story channels
+        places = (w.channel.id, other.id, 404)
+        await w.services.guilds.change(guild_id, w.mod.id, story_channels=places)
+        await w.services.guilds.change(1, w.mod.id, story_channels=(405,))  # of no server of ours
+        shown = reply(await w.mod.user.slash("host announce", text="Back **soon**"))
+        assert shown.content.startswith("This would be said in 3 story channels of 1 servers")
+        assert w.channel.history() == []
+        await w.mod.user.click(shown, label="Say it")
+        await w.env.advance_time(3)
+        assert [channel.history()[-1].content for channel in (w.channel, other)] == [
+            "Back **soon**"
+        ] * 2
+        assert shown.content == "It stands in 2 channels."
+        again = reply(await w.mod.user.slash("host announce", text="Once more"))
+        result = await w.mod.user.click(again, label="Say it")
+        assert whisper(result).startswith("Something was said less than ten minutes ago.")
+        assert len(other.history()) == 1
