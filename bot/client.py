@@ -12,7 +12,9 @@ from discord.gateway import DiscordWebSocket
 from discord.webhook.async_ import async_context
 
 from bot import command_sync
+from bot.answering import understand
 from bot.apologies import apologise
+from bot.command_texts import CommandTexts
 
 if TYPE_CHECKING:
     from bot.config import Discord as Settings
@@ -31,6 +33,11 @@ def point_at(api_url: str, gateway_url: str) -> None:
 
 class Tree(app_commands.CommandTree["Kataribe"]):
     """The commands, and the one place where their failures become a sentence."""
+
+    async def interaction_check(self, interaction: discord.Interaction[Kataribe], /) -> bool:
+        """Speak the member's language: what follows, errors too, runs in the same task."""
+        understand(interaction)
+        return True
 
     async def on_error(
         self, interaction: discord.Interaction[Kataribe], error: app_commands.AppCommandError, /
@@ -88,7 +95,8 @@ class Kataribe(discord.AutoShardedClient):
         return int(message["id"])
 
     async def setup_hook(self) -> None:
-        """Tell Discord about the commands."""
+        """Tell Discord about the commands, in every language that there is."""
+        await self.tree.set_translator(CommandTexts())
         await command_sync.sync(self.tree)
 
     async def on_ready(self) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from discord import ui
 
+from bot.answering import Answering
 from bot.apologies import StoryGoneError, apologise
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from bot.database.tables import Story
 
 
-class StoryButton(ui.DynamicItem[ui.Button[ui.View]], template=r"(?!)"):
+class StoryButton(Answering, ui.DynamicItem[ui.Button[ui.View]], template=r"(?!)"):
     """A button of `bot.messages.views`, found by its custom id.
 
     Whatever becomes of the press, the message of a story that ended is drawn anew: what stands

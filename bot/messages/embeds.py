@@ -95,9 +95,7 @@ def _page(prompt: str, text: str, *, end: str = "") -> str:
 
 def _footer(story: Story, stars: Stars | None) -> str:
     words = Words(f"{story.prompt}{story.text}").count
-    key = "story.one_word" if words == 1 else "story.footer"
-    footer = say(key, model=story.model, seed=story.seed, words=words)
+    footer = say("story.footer", model=story.model, seed=story.seed, count=words)
     if stars is None or not stars.count:
         return footer
-    key = "story.rated_once" if stars.count == 1 else "story.rated"
-    return footer + say(key, mean=stars.mean, count=stars.count)
+    return footer + say("story.rated", mean=stars.mean, count=stars.count)
