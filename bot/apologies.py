@@ -10,8 +10,8 @@ import aiohttp
 import discord
 from discord import app_commands
 
+from bot.database.limits import QueueFullError
 from bot.database.ratings import NotToldError, OwnStoryError
-from bot.database.wishes import QueueFullError
 from bot.locales import say, say_list
 from bot.safety.beginnings import PromptRefusedError
 from bot.safety.escaping import escaped
@@ -55,7 +55,8 @@ def sentence(error: BaseException) -> str | None:
                 models=models,
             )
         case QueueFullError():
-            return say(f"sorry.queue_{error.scope}", limit=error.limit)
+            when = discord.utils.format_dt(error.back_at, "R")
+            return say(f"sorry.queue_{error.scope}", limit=f"{error.limit:g}", when=when)
         case app_commands.NoPrivateMessage():
             return say("sorry.server_only")
         case _:

@@ -7,11 +7,11 @@ import logging
 import random
 from typing import TYPE_CHECKING
 
+import discord
+
 from bot.database.wishes import Wish
 
 if TYPE_CHECKING:
-    import discord
-
     from bot.client import Kataribe
     from bot.database.tables import Story
 
@@ -62,16 +62,16 @@ async def ask(
         answer_token=interaction.token,
     )
     with services.messages.answering(interaction.id):
-        saving = asyncio.create_task(services.ask(wish))
+        saving = asyncio.create_task(services.ask([wish], _roles(interaction)))
         try:
-            story = await asyncio.wait_for(asyncio.shield(saving), SAVED_WITHIN)
+            (story,) = await asyncio.wait_for(asyncio.shield(saving), SAVED_WITHIN)
         except TimeoutError:
             # The database is busy: the member sees that the bot thinks, and nothing is lost.
             try:
                 await interaction.response.defer(thinking=True)
             except Exception:  # noqa: BLE001  # the wish may stand by now
                 _log.warning("A wish is being saved and not acknowledged", exc_info=True)
-            story = await saving
+            (story,) = await saving
         try:
             await _answer(interaction, story, introduction)
         except Exception:  # noqa: BLE001  # whatever it is, the wish stands
@@ -80,6 +80,12 @@ async def ask(
             _log.warning("The wish for story %d could not be answered", story.id, exc_info=True)
         finally:
             services.bell.ring()
+
+
+def _roles(interaction: discord.Interaction[Kataribe]) -> list[int]:
+    """The member's roles in the server where they asked."""
+    member = interaction.user
+    return [role.id for role in member.roles] if isinstance(member, discord.Member) else []
 
 
 async def _answer(

@@ -199,6 +199,8 @@ class Queue(Section):
     per_member: int = _whole(3, low=1, high=1000)
     per_server: int = _whole(50, low=1, high=100_000)
     waiting: int = _whole(1000, low=1, high=1_000_000)
+    cooldown: float = _seconds(0, low=0, high=86_400)
+    daily: int = _whole(0, low=0, high=100_000)
     lease: float = _seconds(30, low=1, high=3600)
     attempts: int = _whole(5, low=1, high=100)
     expire_after: float = _seconds(86_400, low=1, high=31_536_000)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bot.database.guilds import Guilds
+from bot.database.limits import Limits
 from bot.database.queue import Queue
 from bot.database.ratings import Ratings
 from bot.database.stories import Stories
@@ -17,6 +18,7 @@ from bot.worker.catalogue import Catalogue, UnknownModelError
 from bot.worker.completions import GeneratorDownError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
     from typing import Self
 
     from bot.config import Settings
@@ -90,16 +92,31 @@ class Services:
         except GeneratorDownError:
             return chosen  # nobody knows yet, and the wish waits in any case
 
-    async def ask(self, wish: Wish) -> Story:
-        """Save a wish; from then on it is told, whatever happens.
+    async def limits(self, guild_id: int | None, role_ids: Collection[int] = ()) -> Limits:
+        """What a member may ask for in a server, or anywhere else.
+
+        Args:
+            guild_id: The server; None: outside of every one.
+            role_ids: The member's roles in it.
+        """
+        del guild_id, role_ids
+        return Limits.of(self.settings.queue)
+
+    async def ask(self, wishes: Sequence[Wish], role_ids: Collection[int] = ()) -> list[Story]:
+        """Save the wishes of one interaction; from then on they are told, whatever happens.
+
+        Args:
+            wishes: One or several, told in one message.
+            role_ids: The member's roles in the server.
 
         Raises:
             UnknownModelError: Nobody of that name can tell.
-            QueueFullError: There is no room for it now.
+            QueueFullError: There is no room for them now.
         """
-        with suppress(GeneratorDownError):  # The wish is kept until the generator is back.
-            wish = replace(wish, model=await self.catalogue.find(wish.model))
-        return await self.queue.enqueue(wish)
+        with suppress(GeneratorDownError):  # The wishes are kept until the generator is back.
+            wishes = [replace(wish, model=await self.catalogue.find(wish.model)) for wish in wishes]
+        limits = await self.limits(wishes[0].guild_id, role_ids)
+        return await self.queue.enqueue_together(wishes, limits)
 
     async def call_off(self, story: Story, *, moderator_id: int | None = None) -> Story | None:
         """Withdraw a story until its last word stands in the channel; None: it has ended.

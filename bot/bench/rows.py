@@ -18,7 +18,7 @@ from sqlalchemy import case, event, insert, literal, null, select
 from bot.bench.steps import FOLLOWS_BACK, FOLLOWS_EVERY, Bench, steps
 from bot.database import Database, open_database
 from bot.database.clock import now
-from bot.database.tables import Rating, State, Story
+from bot.database.tables import Asked, Rating, State, Story
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -78,6 +78,7 @@ async def fill(
         async with database.sessions.begin() as session:
             await session.execute(_stories(done + 1, until, count))
             await session.execute(_ratings(done + 1, until))
+            await session.execute(_asked(done + 1, until))
         done = until
         if progress is not None:
             progress(done, count)
@@ -129,6 +130,13 @@ def _ratings(first: int, last: int) -> Any:
     )
     columns = ["story_id", "member_id", "stars", "press_id", "rated_at"]
     return insert(Rating).from_select(columns, rows)
+
+
+def _asked(first: int, last: int) -> Any:
+    i = _numbers(first, last).c.i
+    day = literal(now().date(), Asked.day.type)
+    rows = select(i, literal(1), day, literal(1), literal(now(), Asked.last_at.type))
+    return insert(Asked).from_select(["member_id", "guild_id", "day", "count", "last_at"], rows)
 
 
 @contextmanager

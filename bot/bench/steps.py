@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bot.config import Queue as QueueSettings
@@ -70,21 +70,29 @@ class Bench:
         assert story is not None  # noqa: S101  # the database is filled
         return story
 
+    def wish(self) -> Wish:
+        """Give what a member may ask for."""
+        return Wish(
+            interaction_id=self.number(),
+            guild_id=1,
+            channel_id=1,
+            member_id=MEMBER,
+            prompt="In the year",
+            house_opening=True,
+            model="gpt2-starter",
+            seed=1,
+            parent_id=1,
+            answer_token="a token",  # noqa: S106  # of nobody
+        )
+
     async def asked(self) -> Story:
         """Give a story that was just asked for."""
-        return await self.queue.enqueue(
-            Wish(
-                interaction_id=self.number(),
-                guild_id=1,
-                channel_id=1,
-                member_id=MEMBER,
-                prompt="In the year",
-                house_opening=True,
-                model="gpt2-starter",
-                seed=1,
-                answer_token="a token",  # noqa: S106  # of nobody
-            )
-        )
+        return await self.queue.enqueue(self.wish())
+
+    async def several(self) -> list[Wish]:
+        """Give the two wishes of one interaction."""
+        wish = self.wish()
+        return [wish, replace(wish, nth=1)]
 
     async def claimed(self) -> Story:
         """Give a story that is being told."""
@@ -108,6 +116,7 @@ def steps(bench: Bench) -> list[Step]:
     queue, ratings, stories, guilds = bench.queue, bench.ratings, bench.stories, bench.guilds
     return [
         Step("queue.enqueue", lambda _: bench.asked(), _nothing),
+        Step("queue.enqueue_together", queue.enqueue_together, bench.several),
         Step("queue.posted", lambda story: queue.posted(story.id, 1), bench.claimed),
         Step("queue.answerable", lambda story: queue.answerable(story.id, "x"), bench.claimed),
         Step("queue.position", lambda story: queue.position(story.id), bench.asked),

@@ -42,16 +42,36 @@ def waiting(story: type[Story], moment: dt.datetime) -> ColumnElement[bool]:
 def line() -> Select[int, int]:
     """Everybody who waits, in order: (story id, place), 1 being the next.
 
-    A story's turn is the number of its member's stories being told plus its rank among the
-    member's own waiting ones, so nobody's first wish stands behind another's second.
+    Servers take turns, and in each its members; private messages are a server of their member's
+    own. A turn counts what is being told already, so that neither a busy server nor a busy member
+    keeps others waiting: nobody's first wish stands behind another's second. The stories of one
+    interaction are told together, and are one turn.
     """
     waits = case((waiting(Story, now()), 1), else_=0)
-    # Those being told come first in the count of their member's.
-    turn = func.row_number().over(partition_by=Story.member_id, order_by=(waits, Story.id))
     live = (
-        select(Story.id, waits.label("waits"), turn.label("turn"))
+        select(
+            Story.id,
+            Story.member_id,
+            func.coalesce(Story.guild_id, -Story.member_id).label("server"),
+            waits.label("waits"),
+            # Those being told come first, and take the rest of their interaction with them.
+            func.min(waits).over(partition_by=Story.interaction_id).label("begun"),
+            func.min(Story.id).over(partition_by=Story.interaction_id).label("wish"),
+        )
         .where(Story.shown_at.is_(None), Story.state.in_(LIVE))
         .subquery()
     )
-    place = func.row_number().over(order_by=(live.c.turn, live.c.id)).label("place")
-    return select(live.c.id, place).where(live.c.waits == 1).order_by(place)
+    own = func.dense_rank().over(
+        partition_by=live.c.member_id, order_by=(live.c.begun, live.c.wish)
+    )
+    members = select(live, own.label("own")).subquery()
+    turn = func.dense_rank().over(
+        partition_by=members.c.server, order_by=(members.c.begun, members.c.own, members.c.wish)
+    )
+    servers = select(members, turn.label("turn")).subquery()
+    place = (
+        func.row_number()
+        .over(order_by=(servers.c.turn, servers.c.own, servers.c.id))
+        .label("place")
+    )
+    return select(servers.c.id, place).where(servers.c.waits == 1).order_by(place)

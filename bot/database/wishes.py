@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, exists, func, insert, literal, or_, select, update
+from sqlalchemy import and_, func, or_, select, update
 
 from bot.database.clock import now
+from bot.database.limits import Limits, check, count
 from bot.database.places import LIVE, line
-from bot.database.tables import Audit, State, Story
+from bot.database.tables import Audit, Form, Length, State, Story
 from bot.database.unbroken import unbroken
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy import ColumnElement, Update
     from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
@@ -31,23 +33,6 @@ PLAIN = {"synchronize_session": False}
 """No session outlives its statement, so there are no loaded objects to bring up to date."""
 
 
-class Scope(StrEnum):
-    """Whose limit was reached."""
-
-    MEMBER = "member"
-    SERVER = "server"
-    ALL = "all"
-
-
-class QueueFullError(Exception):
-    """There is no room for a further wish now."""
-
-    def __init__(self, scope: Scope, limit: int) -> None:
-        super().__init__(f"{limit} stories already wait or are being told ({scope})")
-        self.scope = scope
-        self.limit = limit
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
     """What a member asked for; fields as in the stories table."""
@@ -60,6 +45,12 @@ class Wish:
     house_opening: bool
     model: str
     seed: int
+    nth: int = 0
+    form: Form = Form.STORY
+    mood: str | None = None
+    length: Length = Length.SHORT
+    private: bool = False
+    language: str = "en"
     parent_id: int | None = None
     answer_token: str | None = field(default=None, repr=False)
 
@@ -71,87 +62,70 @@ class Wishes:
     def __init__(self, sessions: async_sessionmaker[AsyncSession], settings: QueueSettings) -> None:
         self._sessions = sessions
         self._settings = settings
+        self._limits = Limits.of(settings)
 
-    async def enqueue(self, wish: Wish) -> Story:
-        """Save a wish; the same interaction a second time gives the story it already has.
+    async def enqueue(self, wish: Wish, limits: Limits | None = None) -> Story:
+        """Save one wish; see `enqueue_together`."""
+        (story,) = await self.enqueue_together([wish], limits)
+        return story
+
+    async def enqueue_together(
+        self, wishes: Sequence[Wish], limits: Limits | None = None
+    ) -> list[Story]:
+        """Save the wishes of one interaction, all or none; gives their stories in order.
+
+        The same interaction a second time gives the stories that it already has.
+
+        Args:
+            wishes: One or several, of one member in one place.
+            limits: What the member may ask for; None: what the host lets everybody.
 
         Raises:
-            QueueFullError: The member, the server or the whole queue has reached its limit.
+            QueueFullError: The member, the server or the whole queue has reached a limit.
         """
-        moment = now()
-        # A literal, since `== None` would mean IS NULL: private messages are no server.
-        server = literal(wish.guild_id, Story.guild_id.type)
-        counts = (
-            select(
-                func.count().filter(Story.member_id == wish.member_id).label("member"),
-                func.count().filter(Story.guild_id == server).label("server"),
-                func.count().label("everybody"),
-            )
-            .where(Story.shown_at.is_(None), Story.state.in_(LIVE))
-            .subquery()
-        )
-        limits = (
-            (Scope.MEMBER, counts.c.member, self._settings.per_member),
-            (Scope.SERVER, counts.c.server, self._settings.per_server),
-            (Scope.ALL, counts.c.everybody, self._settings.waiting),
-        )
-        values = {
-            Story.interaction_id: wish.interaction_id,
-            Story.guild_id: wish.guild_id,
-            Story.channel_id: wish.channel_id,
-            Story.member_id: wish.member_id,
-            Story.parent_id: wish.parent_id,
-            Story.prompt: wish.prompt,
-            Story.house_opening: wish.house_opening,
-            Story.model: wish.model,
-            Story.seed: wish.seed,
-            Story.state: State.QUEUED,
-            Story.asked_at: moment,
-            Story.answer_token: wish.answer_token,
-            Story.answer_until: moment + TOKEN_LIFE if wish.answer_token else None,
-        }
-        row = (
-            select(*(literal(value, column.type) for column, value in values.items()))
-            .select_from(counts)
-            .where(
-                ~exists().where(Story.interaction_id == wish.interaction_id),
-                *(count < limit for _, count, limit in limits),
-            )
-        )
-        async with self._sessions.begin() as session:
+        moment, first = now(), wishes[0]
+        async with self._sessions() as session:
             if session.get_bind().dialect.name == "postgresql":
-                # There two inserts would not count each other's row; SQLite has one writer.
+                # There two would not count each other's rows; SQLite has one writer.
                 await session.execute(select(func.pg_advisory_xact_lock(ENQUEUE_LOCK)))
-            story: Story | None = await session.scalar(
-                insert(Story).from_select([column.key for column in values], row).returning(Story)
+            before = await count(session, first.member_id, first.guild_id, moment)
+            known = await session.scalars(
+                select(Story)
+                .where(Story.interaction_id == first.interaction_id)
+                .order_by(Story.nth)
             )
-            story = story or await session.scalar(
-                select(Story).where(Story.interaction_id == wish.interaction_id)
+            if stories := list(known):
+                return stories  # without a commit: they were counted when they came first
+            await check(
+                session,
+                first.member_id,
+                first.guild_id,
+                before,
+                limits or self._limits,
+                moment,
             )
-            if story is not None:
-                return story
-            found = (await session.execute(select(counts))).one()
-        for (scope, _, limit), count in zip(limits, found, strict=True):
-            if count >= limit:
-                raise QueueFullError(scope, limit)
-        # Between the two statements somebody made room (not on SQLite, where we hold the lock).
-        return await self.enqueue(wish)
+            before_it = select(Story.part).where(Story.id == first.parent_id)
+            part = 1 + (await session.scalar(before_it) or 0)
+            stories = [_story(wish, part, moment) for wish in wishes]
+            session.add_all(stories)
+            await session.commit()
+            return stories
 
     async def posted(self, story_id: int, message_id: int, *, answers: bool = True) -> None:
-        """Keep which message shows the story.
+        """Keep which message shows the story, and all others of its interaction.
 
         `answers`: it is the interaction's answer, which the interaction's token can edit.
         """
         values: dict[str, object] = {"message_id": message_id}
         if not answers:
             values |= {"answer_token": None, "answer_until": None}
-        await self._update(update(Story).where(Story.id == story_id).values(**values))
+        await self._update(update(Story).where(_in_one_message(story_id)).values(**values))
 
     async def answerable(self, story_id: int, token: str) -> None:
         """Keep the token of a new press on the story's message, while the story is not shown."""
         await self._update(
             update(Story)
-            .where(Story.id == story_id, Story.shown_at.is_(None))
+            .where(_in_one_message(story_id), Story.shown_at.is_(None))
             .values(answer_token=token, answer_until=now() + TOKEN_LIFE)
         )
 
@@ -227,3 +201,20 @@ class Wishes:
         async with self._sessions.begin() as session:
             ids = await session.scalars(statement.returning(Story.id), execution_options=PLAIN)
             return set(ids)
+
+
+def _in_one_message(story_id: int) -> ColumnElement[bool]:
+    """The stories of the interaction that asked for this one."""
+    asked = select(Story.interaction_id).where(Story.id == story_id)
+    return Story.interaction_id == asked.scalar_subquery()
+
+
+def _story(wish: Wish, part: int, moment: dt.datetime) -> Story:
+    """The row of a wish."""
+    return Story(
+        **{name: getattr(wish, name) for name in Wish.__slots__},
+        part=part,
+        state=State.QUEUED,
+        asked_at=moment,
+        answer_until=moment + TOKEN_LIFE if wish.answer_token else None,
+    )

@@ -15,8 +15,8 @@ from discord import app_commands
 
 from bot.command_texts import CommandTexts
 from bot.commands import EVERY
+from bot.database.limits import Scope
 from bot.database.tables import State
-from bot.database.wishes import Scope
 from bot.locales import ENGLISH, LANGUAGES, NAMES, _texts, language_of, say, speaking
 from bot.locales.formatting import Filling, categories, plural
 from bot.openings import ARTICLE, OPENINGS

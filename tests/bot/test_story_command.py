@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import update
 
 from bot.commands.story import SURPRISE
+from bot.database.limits import QueueFullError
 from bot.database.tables import Story
-from bot.database.wishes import QueueFullError
 from bot.openings import OPENINGS
 from bot.safety.beginnings import PromptRefusedError
 from bot.worker.catalogue import UnknownModelError
@@ -211,12 +212,34 @@ async def test_a_member_with_too_many_wishes_hears_what_to_do(tmp_path: Path) ->
         w.teller.hold()
         await w.aki.slash(w.channel, "story", prompt="First")
         result = await w.aki.slash(w.channel, "story", prompt="Second")
-        assert w.refused(result, QueueFullError) == (
-            "I keep no more than 1 of your stories at a time. Let one end, or call one off."
+        assert re.fullmatch(
+            r"I keep no more than 1 of your stories at a time\. "
+            r"Stop one, or ask again <t:\d+:R>\.",
+            w.refused(result, QueueFullError),
         )
         await w.teller.release()
         await w.told()
         await w.story(prompt="Third")
+
+
+@pytest.mark.parametrize(
+    ("queue", "sentence"),
+    [
+        ({"cooldown": 90}, r"I tell you a story every 90 seconds here\. Ask again <t:\d+:R>\."),
+        (
+            {"daily": 1},
+            r"You have asked as often as one may on a day here: 1\. Ask again <t:\d+:R>\.",
+        ),
+    ],
+)
+async def test_who_asks_too_often_hears_when_to_come_back(
+    tmp_path: Path, queue: dict[str, int], sentence: str
+) -> None:
+    async with world(tmp_path, queue=queue) as w:
+        await w.story(prompt="First")
+        result = await w.aki.slash(w.channel, "story", prompt="Second")
+        assert re.fullmatch(sentence, w.refused(result, QueueFullError))
+        await w.story(by=w.ben, prompt="Third")
 
 
 async def test_those_who_wait_see_their_place_and_how_it_changes(tmp_path: Path) -> None:

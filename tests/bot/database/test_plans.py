@@ -26,7 +26,7 @@ REPOSITORIES = {
     "ratings": ratings.Ratings,
     "guilds": guilds.Guilds,
 }
-TABLE = r"(stories|ratings|audit)\w*"
+TABLE = r"(stories|ratings|audit|asked|duels|duel_votes)\w*"
 """Tables that grow with use; of servers there are few, and they are found by their key."""
 SMALL = ("ix_stories_unshown", "ix_stories_answer_until")
 """Indexes that hold only what is not shown yet: to read one of them whole is little."""

@@ -11,8 +11,8 @@ from sqlalchemy import select
 
 from bot.database import open_database
 from bot.database.clock import now
+from bot.database.limits import QueueFullError, Scope
 from bot.database.tables import Audit, State
-from bot.database.wishes import QueueFullError, Scope
 from tests.bot.rows import change, get, lapse
 from tests.bot.wishes import queue_of, wish
 

@@ -20,6 +20,7 @@ from tests.bot.world import World, footer, labels, page, reply, world
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bot.database.limits import Limits
     from bot.database.wishes import Wish
 
 CHANNEL, TOKEN = "/channels/*/messages/*", "/webhooks/*/messages/*"
@@ -159,13 +160,13 @@ async def test_a_busy_database_is_waited_for_and_the_member_sees_that_the_bot_th
 ) -> None:
     monkeypatch.setattr(asking, "SAVED_WITHIN", 0.0)
     async with world(tmp_path) as w:
-        enqueue, free = w.services.queue.enqueue, asyncio.Event()
+        enqueue, free = w.services.queue.enqueue_together, asyncio.Event()
 
-        async def slow(wish: Wish) -> Story:
+        async def slow(wishes: list[Wish], limits: Limits) -> list[Story]:
             await free.wait()
-            return await enqueue(wish)
+            return await enqueue(wishes, limits)
 
-        monkeypatch.setattr(w.services.queue, "enqueue", slow)
+        monkeypatch.setattr(w.services.queue, "enqueue_together", slow)
         asked = asyncio.create_task(w.aki.slash(w.channel, "story", prompt="Zero"))
         await w.until(lambda: w.env.http_requests[-1].path.endswith("/callback"))
         assert (w.env.http_requests[-1].json or {})["type"] == THINKING

@@ -1,0 +1,148 @@
+"""How much may be asked for, and what was: the queue's caps, a pause between two, a quota."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Self
+
+from sqlalchemy import distinct, func, literal, select, update
+
+from bot.database.places import LIVE
+from bot.database.tables import Asked, Story
+from bot.database.upsert import insert_or_update
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from bot.config import Queue as QueueSettings
+
+NO_SERVER = 0
+"""What the ledger has as a server outside of every one."""
+ROOM_AGAIN = dt.timedelta(minutes=1)
+"""After which a full queue is worth another try: stories take seconds."""
+
+
+class Scope(StrEnum):
+    """Whose limit was reached."""
+
+    MEMBER = "member"
+    SERVER = "server"
+    ALL = "all"
+    COOLDOWN = "cooldown"
+    DAILY = "daily"
+
+
+class QueueFullError(Exception):
+    """There is no room for a further wish now."""
+
+    def __init__(self, scope: Scope, limit: float, back_at: dt.datetime) -> None:
+        super().__init__(f"the limit of {limit:g} is reached ({scope}) until {back_at}")
+        self.scope = scope
+        self.limit = limit
+        self.back_at = back_at
+        """When it is worth another try."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one member may ask for in one server; the stories of one interaction count once."""
+
+    per_member: int
+    """Wishes of a member that wait or are being told, in all servers together."""
+    per_server: int
+    """The same for a server."""
+    waiting: int
+    """The same for everybody together."""
+    cooldown: float = 0.0
+    """Seconds between two wishes of a member in a server."""
+    daily: int = 0
+    """Wishes of a member in a server on one day, in UTC; 0: as many as they like."""
+
+    @classmethod
+    def of(cls, settings: QueueSettings) -> Self:
+        """Give the host's own, which hold where a server has set none."""
+        return cls(**{name: getattr(settings, name) for name in cls.__slots__})
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What the ledger had before a wish was written into it."""
+
+    today: int
+    """Wishes of this day."""
+    last_at: dt.datetime | None
+    """The latest of any day."""
+
+
+async def count(
+    session: AsyncSession, member_id: int, guild_id: int | None, moment: dt.datetime
+) -> Before:
+    """Write one more wish into the ledger; gives what stood there.
+
+    It writes first: on SQLite that takes the one lock there is, so that nothing that is read
+    afterwards changes before the commit. What is deleted later stays counted: nobody gets their
+    quota back by it.
+    """
+    day, guild_id = moment.date(), guild_id or NO_SERVER
+    await session.execute(
+        insert_or_update(session, Asked)
+        .values(member_id=member_id, guild_id=guild_id, day=day, count=1, last_at=moment)
+        .on_conflict_do_update(
+            index_elements=[Asked.member_id, Asked.guild_id, Asked.day],
+            set_={"count": Asked.count + 1},
+        )
+    )
+    mine = (Asked.member_id == member_id, Asked.guild_id == guild_id)
+    today, *earlier = (
+        await session.execute(
+            select(Asked.count.label("wishes"), Asked.last_at)
+            .where(*mine)
+            .order_by(Asked.day.desc())
+            .limit(2)
+        )
+    ).all()
+    if today.wishes == 1:
+        return Before(0, earlier[0].last_at if earlier else None)
+    await session.execute(update(Asked).where(*mine, Asked.day == day).values(last_at=moment))
+    return Before(today.wishes - 1, today.last_at)
+
+
+async def check(
+    session: AsyncSession,
+    member_id: int,
+    guild_id: int | None,
+    before: Before,
+    limits: Limits,
+    moment: dt.datetime,
+) -> None:
+    """Refuse a wish for which there is no room.
+
+    Raises:
+        QueueFullError: A limit is reached.
+    """
+    if limits.daily and before.today >= limits.daily:
+        tomorrow = dt.datetime.combine(moment.date() + dt.timedelta(days=1), dt.time(), dt.UTC)
+        raise QueueFullError(Scope.DAILY, limits.daily, tomorrow)
+    if limits.cooldown and before.last_at is not None:
+        again = before.last_at + dt.timedelta(seconds=limits.cooldown)
+        if moment < again:
+            raise QueueFullError(Scope.COOLDOWN, limits.cooldown, again)
+    # A literal, since `== None` would mean IS NULL: private messages are no server.
+    server = literal(guild_id, Story.guild_id.type)
+    wishes = func.count(distinct(Story.interaction_id))
+    live = select(
+        wishes.filter(Story.member_id == member_id),
+        wishes.filter(Story.guild_id == server),
+        wishes,
+    ).where(Story.shown_at.is_(None), Story.state.in_(LIVE))
+    caps = (
+        (Scope.MEMBER, limits.per_member),
+        (Scope.SERVER, limits.per_server),
+        (Scope.ALL, limits.waiting),
+    )
+    found = (await session.execute(live)).one()
+    for (scope, limit), wishing in zip(caps, found, strict=True):
+        if wishing >= limit:
+            raise QueueFullError(scope, limit, moment + ROOM_AGAIN)
