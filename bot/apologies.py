@@ -38,6 +38,10 @@ class AlreadyOverError(Exception):
     """The story to be called off has ended."""
 
 
+class ExportTooLargeError(Exception):
+    """What is kept of a member fits into no file that Discord takes."""
+
+
 class NotModeratorError(Exception):
     """The act needs the Manage Server permission."""
 
@@ -93,5 +97,6 @@ _KEYS: dict[type[BaseException], str] = {
     NotYoursError: "sorry.not_yours",
     AlreadyOverError: "sorry.already_over",
     NotModeratorError: "sorry.not_moderator",
+    ExportTooLargeError: "sorry.export_too_large",
     GeneratorDownError: "sorry.generator_down",
 }

@@ -100,5 +100,20 @@ class Kataribe(discord.AutoShardedClient):
         await command_sync.sync(self.tree)
 
     async def on_ready(self) -> None:
-        """Say where the bot is; may happen more than once."""
+        """Say where the bot is, and note what changed meanwhile; may happen more than once."""
         _log.info("Connected as %s, in %d servers", self.user, len(self.guilds))
+        # Discord names them all, those too whose servers have an outage.
+        here = {guild.id for guild in self.guilds}
+        departures = self.services.departures
+        if gone := await departures.known() - here:
+            _log.info("%d servers sent the bot away while it was not connected", len(gone))
+            await departures.left(gone)
+        await departures.joined(here)
+
+    async def on_guild_join(self, guild: discord.Guild) -> None:
+        """A server that came back keeps everything."""
+        await self.services.departures.joined([guild.id])
+
+    async def on_guild_remove(self, guild: discord.Guild) -> None:
+        """Count the grace period from now; an outage of Discord's is another event."""
+        await self.services.departures.left([guild.id])

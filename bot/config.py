@@ -206,6 +206,12 @@ class Queue(Section):
     expire_after: float = _seconds(86_400, low=1, high=31_536_000)
 
 
+class Privacy(Section):
+    """How long things are kept."""
+
+    days_after_leaving: float = _number(30, low=0, high=3650)
+
+
 class Playground(Section):
     """The local stand-in for Discord; loopback only, since everyone who opens it is let in."""
 
@@ -255,6 +261,7 @@ class Settings(BaseSettings):
     models: dict[ModelName, RemoteModel] = {}
     stories: Stories = Stories()
     queue: Queue = Queue()
+    privacy: Privacy = Privacy()
     playground: Playground = Playground()
     log: Log = Log()
     token: SecretStr | None = Field(None, validation_alias="DISCORD_TOKEN")

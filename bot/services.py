@@ -6,8 +6,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from bot.database.departures import Departures
 from bot.database.guilds import Guilds
 from bot.database.limits import Limits
+from bot.database.privacy import Privacy
 from bot.database.queue import Queue
 from bot.database.ratings import Ratings
 from bot.database.stories import Stories
@@ -39,6 +41,8 @@ class Services:
     stories: Stories
     ratings: Ratings
     guilds: Guilds
+    privacy: Privacy
+    departures: Departures
     catalogue: Catalogue
     messages: StoryMessages
     confirmations: Confirmations
@@ -71,6 +75,8 @@ class Services:
             stories=stories,
             ratings=ratings,
             guilds=Guilds(sessions),
+            privacy=Privacy(sessions),
+            departures=Departures(sessions),
             catalogue=catalogue,
             messages=StoryMessages(
                 channels, queue, stories, ratings, catalogue, settings.stories, pace

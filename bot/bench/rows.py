@@ -18,7 +18,7 @@ from sqlalchemy import case, event, insert, literal, null, select
 from bot.bench.steps import FOLLOWS_BACK, FOLLOWS_EVERY, Bench, steps
 from bot.database import Database, open_database
 from bot.database.clock import now
-from bot.database.tables import Asked, Rating, State, Story
+from bot.database.tables import Asked, Audit, Rating, State, Story
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -79,6 +79,7 @@ async def fill(
             await session.execute(_stories(done + 1, until, count))
             await session.execute(_ratings(done + 1, until))
             await session.execute(_asked(done + 1, until))
+            await session.execute(_audit(done + 1, until))
         done = until
         if progress is not None:
             progress(done, count)
@@ -137,6 +138,13 @@ def _asked(first: int, last: int) -> Any:
     day = literal(now().date(), Asked.day.type)
     rows = select(i, literal(1), day, literal(1), literal(now(), Asked.last_at.type))
     return insert(Asked).from_select(["member_id", "guild_id", "day", "count", "last_at"], rows)
+
+
+def _audit(first: int, last: int) -> Any:
+    i = _numbers(first, last).c.i
+    moment = literal(now(), Audit.at.type)
+    rows = select(i % 500, i, literal("call off"), literal("a story"), moment).where(i % 10 == 0)
+    return insert(Audit).from_select(["guild_id", "moderator_id", "act", "detail", "at"], rows)
 
 
 @contextmanager

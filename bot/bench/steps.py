@@ -8,7 +8,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bot.config import Queue as QueueSettings
+from bot.database.departures import Departures
 from bot.database.guilds import Guilds
+from bot.database.holdings import HOLDINGS
+from bot.database.privacy import Privacy
 from bot.database.queue import Queue
 from bot.database.ratings import Ratings
 from bot.database.stories import Stories
@@ -50,6 +53,8 @@ class Bench:
         self.stories = Stories(sessions)
         self.ratings = Ratings(sessions)
         self.guilds = Guilds(sessions)
+        self.privacy = Privacy(sessions)
+        self.departures = Departures(sessions)
         self._random = random.Random(7)
         self._count = count
         self._numbers = itertools.count(10**9)
@@ -143,4 +148,30 @@ def steps(bench: Bench) -> list[Step]:
         Step("ratings.stars", ratings.stars, bench.told_id),
         Step("guilds.model", lambda _: guilds.model(1), _nothing),
         Step("guilds.use_model", lambda _: guilds.use_model(1, "x", 1), _nothing),
+        *_leaving(bench),
+    ]
+
+
+def _leaving(bench: Bench) -> list[Step]:
+    """What a member's or a server's leaving takes, of which each is one of many."""
+    privacy, departures = bench.privacy, bench.departures
+    audit = next(holding for holding in HOLDINGS if holding.name == "audit")
+    return [
+        Step("privacy.page", lambda _: privacy.page(HOLDINGS[0], MEMBER, 100), _nothing),
+        Step("privacy.unfinished", lambda _: privacy.unfinished(MEMBER), _nothing),
+        Step("privacy.last_story", lambda _: privacy.last_story(), _nothing),
+        Step("privacy.copies", lambda after: privacy.copies(MEMBER, after), bench.told_id),
+        Step("privacy.blank", lambda story_id: privacy.blank([story_id]), bench.told_id),
+        Step(
+            "privacy.forget_stories",
+            lambda _: privacy.forget_stories(MEMBER, words=True),
+            _nothing,
+        ),
+        Step("privacy.forget_ratings", lambda _: privacy.forget_ratings(MEMBER), _nothing),
+        Step("privacy.forget_some", lambda _: privacy.forget_some(audit, MEMBER), _nothing),
+        Step("departures.joined", lambda _: departures.joined([1, 2]), _nothing),
+        Step("departures.left", lambda _: departures.left([2]), _nothing),
+        Step("departures.known", lambda _: departures.known(), _nothing),
+        Step("departures.due", lambda _: departures.due(30), _nothing),
+        Step("departures.forget_some", lambda _: departures.forget_some(-7), _nothing),
     ]

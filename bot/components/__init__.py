@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bot.components.calling_off import CallOff
+from bot.components.privacy import Back, Delete, Export, Forget
 from bot.components.rating import Rate
 from bot.components.telling_on import Again, Continue
 
-EVERY = (Rate, Again, Continue, CallOff)
+EVERY = (Rate, Again, Continue, CallOff, Export, Delete, Back, Forget)
 """What the client listens for, whether or not it has seen the message before."""

@@ -28,7 +28,7 @@ FEW = 200
 """Rows that one transaction changes."""
 PAGE = 500
 """Rows that are read at once."""
-SPAN = 5_000
+SPAN = 1_000
 """Stories among which copies of a member's words are looked for at once."""
 
 
