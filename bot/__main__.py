@@ -24,6 +24,7 @@ from bot.database.lock import sole_user
 from bot.messages.pacing import Pace
 from bot.playground import Playground, PlaygroundError
 from bot.services import Services
+from bot.upkeep import Upkeep
 from bot.worker.completions import Completions
 from bot.worker.dispatcher import Dispatcher
 from bot.worker.generator_process import (
@@ -163,6 +164,7 @@ async def run(settings: Settings, *, config: Path | None = None) -> None:
             work.append(_generate(settings, config, completions, services.catalogue, dispatcher))
         work.append(_connect(client, settings, logged_in))
         work.append(_tell(client, dispatcher, logged_in, page))
+        work.append(_keep_up(client, Upkeep(services, client), logged_in))
         opened.push_async_callback(_leave, client)
         opened.push_async_callback(services.messages.close)
         running = [await opened.enter_async_context(_task(part)) for part in [stop.wait(), *work]]
@@ -275,6 +277,13 @@ async def _tell(
         if not client.guilds:
             print(f"Invite it to a server: {_invitation(client)}", flush=True)
     await dispatcher.run()
+
+
+async def _keep_up(client: Kataribe, upkeep: Upkeep, logged_in: asyncio.Event) -> None:
+    """Do what comes due by itself, as soon as it is known which servers there are."""
+    await logged_in.wait()
+    await client.wait_until_ready()
+    await upkeep.run()
 
 
 def _invitation(client: Kataribe) -> str:

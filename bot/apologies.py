@@ -11,6 +11,7 @@ import discord
 from discord import app_commands
 
 from bot.database.limits import QueueFullError
+from bot.database.openings import AlreadyProposedError, TooManyOpeningsError
 from bot.database.ratings import NotToldError, OwnStoryError
 from bot.locales import say, say_list
 from bot.safety.beginnings import PromptRefusedError
@@ -24,6 +25,10 @@ NAMED = 60
 """Characters of a wrong name that are said back."""
 LISTED = 1000
 """Characters of the names that there are; a message takes 2,000."""
+
+
+class OpeningGoneError(Exception):
+    """There is no such opening, or somebody has decided about it."""
 
 
 class StoryGoneError(Exception):
@@ -58,6 +63,9 @@ def sentence(error: BaseException) -> str | None:
                 model=escaped(textwrap.shorten(error.model, NAMED, placeholder="…")),
                 models=models,
             )
+        case TooManyOpeningsError():
+            whose = "server" if error.server else "member"
+            return say(f"sorry.openings_{whose}", limit=error.limit)
         case QueueFullError():
             when = discord.utils.format_dt(error.back_at, "R")
             return say(f"sorry.queue_{error.scope}", limit=f"{error.limit:g}", when=when)
@@ -98,5 +106,7 @@ _KEYS: dict[type[BaseException], str] = {
     AlreadyOverError: "sorry.already_over",
     NotModeratorError: "sorry.not_moderator",
     ExportTooLargeError: "sorry.export_too_large",
+    OpeningGoneError: "sorry.opening_gone",
+    AlreadyProposedError: "sorry.already_proposed",
     GeneratorDownError: "sorry.generator_down",
 }

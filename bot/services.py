@@ -6,9 +6,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from bot.database.boards import Boards
 from bot.database.departures import Departures
 from bot.database.guilds import Guilds
 from bot.database.limits import Limits
+from bot.database.openings import Openings
 from bot.database.privacy import Privacy
 from bot.database.queue import Queue
 from bot.database.ratings import Ratings
@@ -41,6 +43,8 @@ class Services:
     stories: Stories
     ratings: Ratings
     guilds: Guilds
+    openings: Openings
+    boards: Boards
     privacy: Privacy
     departures: Departures
     catalogue: Catalogue
@@ -75,6 +79,8 @@ class Services:
             stories=stories,
             ratings=ratings,
             guilds=Guilds(sessions),
+            openings=Openings(sessions),
+            boards=Boards(sessions),
             privacy=Privacy(sessions),
             departures=Departures(sessions),
             catalogue=catalogue,

@@ -8,9 +8,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bot.config import Queue as QueueSettings
+from bot.database.boards import Board, Boards, Notice
+from bot.database.clock import now
 from bot.database.departures import Departures
 from bot.database.guilds import Guilds
 from bot.database.holdings import HOLDINGS
+from bot.database.openings import Openings
 from bot.database.privacy import Privacy
 from bot.database.queue import Queue
 from bot.database.ratings import Ratings
@@ -55,6 +58,8 @@ class Bench:
         self.guilds = Guilds(sessions)
         self.privacy = Privacy(sessions)
         self.departures = Departures(sessions)
+        self.openings = Openings(sessions)
+        self.boards = Boards(sessions)
         self._random = random.Random(7)
         self._count = count
         self._numbers = itertools.count(10**9)
@@ -148,7 +153,33 @@ def steps(bench: Bench) -> list[Step]:
         Step("ratings.stars", ratings.stars, bench.told_id),
         Step("guilds.model", lambda _: guilds.model(1), _nothing),
         Step("guilds.use_model", lambda _: guilds.use_model(1, "x", 1), _nothing),
+        *_beginning(bench),
         *_leaving(bench),
+    ]
+
+
+def _beginning(bench: Bench) -> list[Step]:
+    """What a server's own openings and its board take."""
+    openings, boards = bench.openings, bench.boards
+    board = Board(1, 1, 18, None, now())
+
+    async def proposed() -> int:
+        number = bench.number()
+        return await openings.propose(1, number, f"opening {number}")
+
+    return [
+        Step("openings.propose", lambda _: proposed(), _nothing),
+        Step("openings.accepted", lambda _: openings.accepted(1), _nothing),
+        Step("openings.waiting", lambda _: openings.waiting(1), _nothing),
+        Step("openings.get", lambda opening_id: openings.get(opening_id, 1), proposed),
+        Step("openings.find", lambda _: openings.find(1, "opening 1"), _nothing),
+        Step("openings.decide", lambda i: openings.decide(i, 1, 1, accepted=False), proposed),
+        Step("boards.hang", lambda _: boards.hang(1, 1), _nothing),
+        Step("boards.due", lambda _: boards.due(Notice.DAILY), _nothing),
+        Step("boards.posted", lambda _: boards.posted(board, Notice.DAILY), _nothing),
+        Step("boards.best_of_the_week", lambda _: boards.best_of_the_week(1, 1), _nothing),
+        Step("boards.take_down", lambda _: boards.take_down(board), _nothing),
+        Step("boards.forget_asked", lambda _: boards.forget_asked(), _nothing),
     ]
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.commands.help import help_command
 from bot.commands.model import Model, models
+from bot.commands.openings import OpeningsGroup
 from bot.commands.privacy import privacy
 from bot.commands.story import story
 
@@ -17,5 +18,6 @@ EVERY: tuple[app_commands.Command[Any, ..., Any] | app_commands.Group, ...] = (
     Model(),
     models,
     help_command,
+    OpeningsGroup(),
     privacy,
 )

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 BOT = Path(__file__).parents[2] / "bot"
 CHOSEN_BY_NAME = {
+    "sorry.openings_server",
+    "sorry.openings_member",
     *(f"sorry.{refusal}" for refusal in Refusal),
     *(f"sorry.queue_{scope}" for scope in Scope),
     *(f"story.{state}" for state in (State.FAILED, State.CANCELLED, State.EXPIRED)),

@@ -11,7 +11,17 @@ from sqlalchemy import event, text
 
 from bot.bench.rows import fill
 from bot.bench.steps import Bench, steps
-from bot.database import departures, guilds, open_database, privacy, queue, ratings, stories
+from bot.database import (
+    boards,
+    departures,
+    guilds,
+    open_database,
+    openings,
+    privacy,
+    queue,
+    ratings,
+    stories,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -27,6 +37,8 @@ REPOSITORIES = {
     "guilds": guilds.Guilds,
     "privacy": privacy.Privacy,
     "departures": departures.Departures,
+    "openings": openings.Openings,
+    "boards": boards.Boards,
 }
 TABLE = r"(stories|ratings|audit|asked|duels|duel_votes)\w*"
 """Tables that grow with use; of servers there are few, and they are found by their key."""
