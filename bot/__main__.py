@@ -139,6 +139,7 @@ async def run(settings: Settings, *, config: Path | None = None) -> None:
                 request_timeout=settings.generator.request_timeout,
                 api_key=settings.generator.api_key,
                 remote=settings.models,
+                moods=settings.moods,
             )
         )
         pace = Pace()

@@ -16,14 +16,6 @@ def understand(interaction: discord.Interaction[Any]) -> None:
     speak(language_of(str(interaction.locale)))
 
 
-def channel_language(interaction: discord.Interaction[Any]) -> str:
-    """Give the language of what will stand in the channel for all: the server's own.
-
-    In a direct message, and where the bot is a member's app and not the server's, it is theirs.
-    """
-    return language_of(str(interaction.guild_locale or interaction.locale))
-
-
 class Answering:
     """What every view, modal and dynamic item of ours is beside its Discord class; named first.
 

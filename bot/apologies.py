@@ -16,6 +16,7 @@ from bot.database.ratings import NotToldError, OwnStoryError
 from bot.locales import say, say_list
 from bot.safety.beginnings import PromptRefusedError
 from bot.safety.escaping import escaped
+from bot.services import UnknownMoodError
 from bot.worker.catalogue import UnknownModelError
 from bot.worker.completions import GeneratorDownError
 
@@ -47,33 +48,65 @@ class ExportTooLargeError(Exception):
     """What is kept of a member fits into no file that Discord takes."""
 
 
+class NothingToContinueError(Exception):
+    """The story was not told, so nothing can follow it."""
+
+
+class TaleEndedError(Exception):
+    """The story is the last part of its tale."""
+
+
+class OnlyTellerError(Exception):
+    """Nobody else could tell the story."""
+
+
+class NotYourMessageError(Exception):
+    """A story would begin with somebody else's words."""
+
+
+class NothingWrittenError(Exception):
+    """The message has no words that a story could begin with."""
+
+
 class NotModeratorError(Exception):
     """The act needs the Manage Server permission."""
 
 
 def sentence(error: BaseException) -> str | None:
     """What the member hears; None where nobody foresaw the error."""
+    values: dict[str, object] = {}
     match error:
         case PromptRefusedError():
-            return say(f"sorry.{error.refusal}", length=error.length, limit=error.limit)
+            key = f"sorry.{error.refusal}"
+            values = {"length": error.length, "limit": error.limit}
         case UnknownModelError():
-            models = say_list([escaped(model) for model in error.models], ", ", LISTED)
-            return say(
-                "sorry.unknown_model",
-                model=escaped(textwrap.shorten(error.model, NAMED, placeholder="…")),
-                models=models,
-            )
-        case TooManyOpeningsError():
-            whose = "server" if error.server else "member"
-            return say(f"sorry.openings_{whose}", limit=error.limit)
+            key = "sorry.unknown_model"
+            values = {
+                "model": escaped(textwrap.shorten(error.model, NAMED, placeholder="…")),
+                "models": say_list([escaped(model) for model in error.models], ", ", LISTED),
+            }
+        case UnknownMoodError():
+            key = "sorry.unknown_mood"
+            values = {
+                "mood": escaped(textwrap.shorten(error.mood, NAMED, placeholder="…")),
+                "moods": say_list(list(error.moods), ", ", LISTED),
+            }
         case QueueFullError():
-            when = discord.utils.format_dt(error.back_at, "R")
-            return say(f"sorry.queue_{error.scope}", limit=f"{error.limit:g}", when=when)
+            key = f"sorry.queue_{error.scope}"
+            values = {
+                "limit": f"{error.limit:g}",
+                "when": discord.utils.format_dt(error.back_at, "R"),
+            }
+        case TooManyOpeningsError():
+            key = f"sorry.openings_{'server' if error.server else 'member'}"
+            values = {"limit": error.limit}
         case app_commands.NoPrivateMessage():
-            return say("sorry.server_only")
+            key = "sorry.server_only"
+        case _ if type(error) in _KEYS:
+            key = _KEYS[type(error)]
         case _:
-            key = _KEYS.get(type(error))
-            return key and say(key)
+            return None
+    return say(key, **values)
 
 
 async def apologise(interaction: discord.Interaction[Any], error: BaseException) -> None:
@@ -104,6 +137,11 @@ _KEYS: dict[type[BaseException], str] = {
     StoryGoneError: "sorry.story_gone",
     NotYoursError: "sorry.not_yours",
     AlreadyOverError: "sorry.already_over",
+    NothingToContinueError: "sorry.nothing_to_continue",
+    TaleEndedError: "sorry.tale_ended",
+    OnlyTellerError: "sorry.only_teller",
+    NotYourMessageError: "sorry.not_your_message",
+    NothingWrittenError: "sorry.nothing_written",
     NotModeratorError: "sorry.not_moderator",
     ExportTooLargeError: "sorry.export_too_large",
     OpeningGoneError: "sorry.opening_gone",

@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import discord
 
 from bot.database.wishes import Wish
+from bot.locales import language_of, speaking
+from bot.messages import introductions
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bot.client import Kataribe
-    from bot.database.tables import Story
+    from bot.database.tables import Form, Length, Story
 
 _log = logging.getLogger(__name__)
 
@@ -23,33 +27,39 @@ SAVED_WITHIN = 1.5
 """Seconds after which the member is told that the bot thinks: Discord gives up after three."""
 
 
-async def ask(
+class Chosen(TypedDict, total=False):
+    """What of a wish may be left to its defaults; see the stories table."""
+
+    form: Form
+    nth: int
+    seed: int
+    mood: str | None
+    length: Length
+    private: bool
+    parent_id: int | None
+
+
+def wish_of(
     interaction: discord.Interaction[Kataribe],
     *,
     prompt: str,
     house_opening: bool,
     model: str,
-    parent_id: int | None = None,
-    introduction: str | None = None,
-) -> None:
-    """Put a wish into the queue and answer with the message in which it will be told.
+    **chosen: Unpack[Chosen],
+) -> Wish:
+    """Give the wish for a story, of who asks by an interaction and where they do.
 
     Args:
-        interaction: The command or the press of a button; not answered yet.
+        interaction: The command or the press of a button.
         prompt: The beginning, checked.
         house_opening: It is one of the house's own.
         model: Who shall tell, as a member may write it.
-        parent_id: The story that this one continues.
-        introduction: A line above the story, where Discord does not say who asked.
-
-    Raises:
-        UnknownModelError: Nobody of that name can tell.
-        QueueFullError: There is no room for it now.
+        chosen: What else the member chose; without a seed, one is drawn.
     """
-    services = interaction.client.services
     if interaction.channel_id is None:
         raise RuntimeError("an interaction outside of every channel")
-    wish = Wish(
+    chosen.setdefault("seed", random.randrange(SEEDS))
+    return Wish(
         interaction_id=interaction.id,
         guild_id=interaction.guild_id,
         channel_id=interaction.channel_id,
@@ -57,27 +67,52 @@ async def ask(
         prompt=prompt,
         house_opening=house_opening,
         model=model,
-        seed=random.randrange(SEEDS),
-        parent_id=parent_id,
+        language=_language(interaction, private=chosen.get("private", False)),
         answer_token=interaction.token,
+        **chosen,
     )
+
+
+def _language(interaction: discord.Interaction[Kataribe], *, private: bool) -> str:
+    """What the message is written in: the server's, or the member's own where no other reads it."""
+    everybody = None if private else interaction.guild_locale
+    return language_of(str(everybody or interaction.locale))
+
+
+async def ask(
+    interaction: discord.Interaction[Kataribe], *wishes: Wish, introduction: str | None = None
+) -> None:
+    """Put wishes into the queue and answer with the message in which they will be told.
+
+    Args:
+        interaction: The command or the press of a button; not answered yet.
+        wishes: One or several, by `wish_of`.
+        introduction: The text above the story, where Discord does not say who asked.
+
+    Raises:
+        UnknownModelError: Nobody of that name can tell.
+        QueueFullError: There is no room for it now.
+    """
+    services = interaction.client.services
+    private = wishes[0].private
     with services.messages.answering(interaction.id):
-        saving = asyncio.create_task(services.ask([wish], _roles(interaction)))
+        saving = asyncio.create_task(services.ask(wishes, _roles(interaction)))
         try:
-            (story,) = await asyncio.wait_for(asyncio.shield(saving), SAVED_WITHIN)
+            stories = await asyncio.wait_for(asyncio.shield(saving), SAVED_WITHIN)
         except TimeoutError:
             # The database is busy: the member sees that the bot thinks, and nothing is lost.
             try:
-                await interaction.response.defer(thinking=True)
+                await interaction.response.defer(thinking=True, ephemeral=private)
             except Exception:  # noqa: BLE001  # the wish may stand by now
                 _log.warning("A wish is being saved and not acknowledged", exc_info=True)
-            (story,) = await saving
+            stories = await saving
         try:
-            await _answer(interaction, story, introduction)
+            with speaking(stories[0].language):
+                await _answer(interaction, stories, introduction)
         except Exception:  # noqa: BLE001  # whatever it is, the wish stands
             # The wish is saved, and nothing that goes wrong now may tell the member to try again:
             # it is told in the message that may stand there, or in one of its own.
-            _log.warning("The wish for story %d could not be answered", story.id, exc_info=True)
+            _log.warning("The wish for story %d is not answered", stories[0].id, exc_info=True)
         finally:
             services.bell.ring()
 
@@ -89,23 +124,26 @@ def _roles(interaction: discord.Interaction[Kataribe]) -> list[int]:
 
 
 async def _answer(
-    interaction: discord.Interaction[Kataribe], story: Story, introduction: str | None
+    interaction: discord.Interaction[Kataribe], stories: Sequence[Story], introduction: str | None
 ) -> None:
-    """Answer with the story's message, and write down which it is."""
-    services = interaction.client.services
-    services.messages.answered(story, None, interaction.token)
-    place = await services.queue.position(story.id)
-    drawing = services.messages.waits(story, place)
+    """Answer with the stories' message, and write down which it is."""
+    services, first = interaction.client.services, stories[0]
+    for story in stories:
+        services.messages.answered(story, None, interaction.token)
+    for story in stories:
+        place = await services.queue.position(story.id)
+        services.messages.answered(story, None, interaction.token, place)
+    drawing = await services.messages.waits(stories)
+    fields = drawing.fields
+    if introduction is not None:
+        chain = await services.stories.thread(first, depth=introductions.LOOKED_BACK)
+        fields["content"] = introductions.line(introduction, first, chain)
     if interaction.response.is_done():
-        answer = await interaction.edit_original_response(
-            content=introduction, embed=drawing.embed, view=drawing.view
-        )
+        answer = await interaction.edit_original_response(**fields)
         message_id: int | None = answer.id
     else:
-        callback = await interaction.response.send_message(
-            introduction, embed=drawing.embed, view=drawing.view
-        )
+        callback = await interaction.response.send_message(**fields, ephemeral=first.private)
         message_id = callback.message_id
     if message_id is not None:
-        services.messages.answered(story, message_id, interaction.token, place)
-        await services.queue.posted(story.id, message_id)
+        services.messages.answered(first, message_id, interaction.token)
+        await services.queue.posted(first.id, message_id)

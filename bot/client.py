@@ -17,11 +17,15 @@ from bot.apologies import apologise
 from bot.command_texts import CommandTexts
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bot.config import Discord as Settings
     from bot.messages.pacing import Pace
     from bot.services import Services
 
 _log = logging.getLogger(__name__)
+
+APPLICATION = discord.WebhookType.application.value
 
 
 def point_at(api_url: str, gateway_url: str) -> None:
@@ -51,6 +55,8 @@ class Kataribe(discord.AutoShardedClient):
 
     services: Services
     """Set before the client is started: what writes messages needs the client, and is one."""
+    command_ids: Mapping[str, int]
+    """By the commands' names; what names a command with its id can be clicked."""
 
     def __init__(self, settings: Settings, pace: Pace) -> None:
         """Build the client; nothing connects before `start`.
@@ -71,6 +77,7 @@ class Kataribe(discord.AutoShardedClient):
             # A gateway of the host's choice is one shard; otherwise Discord says how many.
             shard_count=1 if settings.gateway_url else None,
         )
+        self.command_ids = {}
         self.tree = Tree(
             self,
             allowed_contexts=app_commands.AppCommandContext(
@@ -81,8 +88,9 @@ class Kataribe(discord.AutoShardedClient):
 
     def webhook(self, token: str) -> discord.Webhook:
         """An interaction's own way to the message that answered it."""
-        assert self.application_id is not None  # noqa: S101  # login has set it
-        return discord.Webhook.partial(self.application_id, token, client=self)
+        # One of an application, as discord.py makes it: others send nothing to a member alone.
+        of = {"id": self.application_id, "token": token, "type": APPLICATION}
+        return discord.Webhook.from_state(of, state=self._connection)  # type: ignore[arg-type]
 
     async def answer_of(self, token: str) -> int:
         """The id of the message that answered an interaction; HTTPException: there is none."""
@@ -97,7 +105,7 @@ class Kataribe(discord.AutoShardedClient):
     async def setup_hook(self) -> None:
         """Tell Discord about the commands, in every language that there is."""
         await self.tree.set_translator(CommandTexts())
-        await command_sync.sync(self.tree)
+        self.command_ids = await command_sync.sync(self.tree)
 
     async def on_ready(self) -> None:
         """Say where the bot is, and note what changed meanwhile; may happen more than once."""

@@ -106,6 +106,9 @@ ModelName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1
 """What Discord and the database take as a name."""
 
 
+MoodName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+
+
 class Section(BaseModel):
     """One table of config.toml; a name that it does not know is an error."""
 
@@ -179,11 +182,42 @@ class Sampling(Section):
     no_repeat_ngram_size: int | None = _whole(None, low=0, high=100)
 
 
+class Mood(Sampling):
+    """A named way to draw words, which members choose; what it leaves out is the model's own."""
+
+    num_beams: int | None = _whole(None, low=1, high=16)
+
+
+MOODS = {
+    "calm": Mood(temperature=0.6, top_p=0.9),
+    "lively": Mood(temperature=0.9, top_p=0.95),
+    "wild": Mood(temperature=1.2, top_p=0.98),
+    # Mishra's (2020), whose beginnings are among the house's own.
+    "article": Mood(
+        temperature=0.6,
+        top_k=1000,
+        top_p=0.95,
+        repetition_penalty=1.0,
+        no_repeat_ngram_size=2,
+        num_beams=5,
+    ),
+}
+
+
+def _with_ours(moods: object) -> object:
+    """What the host says of moods is said besides ours, or instead of one of the same name."""
+    return {**MOODS, **moods} if isinstance(moods, dict) else moods
+
+
 class Stories(Sampling):
     """How stories are told and shown."""
 
     model: ModelName = Field("gpt2-starter", description="a model's name")
     max_tokens: int = _whole(220, low=1, high=2000)
+    long_tokens: int = _whole(450, low=1, high=4000)
+    variation_tokens: int = _whole(60, low=1, high=400)
+    saga_parts: int = _whole(5, low=1, high=50)
+    parts: int = _whole(20, low=1, high=1000)
     min_tokens: int = _whole(40, low=0, high=2000)
     text_limit: int = _whole(20_000, low=100, high=1_000_000)
     memory: int = _whole(600, low=0, high=20_000)
@@ -259,6 +293,7 @@ class Settings(BaseSettings):
     database: Database = Database()
     generator: Generator = Generator()
     models: dict[ModelName, RemoteModel] = {}
+    moods: Annotated[dict[MoodName, Mood], BeforeValidator(_with_ours)] = MOODS
     stories: Stories = Stories()
     queue: Queue = Queue()
     privacy: Privacy = Privacy()
@@ -379,7 +414,7 @@ def _sentence(settings: type[BaseSettings], details: ErrorDetails, path: Path) -
     if details["type"] == "extra_forbidden":
         return f"{where} is no setting; there are: {', '.join(sorted(known.keys() - {'token'}))}"
     if name == "[key]":
-        return f"{path}: [models.NAME] takes a name of 1 to 100 characters"
+        return f"{path}: [{section}.NAME] takes {_NAMED[section][1]}"
     takes = known[name].description if name in known else None
     if takes is None:
         return f"{where} takes a table of settings"
@@ -390,9 +425,16 @@ def _sentence(settings: type[BaseSettings], details: ErrorDetails, path: Path) -
     return f"{where} takes {takes}{got}"
 
 
+_NAMED: dict[str, tuple[type[Section], str]] = {
+    "models": (RemoteModel, "a name of 1 to 100 characters"),
+    "moods": (Mood, "a name of 1 to 32 small letters, digits and hyphens"),
+}
+"""Sections that hold tables under names of the host's choice."""
+
+
 def _fields(settings: type[BaseSettings], path: list[str]) -> dict[str, Any]:
     section = path[0]
-    if section == "models":
-        return dict(RemoteModel.model_fields)
+    if section in _NAMED:
+        return dict(_NAMED[section][0].model_fields)
     annotation = settings.model_fields[section].annotation
     return dict(annotation.model_fields) if isinstance(annotation, type(Section)) else {}

@@ -15,7 +15,9 @@ from bot.database.privacy import Privacy
 from bot.database.queue import Queue
 from bot.database.ratings import Ratings
 from bot.database.stories import Stories
+from bot.database.tables import Form
 from bot.messages.confirmations import Confirmations
+from bot.messages.drawing import Artist
 from bot.messages.presenter import StoryMessages
 from bot.worker.bell import Bell
 from bot.worker.catalogue import Catalogue, UnknownModelError
@@ -32,6 +34,15 @@ if TYPE_CHECKING:
     from bot.messages.pacing import Pace
     from bot.messages.posting import Channels
     from bot.worker.completions import Completions
+
+
+class UnknownMoodError(Exception):
+    """No mood has that name."""
+
+    def __init__(self, mood: str, moods: Sequence[str]) -> None:
+        super().__init__(f"no mood {mood!r} among {', '.join(moods)}")
+        self.mood = mood
+        self.moods = moods
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +96,12 @@ class Services:
             departures=Departures(sessions),
             catalogue=catalogue,
             messages=StoryMessages(
-                channels, queue, stories, ratings, catalogue, settings.stories, pace
+                channels,
+                queue,
+                stories,
+                Artist(stories, ratings, catalogue),
+                settings.stories,
+                pace,
             ),
             confirmations=Confirmations(),
             bell=Bell(),
@@ -103,6 +119,17 @@ class Services:
             return await self.catalogue.default()
         except GeneratorDownError:
             return chosen  # nobody knows yet, and the wish waits in any case
+
+    def mood(self, name: str) -> str:
+        """Give a mood's name as the host spells it.
+
+        Raises:
+            UnknownMoodError: There is none of that name.
+        """
+        wanted = name.strip().casefold()
+        if wanted not in self.settings.moods:
+            raise UnknownMoodError(name, tuple(self.settings.moods))
+        return wanted
 
     async def limits(self, guild_id: int | None, role_ids: Collection[int] = ()) -> Limits:
         """What a member may ask for in a server, or anywhere else.
@@ -133,8 +160,17 @@ class Services:
     async def call_off(self, story: Story, *, moderator_id: int | None = None) -> Story | None:
         """Withdraw a story until its last word stands in the channel; None: it has ended.
 
-        What is shown of it stays. A moderator who does it leaves a line in the audit trail.
+        What is shown of it stays, and what was asked for with it is withdrawn too. A moderator who
+        does it leaves a line in the audit trail.
         """
+        stories = [story]
+        if story.form is not Form.STORY:
+            stories = await self.stories.together(story.interaction_id)
+        ended = [await self._call_off(one, moderator_id) for one in stories]
+        self.bell.ring()
+        return next((one for one in ended if one is not None), None)
+
+    async def _call_off(self, story: Story, moderator_id: int | None) -> Story | None:
         words, ended = self.messages.freeze(story), None
         try:
             ended = await self.queue.cancel(
@@ -143,5 +179,4 @@ class Services:
         finally:
             if ended is None and words is not None:
                 self.messages.thaw(story)
-        self.bell.ring()
         return ended

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bot.commands.help import help_command
+from bot.commands.from_message import from_message
+from bot.commands.help import about, help_command
 from bot.commands.model import Model, models
 from bot.commands.openings import OpeningsGroup
 from bot.commands.privacy import privacy
@@ -13,11 +14,15 @@ from bot.commands.story import story
 if TYPE_CHECKING:
     from discord import app_commands
 
-EVERY: tuple[app_commands.Command[Any, ..., Any] | app_commands.Group, ...] = (
+EVERY: tuple[
+    app_commands.Command[Any, ..., Any] | app_commands.Group | app_commands.ContextMenu, ...
+] = (
     story,
+    from_message,
     Model(),
     models,
     help_command,
+    about,
     OpeningsGroup(),
     privacy,
 )

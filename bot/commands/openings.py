@@ -8,6 +8,7 @@ import discord
 from discord import app_commands
 
 from bot.apologies import NotModeratorError, OpeningGoneError
+from bot.commands.help import Audience
 from bot.locales import say, say_list
 from bot.messages import notices
 from bot.safety.beginnings import checked_prompt
@@ -66,7 +67,11 @@ class OpeningsGroup(
         said = say("opening.proposed", opening=escaped(checked))
         await interaction.response.send_message(said, ephemeral=True)
 
-    @app_commands.command(name="review", description=say("command.openings.review"))
+    @app_commands.command(
+        name="review",
+        description=say("command.openings.review"),
+        extras={"audience": Audience.MODERATORS},
+    )
     async def review(self, interaction: discord.Interaction[Kataribe]) -> None:
         """Show a moderator the proposal that has waited longest."""
         guild_id = _moderated(interaction)
@@ -77,7 +82,11 @@ class OpeningsGroup(
         embed, view = notices.proposal(opening, count)
         await interaction.response.send_message(embed=embed, view=view, ephemeral=True)
 
-    @app_commands.command(name="remove", description=say("command.openings.remove"))
+    @app_commands.command(
+        name="remove",
+        description=say("command.openings.remove"),
+        extras={"audience": Audience.MODERATORS},
+    )
     @app_commands.describe(opening=say("command.openings.which"))
     @app_commands.autocomplete(opening=suggest)
     async def remove(self, interaction: discord.Interaction[Kataribe], opening: str) -> None:

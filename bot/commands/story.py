@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import discord
 from discord import app_commands
 
-from bot.asking import ask
+from bot.asking import Chosen, ask, wish_of
 from bot.commands.model import CHOICES, suggest
+from bot.database.tables import Length
 from bot.locales import say
 from bot.openings import OPENINGS, fitting, opening, some
 from bot.safety.beginnings import PromptRefusedError, checked_prompt
@@ -24,6 +25,10 @@ AT_FIRST = 8
 """Openings that are offered before anything is typed."""
 CHOICE_LIMIT = 100
 """Characters of a suggestion that Discord takes."""
+
+MOOD_LIMIT = 32
+LARGEST_SEED = 2**53 - 1
+"""Discord's whole numbers go no further."""
 
 
 async def begin(
@@ -47,13 +52,41 @@ async def begin(
     return choices[:CHOICES]
 
 
+async def moods(
+    interaction: discord.Interaction[Kataribe], typed: str
+) -> list[app_commands.Choice[str]]:
+    """Moods whose name contains what was typed so far."""
+    wanted = typed.strip().casefold()
+    names = [mood for mood in interaction.client.services.settings.moods if wanted in mood]
+    return [app_commands.Choice(name=mood, value=mood) for mood in names[:CHOICES]]
+
+
+LENGTHS = [
+    app_commands.Choice(name=say("length.short"), value=Length.SHORT.value),
+    app_commands.Choice(name=say("length.long"), value=Length.LONG.value),
+    app_commands.Choice(name=say("length.saga"), value=Length.SAGA.value),
+]
+
+
 @app_commands.command(name="story", description=say("command.story.description"))
-@app_commands.describe(prompt=say("command.story.prompt"), model=say("command.story.model"))
-@app_commands.autocomplete(prompt=begin, model=suggest)
+@app_commands.describe(
+    prompt=say("command.story.prompt"),
+    model=say("command.story.model"),
+    mood=say("command.story.mood"),
+    length=say("command.story.length"),
+    seed=say("command.story.seed"),
+    private=say("command.story.private"),
+)
+@app_commands.autocomplete(prompt=begin, model=suggest, mood=moods)
+@app_commands.choices(length=LENGTHS)
 async def story(
     interaction: discord.Interaction[Kataribe],
     prompt: str,
     model: app_commands.Range[str, 1, NAME_LIMIT] | None = None,
+    mood: app_commands.Range[str, 1, MOOD_LIMIT] | None = None,
+    length: str = Length.SHORT.value,
+    seed: app_commands.Range[int, 0, LARGEST_SEED] | None = None,
+    private: bool = False,
 ) -> None:
     """Check what was given, choose what was not, and ask.
 
@@ -64,9 +97,16 @@ async def story(
     beginning = checked_prompt(given, services.settings.stories.prompt_limit)
     if not beginning:
         beginning = opening(await services.openings.accepted(interaction.guild_id))
-    await ask(
+    chosen: Chosen = {"length": Length(length), "private": private}
+    if mood is not None:
+        chosen["mood"] = services.mood(mood)
+    if seed is not None:
+        chosen["seed"] = seed
+    wish = wish_of(
         interaction,
         prompt=beginning,
         house_opening=beginning in OPENINGS,
         model=(model or "").strip() or await services.teller(interaction.guild_id),
+        **chosen,
     )
+    await ask(interaction, wish)

@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
-from bot.components.calling_off import CallOff
 from bot.components.openings import Begin, Decide
 from bot.components.privacy import Back, Delete, Export, Forget
 from bot.components.rating import Rate
-from bot.components.telling_on import Again, Continue
+from bot.components.stopping import Stop
+from bot.components.telling_on import (
+    Again,
+    AnotherTeller,
+    Continue,
+    MyTurn,
+    Teller,
+    Variations,
+)
 
-EVERY = (Rate, Again, Continue, CallOff, Export, Delete, Back, Forget, Begin, Decide)
+EVERY = (
+    Rate,
+    Again,
+    AnotherTeller,
+    Teller,
+    Continue,
+    MyTurn,
+    Variations,
+    Stop,
+    Export,
+    Delete,
+    Back,
+    Forget,
+    Begin,
+    Decide,
+)
 """What the client listens for, whether or not it has seen the message before."""

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import discord
 
-from bot.answering import channel_language
 from bot.apologies import NotModeratorError, OpeningGoneError
-from bot.asking import ask
+from bot.asking import ask, wish_of
 from bot.components.press import Press
-from bot.locales import say, speaking
+from bot.locales import say
 from bot.messages import notices
 from bot.openings import numbered
 
@@ -36,15 +35,13 @@ class Begin(Press, template=r"kataribe:begin:(?P<whose>house|own):(?P<number>\d{
             text = opening.text if opening else None
         if text is None:
             raise OpeningGoneError(f"no opening {self.number}")
-        with speaking(channel_language(interaction)):
-            introduction = say("notice.asked", member=interaction.user.id)
-        await ask(
+        wish = wish_of(
             interaction,
             prompt=text,
             house_opening=self.house,
             model=await services.teller(interaction.guild_id),
-            introduction=introduction,
         )
+        await ask(interaction, wish, introduction="notice.asked")
 
 
 class Decide(Press, template=r"kataribe:opening:(?P<how>accept|refuse):(?P<number>\d{1,19})"):

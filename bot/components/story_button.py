@@ -1,4 +1,4 @@
-"""What every button under a story does: find its story, act, and answer the member."""
+"""What every press on something of a story does: find it, act, and answer the member."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from discord import ui
 
 from bot.answering import Answering
 from bot.apologies import StoryGoneError, apologise
+from bot.locales import language_of, speaking
 
 if TYPE_CHECKING:
     import re
+    from collections.abc import Awaitable, Callable
 
     import discord
 
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
 class StoryButton(Answering, ui.DynamicItem[ui.Button[ui.View]], template=r"(?!)"):
     """A button of `bot.messages.views`, found by its custom id.
 
-    Whatever becomes of the press, the message of a story that ended is drawn anew: what stands
-    wrong in it repairs itself.
     The groups of its template are the numbers that its `__init__` takes.
     """
 
@@ -37,27 +37,62 @@ class StoryButton(Answering, ui.DynamicItem[ui.Button[ui.View]], template=r"(?!)
         return cls(*map(int, match.groups()))  # type: ignore[arg-type]  # each button's own
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Act; discord.py only logs what a dynamic item raises, so nothing may get away."""
-        try:
-            story = await self._story(interaction.client)
-            try:
-                await self.pressed(interaction, story)
-            finally:
-                if story.ended_at is not None and interaction.message is not None:
-                    services = interaction.client.services
-                    services.messages.redraw(story, interaction.message.id)
-        except Exception as error:  # noqa: BLE001  # answered, and logged if nobody foresaw it
-            await apologise(interaction, error)
-
-    async def _story(self, client: Kataribe) -> Story:
-        story = await client.services.stories.get(self.story_id)
-        if story is None:
-            raise StoryGoneError(f"no story {self.story_id}")
-        return story
+        """Act."""
+        await act(interaction, self.story_id, self.pressed)
 
     async def pressed(self, interaction: discord.Interaction[Kataribe], story: Story) -> None:
         """What the button is for."""
         raise NotImplementedError
+
+
+async def act(
+    interaction: discord.Interaction[Kataribe],
+    story_id: int,
+    pressed: Callable[[discord.Interaction[Kataribe], Story], Awaitable[None]],
+) -> None:
+    """Do what a press is for, in the member's language.
+
+    Whatever becomes of it, the message of a story that ended is drawn anew: what stands wrong in it
+    repairs itself. discord.py only logs what a dynamic item raises, so nothing may get away.
+    """
+    with speaking(language_of(str(interaction.locale))):
+        try:
+            story = await find(interaction, story_id)
+            try:
+                await pressed(interaction, story)
+            finally:
+                shown = interaction.message
+                if story.ended_at is not None and shown is not None and stands_in(shown, story):
+                    interaction.client.services.messages.redraw(story, shown.id)
+        except Exception as error:  # noqa: BLE001  # answered, and logged if nobody foresaw it
+            await apologise(interaction, error)
+
+
+async def find(interaction: discord.Interaction[Kataribe], story_id: int) -> Story:
+    """Give the story of a press, if whoever pressed may know of it.
+
+    A custom id can be made up by a client: a story is of its server only, and a private one of its
+    member only.
+
+    Raises:
+        StoryGoneError: There is none.
+    """
+    story = await interaction.client.services.stories.get(story_id)
+    if (
+        story is None
+        or story.removed_at is not None
+        or story.guild_id != interaction.guild_id
+        or (story.private and story.member_id != interaction.user.id)
+    ):
+        raise StoryGoneError(f"no story {story_id}")
+    return story
+
+
+def stands_in(message: discord.Message, story: Story) -> bool:
+    """The message is the one that shows the story, not another with a button of it."""
+    if story.message_id is not None:
+        return message.id == story.message_id
+    return bool(message.flags.ephemeral) is story.private
 
 
 async def acknowledge(interaction: discord.Interaction[Kataribe], story: Story) -> None:
@@ -65,6 +100,8 @@ async def acknowledge(interaction: discord.Interaction[Kataribe], story: Story) 
     assert interaction.message is not None  # noqa: S101  # the one with the button
     services = interaction.client.services
     await interaction.response.defer()
+    if not stands_in(interaction.message, story):
+        return
     services.messages.pressed(story, interaction.message, interaction.token)
     if story.shown_at is None:
         await services.queue.answerable(story.id, interaction.token)

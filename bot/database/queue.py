@@ -8,20 +8,22 @@ and shows how it ended. A lease that runs out, because its bot died, makes the s
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import case, func, select, update
+from sqlalchemy import case, func, literal, or_, select, update
 from sqlalchemy.orm import aliased
 
 from bot.database.clock import now
 from bot.database.places import ENDED, LIVE, free, held, line, waiting
-from bot.database.tables import State, Story
+from bot.database.tables import Length, State, Story
 from bot.database.unbroken import unbroken
+from bot.database.upsert import insert_or_update
 from bot.database.wishes import PLAIN, Wishes
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from sqlalchemy import Insert
     from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
     from bot.config import Queue as QueueSettings
@@ -104,13 +106,33 @@ class Queue(Wishes):
         async with self._sessions() as session:
             return set(await session.scalars(select(Story.id).where(held(owner))))
 
-    async def told(self, story_id: int, owner: str, text: str, tokens: int) -> Story | None:
+    async def told(
+        self, story_id: int, owner: str, text: str, tokens: int, *, final: bool = False
+    ) -> Story | None:
         """Save the whole story; None when the lease was lost and somebody else tells it.
 
-        The lease stays until the story is `shown`.
+        The lease stays until the story is `shown`. `final`: its tale has come to its end.
         """
-        return await self._end(
-            story_id, owner, State.TOLD, text=text, tokens=tokens, told_at=now(), error=None
+        values = {"text": text, "tokens": tokens, "told_at": now(), "final": final}
+        return await self._end(story_id, owner, State.TOLD, error=None, **values)
+
+    async def draw_anew(self, story_id: int, owner: str, *, text: str) -> None:
+        """Have a story told with another seed, for what it became is not fit to be shown.
+
+        `text`: what is shown of it, which stays until the next telling has more.
+        """
+        await self._update(
+            update(Story)
+            .where(Story.id == story_id, Story.state == State.TELLING, held(owner))
+            .values(
+                seed=Story.seed + 1,
+                redrawn=Story.redrawn + 1,
+                text=text,
+                state=State.QUEUED,
+                attempts=Story.attempts - 1,
+                lease_owner=None,
+                lease_until=None,
+            )
         )
 
     async def retry(self, story: Story, owner: str, error: str, *, text: str = "") -> Story | None:
@@ -204,14 +226,21 @@ class Queue(Wishes):
         )
 
     async def shown(self, story_id: int, state: State) -> None:
-        """Note that the last word about the story stands in the channel.
+        """Note that the last word about the story stands in the channel; a saga then goes on.
 
         `state`: the end that stands there. A story that was called off meanwhile came to another,
         and that one is still to be shown.
         """
-        await self._update(
-            update(Story).where(Story.id == story_id, Story.state == state).values(**over(now()))
-        )
+        moment = now()
+        async with self._sessions.begin() as session:
+            if state is State.TOLD:
+                await session.execute(_next_part(session, story_id, moment))
+            await session.execute(
+                update(Story)
+                .where(Story.id == story_id, Story.state == state)
+                .values(**over(moment)),
+                execution_options=PLAIN,
+            )
 
     async def postpone(self, story_id: int, owner: str) -> None:
         """Let an ended story that could not be shown rest for as long as a lease."""
@@ -287,6 +316,43 @@ class Queue(Wishes):
             .where(Story.id == story_id, Story.state == State.TELLING, held(owner))
             .values(state=state, ended_at=moment, lease_until=moment + self._lease, **values)
         )
+
+
+def _next_part(session: AsyncSession, story_id: int, moment: dt.datetime) -> Insert:
+    """The wish for what follows a saga's part, which nobody asks for: it goes on by itself.
+
+    Its interaction is the negative of the part's number, so it is asked for once. It takes the
+    token along, the one way to a private saga's reader.
+    """
+    nothing = {"prompt": "", "length": Length.SAGA, "state": State.QUEUED, "asked_at": moment}
+    values: dict[str, Any] = {
+        "interaction_id": -Story.id,
+        "parent_id": Story.id,
+        "part": Story.part + 1,
+        "seed": Story.seed + 1,
+        **{name: getattr(Story, name) for name in _GOES_ON},
+        **{name: literal(value, getattr(Story, name).type) for name, value in nothing.items()},
+        **{name: literal(0) for name in ("nth", "tokens", "attempts")},
+        "text": literal(""),
+    }
+    reachable = or_(~Story.private, Story.answer_until > moment)
+    goes_on = select(*values.values()).where(
+        Story.id == story_id,
+        Story.state == State.TOLD,
+        Story.length == Length.SAGA,
+        Story.shown_at.is_(None),
+        ~Story.final,
+        reachable,
+    )
+    insert = insert_or_update(session, Story).from_select(list(values), goes_on)
+    return insert.on_conflict_do_nothing(index_elements=[Story.interaction_id, Story.nth])
+
+
+_GOES_ON = (
+    *("guild_id", "channel_id", "member_id", "house_opening", "model", "mood", "form"),
+    *("private", "language", "answer_token", "answer_until"),
+)
+"""What a saga's parts have in common."""
 
 
 def over(moment: dt.datetime) -> dict[str, dt.datetime | None]:

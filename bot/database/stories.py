@@ -33,6 +33,15 @@ class Stories:
         async with self._sessions() as session:
             return list(await session.scalars(select(Story).where(Story.id.in_(story_ids))))
 
+    async def together(self, interaction_id: int) -> list[Story]:
+        """Give the stories of one interaction, in order."""
+        async with self._sessions() as session:
+            return list(
+                await session.scalars(
+                    select(Story).where(Story.interaction_id == interaction_id).order_by(Story.nth)
+                )
+            )
+
     async def thread(self, story: Story, *, depth: int = 8) -> list[Story]:
         """Give what a continued story follows, oldest first and itself last.
 

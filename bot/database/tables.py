@@ -131,6 +131,8 @@ class Story(Base):
     """Until then nobody but the owner takes it; without an owner: it rests after a failure."""
     error: Mapped[str | None] = mapped_column(Text)
     """The last failure, in words for the host."""
+    final: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """With it its tale has come to the end: nothing goes on from it."""
     redrawn: Mapped[int] = mapped_column(default=0, server_default=sql("0"))
     """Times it was told anew with another seed, for what was told was not fit to be shown."""
     withheld: Mapped[str | None] = mapped_column(String(32))

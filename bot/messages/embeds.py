@@ -30,13 +30,17 @@ def waiting(
 
     `text`: what was shown of it before its telling broke off.
     """
-    if down:
-        footer = say("story.down")
-    elif place is None or place <= 1:
-        footer = say("story.next")
-    else:
-        footer = say("story.waiting", place=place)
+    footer = standing(place, down=down)
     return _embed(story, _page(story.prompt, text.rstrip()), footer)
+
+
+def standing(place: int | None, *, down: bool) -> str:
+    """Where a story stands in the queue, in a line."""
+    if down:
+        return say("story.down")
+    if place is None or place <= 1:
+        return say("story.next")
+    return say("story.waiting", place=place)
 
 
 def telling(story: Story, text: str) -> discord.Embed:
@@ -96,6 +100,8 @@ def _page(prompt: str, text: str, *, end: str = "") -> str:
 def _footer(story: Story, stars: Stars | None) -> str:
     words = Words(f"{story.prompt}{story.text}").count
     footer = say("story.footer", model=story.model, seed=story.seed, count=words)
+    if story.final:
+        footer += say("story.end")
     if stars is None or not stars.count:
         return footer
     return footer + say("story.rated", mean=stars.mean, count=stars.count)

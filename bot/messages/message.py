@@ -1,60 +1,33 @@
-"""A story's message as a state machine: waiting(place) → telling(words) → ended(shown).
+"""A message that shows one or several stories: whether it can be written, and when.
 
-Every transition is a method here, and nothing else changes the state. Words that were shown are
-never taken back, whatever becomes of the telling. A message that was deleted is `gone` for good;
-one that cannot be written now rests and is tried again (`out_of_reach`).
+One that was deleted is `gone` for good; one that cannot be written now rests and is tried again
+(`out_of_reach`). What it shows of each story is that story's own (`telling`).
 """
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import math
-import sys
 from dataclasses import dataclass, field
-from enum import Enum, IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import discord
 
-from bot.database.tables import State
-from bot.safety.words import Words
+from bot.database.tables import Form
+from bot.messages.telling import Phase, Telling, Urgency
 
 if TYPE_CHECKING:
     from bot.database.tables import Story
 
-FIRST_WORDS = 5
-"""Words that are shown at once, where none are shown yet."""
 FIRST_REST = 1.0
 LONGEST_REST = 15.0
 """Seconds that a message out of reach rests; doubled from first to longest."""
 TRIES = 8
 """Times that an ending is tried in a row (some 75 s) before it is put off for longer."""
-
-
+SEVERAL = frozenset({Form.DUEL, Form.CONTRAST, Form.VARIATION})
+"""What is asked for as several stories at once."""
 OLD = dt.timedelta(minutes=55)
 """Older messages take few edits: an hour, less what clocks may differ."""
-
-
-class Phase(Enum):
-    """Where the story is on its way."""
-
-    WAITING = "waiting"
-    TELLING = "telling"
-    ENDED = "ended"
-
-
-class Urgency(IntEnum):
-    """What an edit is for; the lowest goes first."""
-
-    LAST = 0
-    """How the story ended."""
-    FIRST = 1
-    """The first words."""
-    NEXT = 2
-    """More words: paced."""
-    AMBIENT = 3
-    """A place in the queue, an average of stars: when there is nothing better to do, but soon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,33 +41,17 @@ class Token:
 
 @dataclass(slots=True, eq=False)
 class StoryMessage:
-    """What stands in a story's message, and what shall stand there next."""
+    """The stories of one interaction in the message that answers it."""
 
-    story: Story
+    tellings: list[Telling]
+    """One or several, in order."""
     message_id: int | None = None
     """None until it is known which message it is."""
     token: Token | None = None
-    phase: Phase = Phase.WAITING
-    place: int | None = None
-    """In the queue, 1 being the next; None where it is not known."""
     gone: bool = False
     """It was deleted."""
-
-    text: str = ""
-    """The words of the telling, as far as they came."""
-    begun_at: float | None = None
-    """When the first of them came: a telling that begins anew does not begin to show anew."""
-    unread: bool = False
-    """What stands in it was written by a process that is no more, and may have words."""
-    frozen: int = 0
-    """So many presses are calling the story off: no further words are shown."""
-    _words: Words = field(default_factory=Words)
-    _visible: int = 0
-    """Words that have been shown, or are on their way."""
-    _at_once: int = FIRST_WORDS
-    """Words that the first edit may show: a few, or those that stand there already."""
-    _kept: str = ""
-    """What a telling that broke off had shown; it stands until the next one has as many words."""
+    complete: bool = True
+    """All stories of the interaction are here; where not, the others are still to be read."""
 
     urgency: Urgency | None = None
     """Of what shall be written next; None: everything is shown."""
@@ -105,71 +62,33 @@ class StoryMessage:
     failures: int = 0
     """Edits that failed since the last that did not."""
     rests_until: float = -math.inf
-    _shown: list[asyncio.Future[None]] = field(default_factory=list)
-    """Who waits for the last word to stand in the channel."""
 
-    def __post_init__(self) -> None:
-        """Know what stands there of a telling that broke off, perhaps before a restart."""
-        if self.story.ended_at is None and self.story.text:
-            self._kept, self._visible = self.story.text, Words(self.story.text).count
+    @classmethod
+    def of(cls, *stories: Story, message_id: int | None = None, token: Token | None = None) -> Self:
+        """Make the message of some stories, given in order."""
+        return cls([Telling(story) for story in stories], message_id, token)
 
-    # The transitions.
+    @property
+    def story(self) -> Story:
+        """The first story: who asked, where, and in which interaction is the same for all."""
+        return self.tellings[0].story
 
-    def placed(self, place: int) -> bool:
-        """Learn its place in the queue; gives whether that is news."""
-        if self.phase is not Phase.WAITING or self.place == place:
-            return False
-        self.place = place
-        return True
+    @property
+    def shows_several(self) -> bool:
+        """It is drawn as a message of several stories, though only one may be known so far."""
+        return self.story.form in SEVERAL
 
-    def stood(self, text: str) -> None:
-        """Learn the words that another process has shown: they stay until there are more."""
-        self.unread = False
-        if self.phase is not Phase.ENDED and (count := Words(text).count) > self._visible:
-            self._kept, self._visible = text, count
-            self._at_once = max(FIRST_WORDS, count)
+    def add(self, story: Story) -> Telling:
+        """Give the story's telling, and begin to show the story if it is not here yet."""
+        for telling in self.tellings:
+            if telling.story.id == story.id:
+                return telling
+        telling = Telling(story)
+        self.tellings.append(telling)
+        self.tellings.sort(key=lambda one: one.story.nth)
+        return telling
 
-    def began(self, story: Story) -> None:
-        """Be told, for the first time or again."""
-        self.story = story
-        self.phase = Phase.TELLING
-        self._kept = self.visible_text
-        self.text, self._words = "", Words()
-
-    def heard(self, piece: str, now: float) -> Urgency | None:
-        """Take some more words; gives how urgent they are, None while there is nothing to see.
-
-        `now`: the event loop's time, in seconds.
-        """
-        if self.phase is not Phase.TELLING:
-            return None
-        self.text += piece
-        self._words.feed(piece)
-        if not self._words.count:
-            return None
-        if self.begun_at is None:
-            self.begun_at = now
-            return Urgency.FIRST
-        return Urgency.NEXT
-
-    def broke_off(self) -> None:
-        """Wait again; its place is not known yet."""
-        if self.phase is Phase.TELLING:
-            self._kept = self.visible_text
-            self.phase = Phase.WAITING
-            self.place = None
-
-    def ended(self, story: Story) -> None:
-        """Come to its end; words that were not shown yet still are, at their pace."""
-        self.story = story
-        self.phase = Phase.ENDED
-        self.unread = False
-        if story.state is not State.TOLD:
-            self.frozen = 0
-        if story.state is not State.TOLD or self.text != story.text:
-            # Nobody watched this telling: there is no pace to keep.
-            self.text = self._kept = ""
-            self._words, self._visible = Words(), 0
+    # How it can be written.
 
     def deleted(self) -> None:
         """Be gone for good."""
@@ -186,8 +105,6 @@ class StoryMessage:
         self.failures += 1
         self.rests_until = now + rest
 
-    # How it can be written.
-
     def live_token(self, now: float) -> str | None:
         """The token that may edit it now; None: only the bot itself may."""
         return self.token.value if self.token is not None and now < self.token.until else None
@@ -200,63 +117,45 @@ class StoryMessage:
         age = discord.utils.utcnow() - discord.utils.snowflake_time(self.message_id)
         return age >= OLD
 
-    # What is to be seen.
+    # What all its stories are together.
 
     @property
-    def visible_text(self) -> str:
-        """The words that are shown now."""
-        if self._visible and self._words.count < self._visible:
-            return self._kept
-        return self.text[: self._words.end_of(self._visible)]
+    def has_ended(self) -> bool:
+        """Every story has ended, though words may still have to be shown."""
+        return all(telling.phase is Phase.ENDED for telling in self.tellings)
 
     @property
-    def whole(self) -> bool:
-        """Every word that came is shown."""
-        return self._visible >= self._words.count
+    def moves(self) -> bool:
+        """Some words that came are not shown yet."""
+        return any(
+            telling.phase is not Phase.WAITING and not telling.whole for telling in self.tellings
+        )
 
-    def reveal(self, now: float, pace: float) -> None:
-        """Show the words that a teller would have said by `now`, at `pace` words a second.
-
-        A model may tell faster than anybody reads. `pace` 0 shows everything.
-        """
-        if self.frozen or self.phase is Phase.WAITING:
-            return
-        said = sys.maxsize
-        if pace and self.begun_at is not None:
-            # A little more than exact, so that `whole_at` is not a rounding error too early.
-            said = self._at_once + int(pace * (now - self.begun_at) + 1e-6)
-        if (visible := min(said, self._words.count)) > self._visible:
-            self._visible = visible
-
-    def whole_at(self, pace: float) -> float:
-        """When the last word that came is due, in seconds of the event loop."""
-        missing = self._words.count - self._at_once
-        if not pace or self.begun_at is None or self._visible >= self._words.count:
-            return -math.inf
-        return self.begun_at + max(0.0, missing / pace)
-
-    # Who waits for the end.
+    @property
+    def is_telling(self) -> bool:
+        """Some story is being told."""
+        return any(telling.phase is Phase.TELLING for telling in self.tellings)
 
     @property
     def is_awaited(self) -> bool:
-        """Somebody waits for its last word to be shown."""
-        return any(not future.done() for future in self._shown)
+        """Somebody waits for the last word of some story."""
+        return any(telling.is_awaited for telling in self.tellings)
 
-    def shown(self) -> asyncio.Future[None]:
-        """A future that is done when the last word stands in the channel."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._shown.append(future)
-        return future
+    def reveal(self, now: float, pace: float) -> None:
+        """Show the words that each teller would have said by `now`."""
+        for telling in self.tellings:
+            telling.reveal(now, pace)
 
-    def settle(self, error: Exception | None = None) -> None:
-        """Let go of those who wait."""
-        for future in self._shown:
-            if not future.done():
-                future.set_result(None) if error is None else future.set_exception(error)
-        self._shown.clear()
+    def whole_at(self, pace: float) -> float:
+        """When the last word that came is due, in seconds of the event loop."""
+        return max(telling.whole_at(pace) for telling in self.tellings)
+
+    def settle(self, error: Exception) -> None:
+        """Tell all who wait that nothing more will be shown."""
+        for telling in self.tellings:
+            telling.settle(error)
 
     def let_down(self) -> None:
         """Cancel those who wait: the bot stops."""
-        for future in self._shown:
-            future.cancel()
-        self._shown.clear()
+        for telling in self.tellings:
+            telling.let_down()

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 
 import aiohttp
 import discord
 
-from bot.locales import say
 from bot.messages.schedule import RouteLostError
 from bot.worker.presenter import MessageGoneError, OutOfReachError
 
@@ -18,6 +16,7 @@ if TYPE_CHECKING:
     from bot.database.queue import Queue
     from bot.database.stories import Stories
     from bot.database.tables import Story
+    from bot.messages.drawing import Drawing
     from bot.messages.message import StoryMessage
 
 _log = logging.getLogger(__name__)
@@ -26,14 +25,6 @@ UNKNOWN_CHANNEL, UNKNOWN_MESSAGE = 10003, 10008
 """Discord's codes of what was deleted; whatever else it answers may be otherwise tomorrow."""
 LOOKED_THROUGH = 50
 """Messages after the interaction among which its answer is looked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Drawing:
-    """What a message shows."""
-
-    embed: discord.Embed
-    view: discord.ui.View
 
 
 class Channels(Protocol):
@@ -79,11 +70,13 @@ class Posts:
             RouteLostError: The token is good for nothing (any more).
             OutOfReachError: It cannot be written now.
         """
+        if message.story.private and token is None:
+            raise MessageGoneError("only its interaction could show it, and that is over")
         try:
             if message.message_id is None:
                 await self._find(message, token)
             if message.message_id is None:
-                await self._post(message, drawing)
+                await self._post(message, drawing, token)
             elif token is not None:
                 await self._edit_by_token(message, message.message_id, token, drawing)
             else:
@@ -91,20 +84,21 @@ class Posts:
         except (aiohttp.ClientError, OSError, discord.DiscordException) as error:
             raise OutOfReachError(repr(error)) from error
 
-    async def read(self, message: StoryMessage, message_id: int, token: str | None) -> str:
-        """Give the page that stands in a message; nothing where it may not be read.
+    async def read(
+        self, message: StoryMessage, message_id: int, token: str | None
+    ) -> discord.Message | None:
+        """Give the message as it stands; None where it may not be read.
 
         Raises:
             OutOfReachError: It cannot be read now.
         """
         try:
             if token is not None:
-                found = await self._channels.webhook(token).fetch_message(message_id)
-                return page_of(found)
-            return page_of(await self._channel(message.story).fetch_message(message_id))
+                return await self._channels.webhook(token).fetch_message(message_id)
+            return await self._channel(message.story).fetch_message(message_id)
         except (aiohttp.ClientError, OSError, discord.DiscordException) as error:
             if isinstance(error, discord.HTTPException) and not is_weather(error):
-                return ""  # whoever writes to it will hear why
+                return None  # whoever writes to it will hear why
             raise OutOfReachError(repr(error)) from error
 
     async def _edit_by_token(
@@ -112,7 +106,7 @@ class Posts:
     ) -> None:
         webhook = self._channels.webhook(token)
         try:
-            await webhook.edit_message(message_id, embed=drawing.embed, view=drawing.view)
+            await webhook.edit_message(message_id, **drawing.fields)
         except discord.HTTPException as error:
             if error.code == UNKNOWN_MESSAGE and not self._may_look(message.story):
                 raise MessageGoneError(str(error)) from error
@@ -130,7 +124,7 @@ class Posts:
     async def _edit(self, story: Story, message_id: int, drawing: Drawing) -> None:
         message = self._channel(story).get_partial_message(message_id)
         try:
-            await message.edit(embed=drawing.embed, view=drawing.view)
+            await message.edit(**drawing.fields)
         except discord.NotFound as error:
             if error.code == UNKNOWN_MESSAGE or self._is_deleted(error, story):
                 raise MessageGoneError(str(error)) from error
@@ -143,8 +137,10 @@ class Posts:
         if known is not None and known.message_id is not None:
             message.message_id = known.message_id
             return
+        if story.interaction_id < 0:
+            return  # nobody's interaction: a saga goes on, in a message that is always posted
         found = await self._answer_of(token) if token is not None else None
-        if found is None:
+        if found is None and not story.private:
             found = await self._in_history(story)
         if found is not None:
             message.message_id = found
@@ -171,19 +167,23 @@ class Posts:
             _log.info("No history of channel %d: %s", story.channel_id, error)
         return None
 
-    async def _post(self, message: StoryMessage, drawing: Drawing) -> None:
-        """Show a story whose answer never came to stand in the channel.
+    async def _post(self, message: StoryMessage, drawing: Drawing, token: str | None) -> None:
+        """Show a story whose answer never came to stand in the channel, or that is none.
 
         Discord posts the same nonce once, so a crash before the message is written down posts no
-        second one.
+        second one. Where the bot may not write by itself, an interaction's token is the way.
         """
         story = message.story
+        if token is not None and (story.private or not self._may_look(story)):
+            answer = await self._channels.webhook(token).send(
+                **drawing.posted, ephemeral=story.private, wait=True
+            )
+            message.message_id = answer.id
+            await self._queue.posted(story.id, answer.id)
+            return
         try:
             posted = await self._channel(story).send(
-                say("story.posted", member=story.member_id),
-                embed=drawing.embed,
-                view=drawing.view,
-                nonce=story.interaction_id,
+                **drawing.posted, nonce=str(story.interaction_id)
             )
         except discord.NotFound as error:
             if self._is_deleted(error, story):
@@ -204,11 +204,6 @@ class Posts:
 
     def _channel(self, story: Story) -> discord.PartialMessageable:
         return self._channels.get_partial_messageable(story.channel_id, guild_id=story.guild_id)
-
-
-def page_of(message: discord.Message) -> str:
-    """What a message says of its story."""
-    return (message.embeds[0].description or "") if message.embeds else ""
 
 
 def is_weather(error: discord.HTTPException) -> bool:

@@ -10,32 +10,31 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.database.clock import now
-from bot.database.tables import State
 from bot.database.wishes import TOKEN_LIFE
-from bot.messages import embeds, views
-from bot.messages.message import Phase, StoryMessage, Token, Urgency
-from bot.messages.posting import Drawing, Posts, page_of
+from bot.locales import speaking
+from bot.messages.kept import Kept
+from bot.messages.message import StoryMessage, Token
+from bot.messages.posting import Posts
 from bot.messages.schedule import Schedule
+from bot.messages.telling import Phase, Urgency
 from bot.worker.presenter import MessageGoneError, OutOfReachError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     import discord
 
     from bot.config import Stories as Settings
     from bot.database.queue import Queue
-    from bot.database.ratings import Ratings
     from bot.database.stories import Stories
     from bot.database.tables import Story
+    from bot.messages.drawing import Artist, Drawing
     from bot.messages.pacing import Pace
     from bot.messages.posting import Channels
-    from bot.worker.catalogue import Catalogue
+    from bot.messages.telling import Telling
 
 _log = logging.getLogger(__name__)
 
-KEPT = 2000
-"""Messages that are remembered; of more, those that only wait lose the upkeep of their place."""
 MARGIN = 30.0
 """Seconds before its end that a token is used no more."""
 TOKEN_LIVES = TOKEN_LIFE.total_seconds() - MARGIN
@@ -49,16 +48,14 @@ class StoryMessages:
         channels: Channels,
         queue: Queue,
         stories: Stories,
-        ratings: Ratings,
-        catalogue: Catalogue,
+        artist: Artist,
         settings: Settings,
         pace: Pace,
     ) -> None:
         """Prepare; nothing is written before somebody wants it."""
         self._queue = queue
         self._stories = stories
-        self._ratings = ratings
-        self._catalogue = catalogue
+        self._artist = artist
         self._words_per_second = settings.words_per_second
         self._pace = pace
         self._posts = Posts(channels, stories, queue)
@@ -68,26 +65,27 @@ class StoryMessages:
             interval=settings.edit_interval,
             words_per_second=settings.words_per_second,
         )
-        self._messages: dict[int, StoryMessage] = {}
+        self._kept = Kept(self._begin)
         self._loading: asyncio.Task[None] | None = None
 
     # What the dispatcher says.
 
     def waiting(self, places: Mapping[int, int]) -> None:
         """Say where those who wait stand: story id → place, 1 being the next."""
+        unknown = []
         for story_id, place in places.items():
-            message = self._messages.get(story_id)
-            if message is not None and message.placed(place):
-                self._schedule.want(message, Urgency.AMBIENT)
-        unknown = [story_id for story_id in places if story_id not in self._messages]
-        room = KEPT - len(self._messages)
+            if (found := self._kept.find(story_id)) is None:
+                unknown.append(story_id)
+            elif found[1].placed(place):
+                self._schedule.want(found[0], Urgency.AMBIENT)
+        room = self._kept.room
         if unknown and room > 0 and (self._loading is None or self._loading.done()):
             # They were answered by a process that is no more.
             self._loading = asyncio.create_task(self._load(unknown[:room], places), name="load")
 
     def began(self, story: Story) -> None:
         """The story is being told, for the first time or again."""
-        self._message(story).began(story)
+        self._kept.of(story)[1].began(story)
 
     def words(self, story: Story, piece: str) -> None:
         """Take some more of its text; nothing waits here.
@@ -95,19 +93,18 @@ class StoryMessages:
         Raises:
             MessageGoneError: Its message was deleted: nobody will read on.
         """
-        message = self._message(story)
+        message, telling = self._kept.of(story)
         if message.gone:
-            del self._messages[story.id]
-            raise MessageGoneError(f"the message of story {story.id} was deleted")
-        if (urgency := message.heard(piece, self._now)) is not None:
+            self._forget_gone(message)
+        if (urgency := telling.heard(piece, self._now)) is not None:
             self._schedule.want(message, urgency)
 
     def broke_off(self, story: Story) -> str:
         """The story is told no further for now; gives the words that are shown, which stay."""
-        message = self._message(story)
-        message.broke_off()
+        message, telling = self._kept.of(story)
+        telling.broke_off()
         self._schedule.want(message, Urgency.AMBIENT)
-        return message.visible_text
+        return telling.visible_text
 
     async def ended(self, story: Story) -> None:
         """Show how the story ended, and return when its last word stands in the channel.
@@ -116,25 +113,28 @@ class StoryMessages:
             MessageGoneError: The message was deleted.
             OutOfReachError: It cannot be shown now; later it may.
         """
-        message = self._message(story)
-        message.ended(story)
+        message, telling = self._kept.of(story)
+        telling.ended(story)
         if message.gone:
-            del self._messages[story.id]
-            raise MessageGoneError(f"the message of story {story.id} was deleted")
-        shown = message.shown()
-        self._schedule.want(message, Urgency.LAST if message.whole else Urgency.NEXT)
+            self._forget_gone(message)
+        shown = telling.shown()
+        self._schedule.want(message, Urgency.LAST if telling.whole else Urgency.NEXT)
         try:
             await shown
         except (MessageGoneError, OutOfReachError):
-            self._messages.pop(story.id, None)
+            self._kept.forget(message)
             raise
 
     # What commands and buttons ask and tell.
 
-    def waits(self, story: Story, place: int | None) -> Drawing:
-        """What a wish is answered with."""
-        embed = embeds.waiting(story, place, down=self._catalogue.down)
-        return Drawing(embed, views.unfinished(story))
+    async def waits(self, stories: Sequence[Story]) -> Drawing:
+        """What the wishes of an interaction are answered with."""
+        message, _ = self._kept.of(stories[0])
+        for story in stories:
+            self._kept.of(story)
+        message.complete = True
+        with speaking(message.story.language):
+            return await self._artist.draw(message)
 
     @contextmanager
     def answering(self, interaction_id: int) -> Iterator[None]:
@@ -153,29 +153,29 @@ class StoryMessages:
         self, story: Story, message_id: int | None, token: str, place: int | None = None
     ) -> None:
         """Learn the message that a wish was answered with, and the token that may edit it."""
-        message = self._message(story)
+        message, telling = self._kept.of(story)
         message.token = Token(token, self._now + TOKEN_LIVES)
         message.message_id = message_id or message.message_id
-        message.place = place
+        telling.place = place or telling.place
 
     def pressed(self, story: Story, pressed: discord.Message, token: str) -> None:
         """Learn a fresh token that may edit the message, from a press on it.
 
         It is the way where the bot is no member, or may not write any more.
         """
-        message = self._message(story)
+        message, _ = self._kept.of(story)
         message.message_id = pressed.id
-        if message.unread:
-            message.stood(embeds.told_in(story, page_of(pressed)))
+        with speaking(story.language):
+            self._artist.read(message, pressed)
         message.token = Token(token, self._now + TOKEN_LIVES)
         message.failures, message.rests_until = 0, float("-inf")
 
     def redraw(self, story: Story, message_id: int | None = None) -> None:
         """Write the message anew, soon: what stands wrong in it repairs itself."""
-        message = self._message(story)
+        message, telling = self._kept.of(story)
         message.message_id = message_id or message.message_id
-        if message.phase is not Phase.ENDED and story.ended_at is not None:
-            message.ended(story)
+        if telling.phase is not Phase.ENDED and story.ended_at is not None:
+            telling.ended(story)
         self._schedule.want(message, Urgency.AMBIENT)
 
     def freeze(self, story: Story) -> str | None:
@@ -183,20 +183,21 @@ class StoryMessages:
 
         None: its words are not being written here, so there are none to be cut.
         """
-        message = self._messages.get(story.id)
-        if message is None or (message.phase is Phase.ENDED and not message.is_awaited):
+        found = self._kept.find(story.id)
+        if found is None or (found[1].phase is Phase.ENDED and not found[1].is_awaited):
             return None
-        message.frozen += 1
-        return message.visible_text
+        found[1].frozen += 1
+        return found[1].visible_text
 
     def thaw(self, story: Story) -> None:
         """Go on showing words, unless another press is calling the story off."""
-        message = self._messages.get(story.id)
-        if message is None or not message.frozen:
+        found = self._kept.find(story.id)
+        if found is None or not found[1].frozen:
             return
-        message.frozen -= 1
+        message, telling = found
+        telling.frozen -= 1
         # One that waits has no words that were held back, and may be older than the story's end.
-        if not message.frozen and message.phase is not Phase.WAITING:
+        if not telling.frozen and telling.phase is not Phase.WAITING:
             self._schedule.want(message, Urgency.NEXT)
 
     async def close(self) -> None:
@@ -208,65 +209,51 @@ class StoryMessages:
 
     # How a message is written when its turn comes.
 
-    async def _write(self, message: StoryMessage) -> bool:
-        """Write what the message shall show now; gives whether its last word stands there."""
+    async def _write(self, message: StoryMessage) -> list[Telling]:
+        """Write what the message shall show now; gives whose last word stands there then."""
         token = message.live_token(self._now)
-        if message.unread and message.message_id is not None:
-            page = await self._posts.read(message, message.message_id, token)
-            message.stood(embeds.told_in(message.story, page))
-        story = message.story
-        message.reveal(self._now, self._words_per_second)
-        over = message.phase is Phase.ENDED and message.whole
-        drawing = await self._ending(story) if over else self._draw(message)
-        await self._posts.write(message, drawing, token)
-        if not over or message.story is not story:
-            return False  # it may have come to another end meanwhile
-        await self._over(message)
-        return True
+        if not message.complete:
+            for story in await self._stories.together(message.story.interaction_id):
+                self._kept.of(story)
+            message.complete = True
+        with speaking(message.story.language):
+            if message.message_id is not None and any(one.unread for one in message.tellings):
+                found = await self._posts.read(message, message.message_id, token)
+                self._artist.read(message, found)
+            message.reveal(self._now, self._words_per_second)
+            ends = [(one, one.story) for one in message.tellings if one.is_over]
+            drawing = await self._artist.draw(message)
+            await self._posts.write(message, drawing, token)
+        # One may have come to another end meanwhile.
+        over = [telling for telling, story in ends if telling.story is story]
+        for telling in over:
+            await self._over(telling)
+        if len(over) == len(message.tellings) and message.urgency is None:
+            self._kept.forget(message)
+        return over
 
-    def _draw(self, message: StoryMessage) -> Drawing:
-        story, text = message.story, message.visible_text
-        if message.phase is Phase.WAITING:
-            embed = embeds.waiting(story, message.place, text, down=self._catalogue.down)
-        else:
-            embed = embeds.telling(story, text)
-        return Drawing(embed, views.unfinished(story))
-
-    async def _ending(self, story: Story) -> Drawing:
-        """The story with its stars as they are now, and its buttons."""
-        stars = await self._ratings.stars(story.id) if story.state is State.TOLD else None
-        return Drawing(embeds.ended(story, stars), views.ended(story))
-
-    async def _over(self, message: StoryMessage) -> None:
-        """Forget a message that shows its end, unless there is more to be written."""
-        story = message.story
-        if story.shown_at is None and not message.is_awaited:
-            # A press has repaired it, before the dispatcher came to it again.
+    async def _over(self, telling: Telling) -> None:
+        """Note an end that is shown, and that nobody waits for: a press has repaired it."""
+        story = telling.story
+        if story.shown_at is None and not telling.is_awaited:
             await self._queue.shown(story.id, story.state)
-        if message.urgency is None and self._messages.get(story.id) is message:
-            del self._messages[story.id]
 
     async def _load(self, unknown: list[int], places: Mapping[int, int]) -> None:
         """Learn the messages of those who wait and were answered by another process."""
         try:
             for story in await self._stories.several(unknown):
-                self._message(story)
+                self._kept.of(story)
         except SQLAlchemyError:
             _log.exception("Those who wait since before the start are not told their place")
         else:
-            known = {i: place for i, place in places.items() if i in self._messages}
+            known = {i: place for i, place in places.items() if self._kept.find(i) is not None}
             self.waiting(known)
 
-    def _message(self, story: Story) -> StoryMessage:
-        message = self._messages.get(story.id)
-        if message is None:
-            token = self._saved_token(story)
-            unread = story.message_id is not None
-            message = StoryMessage(story, story.message_id, token, unread=unread)
-            if story.ended_at is not None:
-                message.ended(story)
-            self._messages[story.id] = message
-            self._trim()
+    def _begin(self, story: Story) -> StoryMessage:
+        message = StoryMessage.of(
+            story, message_id=story.message_id, token=self._saved_token(story)
+        )
+        message.complete = not message.shows_several
         return message
 
     def _saved_token(self, story: Story) -> Token | None:
@@ -276,15 +263,9 @@ class StoryMessages:
         left = (story.answer_until - now()).total_seconds() - MARGIN
         return Token(story.answer_token, self._now + left) if left > 0 else None
 
-    def _trim(self) -> None:
-        """Forget one that has nothing to show, and that nobody writes or waits for."""
-        if len(self._messages) <= KEPT:
-            return
-        for story_id, message in self._messages.items():
-            idle = message.urgency is None and not message.in_flight
-            if idle and message.phase is not Phase.TELLING and not message.is_awaited:
-                del self._messages[story_id]
-                return
+    def _forget_gone(self, message: StoryMessage) -> None:
+        self._kept.forget(message)
+        raise MessageGoneError(f"the message of story {message.story.id} was deleted")
 
     @property
     def _now(self) -> float:

@@ -12,14 +12,16 @@ import math
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from bot.messages.message import TRIES, Phase, Urgency
+from bot.messages.message import TRIES
+from bot.messages.telling import Urgency
 from bot.worker.presenter import MessageGoneError, OutOfReachError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Collection
 
     from bot.messages.message import StoryMessage
     from bot.messages.pacing import EditBudget, Pace
+    from bot.messages.telling import Telling
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +40,7 @@ class Schedule:
 
     def __init__(
         self,
-        write: Callable[[StoryMessage], Awaitable[bool]],
+        write: Callable[[StoryMessage], Awaitable[Collection[Telling]]],
         pace: Pace,
         *,
         interval: float,
@@ -47,8 +49,8 @@ class Schedule:
         """Prepare; nothing runs before something is wanted.
 
         Args:
-            write: Brings a message up to date; gives whether its last word stands there now.
-                Raises MessageGoneError, OutOfReachError or RouteLostError.
+            write: Brings a message up to date; gives the tellings whose last word stands there
+                now. Raises MessageGoneError, OutOfReachError or RouteLostError.
             pace: The budgets.
             interval: Seconds between two edits of one message.
             words_per_second: The pace of a teller, 0 for none.
@@ -145,7 +147,7 @@ class Schedule:
         if urgency is Urgency.AMBIENT:
             if now - message.wanted_at >= AGES:
                 urgency = Urgency.NEXT
-        elif message.phase is Phase.ENDED and message.whole_at(self._words_per_second) <= now:
+        elif message.has_ended and message.whole_at(self._words_per_second) <= now:
             urgency = Urgency.LAST
         return int(urgency or 0), message.edited_at
 
@@ -157,7 +159,7 @@ class Schedule:
         match message.urgency:
             case Urgency.LAST | Urgency.FIRST:
                 at = now
-            case Urgency.NEXT if message.phase is Phase.ENDED:
+            case Urgency.NEXT if message.has_ended:
                 # The last word is shown as soon as its turn has come.
                 at = min(next_words, max(now, message.whole_at(self._words_per_second)))
             case Urgency.NEXT:
@@ -220,9 +222,9 @@ class Schedule:
             return
         message.reached()
         message.edited_at = self._pace.clock.time()
-        if over:
-            message.settle()
-        elif message.phase is not Phase.WAITING and not message.whole:
+        for telling in over:
+            telling.settle()
+        if message.moves:
             self.want(message, Urgency.NEXT)
 
     def _out_of_reach(
@@ -232,7 +234,7 @@ class Schedule:
         message.out_of_reach(self._pace.clock.time())
         if message.failures == 1:
             _log.warning("Story %d cannot be shown now: %s", message.story.id, error)
-        if message.phase is Phase.ENDED and message.failures >= TRIES:
+        if message.has_ended and message.failures >= TRIES:
             self._forget(message)
             message.urgency = None
             message.settle(error)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import bisect
 import re
 from enum import StrEnum
 
 from bot.safety.graphemes import length
 from bot.safety.visible import bare, visible
+from bot.safety.words import WORD
 
 _INVITE = re.compile(
     r"discord(?:app)?[.。](?:(?:gg|gift|me|new)(?![a-z])|com\s*/\s*invite)|(?<![a-z0-9])dsc[.。]gg",
@@ -35,6 +37,14 @@ class PromptRefusedError(Exception):
         self.refusal = refusal
         self.limit = limit
         self.length = length
+
+
+def end_of(text: str, limit: int) -> str:
+    """The end of a text, on one line and from the beginning of a word, in `limit` graphemes."""
+    line = " ".join(visible(text).split())
+    starts = [0, *(word.start() for word in WORD.finditer(line)), len(line)]
+    first = bisect.bisect_left(starts, -limit, key=lambda start: -length(line[start:]))
+    return line[starts[first] :]
 
 
 def checked_prompt(given: str, limit: int) -> str:

@@ -70,6 +70,11 @@ class Catalogue:
             raise GeneratorDownError("no list of models yet")
         return names
 
+    @property
+    def known(self) -> tuple[str, ...]:
+        """Their names as far as they are known without asking anybody."""
+        return self._names()
+
     async def find(self, name: str) -> str:
         """Give a model's name as its server spells it, however a member wrote it.
 

@@ -10,6 +10,7 @@ import aiohttp
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from bot.config import Sampling
+from bot.database.tables import Form, Length
 from bot.worker.completions_server import CompletionsServer
 from bot.worker.event_stream import events
 from bot.worker.generator_errors import (
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from pydantic import SecretStr
 
-    from bot.config import RemoteModel
+    from bot.config import Mood, RemoteModel
     from bot.config import Stories as StorySettings
     from bot.database.tables import Story
 
@@ -52,6 +53,8 @@ OPENAI = frozenset({
 """What we say that OpenAI's API has; the rest is for a generator of our own kind."""
 WELL = frozenset({"stop", "length", "eos", "eos_token", "stop_sequence", "max_tokens"})
 """Reasons with which a story has ended: OpenAI's two, and what Together and TGI say for them."""
+BY_ITSELF = frozenset({"stop", "eos", "eos_token"})
+"""Those of them with which the model ended it."""
 UNSAID = frozenset({"", "null"})
 """What some servers write in every event, as if it were a reason; they never give another."""
 FILTERED = "content_filter"
@@ -64,6 +67,8 @@ class Piece:
     text: str
     tokens: int
     """Told so far: pieces until the server counts them for us at the end."""
+    last: bool = False
+    """The model ended the story by itself, not by its length."""
 
 
 class _Choice(BaseModel):
@@ -97,6 +102,7 @@ class Completions:
         request_timeout: float,
         api_key: SecretStr | None = None,
         remote: Mapping[str, RemoteModel] | None = None,
+        moods: Mapping[str, Mood] | None = None,
     ) -> None:
         """Keep where the generator is.
 
@@ -106,8 +112,10 @@ class Completions:
             request_timeout: Seconds without a word after which a telling is given up.
             api_key: What the generator wants to see, if anything.
             remote: Further servers, by the name under which members know their model.
+            moods: How a story is drawn, by the name under which members choose it.
         """
         self.settings = settings
+        self._moods = moods or {}
         self.remote = remote or {}
         self._generator = CompletionsServer(
             url, "generator", request_timeout=request_timeout, api_key=api_key
@@ -188,25 +196,24 @@ class Completions:
                         if room <= 0:
                             return
                 if chunk.usage is not None and chunk.usage.completion_tokens is not None:
-                    yield Piece("", chunk.usage.completion_tokens)
+                    tokens = chunk.usage.completion_tokens
         _check_ending(reason, done=done)
+        yield Piece("", tokens, last=reason is not None and reason.strip().lower() in BY_ITSELF)
 
     @asynccontextmanager
     async def _answer(self, story: Story, prompt: str) -> AsyncIterator[aiohttp.ClientResponse]:
         """The stream of a story, from the server that has its model."""
         remote = self.remote.get(story.model)
         server = self._servers[story.model] if remote else self._generator
-        settings = self.settings
         wish = {
             "model": remote.model or story.model if remote else story.model,
             "prompt": prompt,
             "seed": story.seed,
             "stream": True,
             "stream_options": {"include_usage": True},
-            "max_tokens": settings.max_tokens,
-            "min_tokens": settings.min_tokens,
+            **self._length(story),
             "begin_word": True,
-            **settings.model_dump(include=set(Sampling.model_fields), exclude_none=True),
+            **self._drawing(story),
         }
         if not await server.understands_ours(self._http):
             wish = {name: value for name, value in wish.items() if name in OPENAI}
@@ -214,6 +221,20 @@ class Completions:
             if answer.content_type != "text/event-stream":
                 raise GeneratorFailedError(f"the answer is {answer.content_type}, not a stream")
             yield answer
+
+    def _length(self, story: Story) -> dict[str, int]:
+        """How many tokens it may have, and has to."""
+        settings = self.settings
+        most = settings.long_tokens if story.length is Length.LONG else settings.max_tokens
+        if story.form is Form.VARIATION:
+            most = settings.variation_tokens
+        return {"max_tokens": most, "min_tokens": min(settings.min_tokens, most)}
+
+    def _drawing(self, story: Story) -> dict[str, Any]:
+        """How its words are drawn: as its mood says, if the host still has it, else as always."""
+        rules = self.settings.model_dump(include=set(Sampling.model_fields), exclude_none=True)
+        mood = self._moods.get(story.mood or "")
+        return rules | (mood.model_dump(exclude_none=True) if mood else {})
 
 
 def _read(data: str) -> _Chunk:

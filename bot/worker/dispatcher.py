@@ -8,13 +8,14 @@ import os
 import secrets
 import socket
 from contextlib import aclosing, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
 from bot.database.clock import now
 from bot.database.places import LIVE
-from bot.database.tables import State
+from bot.database.tables import Length, State
 from bot.worker.backoff import Backoff
 from bot.worker.catalogue import UnknownModelError
 from bot.worker.completions import (
@@ -26,10 +27,11 @@ from bot.worker.completions import (
     GeneratorRefusedError,
 )
 from bot.worker.presenter import MessageGoneError, OutOfReachError
+from bot.worker.repetition import Repetition
 from bot.worker.suspects import Suspects
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
     from bot.config import Settings
     from bot.database.queue import Queue
@@ -59,6 +61,20 @@ LONGEST_ASIDE = 60.0
 """Seconds that a story which was turned away lets others go first, at most."""
 LONGEST_DELAY = 3600.0
 """Seconds until an ending that could not be shown is tried again; doubled from a lease to these."""
+
+
+class _RepeatsItselfError(Exception):
+    """A part goes round in circles."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What came of a telling."""
+
+    text: str
+    tokens: int
+    by_itself: bool
+    """The model ended it, not its length."""
 
 
 class Dispatcher:
@@ -225,7 +241,7 @@ class Dispatcher:
     async def _tell(self, story: Story) -> None:
         ended: Story | None = None
         try:
-            text, tokens = await self._listen(story)
+            told = await self._listen(story)
         except asyncio.CancelledError:
             if self._stopping:
                 await self._give_back(story)
@@ -233,32 +249,33 @@ class Dispatcher:
         except (GeneratorBusyError, GeneratorDownError) as error:
             self._turn_away(story, error)
             await self._give_back(story)
-        except GeneratorModelGoneError as error:
-            ended = await self._without_its_model(story, error)
         except GeneratorRefusedError as error:
-            _log.error("Story %d is refused: %s", story.id, error)
-            text = self._presenter.broke_off(story)
-            ended = await self._queue.fail(story.id, self._owner, str(error), text=text)
+            ended = await self._refused(story, error)
         except GeneratorFailedError as error:
             _log.warning("Story %d, attempt %d: %s", story.id, story.attempts, error)
             ended = await self._failed(story, error)
         except MessageGoneError as error:
             await self._abandon(story, error)
+        except _RepeatsItselfError:
+            await self._draw_anew(story)
         else:
             self._suspects.acquit(story.id)
+            final = self._is_final(story, by_itself=told.by_itself)
             ended = await self._written(
-                lambda: self._queue.told(story.id, self._owner, text, tokens)
+                lambda: self._queue.told(story.id, self._owner, told.text, told.tokens, final=final)
             )
         if ended is not None:
             # Its words may be shown for a while yet; the teller is free for the next story.
             self._start(self._showings, ended, self._show)
 
-    async def _without_its_model(
-        self, story: Story, error: GeneratorModelGoneError
-    ) -> Story | None:
-        """Let another model tell, if nobody chose this one; else the story has failed."""
+    async def _refused(self, story: Story, error: GeneratorRefusedError) -> Story | None:
+        """End a story that would be refused again.
+
+        One whose model is gone is told by another, if nobody chose this one.
+        """
         text = self._presenter.broke_off(story)
-        if story.model == self._settings.stories.model:
+        gone = isinstance(error, GeneratorModelGoneError)
+        if gone and story.model == self._settings.stories.model:
             with suppress(UnknownModelError, GeneratorDownError):
                 other = await self._catalogue.default()
                 if other != story.model:
@@ -266,6 +283,19 @@ class Dispatcher:
                     return None
         _log.error("Story %d is refused: %s", story.id, error)
         return await self._queue.fail(story.id, self._owner, str(error), text=text)
+
+    def _is_final(self, story: Story, *, by_itself: bool) -> bool:
+        """Whether a tale that was told so far has come to its end."""
+        settings = self._settings.stories
+        if story.length is Length.SAGA and (by_itself or story.part >= settings.saga_parts):
+            return True
+        return story.part >= settings.parts
+
+    async def _draw_anew(self, story: Story) -> None:
+        """Have a part that goes round in circles told once more, with another seed."""
+        _log.info("Story %d repeats what was told before it: it is drawn anew", story.id)
+        text = self._presenter.broke_off(story)
+        await self._queue.draw_anew(story.id, self._owner, text=text)
 
     async def _give_back(self, story: Story) -> None:
         """Let a story wait again as if it had not been begun: nobody is at fault."""
@@ -286,33 +316,37 @@ class Dispatcher:
         self._wake_in((after.lease_until - now()).total_seconds())
         return None
 
-    async def _listen(self, story: Story) -> tuple[str, int]:
-        """Let the generator tell, and show it word by word; gives the text and its tokens."""
-        prompt = await self._prompt(story)
-        text, tokens, begun = "", 0, False
-        async with aclosing(self._completions.tell(story, prompt)) as pieces:
+    async def _listen(self, story: Story) -> _Told:
+        """Let the generator tell, and show it word by word."""
+        *earlier, _ = await self._stories.thread(story)
+        # A second time it may repeat what it likes: the tale goes on in any case.
+        repetition = Repetition(_text_of(earlier)) if earlier and not story.redrawn else None
+        text, tokens, begun, last = "", 0, False, False
+        async with aclosing(self._completions.tell(story, self._prompt(story, earlier))) as pieces:
             async for piece in pieces:
-                if not begun:
+                if not begun and piece.text:
                     # Not before the first word: until then the member sees their place.
                     begun = True
                     self._presenter.began(story)
                     self._models.recovered(story.model)
                     self._aside.recovered(story.id)
                 text += piece.text
-                tokens = piece.tokens
+                tokens, last = piece.tokens, piece.last
+                if repetition is not None and repetition.feed(piece.text):
+                    raise _RepeatsItselfError
                 self._presenter.words(story, piece.text)
         if not text.strip():
             raise GeneratorFailedError("the model told nothing")
-        return text, tokens
+        if repetition is not None and repetition.is_too_much:
+            raise _RepeatsItselfError
+        return _Told(text, tokens, last)
 
-    async def _prompt(self, story: Story) -> str:
+    def _prompt(self, story: Story, earlier: Sequence[Story]) -> str:
         """What the model reads: the story's beginning, or the end of what it continues."""
-        *earlier, _ = await self._stories.thread(story)
         if not earlier:
             return story.prompt
         # What it has of a telling that broke off is no part of it.
-        parts = [*(part.prompt + part.text for part in earlier), story.prompt]
-        whole = " ".join(filter(None, (part.strip() for part in parts)))
+        whole = " ".join(filter(None, (_text_of(earlier), story.prompt.strip())))
         memory = self._settings.stories.memory
         if len(whole) <= memory:
             return whole
@@ -372,6 +406,11 @@ class Dispatcher:
             except Exception:  # noqa: BLE001  # a place untold must not end the telling of places
                 _log.exception("Nobody was told their place")
             await asyncio.sleep(PLACES_EVERY)
+
+
+def _text_of(parts: Sequence[Story]) -> str:
+    """A tale so far."""
+    return " ".join(filter(None, ((part.prompt + part.text).strip() for part in parts)))
 
 
 def _is_free(story: Story) -> bool:

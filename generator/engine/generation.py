@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from generator.engine.errors import EngineError
@@ -11,6 +12,17 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from generator.sampling.requests import FinishReason, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Logprob:
+    """How likely the model held a token at its place in a text."""
+
+    token: int
+    logprob: float
+    """Natural logarithm of its probability."""
+    likeliest: tuple[tuple[int, float], ...]
+    """The likeliest tokens there, with theirs, likeliest first."""
 
 
 class Generation:
@@ -24,6 +36,9 @@ class Generation:
         self.request = request
         self.finish_reason: FinishReason | None = None
         """Set when the story has ended by itself or by its length; not when cancelled."""
+        self.logprobs: list[Logprob] = []
+        """Where the request asks for them, of all that was delivered, and of the end token after
+        it; those of the prompt come first. The engine's thread adds to them ahead of delivery."""
         self.over = False
         """Nothing comes any more, whatever the reason."""
         self._on_cancel = on_cancel

@@ -17,6 +17,7 @@ from generator.engine.beams import BeamSearch
 from generator.engine.errors import EngineError, SlotsFullError
 from generator.engine.generation import Generation
 from generator.engine.scheduler import Scheduler
+from generator.engine.scoring import Scoring
 from generator.sampling.rules import Rules
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Engine:
         self._beams = BeamSearch(loaded)
         self._searches: dict[Generation, asyncio.Task[None]] = {}
         self._active: dict[int, Generation] = {}  # by slot; the thread's own
+        self._scoring = Scoring()
         self._lock = threading.Condition()  # guards what follows
         self._queue: deque[Generation] = deque()
         self._cancelled: list[Generation] = []
@@ -175,9 +177,12 @@ class Engine:
                 self._cancelled.clear()
                 while self._queue and self._scheduler.free:
                     generation = self._queue.popleft()
-                    slot = self._scheduler.admit(generation.request.prompt)
+                    request = generation.request
+                    slot = self._scheduler.admit(request.prompt, one_by_one=request.prompt_logprobs)
                     self._active[slot] = generation
-                    self._rules.put(slot, generation.request)
+                    self._rules.put(slot, request)
+                    if request.logprobs is not None:
+                        self._scoring.admit(slot, generation)
                 if self._closing:
                     return False
                 if self._active:
@@ -189,22 +194,27 @@ class Engine:
         scheduler = self._scheduler
         batch, ready = scheduler.plan()
         logits = self._decoder.step(batch)
+        self._scoring.read(batch, logits)
         if not len(ready):
             return
         slots = batch.slots
         if len(ready) < len(slots):
             logits, slots = logits[ready], slots[ready]
         drawn = self._sampler.draw(logits, slots, scheduler.lengths[slots])
+        self._scoring.drawn(slots, drawn)
         news = [self._take(*pair) for pair in zip(slots.tolist(), drawn.tolist(), strict=True)]
         self._post(news)
 
     def _take(self, slot: int, token: int) -> tuple[Generation, list[int], FinishReason | None]:
         """Puts a drawn token into its story, which may end it."""
         generation = self._active[slot]
+        scheduler, request = self._scheduler, generation.request
+        if not request.max_tokens:
+            self._release(generation, slot)
+            return generation, [], "length"
         if token in self._ends:
             self._release(generation, slot)
             return generation, [], "stop"
-        scheduler, request = self._scheduler, generation.request
         scheduler.append(slot, token)
         length = int(scheduler.lengths[slot])
         full = min(len(request.prompt) + request.max_tokens, scheduler.history.shape[1])
@@ -219,6 +229,7 @@ class Engine:
             slot = next((s for s, active in self._active.items() if active is generation), None)
         if slot is not None:
             del self._active[slot]
+            self._scoring.release(slot)
             self._scheduler.release(slot)
 
     def _post(self, news: list[tuple[Generation, list[int], FinishReason | None]]) -> None:

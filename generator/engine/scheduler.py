@@ -34,6 +34,7 @@ class Scheduler:
         """How many there are."""
         self._read = np.zeros(slots, np.int32)
         self._free = list(range(slots))  # a heap: the lowest slot is given first
+        self._one_by_one: set[int] = set()
         self._newcomers: list[int] = []  # slots with more than one token due, in order of arrival
 
     @property
@@ -46,12 +47,20 @@ class Scheduler:
         """Slots that a story holds."""
         return len(self.lengths) - len(self._free)
 
-    def admit(self, prompt: tuple[int, ...]) -> int:
-        """Gives the lowest free slot to a story; there must be one."""
+    def admit(self, prompt: tuple[int, ...], *, one_by_one: bool = False) -> int:
+        """Gives the lowest free slot to a story; there must be one.
+
+        Args:
+            prompt: its first tokens.
+            one_by_one: read no more than one of them in a step, which then says what it makes of
+                each; many such prompts share their steps.
+        """
         slot = heapq.heappop(self._free)
         self.history[slot, : len(prompt)] = prompt
         self.lengths[slot] = len(prompt)
         self._read[slot] = 0
+        if one_by_one:
+            self._one_by_one.add(slot)
         if len(prompt) > 1:
             self._newcomers.append(slot)
         return slot
@@ -61,6 +70,7 @@ class Scheduler:
         self.lengths[slot] = self._read[slot] = 0
         if slot in self._newcomers:
             self._newcomers.remove(slot)
+        self._one_by_one.discard(slot)
         heapq.heappush(self._free, slot)
 
     def append(self, slot: int, token: int) -> None:
@@ -94,7 +104,7 @@ class Scheduler:
         for slot in self._newcomers:
             due = self.history[slot, self._read[slot] : self.lengths[slot]]
             if budget > 0:
-                joining[slot] = due[:budget]
+                joining[slot] = due[: 1 if slot in self._one_by_one else budget]
                 budget -= len(joining[slot])
         self._newcomers = [
             slot

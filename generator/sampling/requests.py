@@ -22,10 +22,16 @@ class Request:
     seed: int
     """0 ≤ seed < 2**63. With the model, prompt and settings it fixes the story."""
     max_tokens: int
-    """New tokens at most; prompt and story together never exceed the model's context."""
+    """New tokens at most; prompt and story together never exceed the model's context. 0 where
+    nothing but the prompt's log probabilities is of interest."""
     min_tokens: int = 0
     """The end-of-text token is not drawn before this many new tokens."""
     begin_word: bool = False
     """The first token does not go on with the prompt's last word; not with beams."""
     num_beams: int = 1
     """Above one: the likeliest of so many stories searched together, given whole at its end."""
+    logprobs: int | None = None
+    """The log probability of every token drawn, and of so many likeliest at its place; not with
+    beams."""
+    prompt_logprobs: bool = False
+    """The same of the prompt's tokens from the second on, before those drawn."""

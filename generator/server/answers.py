@@ -33,6 +33,10 @@ class Answer:
     """What all parts of the answer have in common; without choices."""
     choices: Sequence[Choice]
     prompt_tokens: int
+    candidates: int = 1
+    """So many choices one after the other are of one prompt,"""
+    best: int = 1
+    """and so many of them, the likeliest, are answered."""
 
     def usage(self) -> CompletionUsage:
         """Tokens read and, so far, written."""
@@ -52,18 +56,27 @@ class Answer:
 
         async def tell(choice: Choice) -> CompletionChoice:
             text = "".join([piece async for piece in choice.pieces()])
-            return CompletionChoice(
-                text=text, index=choice.index, finish_reason=choice.finish_reason
-            )
+            return _part(choice, text)
 
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(tell(choice)) for choice in self.choices]
         except ExceptionGroup as errors:
             raise _failure(errors) from errors
-        finished = [task.result() for task in tasks]
+        finished = self._likeliest([task.result() for task in tasks])
         body = self._json(choices=finished, usage=self.usage())
         return web.Response(body=body, content_type="application/json", charset="utf-8")
+
+    def _likeliest(self, told: list[CompletionChoice]) -> list[CompletionChoice]:
+        """Of each prompt's candidates those with the highest log probability per token."""
+        if self.candidates == self.best:
+            return told
+        best: list[CompletionChoice] = []
+        for first in range(0, len(told), self.candidates):
+            candidates = self.choices[first : first + self.candidates]
+            ranked = sorted(candidates, key=lambda choice: choice.mean_logprob, reverse=True)
+            best += [told[choice.index] for choice in ranked[: self.best]]
+        return [one.model_copy(update={"index": index}) for index, one in enumerate(best)]
 
     async def stream(self, request: web.Request, *, include_usage: bool) -> web.StreamResponse:
         """Each choice piece by piece, as it grows; an error is the last event."""
@@ -84,9 +97,8 @@ class Answer:
         async def tell(choice: Choice) -> None:
             # While a slow reader makes `send` wait, tokens gather and go out together.
             async for piece in choice.pieces():
-                await send(self._json(choices=[CompletionChoice(text=piece, index=choice.index)]))
-            end = CompletionChoice(text="", index=choice.index, finish_reason=choice.finish_reason)
-            await send(self._json(choices=[end]))
+                await send(self._json(choices=[_part(choice, piece)]))
+            await send(self._json(choices=[_part(choice, "")]))
 
         heartbeat = asyncio.create_task(_keep_awake(response))
         try:
@@ -105,6 +117,16 @@ class Answer:
 
     def _json(self, **parts: object) -> bytes:
         return self.head.model_copy(update=parts).model_dump_json().encode()
+
+
+def _part(choice: Choice, text: str) -> CompletionChoice:
+    """A choice's next piece, or all of it."""
+    return CompletionChoice(
+        text=text,
+        index=choice.index,
+        logprobs=choice.logprobs(text),
+        finish_reason=choice.finish_reason,
+    )
 
 
 async def _keep_awake(response: web.StreamResponse) -> None:

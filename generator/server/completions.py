@@ -13,6 +13,7 @@ from generator.server.answers import Answer
 from generator.server.choice import Choice
 from generator.server.defaults import settings_of
 from generator.server.errors import ApiError, wrong
+from generator.server.logbook import Logbook
 from generator.server.metrics import Stopwatch
 from generator.server.prompts import encode
 from generator.server.protocol import Completion, CompletionRequest
@@ -59,10 +60,11 @@ class Completions:
             message = "The body has to be JSON, with Content-Type: application/json."
             raise ApiError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, message)
         asked = CompletionRequest.parse(await http.read())
-        wanted = len(asked.prompt) * asked.n
+        wanted = len(asked.prompt) * asked.candidates
         if wanted > self._at_once:
-            message = f"prompts times n takes at most {self._at_once} stories; this is {wanted}."
-            raise wrong(message, "n" if asked.n > 1 else "prompt")
+            factor = "n" if asked.best_of is None else "best_of"
+            message = f"prompts times {factor} takes at most {self._at_once}; this is {wanted}."
+            raise wrong(message, factor if asked.candidates > 1 else "prompt")
 
         async with self._registry.borrow(asked.model) as resident:
             prompts = await encode(asked.prompt, resident.loaded, limit=self._prompt_limit)
@@ -74,7 +76,13 @@ class Completions:
                 seed=secrets.randbits(32) if asked.seed is None else asked.seed,
             )
             choices: list[Choice] = []
-            answer = Answer(head, choices, sum(len(prompt.tokens) for prompt in prompts))
+            answer = Answer(
+                head,
+                choices,
+                sum(len(prompt.tokens) for prompt in prompts),
+                candidates=asked.candidates,
+                best=asked.n,
+            )
             try:
                 # Should one find no room, those before it are in the list, and left below.
                 choices.extend(self._begin(asked, prompts, resident, head.seed, arrival))
@@ -107,7 +115,15 @@ class Completions:
             raise wrong(
                 f"memfree takes only false: {asked.model} has no {MEMFREE_FILE}.", "memfree"
             )
-        openings = [prompt for prompt in prompts for _ in range(asked.n)]
+        logprobs = asked.logprobs
+        if logprobs is None and asked.candidates > asked.n:
+            logprobs = 0
+        if logprobs is not None and settings.num_beams > 1:
+            param = "best_of" if asked.logprobs is None else "logprobs"
+            raise wrong(
+                f"{param} takes no more than its default with beams: set num_beams to 1.", param
+            )
+        openings = [prompt for prompt in prompts for _ in range(asked.candidates)]
         for index, prompt in enumerate(openings):
             budget = min(settings.max_new_tokens, model.context - len(prompt.tokens))
             generation = resident.engine.submit(
@@ -118,11 +134,14 @@ class Completions:
                     max_tokens=budget,
                     min_tokens=budget if asked.ignore_eos else min(settings.min_new_tokens, budget),
                     begin_word=asked.begin_word and prompt.text[-1:].isalnum(),
-                    num_beams=settings.num_beams,
+                    num_beams=settings.num_beams if budget else 1,
+                    logprobs=logprobs,
+                    prompt_logprobs=asked.echo and asked.logprobs is not None,
                 )
             )
+            tokenizer = model.tokenizer.backend_tokenizer
             transcript = Transcript(
-                model.tokenizer.backend_tokenizer,
+                tokenizer,
                 prompt.tokens,
                 budget=budget,
                 stops=asked.stop,
@@ -134,6 +153,9 @@ class Completions:
                 transcript,
                 Stopwatch(self._metrics, asked.model, arrival),
                 opening=prompt.text if asked.echo else "",
+                logbook=None
+                if asked.logprobs is None
+                else Logbook(generation, tokenizer, prompt, echo=asked.echo),
             )
 
     def _leave(self, answer: Answer) -> None:

@@ -17,7 +17,6 @@ from generator.sampling.settings import (
     LARGEST,
     STRICT,
     Beams,
-    MaxTokens,
     MinTokens,
     Sampling,
     Temperature,
@@ -91,11 +90,15 @@ class CompletionRequest(Sampling):
         Temperature, Field(le=2, description="a number from 0 (always the likeliest token) to 2")
     ] = 1.0
     top_k: Annotated[TopK, BeforeValidator(_off_if_minus_one)] = 0
-    max_tokens: MaxTokens = 16
+    max_tokens: int = Field(16, ge=0, le=LARGEST, description=f"a whole number from 0 to {LARGEST}")
     min_tokens: MinTokens = 0
     ignore_eos: bool = Field(False, description="true or false")
     num_beams: Beams = 1
     n: int = Field(1, ge=1, le=128, description="a whole number from 1 to 128")
+    best_of: int | None = Field(
+        None, ge=1, le=128, description="a whole number from n to 128, and with stream only n"
+    )
+    logprobs: int | None = Field(None, ge=0, le=5, description="a whole number from 0 to 5")
     seed: Annotated[int | None, BeforeValidator(_none_if_minus_one)] = Field(
         None, ge=0, lt=2**63, description=f"a whole number from 0 to {2**63 - 1}, or -1 for none"
     )
@@ -116,8 +119,6 @@ class CompletionRequest(Sampling):
     user: str | None = Field(None, description="a string")
 
     # Of OpenAI's, not offered here: accepted where they ask for nothing.
-    logprobs: None = Field(None, description="only null here")
-    best_of: int = Field(1, ge=1, le=1, description="only 1 here")
     suffix: Literal[""] = Field("", description="only null here")
     logit_bias: dict[str, float] = Field({}, max_length=0, description="only an empty object here")
 
@@ -132,7 +133,14 @@ class CompletionRequest(Sampling):
     def _agree(self) -> Self:
         if self.stream_options is not None and not self.stream:
             raise PydanticCustomError("disagree", "stream_options")
+        if self.candidates < self.n or (self.stream and self.candidates > self.n):
+            raise PydanticCustomError("disagree", "best_of")
         return self
+
+    @property
+    def candidates(self) -> int:
+        """Stories told of each prompt, the likeliest `n` of which are answered."""
+        return self.n if self.best_of is None else self.best_of
 
     @classmethod
     def parse(cls, body: bytes) -> Self:
@@ -169,12 +177,24 @@ def _refusal(detail: Mapping[str, Any]) -> ApiError:
     return wrong(f"{param} takes {field.description}.", param)
 
 
+class Logprobs(BaseModel):
+    """How likely the model itself holds each token of a text, in OpenAI's four columns."""
+
+    tokens: list[str] = []
+    token_logprobs: list[float | None] = []
+    """Null for a prompt's first token."""
+    top_logprobs: list[dict[str, float] | None] | None = None
+    """Of the likeliest tokens and the told one; null where none but the told ones are asked for."""
+    text_offset: list[int] = []
+    """Characters of the choice's text before each token."""
+
+
 class CompletionChoice(BaseModel):
     """One story, or one piece of it."""
 
     text: str
     index: int
-    logprobs: None = None
+    logprobs: Logprobs | None = None
     finish_reason: FinishReason | None = None
 
 

@@ -39,6 +39,7 @@ def upgrade() -> None:
             column("length", sa.String(8), "'short'"),
             sa.Column("private", sa.Boolean(), server_default=sa.false(), nullable=False),
             column("language", sa.String(10), "'en'"),
+            sa.Column("final", sa.Boolean(), server_default=sa.false(), nullable=False),
             column("redrawn", sa.Integer(), "0"),
             sa.Column("withheld", sa.String(32)),
             sa.Column("removed_at", Moment),
@@ -217,7 +218,7 @@ def downgrade() -> None:
         stories.drop_constraint("uq_stories_interaction_id", type_="unique")
         stories.create_unique_constraint("uq_stories_interaction_id", ["interaction_id"])
         for name in (
-            *("score", "stars", "votes", "removed_at", "withheld", "redrawn", "language"),
-            *("private", "length", "mood", "part", "form", "nth"),
+            *("score", "stars", "votes", "removed_at", "withheld", "redrawn", "final"),
+            *("language", "private", "length", "mood", "part", "form", "nth"),
         ):
             stories.drop_column(name)

@@ -32,8 +32,12 @@ class Teller:
     """Pieces that went out, of all stories together."""
     allowed: int | None = None
     """Pieces that may go out; None: as many as there are."""
+    each: int = 0
+    """Pieces of every story that go out though the tale is held."""
     away: bool = False
     """Every further wish is answered with 503."""
+    ended: str = "stop"
+    """The reason that is given for a story's end."""
     unknown: set[str] = field(default_factory=set)
     """Models that a wish is refused for, as OpenAI does."""
     _open: list[web.Request] = field(default_factory=list)
@@ -61,9 +65,11 @@ class Teller:
             if request.transport is not None:
                 request.transport.abort()
 
-    async def _turn(self) -> None:
+    async def _turn(self, nth: int) -> None:
         async with self._changed:
-            await self._changed.wait_for(lambda: self.allowed is None or self.told < self.allowed)
+            await self._changed.wait_for(
+                lambda: self.allowed is None or self.told < self.allowed or nth < self.each
+            )
             self.told += 1
 
     async def list(self, request: web.Request) -> web.Response:
@@ -86,10 +92,10 @@ class Teller:
         self._open.append(request)
         answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await answer.prepare(request)
-        for piece in self.pieces:
-            await self._turn()
+        for nth, piece in enumerate(self.pieces):
+            await self._turn(nth)
             await _send(answer, {"choices": [{"index": 0, "text": piece, "finish_reason": None}]})
-        await _send(answer, {"choices": [{"index": 0, "text": "", "finish_reason": "stop"}]})
+        await _send(answer, {"choices": [{"index": 0, "text": "", "finish_reason": self.ended}]})
         await _send(answer, {"choices": [], "usage": {"completion_tokens": len(self.pieces)}})
         await answer.write(b"data: [DONE]\n\n")
         return answer

@@ -113,7 +113,7 @@ async def test_any_press_on_an_ended_story_draws_its_message_anew_and_is_forgott
         await w.until(lambda: page(w.message(message.id)).startswith("**In the year** a fox"))
         await w.until(lambda: "Again" in labels(w.message()))
         await w.idle()
-        await w.until(lambda: not w.messages._messages)
+        await w.until(lambda: not len(w.messages._kept))
 
 
 async def test_nobody_rates_their_own_story(tmp_path: Path) -> None:
@@ -185,10 +185,10 @@ async def test_a_waiting_story_is_called_off(tmp_path: Path, who: str) -> None:
         await w.until(lambda: w.teller.asked)
         result = await w.aki.slash(w.channel, "story", prompt="Second")
         waiting = w.message(reply(result).id)
-        await getattr(w, who).click(waiting, label="Call it off")
+        await getattr(w, who).click(waiting, label="Stop")
         await w.until(lambda: "Again" in labels(w.message(waiting.id)))
         assert page(w.message(waiting.id)) == "**Second**\n\n-# Called off."
-        assert labels(w.message(waiting.id)) == ["Again"]
+        assert labels(w.message(waiting.id)) == ["Again", "Another teller"]
         async with w.sessions() as session:
             trail = [(act.moderator_id, act.act) for act in await session.scalars(select(Audit))]
         # What members do with their own stories is nobody else's business.
@@ -200,7 +200,7 @@ async def test_a_story_is_called_off_while_it_is_told(tmp_path: Path) -> None:
         w.teller.hold(after=1)
         await w.aki.slash(w.channel, "story", prompt="In the year")
         await w.until(lambda: page(w.message()).endswith("a fox▌"))
-        await w.aki.click(w.message(), label="Call it off")
+        await w.aki.click(w.message(), label="Stop")
         await w.told()
         await w.teller.release()
         await w.idle()
@@ -225,7 +225,7 @@ async def test_a_story_is_called_off_until_its_last_word_stands_in_the_channel(
             return story is not None and story.state is State.TOLD
 
         await w.until(told)  # and saved: only its words are still being shown
-        await getattr(w, who).click(w.message(), label="Call it off")
+        await getattr(w, who).click(w.message(), label="Stop")
         await w.told()
         await clock.advance(10)
         assert page(w.message()) == "**Zero** one two three four five\n\n-# Called off."
@@ -247,7 +247,7 @@ async def test_who_cannot_call_a_story_off_now_does_not_stop_its_words(
             raise OperationalError("UPDATE", {}, Exception("database is locked"))
 
         monkeypatch.setattr(w.services.queue, "cancel", locked)
-        result = await w.aki.click(w.message(), label="Call it off")
+        result = await w.aki.click(w.message(), label="Stop")
         assert whisper(result).startswith("Something broke on my side.")
         await clock.advance(10)
         assert page(await w.told()) == f"**Zero**{TEN}"
@@ -280,10 +280,10 @@ async def test_a_story_is_called_off_where_only_the_press_can_edit_its_message(
         # The bot is no member there, and the interaction of before the restart is forgotten.
         w.env.inject_error("PATCH", "/channels/*/messages/*", status=403, code=50001, times=None)
         await w.restart()
-        await w.aki.click(w.message(), label="Call it off")
+        await w.aki.click(w.message(), label="Stop")
         await w.idle()
         assert page(w.message()) == "**In the year**\n\n-# Called off."
-        assert labels(w.message()) == ["Again"]
+        assert labels(w.message()) == ["Again", "Another teller"]
 
 
 async def test_others_cannot_call_a_story_off(tmp_path: Path) -> None:
@@ -291,7 +291,7 @@ async def test_others_cannot_call_a_story_off(tmp_path: Path) -> None:
         w.teller.hold()
         await w.aki.slash(w.channel, "story", prompt="In the year")
         message = w.message()
-        result = await w.ben.click(message, label="Call it off")
+        result = await w.ben.click(message, label="Stop")
         assert whisper(result).startswith("Only the member who asked for it")
         await w.teller.release()
         await w.told()

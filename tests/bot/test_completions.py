@@ -51,18 +51,18 @@ async def test_a_story_comes_piece_by_piece_and_its_tokens_are_the_servers() -> 
         Piece(" a 狐", 1),
         Piece(" found the moon", 2),
         Piece(".", 3),
-        Piece("", 12),
+        Piece("", 12, last=True),
     ]
 
 
 async def test_a_server_that_does_not_count_is_counted_for() -> None:
     pieces = await tell(streaming(text(" one"), text(" two", "length"), DONE))
-    assert pieces[-1] == Piece(" two", 2)
+    assert pieces[-2:] == [Piece(" two", 2), Piece("", 2)]
 
 
 async def test_what_no_database_keeps_is_left_out() -> None:
     pieces = await tell(streaming(text(" one\0"), text("\0", "stop")))
-    assert pieces == [Piece(" one", 1), Piece("", 2)]
+    assert pieces == [Piece(" one", 1), Piece("", 2), Piece("", 2, last=True)]
 
 
 @pytest.mark.parametrize("suffix", ["", "/", "/v1", "/v1/"])

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot.config import FOREIGN_SECTIONS, Settings, SettingsError
+from bot.config import FOREIGN_SECTIONS, MOODS, Mood, Settings, SettingsError
 
 SHIPPED = Path(__file__).parents[2] / "config.toml"
 
@@ -28,8 +28,10 @@ def test_the_shipped_file_names_every_setting_with_its_default() -> None:
     shipped = tomllib.loads(SHIPPED.read_text(encoding="utf-8"))
     ours = {name: table for name, table in shipped.items() if name not in FOREIGN_SECTIONS}
     ours["log"]["level"] = ours["log"]["level"].upper()
-    secrets: Any = {"token": True, "models": True, "generator": {"api_key"}}
+    secrets: Any = {"token": True, "models": True, "moods": True, "generator": {"api_key"}}
     defaults = Settings().model_dump(exclude=secrets)
+    moods = {name: mood.model_dump(exclude_none=True) for name, mood in MOODS.items()}
+    assert ours.pop("moods") == moods
     for section in defaults.values():
         for name in [name for name, value in section.items() if value is None]:
             assert f"# {name} = " in SHIPPED.read_text(encoding="utf-8")
@@ -156,6 +158,32 @@ def test_a_variable_reaches_a_model_however_the_file_spells_its_name(
     monkeypatch.delenv("KATARIBE_MODELS__LLAMA__API_KEY")
     file.write_text("models = 3\n")
     assert sentences(file) == [f"{file}: models takes a table of settings"]
+
+
+def test_a_host_adds_moods_and_changes_ours(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text("[moods.dreamy]\ntemperature = 1.4\n[moods.calm]\ntop_k = 5\n")
+    monkeypatch.setenv("KATARIBE_MOODS__WILD__TOP_P", "0.5")
+    moods = Settings.load(file).moods
+    assert moods.keys() == {"calm", "lively", "wild", "article", "dreamy"}
+    assert moods["dreamy"] == Mood(temperature=1.4)
+    assert (moods["calm"], moods["wild"]) == (Mood(top_k=5), Mood(top_p=0.5))
+    assert moods["article"].num_beams == 5
+
+
+def test_a_wrong_mood_is_one_line(file: Path) -> None:
+    file.write_text("[moods.dreamy]\ntemperature = 3\n")
+    assert sentences(file) == [
+        f"{file}: [moods] dreamy.temperature takes a number from 0 to 2, not 3"
+    ]
+    file.write_text("[moods.dreamy]\nheat = 3\n")
+    assert "dreamy.heat is no setting; there are: no_repeat_ngram_size," in sentences(file)[0]
+    for name in ("Dreamy", "a b", "x" * 33):
+        file.write_text(f'[moods."{name}"]\ntemperature = 1\n')
+        assert sentences(file) == [
+            f"{file}: [moods.NAME] takes a name of 1 to 32 small letters, digits and hyphens"
+        ]
+    file.write_text("moods = 3\n")
+    assert sentences(file) == [f"{file}: moods takes a table of settings"]
 
 
 @pytest.mark.parametrize(

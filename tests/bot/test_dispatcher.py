@@ -272,10 +272,10 @@ async def test_a_story_is_not_told_again_because_its_end_could_not_be_written(
 ) -> None:
     failures = iter(range(3))
 
-    async def locked(self: WatchedQueue, *given: Any) -> Any:
+    async def locked(self: WatchedQueue, *given: Any, **named: Any) -> Any:
         if next(failures, None) is not None:
             raise OperationalError("UPDATE", {}, Exception("database is locked"))
-        return await getattr(WatchedQueue, written)(self, *given)
+        return await getattr(WatchedQueue, written)(self, *given, **named)
 
     monkeypatch.setattr("bot.worker.dispatcher.AFTER_A_FAILURE", 0.01)
     locked_queue = type("Locked", (WatchedQueue,), {written: locked})

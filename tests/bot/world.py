@@ -145,6 +145,12 @@ class World:
         )
         return self.message(message_id)
 
+    async def ready(self, result: simcord.InteractionResult) -> discord.Message:
+        """Wait until the message that answered a command or a press shows its whole story."""
+        answer = reply(result)
+        await self.until(lambda: "Again" in labels(answer.message))
+        return answer.message
+
     async def story(self, by: simcord.MemberActor | None = None, **options: Any) -> discord.Message:
         """Ask for a story and wait until it is told; without a prompt, surprised by the house."""
         options.setdefault("prompt", SURPRISE)
@@ -182,14 +188,26 @@ def footer(message: discord.Message | simcord.ResponseMessage) -> str:
 
 
 def labels(message: discord.Message) -> list[str | None]:
-    """Its buttons."""
-    return [
-        button.label
-        for row in message.components
-        if isinstance(row, discord.ActionRow)
-        for button in row.children
-        if isinstance(button, discord.Button)
-    ]
+    """Its buttons, in order."""
+    return [part.label for part in parts(message) if isinstance(part, discord.Button)]
+
+
+def texts(message: discord.Message) -> list[str]:
+    """The texts of a message that is a layout of its own, in order."""
+    return [part.content for part in parts(message) if isinstance(part, discord.TextDisplay)]
+
+
+def parts(message: discord.Message) -> list[discord.Component]:
+    """Everything in a message that is a component, those within others too."""
+    found: list[discord.Component] = []
+    for component in message.components:
+        found += _parts(component)
+    return found
+
+
+def _parts(component: discord.Component) -> list[discord.Component]:
+    within: list[discord.Component] = getattr(component, "children", [])
+    return [component, *(part for child in within for part in _parts(child))]
 
 
 def _bot(settings: Settings, completions: Completions, database: Database, pace: Pace) -> Kataribe:
@@ -231,7 +249,9 @@ async def world(
     async with (
         teller() as told,
         open_database(f"sqlite+aiosqlite:///{folder / 'kataribe.db'}") as database,
-        Completions(told.url, loaded.stories, request_timeout=60) as completions,
+        Completions(
+            told.url, loaded.stories, request_timeout=60, moods=loaded.moods
+        ) as completions,
     ):
         here: World
 

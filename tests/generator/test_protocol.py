@@ -64,13 +64,18 @@ def test_what_asks_for_nothing_is_accepted() -> None:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ({"max_tokens": 0}, "max_tokens takes a whole number from 1 to 2147483647."),
-        ({"max_tokens": 1.0}, "max_tokens takes a whole number from 1 to 2147483647."),
+        ({"max_tokens": -1}, "max_tokens takes a whole number from 0 to 2147483647."),
+        ({"max_tokens": 1.0}, "max_tokens takes a whole number from 0 to 2147483647."),
         ({"temperature": 2.1}, "temperature takes a number from 0 (always the likeliest token)"),
         ({"temperature": True}, "temperature takes a number from 0"),
         ({"stop": [""]}, "stop takes a string of 1 to 256 characters, or a list of up to 4"),
         ({"stop": {"a": 1}}, "stop takes a string of 1 to 256 characters"),
-        ({"logprobs": 5}, "logprobs takes only null here."),
+        ({"logprobs": 6}, "logprobs takes a whole number from 0 to 5."),
+        (
+            {"best_of": 2, "n": 3},
+            "best_of takes a whole number from n to 128, and with stream only",
+        ),
+        ({"best_of": 2, "stream": True}, "best_of takes a whole number from n to 128"),
         ({"stream_options": {"x": 1}, "stream": True}, "stream_options takes an object like"),
         ({"model": 3}, "model takes the name of a served model"),
         ({"topk": 3}, "Unknown parameter 'topk'; known are model, prompt, max_tokens"),

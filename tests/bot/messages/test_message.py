@@ -8,7 +8,8 @@ import datetime as dt
 import pytest
 
 from bot.database.tables import State, Story
-from bot.messages.message import LONGEST_REST, Phase, StoryMessage, Urgency
+from bot.messages.message import LONGEST_REST, StoryMessage
+from bot.messages.telling import Phase, Telling, Urgency
 
 TWELVE = " one two three four five six seven eight nine ten eleven twelve"
 PACE = 5.0
@@ -21,8 +22,8 @@ def story(state: State = State.TELLING, text: str = "") -> Story:
     )  # fmt: skip
 
 
-def telling(text: str = "", now: float = 0.0) -> StoryMessage:
-    message = StoryMessage(story(State.QUEUED))
+def telling(text: str = "", now: float = 0.0) -> Telling:
+    message = Telling(story(State.QUEUED))
     message.began(story())
     if text:
         message.heard(text, now)
@@ -73,7 +74,7 @@ def test_a_story_told_to_its_end_is_shown_to_its_end() -> None:
 
 
 def test_what_ended_elsewhere_has_no_pace_to_keep() -> None:
-    message = StoryMessage(story(State.QUEUED))
+    message = Telling(story(State.QUEUED))
     message.ended(story(State.TOLD, TWELVE))
     assert message.whole
 
@@ -99,7 +100,7 @@ def test_what_a_telling_that_broke_off_had_not_shown_is_never_shown() -> None:
 
 
 def test_words_of_before_a_restart_stay_until_there_are_more() -> None:
-    message = StoryMessage(story(State.QUEUED, " one two three"))
+    message = Telling(story(State.QUEUED, " one two three"))
     assert message.visible_text == " one two three"
     message.began(story())
     message.heard(" one two", 0.0)
@@ -111,7 +112,7 @@ def test_words_of_before_a_restart_stay_until_there_are_more() -> None:
 
 
 def test_a_place_is_news_once_and_only_to_who_waits() -> None:
-    message = StoryMessage(story(State.QUEUED))
+    message = Telling(story(State.QUEUED))
     assert message.placed(3)
     assert not message.placed(3)
     assert message.placed(2)
@@ -122,7 +123,7 @@ def test_a_place_is_news_once_and_only_to_who_waits() -> None:
 
 
 def test_out_of_reach_rests_longer_each_time_and_not_after_it_was_reached() -> None:
-    message = StoryMessage(story())
+    message = StoryMessage.of(story())
     rests = []
     for _ in range(8):
         message.out_of_reach(100.0)
@@ -148,7 +149,7 @@ def test_a_story_whose_last_word_came_while_it_is_being_called_off_stays_frozen(
 
 
 async def test_who_waits_for_the_end_is_let_go_once() -> None:
-    message = StoryMessage(story())
+    message = Telling(story())
     first, second = message.shown(), message.shown()
     first.cancel()
     waited = message.is_awaited

@@ -13,9 +13,10 @@ from bot.config import Discord
 from bot.database.stories import Stories
 from bot.database.tables import Story
 from bot.messages import embeds, views
+from bot.messages.drawing import Drawing
 from bot.messages.message import StoryMessage
 from bot.messages.pacing import Pace
-from bot.messages.posting import Drawing, Posts
+from bot.messages.posting import Posts
 from bot.playground import Playground
 from bot.worker.presenter import MessageGoneError, OutOfReachError
 from tests.bot.wishes import queue_of, wish
@@ -47,7 +48,7 @@ async def asked(queue: Queue) -> Story:
 
 
 def drawing(story: Story) -> Drawing:
-    return Drawing(embeds.waiting(story, 1), views.unfinished(story))
+    return Drawing(views.unfinished(story), embeds.waiting(story, 1))
 
 
 async def test_a_crash_between_sending_and_writing_down_posts_once(
@@ -57,7 +58,7 @@ async def test_a_crash_between_sending_and_writing_down_posts_once(
     story = await asked(queue)
     ids = []
     for _ in range(2):
-        message = StoryMessage(story)
+        message = StoryMessage.of(story)
         await Posts(client, Stories(database.sessions), queue).write(message, drawing(story), None)
         ids.append(message.message_id)
         async with database.sessions.begin() as session:  # it died before this was written
@@ -74,7 +75,7 @@ async def test_a_story_that_was_never_posted_is_gone_with_its_channel(
     posts = Posts(client, Stories(database.sessions), queue)
     monkeypatch.setattr(client, "get_guild", lambda _: discord.Object(1))  # and we are a member
     with pytest.raises(MessageGoneError):
-        await posts.write(StoryMessage(story), drawing(story), None)
+        await posts.write(StoryMessage.of(story), drawing(story), None)
 
 
 async def test_a_deleted_message_is_gone_for_good_and_a_channel_unknown_to_us_is_not(
@@ -83,7 +84,7 @@ async def test_a_deleted_message_is_gone_for_good_and_a_channel_unknown_to_us_is
     queue = queue_of(database)
     story = await asked(queue)
     posts = Posts(client, Stories(database.sessions), queue)
-    message = StoryMessage(story)
+    message = StoryMessage.of(story)
     await posts.write(message, drawing(story), None)
     assert message.message_id is not None
     channel = client.get_partial_messageable(story.channel_id)

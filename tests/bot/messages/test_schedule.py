@@ -11,9 +11,10 @@ import discord
 import pytest
 
 from bot.database.tables import State, Story
-from bot.messages.message import TRIES, StoryMessage, Token, Urgency
+from bot.messages.message import TRIES, StoryMessage, Token
 from bot.messages.pacing import OLD_SPACING, Pace
 from bot.messages.schedule import AGES, RouteLostError, Schedule
+from bot.messages.telling import Telling, Urgency
 from bot.worker.presenter import MessageGoneError, OutOfReachError
 from tests.bot.clock import Clock, settle
 
@@ -37,9 +38,9 @@ class Scene:
         self.words_per_second = pace
         self.schedule = Schedule(self._write, self.pace, interval=interval, words_per_second=pace)
 
-    async def _write(self, message: StoryMessage) -> bool:
+    async def _write(self, message: StoryMessage) -> list[Telling]:
         message.reveal(self.clock.now, self.words_per_second)
-        over = message.phase.value == "ended" and message.whole
+        over = [telling for telling in message.tellings if telling.is_over]
         if gate := self.gate.get(message.story.id):
             await gate.wait()
         if errors := self.errors[message.story.id]:
@@ -54,25 +55,26 @@ class Scene:
             state=State.QUEUED, text="", asked_at=dt.datetime.now(dt.UTC),
         )  # fmt: skip
         way = Token(f"token {number}", until=900.0) if token else None
-        return StoryMessage(story, (OLD if old else NEW) + number, way)
+        number += OLD if old else NEW
+        return StoryMessage.of(story, message_id=number, token=way)
 
     def telling(self, channel: int = 1, *, token: bool = False) -> StoryMessage:
         message = self.message(channel, token=token)
-        message.began(message.story)
+        message.tellings[0].began(message.story)
         self.tell(message)
         return message
 
     def tell(self, message: StoryMessage, piece: str = " word") -> None:
-        urgency = message.heard(piece, self.clock.now)
+        urgency = message.tellings[0].heard(piece, self.clock.now)
         assert urgency is not None
         self.schedule.want(message, urgency)
 
     def end(self, message: StoryMessage) -> asyncio.Future[None]:
-        story = message.story
-        story.state, story.text = State.TOLD, message.text
-        message.ended(story)
-        shown = message.shown()
-        self.schedule.want(message, Urgency.LAST if message.whole else Urgency.NEXT)
+        story, (telling,) = message.story, message.tellings
+        story.state, story.text = State.TOLD, telling.text
+        telling.ended(story)
+        shown = telling.shown()
+        self.schedule.want(message, Urgency.LAST if telling.whole else Urgency.NEXT)
         return shown
 
     def times(self, *messages: StoryMessage) -> list[float]:
@@ -261,7 +263,7 @@ async def test_stars_do_not_go_before_somebodys_first_words() -> None:
         scene.telling(channel)
     await scene.clock.advance(0.5)
     rated = scene.message(6)
-    rated.ended(rated.story)
+    rated.tellings[0].ended(rated.story)
     scene.schedule.want(rated, Urgency.AMBIENT)
     told = scene.telling(7)
     await scene.clock.advance(1)
@@ -292,7 +294,7 @@ async def test_what_is_being_answered_is_left_alone_until_it_is() -> None:
     scene = Scene()
     one = scene.message()
     scene.schedule.hold(one.story.interaction_id)
-    one.began(one.story)
+    one.tellings[0].began(one.story)
     scene.tell(one)
     await scene.clock.advance(10)
     assert scene.edits == []
@@ -304,7 +306,7 @@ async def test_what_is_being_answered_is_left_alone_until_it_is() -> None:
 async def test_the_last_word_is_shown_as_soon_as_its_turn_has_come() -> None:
     scene = Scene(interval=1.2, pace=5.0)
     one = scene.message()
-    one.began(one.story)
+    one.tellings[0].began(one.story)
     scene.tell(one, " one two three four five six seven eight nine ten eleven twelve")
     ended = scene.end(one)
     await scene.clock.advance(1.3)
@@ -317,7 +319,7 @@ async def test_closing_cancels_who_waits_and_ends_what_is_in_flight() -> None:
     scene = Scene()
     one, two = scene.telling(), scene.message()
     scene.gate[one.story.id] = asyncio.Event()
-    ended, later = scene.end(one), two.shown()
+    ended, later = scene.end(one), two.tellings[0].shown()
     scene.schedule.want(two, Urgency.AMBIENT)
     await settle()
     await scene.schedule.close()

@@ -55,7 +55,7 @@ async def test_the_teller_is_free_while_words_are_still_shown(tmp_path: Path) ->
         # Both are told whole, though no time passes in which the first could be shown.
         await saved(w, 2)
         assert page(w.message(reply(second).id)) == "**One** one two three four five▌"
-        assert "Call it off" in labels(w.message(reply(second).id))
+        assert "Stop" in labels(w.message(reply(second).id))
 
 
 async def test_a_story_that_was_told_but_not_shown_is_shown_whole_after_a_restart(
@@ -87,7 +87,7 @@ async def test_words_shown_before_a_restart_are_not_taken_back(
         w.teller.hold()
         await w.restart()
         if press:
-            await w.aki.click(w.message(), label="Call it off")
+            await w.aki.click(w.message(), label="Stop")
             await w.idle()
             assert page(w.message()) == f"{before}\n\n-# Called off."
             return

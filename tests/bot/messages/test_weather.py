@@ -15,6 +15,7 @@ from sqlalchemy import update
 from bot import asking
 from bot.__main__ import open_log
 from bot.database.tables import State, Story
+from bot.messages import embeds, views
 from tests.bot.world import World, footer, labels, page, reply, world
 
 if TYPE_CHECKING:
@@ -211,8 +212,8 @@ async def test_after_that_a_press_finishes_it(tmp_path: Path) -> None:
 
         await w.until(told)
         # Its message still says that it waits; the one button that it has brings it up to date.
-        assert labels(w.message(answer.id)) == ["Call it off"]
-        await w.ben.click(w.message(answer.id), label="Call it off")
+        assert labels(w.message(answer.id)) == ["Stop"]
+        await w.ben.click(w.message(answer.id), label="Stop")
         assert page(await w.told(answer.id)) == TOLD
         await w.idle()
 
@@ -237,9 +238,8 @@ async def test_a_press_on_a_message_that_stands_wrong_draws_it_anew(tmp_path: Pa
         # As if its last edit had been lost: it shows a place, and the one button of who waits.
         story = await w.services.stories.get(1)
         assert story is not None
-        drawing = w.messages.waits(story, 3)
-        await message.edit(embed=drawing.embed, view=drawing.view)
-        await w.aki.click(w.message(message.id), label="Call it off")
+        await message.edit(embed=embeds.waiting(story, 3), view=views.unfinished(story))
+        await w.aki.click(w.message(message.id), label="Stop")
         assert page(await w.told(message.id)) == TOLD
         again = await w.services.stories.get(1)
         assert again is not None

@@ -1,11 +1,11 @@
-"""**Call it off**: a story is withdrawn, until its last word stands in the channel."""
+"""**Stop**: a story is withdrawn, until its last word stands in the channel."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from bot.apologies import NotYoursError
-from bot.components.story_button import StoryButton, acknowledge
+from bot.components.story_button import StoryButton, acknowledge, find
 from bot.messages import views
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bot.database.tables import Story
 
 
-class CallOff(StoryButton, template=r"kataribe:cancel:(?P<story_id>\d{1,19})"):
+class Stop(StoryButton, template=r"kataribe:cancel:(?P<story_id>\d{1,19})"):
     """For the story's member and for moderators, while it waits, is told, or is shown."""
 
     def __init__(self, story_id: int) -> None:
@@ -33,4 +33,4 @@ class CallOff(StoryButton, template=r"kataribe:cancel:(?P<story_id>\d{1,19})"):
         moderator = None if own else interaction.user.id
         if not may or await services.call_off(story, moderator_id=moderator) is None:
             # It has ended, and its message does not show it: it is drawn anew.
-            services.messages.redraw(await self._story(interaction.client))
+            services.messages.redraw(await find(interaction, story.id))

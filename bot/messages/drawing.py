@@ -1,0 +1,98 @@
+"""A message as Discord takes it, drawn from what it shall show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bot.database.tables import State
+from bot.messages import embeds, introductions, layouts, views
+from bot.messages.telling import Phase
+
+if TYPE_CHECKING:
+    import discord
+    from discord import ui
+
+    from bot.database.ratings import Ratings
+    from bot.database.stories import Stories
+    from bot.database.tables import Story
+    from bot.messages.message import StoryMessage
+    from bot.messages.telling import Telling
+    from bot.worker.catalogue import Catalogue
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """What a message shows: an embed with buttons under it, or a layout of its own."""
+
+    view: ui.View | ui.LayoutView
+    embed: discord.Embed | None = None
+    line: str | None = None
+    """What stands above the embed, where the message is posted rather than edited."""
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What discord.py edits a message with."""
+        return {"view": self.view} | ({"embed": self.embed} if self.embed else {})
+
+    @property
+    def posted(self) -> dict[str, Any]:
+        """What discord.py posts it with."""
+        return self.fields | ({"content": self.line} if self.line else {})
+
+
+class Artist:
+    """Draws messages, and reads back what was drawn; in the language that is spoken."""
+
+    def __init__(self, stories: Stories, ratings: Ratings, catalogue: Catalogue) -> None:
+        self._stories = stories
+        self._ratings = ratings
+        self._catalogue = catalogue
+
+    async def draw(self, message: StoryMessage) -> Drawing:
+        """Give what the message shall show now."""
+        if message.shows_several:
+            return await self._several(message)
+        (telling,) = message.tellings
+        # Once a message stands, the line above it stays as it is.
+        line = await self._line(telling.story) if message.message_id is None else None
+        if telling.is_over:
+            embed, view = await self._ended(telling.story)
+        else:
+            embed, view = self._underway(telling)
+        return Drawing(view, embed, line)
+
+    def read(self, message: StoryMessage, standing: discord.Message | None) -> None:
+        """Learn which words stand there that another process has shown."""
+        for telling in message.tellings:
+            if not telling.unread:
+                continue
+            if standing is None:
+                telling.stood("")
+            elif message.shows_several:
+                telling.stood(layouts.told_in(standing, telling.story.nth))
+            else:
+                page = standing.embeds[0].description if standing.embeds else None
+                telling.stood(embeds.told_in(telling.story, page or ""))
+
+    def _underway(self, telling: Telling) -> tuple[discord.Embed, ui.View]:
+        story, text = telling.story, telling.visible_text
+        if telling.phase is Phase.WAITING:
+            embed = embeds.waiting(story, telling.place, text, down=self._catalogue.down)
+        else:
+            embed = embeds.telling(story, text)
+        return embed, views.unfinished(story)
+
+    async def _ended(self, story: Story) -> tuple[discord.Embed, ui.View]:
+        """The story with its stars as they are now, and its buttons."""
+        stars = await self._ratings.stars(story.id) if story.state is State.TOLD else None
+        return embeds.ended(story, stars), views.ended(story, self._catalogue.known)
+
+    async def _several(self, message: StoryMessage) -> Drawing:
+        line = await self._line(message.story, "story.variations")
+        return Drawing(layouts.variations(message, line, down=self._catalogue.down))
+
+    async def _line(self, story: Story, key: str = "story.posted") -> str:
+        """The line above a story that nothing else introduces."""
+        chain = await self._stories.thread(story, depth=introductions.LOOKED_BACK)
+        return introductions.line(key, story, chain)

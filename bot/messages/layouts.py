@@ -1,0 +1,128 @@
+"""Several stories in one message, as a layout: Discord takes 4,000 characters in all of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import discord
+from discord import ui
+
+from bot.database.tables import State
+from bot.locales import say
+from bot.messages import embeds, views
+from bot.messages.telling import Phase
+from bot.safety.escaping import cut, escaped, unescaped, units
+
+if TYPE_CHECKING:
+    from bot.messages.message import StoryMessage
+    from bot.messages.telling import Telling
+
+CHARACTERS = 4000
+"""Of all texts in one message together, each UTF-16 unit taken for one."""
+BESIDES = 200
+"""Kept for what stands around a story: its name, and how far it is."""
+WORDS_ID = 100
+"""Of the text that has the first story's words; by it they are found again."""
+
+
+def variations(message: StoryMessage, head: str, *, down: bool) -> ui.LayoutView:
+    """Several ways to go on, each with a button that goes on from it."""
+    view = ui.LayoutView(timeout=None)
+    view.add_item(ui.TextDisplay(head))
+    room = room_for(message, head)
+    for telling in message.tellings:
+        story, name = telling.story, f"**{telling.story.nth + 1}**"
+        pick = () if story.final else (views.pick(story),)
+        colour = embeds.colour(story.model)
+        view.add_item(box_of(telling, name, colour, room, *pick, down=down))
+    add_stop(view, message)
+    return view
+
+
+def room_for(message: StoryMessage, *texts: str) -> int:
+    """UTF-16 units that each story's words may have, beside these texts."""
+    left = CHARACTERS - sum(units(text) for text in texts) - BESIDES
+    return left // len(message.tellings) - BESIDES
+
+
+def box_of(
+    telling: Telling,
+    name: str,
+    colour: discord.Colour,
+    room: int,
+    *buttons: ui.Button[Any],
+    down: bool,
+    status: str | None = None,
+) -> ui.Container[ui.LayoutView]:
+    """One of the stories.
+
+    Args:
+        telling: What is shown of it.
+        name: What stands above it.
+        colour: Its edge's.
+        room: UTF-16 units for its words; of more, a button leads to the whole.
+        buttons: What can be done with it once it is told, besides the rest.
+        down: The generator is away.
+        status: What stands under it; None: how far it is.
+    """
+    words, whole = words_of(telling, room)
+    under = status if status is not None else status_of(telling, down=down)
+    box: ui.Container[ui.LayoutView] = ui.Container(
+        ui.TextDisplay(name),
+        ui.TextDisplay(words, id=WORDS_ID + telling.story.nth),
+        accent_colour=colour,
+    )
+    if under:
+        box.add_item(ui.TextDisplay(f"-# {under}"))
+    if telling.is_over and telling.story.state is State.TOLD:
+        rest = views.more if whole else views.whole
+        box.add_item(ui.ActionRow(*buttons, rest(telling.story.id)))
+    return box
+
+
+def words_of(telling: Telling, room: int) -> tuple[str, bool]:
+    """The words of a story that are shown, with a cursor while it is told; and whether all are."""
+    ended = telling.is_over
+    text = (telling.story.text if ended else telling.visible_text).strip()
+    end = say("story.cursor") if telling.phase is not Phase.WAITING and not ended else ""
+    readable = text[: 4 * room]  # A model may tell without end.
+    told, mark = escaped(readable), say("story.cut")
+    if readable == text and units(told) + units(end) <= room:
+        return told + end or say("story.continued"), True
+    return cut(told, room - units(mark) - units(end)) + mark + end, False
+
+
+def told_in(message: discord.Message, nth: int) -> str:
+    """Read back the words that `words_of` drew of the nth story."""
+    for component in _walk(message.components):
+        if isinstance(component, discord.TextDisplay) and component.id == WORDS_ID + nth:
+            words = component.content.removesuffix(say("story.cursor"))
+            words = words.removesuffix(say("story.cut"))
+            return "" if words == say("story.continued") else unescaped(words)
+    return ""
+
+
+def status_of(telling: Telling, *, down: bool) -> str:
+    """How far a story is, in a line."""
+    if telling.phase is Phase.WAITING:
+        return embeds.standing(telling.place, down=down)
+    if not telling.is_over:
+        return say("story.telling_one")
+    if telling.story.state is State.TOLD:
+        return ""
+    return say(f"story.{telling.story.state}")
+
+
+def add_stop(view: ui.LayoutView, message: StoryMessage) -> None:
+    """While any of the stories goes on, all can be stopped."""
+    if not all(telling.is_over for telling in message.tellings):
+        view.add_item(ui.ActionRow(views.stop(message.story.id)))
+
+
+def _walk(components: list[discord.components.MessageComponentType]) -> list[discord.Component]:
+    """Every component, those in containers too."""
+    found: list[discord.Component] = []
+    for component in components:
+        found.append(component)
+        found += getattr(component, "children", [])
+    return found
