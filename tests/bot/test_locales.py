@@ -15,6 +15,7 @@ from discord import app_commands
 
 from bot.command_texts import CommandTexts
 from bot.commands import EVERY
+from bot.commands.help import Audience
 from bot.database.limits import Scope
 from bot.database.tables import State
 from bot.locales import ENGLISH, LANGUAGES, NAMES, _texts, language_of, say, speaking
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 BOT = Path(__file__).parents[2] / "bot"
 CHOSEN_BY_NAME = {
+    *(f"help.{audience.value}" for audience in Audience),
     "sorry.openings_server",
     "sorry.openings_member",
     *(f"sorry.{refusal}" for refusal in Refusal),
@@ -228,3 +230,18 @@ def test_the_house_has_many_openings_the_articles_among_them() -> None:
     assert set(ARTICLE) <= set(OPENINGS)
     assert len(set(OPENINGS)) == len(OPENINGS) >= 48
     assert all(2 <= len(opening.split()) <= 8 for opening in OPENINGS)
+
+
+@pytest.mark.parametrize("language", sorted({*LANGUAGES} - {ENGLISH}))
+def test_no_text_is_left_in_english(language: str) -> None:
+    def letters(text: Text) -> str:
+        """What is left of a text without what is filled in and commands, which are no words."""
+        return regex.sub(r"\{[^}]*\}|/\w+|[^\p{L}]", "", "".join(forms(text).values()))
+
+    english = _texts()
+    left = [
+        key
+        for key, text in _texts(language).items()
+        if key in english and letters(text) and letters(text) == letters(english[key])
+    ]
+    assert left == []
