@@ -158,6 +158,7 @@ async def run(settings: Settings, *, config: Path | None = None) -> None:
             services.messages,
             services.bell,
             settings,
+            services.screening,
         )
         logged_in = asyncio.Event()
         work = [still_alone()]

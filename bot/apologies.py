@@ -16,6 +16,7 @@ from bot.database.ratings import NotToldError, OwnStoryError
 from bot.locales import say, say_list
 from bot.safety.beginnings import PromptRefusedError
 from bot.safety.escaping import escaped
+from bot.safety.own_words import LONGEST_WORD, WordRefusedError
 from bot.services import UnknownMoodError
 from bot.worker.catalogue import UnknownModelError
 from bot.worker.completions import GeneratorDownError
@@ -79,6 +80,12 @@ def sentence(error: BaseException) -> str | None:
         case PromptRefusedError():
             key = f"sorry.{error.refusal}"
             values = {"length": error.length, "limit": error.limit}
+        case WordRefusedError():
+            key = f"sorry.word_{error.refusal}"
+            values = {
+                "word": escaped(textwrap.shorten(error.word, NAMED, placeholder="…")),
+                "limit": LONGEST_WORD,
+            }
         case UnknownModelError():
             key = "sorry.unknown_model"
             values = {
@@ -132,6 +139,7 @@ async def apologise(interaction: discord.Interaction[Any], error: BaseException)
 
 
 _KEYS: dict[type[BaseException], str] = {
+    app_commands.NoPrivateMessage: "sorry.server_only",
     OwnStoryError: "sorry.own_story",
     NotToldError: "sorry.not_told",
     StoryGoneError: "sorry.story_gone",

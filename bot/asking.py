@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 import discord
 
 from bot.database.wishes import Wish
-from bot.locales import language_of, speaking
+from bot.locales import language_of, say, speaking
 from bot.messages import introductions
 
 if TYPE_CHECKING:
@@ -109,6 +109,8 @@ async def ask(
         try:
             with speaking(stories[0].language):
                 await _answer(interaction, stories, introduction)
+            if not all(map(services.understands, stories)):
+                await interaction.followup.send(say("sorry.english_only"), ephemeral=True)
         except Exception:  # noqa: BLE001  # whatever it is, the wish stands
             # The wish is saved, and nothing that goes wrong now may tell the member to try again:
             # it is told in the message that may stand there, or in one of its own.

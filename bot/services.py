@@ -19,9 +19,14 @@ from bot.database.tables import Form
 from bot.messages.confirmations import Confirmations
 from bot.messages.drawing import Artist
 from bot.messages.presenter import StoryMessages
+from bot.safety.beginnings import PromptRefusedError, Refusal, check_fit
+from bot.safety.own_words import filter_of
+from bot.safety.scripts import is_foreign_to_english
+from bot.safety.second_opinion import objects_to
 from bot.worker.bell import Bell
 from bot.worker.catalogue import Catalogue, UnknownModelError
 from bot.worker.completions import GeneratorDownError
+from bot.worker.screening import Screening
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -61,6 +66,7 @@ class Services:
     catalogue: Catalogue
     messages: StoryMessages
     confirmations: Confirmations
+    screening: Screening
     bell: Bell
 
     @classmethod
@@ -84,12 +90,13 @@ class Services:
         sessions = database.sessions
         queue, stories = Queue(sessions, settings.queue), Stories(sessions)
         ratings, catalogue = Ratings(sessions), Catalogue(completions)
+        guilds = Guilds(sessions)
         return cls(
             settings=settings,
             queue=queue,
             stories=stories,
             ratings=ratings,
-            guilds=Guilds(sessions),
+            guilds=guilds,
             openings=Openings(sessions),
             boards=Boards(sessions),
             privacy=Privacy(sessions),
@@ -104,6 +111,7 @@ class Services:
                 pace,
             ),
             confirmations=Confirmations(),
+            screening=Screening(guilds),
             bell=Bell(),
         )
 
@@ -149,13 +157,27 @@ class Services:
             role_ids: The member's roles in the server.
 
         Raises:
+            PromptRefusedError: A beginning is not fit to be told from.
             UnknownModelError: Nobody of that name can tell.
             QueueFullError: There is no room for them now.
         """
+        await self._check(wishes)
         with suppress(GeneratorDownError):  # The wishes are kept until the generator is back.
             wishes = [replace(wish, model=await self.catalogue.find(wish.model)) for wish in wishes]
         limits = await self.limits(wishes[0].guild_id, role_ids)
         return await self.queue.enqueue_together(wishes, limits)
+
+    async def _check(self, wishes: Sequence[Wish]) -> None:
+        """Look at a member's words once more, with what takes time: the edge has seen the rest."""
+        for prompt in {wish.prompt for wish in wishes if wish.prompt and not wish.house_opening}:
+            check_fit(prompt, filter_of(await self.guilds.filter_words(wishes[0].guild_id)))
+            if await objects_to(prompt):
+                raise PromptRefusedError(Refusal.UNFIT)
+
+    def understands(self, story: Story) -> bool:
+        """Whether its teller knows the letters of its beginning, as far as anybody said."""
+        only_english = self.catalogue.languages(story.model) == ("en",)
+        return not (only_english and is_foreign_to_english(story.prompt))
 
     async def call_off(self, story: Story, *, moderator_id: int | None = None) -> Story | None:
         """Withdraw a story until its last word stands in the channel; None: it has ended.

@@ -41,7 +41,8 @@ async def test_everything_that_the_bot_sends_is_as_discord_describes_it(tmp_path
             (story,) = messages_of(haru, prompt)
             buttons = [part for row in story["components"] for part in row["components"]]
             for button in buttons:
-                await aoi.press(story["id"], button["custom_id"])
+                if not button["custom_id"].startswith("kataribe:more"):
+                    await aoi.press(story["id"], button["custom_id"])
             await bot.stop()
     assert len(discord.rest.exchanges) > 10
     assert [fault for one in discord.rest.exchanges for fault in faults_of_exchange(one)] == []

@@ -154,6 +154,7 @@ def steps(bench: Bench) -> list[Step]:
         Step("ratings.rate", lambda i: ratings.rate(i, MEMBER, 5, bench.number()), bench.told_id),
         Step("ratings.stars", ratings.stars, bench.told_id),
         Step("guilds.model", lambda _: guilds.model(1), _nothing),
+        Step("guilds.filter_words", lambda _: guilds.filter_words(1), _nothing),
         Step("guilds.use_model", lambda _: guilds.use_model(1, "x", 1), _nothing),
         *_beginning(bench),
         *_leaving(bench),

@@ -11,8 +11,9 @@ from bot.apologies import NotModeratorError, OpeningGoneError
 from bot.commands.help import Audience
 from bot.locales import say, say_list
 from bot.messages import notices
-from bot.safety.beginnings import checked_prompt
+from bot.safety.beginnings import check_fit, checked_prompt
 from bot.safety.escaping import escaped
+from bot.safety.own_words import filter_of
 
 if TYPE_CHECKING:
     from bot.client import Kataribe
@@ -63,7 +64,9 @@ class OpeningsGroup(
         checked = checked_prompt(text, limit)
         if not checked:
             raise OpeningGoneError("nothing was proposed")
-        await services.openings.propose(_server(interaction), interaction.user.id, checked)
+        guild_id = _server(interaction)
+        check_fit(checked, filter_of(await services.guilds.filter_words(guild_id)))
+        await services.openings.propose(guild_id, interaction.user.id, checked)
         said = say("opening.proposed", opening=escaped(checked))
         await interaction.response.send_message(said, ephemeral=True)
 

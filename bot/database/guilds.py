@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from bot.database.clock import now
@@ -25,6 +26,15 @@ class Guilds:
         async with self._sessions() as session:
             guild = await session.get(Guild, guild_id)
             return guild.model if guild else None
+
+    async def filter_words(self, guild_id: int | None) -> tuple[str, ...]:
+        """Give the words that neither a beginning nor a story may have in a server."""
+        if guild_id is None:
+            return ()
+        async with self._sessions() as session:
+            guild = await session.get(Guild, guild_id)
+        words = json.loads(guild.settings).get("filter_words", ()) if guild else ()
+        return tuple(words)
 
     async def use_model(self, guild_id: int, model: str | None, moderator_id: int) -> None:
         """Let a model tell in a server from now on; None: the host's default again."""

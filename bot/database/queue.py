@@ -158,12 +158,21 @@ class Queue(Wishes):
             )
         )
 
-    async def fail(self, story_id: int, owner: str, error: str, *, text: str = "") -> Story | None:
+    async def fail(
+        self, story_id: int, owner: str, error: str, *, text: str = "", withheld: str | None = None
+    ) -> Story | None:
         """End a story that no further attempt would help; None when the lease was lost.
 
-        `text`: what is shown of it, which stays.
+        Args:
+            story_id: The story.
+            owner: Who tells it.
+            error: Why, in words for the host.
+            text: What is shown of it, which stays.
+            withheld: Why the rest is not shown, where that is why.
         """
-        return await self._end(story_id, owner, State.FAILED, error=error, text=text)
+        return await self._end(
+            story_id, owner, State.FAILED, error=error, text=text, withheld=withheld
+        )
 
     async def give_back(
         self, story_id: int, owner: str, *, text: str, model: str | None = None

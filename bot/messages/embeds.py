@@ -60,8 +60,13 @@ def ended(story: Story, stars: Stars | None = None) -> discord.Embed:
     """A story as it ended: the whole of it, or a sentence why there is none."""
     if story.state is State.TOLD:
         return _embed(story, _page(story.prompt, story.text.rstrip()), _footer(story, stars))
-    end = "\n\n-# " + say(f"story.{story.state}")
+    end = "\n\n-# " + why(story)
     return _embed(story, _page(story.prompt, story.text.rstrip(), end=end), story.model)
+
+
+def why(story: Story) -> str:
+    """Why there is no whole story."""
+    return say("story.withheld" if story.withheld else f"story.{story.state}")
 
 
 def _embed(story: Story, description: str, footer: str) -> discord.Embed:

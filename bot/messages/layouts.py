@@ -110,7 +110,7 @@ def status_of(telling: Telling, *, down: bool) -> str:
         return say("story.telling_one")
     if telling.story.state is State.TOLD:
         return ""
-    return say(f"story.{telling.story.state}")
+    return embeds.why(telling.story)
 
 
 def add_stop(view: ui.LayoutView, message: StoryMessage) -> None:

@@ -99,10 +99,15 @@ class StoryMessages:
         if (urgency := telling.heard(piece, self._now)) is not None:
             self._schedule.want(message, urgency)
 
-    def broke_off(self, story: Story) -> str:
-        """The story is told no further for now; gives the words that are shown, which stay."""
+    def broke_off(self, story: Story, *, keep: bool = True) -> str:
+        """The story is told no further for now; gives the words that are shown, which stay.
+
+        `keep`: False where they must not stay, since they may be unfit; none are shown then.
+        """
         message, telling = self._kept.of(story)
         telling.broke_off()
+        if not keep:
+            telling.taken_back()
         self._schedule.want(message, Urgency.AMBIENT)
         return telling.visible_text
 

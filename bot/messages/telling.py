@@ -1,7 +1,7 @@
 """One story as a message shows it: waiting(place) → telling(words) → ended(shown).
 
 Every transition is a method here, and nothing else changes the phase. Words that were shown are
-never taken back, whatever becomes of the telling.
+never taken back, whatever becomes of the telling, unless they may be unfit.
 """
 
 from __future__ import annotations
@@ -125,6 +125,12 @@ class Telling:
             self._kept = self.visible_text
             self.phase = Phase.WAITING
             self.place = None
+
+    def taken_back(self) -> None:
+        """Show none of its words any more: they may be unfit. The next telling begins anew."""
+        self.text = self._kept = ""
+        self._words, self._visible, self._at_once = Words(), 0, FIRST_WORDS
+        self.begun_at = None
 
     def ended(self, story: Story) -> None:
         """Come to its end; words that were not shown yet still are, at their pace."""

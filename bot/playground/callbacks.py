@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from bot.playground.components import Text100  # noqa: TC001  # pydantic reads it at run time
 from bot.playground.errors import ApiError, Fault, Json
 from bot.playground.forms import Body, read
 from bot.playground.interactions import Interaction, Interactions, Kind, Outcome, Result
-from bot.playground.limits import EPHEMERAL, LOADING, MessageBody, ModalBody, Text100
+from bot.playground.limits import EPHEMERAL, LOADING, MessageBody, ModalBody
 from bot.playground.world import APPLICATION_ID
 
 if TYPE_CHECKING:

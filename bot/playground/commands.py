@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, model_validator
 
+from bot.playground.components import Text100  # noqa: TC001  # pydantic reads it at run time
 from bot.playground.errors import ApiError, Json
 from bot.playground.forms import Body, fault, invalid_form
-from bot.playground.limits import Text100  # noqa: TC001  # pydantic reads it at run time
 from bot.playground.world import APPLICATION_ID, Permission
 
 if TYPE_CHECKING:

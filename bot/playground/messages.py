@@ -9,7 +9,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from bot.playground.errors import ApiError, Fault, Json
-from bot.playground.limits import COMPONENTS_V2, EPHEMERAL, LOADING, MessageBody, numbered
+from bot.playground.layouts import numbered, parts_of
+from bot.playground.limits import COMPONENTS_V2, EPHEMERAL, LOADING, MessageBody
 from bot.playground.snowflakes import Snowflakes, created_at
 
 if TYPE_CHECKING:
@@ -91,11 +92,12 @@ class Message:
     @property
     def empty(self) -> bool:
         """Whether there is nothing in it to show."""
-        return not (self.content.strip() or self.embeds or self.attachments)
+        shown = self.components if self.flags & COMPONENTS_V2 else self.embeds
+        return not (self.content.strip() or shown or self.attachments)
 
     def component(self, custom_id: str) -> Json | None:
         """The button or select menu with this id."""
-        parts = (part for row in self.components for part in row["components"])
+        parts = parts_of(self.components)
         return next((part for part in parts if part.get("custom_id") == custom_id), None)
 
 
@@ -189,7 +191,7 @@ class Messages:
             nonce=body.nonce,
         )
         self._write(message, body)
-        message.flags = (body.flags or 0) & ~(EPHEMERAL | LOADING | COMPONENTS_V2)
+        message.flags = (body.flags or 0) & ~(EPHEMERAL | LOADING)
         message.flags |= (EPHEMERAL if visible_to else 0) | (LOADING if loading else 0)
         if message.empty and not loading:
             raise ApiError.of(Fault.EMPTY_MESSAGE)
@@ -233,9 +235,15 @@ class Messages:
             kept = {str(one.id) for one in body.attachments}
             draft.attachments = [one for one in message.attachments if one["id"] in kept]
         draft.attachments = draft.attachments + (files or [])
+        draft.flags |= (body.flags or 0) & COMPONENTS_V2
         self._write(draft, body)
+        if draft.flags & COMPONENTS_V2 and (draft.content or draft.embeds):
+            # Once a message is a layout it stays one.
+            code = "MESSAGE_CANNOT_USE_LEGACY_FIELDS_WITH_COMPONENTS_V2"
+            raise ApiError.invalid_form([((), code, "A layout has no content and no embeds")])
         if draft.empty:
             raise ApiError.of(Fault.EMPTY_MESSAGE)
+        message.flags = draft.flags
         message.content, message.mentions = draft.content, draft.mentions
         message.mention_everyone = draft.mention_everyone
         message.embeds, message.components = draft.embeds, draft.components

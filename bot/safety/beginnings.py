@@ -5,10 +5,15 @@ from __future__ import annotations
 import bisect
 import re
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from bot.safety.graphemes import length
 from bot.safety.visible import bare, visible
+from bot.safety.word_filter import house_filter, self_harm_filter
 from bot.safety.words import WORD
+
+if TYPE_CHECKING:
+    from bot.safety.word_filter import WordFilter
 
 _INVITE = re.compile(
     r"discord(?:app)?[.。](?:(?:gg|gift|me|new)(?![a-z])|com\s*/\s*invite)|(?<![a-z0-9])dsc[.。]gg",
@@ -27,13 +32,18 @@ class Refusal(StrEnum):
     INVITE = "invite"
     LINK = "link"
     MENTION = "mention"
+    SELF_HARM = "self_harm"
+    """Somebody speaks of their own death: they get help named instead of a story."""
+    UNFIT = "unfit"
+    OWN_WORD = "own_word"
+    """It has one of the words that the server's moderators want nowhere."""
 
 
 class PromptRefusedError(Exception):
     """A member's beginning breaks one rule."""
 
-    def __init__(self, refusal: Refusal, *, limit: int, length: int) -> None:
-        super().__init__(f"prompt refused: {refusal} ({length} of {limit} characters)")
+    def __init__(self, refusal: Refusal, *, limit: int = 0, length: int = 0) -> None:
+        super().__init__(f"prompt refused: {refusal}")
         self.refusal = refusal
         self.limit = limit
         self.length = length
@@ -47,12 +57,18 @@ def end_of(text: str, limit: int) -> str:
     return line[starts[first] :]
 
 
-def checked_prompt(given: str, limit: int) -> str:
+def checked_prompt(given: str, limit: int, own: WordFilter | None = None) -> str:
     """The beginning as it is kept: one line, single spaces, nothing invisible; may be empty.
 
+    Args:
+        given: What a member wrote.
+        limit: Graphemes that it may have.
+        own: The server's own words.
+
     Raises:
-        PromptRefusedError: It is longer than `limit` graphemes, or holds an invite, a link or a
-            mention, be they in fancy letters or with something invisible inside.
+        PromptRefusedError: It is longer than that; or holds an invite, a link, a mention or
+            something unfit, be they in fancy letters or with something invisible inside; or its
+            writer may be in danger from themselves.
     """
     prompt = " ".join(visible(given).split())
     looked_at = bare(given)
@@ -66,4 +82,19 @@ def checked_prompt(given: str, limit: int) -> str:
     for broken, refusal in checks:
         if broken:
             raise PromptRefusedError(refusal, limit=limit, length=size)
+    check_fit(prompt, own)
     return prompt
+
+
+def check_fit(prompt: str, own: WordFilter | None = None) -> None:
+    """Look for what no beginning may hold; `own`: the server's own words.
+
+    Raises:
+        PromptRefusedError: There is some.
+    """
+    if self_harm_filter().finds(prompt):
+        raise PromptRefusedError(Refusal.SELF_HARM)
+    if house_filter().finds(prompt):
+        raise PromptRefusedError(Refusal.UNFIT)
+    if own is not None and own.finds(prompt):
+        raise PromptRefusedError(Refusal.OWN_WORD)

@@ -99,6 +99,10 @@ class Catalogue:
         except GeneratorDownError:
             return chosen  # nobody knows better yet, and the wish waits in any case
 
+    def languages(self, model: str) -> tuple[str, ...]:
+        """Give the languages that a model knows, as codes; none where its server does not say."""
+        return self._completions.languages(model)
+
     def refresh(self) -> asyncio.Future[None]:
         """Ask again if what is known is old; the future ends when the answer is in."""
         if self._asking is not None and not self._asking.done():

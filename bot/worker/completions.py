@@ -165,6 +165,12 @@ class Completions:
         """
         return await self._generator.models(self._http)
 
+    def languages(self, model: str) -> tuple[str, ...]:
+        """Give the languages that a model knows, as its server said when it listed its models."""
+        if (remote := self.remote.get(model)) is not None:
+            return self._servers[model].languages.get(remote.model or model, ())
+        return self._generator.languages.get(model, ())
+
     async def tell(self, story: Story, prompt: str) -> AsyncGenerator[Piece]:
         """Tell a story that begins with the prompt, piece by piece.
 

@@ -44,6 +44,13 @@ OURS = "kataribe"
 class _Model(BaseModel):
     id: str
     owned_by: str | None = None
+    languages: Any = None
+    """Ours says which it knows, as a list of codes; what others may mean by the name is ignored."""
+
+    def known(self) -> tuple[str, ...]:
+        """The languages, where they are said as ours says them."""
+        said = self.languages if isinstance(self.languages, list) else []
+        return tuple(code for code in said if isinstance(code, str))
 
 
 class _Models(BaseModel):
@@ -72,6 +79,8 @@ class CompletionsServer:
         self.url = url
         self.ours: bool | None = True if url is None else None
         """Whether it understands what only our generator does; None: nobody has asked yet."""
+        self.languages: dict[str, tuple[str, ...]] = {}
+        """What its models know, by their names, where it says so."""
         self.left_out: set[str] = set()
         """Parameters that it has refused."""
         self._setting = setting
@@ -101,6 +110,7 @@ class CompletionsServer:
                 error
             )
         self.ours = any(model.owned_by == OURS for model in served)
+        self.languages = {m.id: m.known() for m in served[:MODELS] if m.owned_by == OURS}
         names = dict.fromkeys(model.id for model in served if _can_be_chosen(model.id))
         return list(names)[:MODELS]
 

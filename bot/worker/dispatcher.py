@@ -16,6 +16,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from bot.database.clock import now
 from bot.database.places import LIVE
 from bot.database.tables import Length, State
+from bot.safety.live import UnfitError
 from bot.worker.backoff import Backoff
 from bot.worker.catalogue import UnknownModelError
 from bot.worker.completions import (
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from bot.worker.catalogue import Catalogue
     from bot.worker.completions import Completions
     from bot.worker.presenter import Presenter
+    from bot.worker.screening import Screening
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +59,10 @@ LONGEST_WORD = 50
 FIRST_REST = 0.5
 LONGEST_REST = 30.0
 """Seconds that a model rests when its server does not answer; doubled from first to longest."""
+REDRAWN = 1
+"""Times that a story is told anew which is not fit to be shown, or goes round in circles."""
+UNFIT = "unfit"
+"""Why a story is withheld that was not fit then either."""
 LONGEST_ASIDE = 60.0
 """Seconds that a story which was turned away lets others go first, at most."""
 LONGEST_DELAY = 3600.0
@@ -93,6 +99,7 @@ class Dispatcher:
         presenter: Presenter,
         bell: Bell,
         settings: Settings,
+        screening: Screening,
     ) -> None:
         self._queue = queue
         self._stories = stories
@@ -101,6 +108,7 @@ class Dispatcher:
         self._presenter = presenter
         self._bell = bell
         self._settings = settings
+        self._screening = screening
         self._owner = f"{socket.gethostname()[:32]}:{os.getpid()}:{secrets.token_hex(4)}"
         self._tellings: dict[int, asyncio.Task[None]] = {}
         self._showings: dict[int, asyncio.Task[None]] = {}
@@ -256,8 +264,8 @@ class Dispatcher:
             ended = await self._failed(story, error)
         except MessageGoneError as error:
             await self._abandon(story, error)
-        except _RepeatsItselfError:
-            await self._draw_anew(story)
+        except (_RepeatsItselfError, UnfitError) as error:
+            ended = await self._draw_anew(story, error)
         else:
             self._suspects.acquit(story.id)
             final = self._is_final(story, by_itself=told.by_itself)
@@ -291,11 +299,18 @@ class Dispatcher:
             return True
         return story.part >= settings.parts
 
-    async def _draw_anew(self, story: Story) -> None:
-        """Have a part that goes round in circles told once more, with another seed."""
-        _log.info("Story %d repeats what was told before it: it is drawn anew", story.id)
-        text = self._presenter.broke_off(story)
-        await self._queue.draw_anew(story.id, self._owner, text=text)
+    async def _draw_anew(
+        self, story: Story, error: _RepeatsItselfError | UnfitError
+    ) -> Story | None:
+        """Have a story told once more, with another seed; gives it if it is withheld for good."""
+        _log.info("Story %d, seed %d, is drawn anew or ends: %s", story.id, story.seed, error)
+        # Of what is unfit as a whole nobody knows which words are shown.
+        whole = isinstance(error, UnfitError) and error.category is None
+        text = self._presenter.broke_off(story, keep=not whole)
+        if story.redrawn < REDRAWN:
+            await self._queue.draw_anew(story.id, self._owner, text=text)
+            return None
+        return await self._queue.fail(story.id, self._owner, str(error), text=text, withheld=UNFIT)
 
     async def _give_back(self, story: Story) -> None:
         """Let a story wait again as if it had not been begun: nobody is at fault."""
@@ -321,8 +336,12 @@ class Dispatcher:
         *earlier, _ = await self._stories.thread(story)
         # A second time it may repeat what it likes: the tale goes on in any case.
         repetition = Repetition(_text_of(earlier)) if earlier and not story.redrawn else None
+        prompt = self._prompt(story, earlier)
         text, tokens, begun, last = "", 0, False, False
-        async with aclosing(self._completions.tell(story, self._prompt(story, earlier))) as pieces:
+        async with (
+            aclosing(self._completions.tell(story, prompt)) as told,
+            aclosing(self._screening.screened(story, prompt, told)) as pieces,
+        ):
             async for piece in pieces:
                 if not begun and piece.text:
                     # Not before the first word: until then the member sees their place.
@@ -334,7 +353,8 @@ class Dispatcher:
                 tokens, last = piece.tokens, piece.last
                 if repetition is not None and repetition.feed(piece.text):
                     raise _RepeatsItselfError
-                self._presenter.words(story, piece.text)
+                if begun:
+                    self._presenter.words(story, piece.text)
         if not text.strip():
             raise GeneratorFailedError("the model told nothing")
         if repetition is not None and repetition.is_too_much:

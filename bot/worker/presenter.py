@@ -34,8 +34,11 @@ class Presenter(Protocol):
             MessageGoneError: Nobody will read on.
         """
 
-    def broke_off(self, story: Story) -> str:
-        """The story is told no further for now; gives the words that are shown, which stay."""
+    def broke_off(self, story: Story, *, keep: bool = True) -> str:
+        """The story is told no further for now; gives the words that are shown, which stay.
+
+        `keep`: False where they must not stay, since they may be unfit; none are shown then.
+        """
 
     async def ended(self, story: Story) -> None:
         """Show how the story ended, and return when its last word stands in the channel.

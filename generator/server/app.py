@@ -15,6 +15,7 @@ from generator.engine.errors import EngineError
 from generator.engine.registry import Registry
 from generator.server.completions import Completions
 from generator.server.errors import ApiError, refusal, wrong
+from generator.server.languages import languages_of
 from generator.server.metrics import CONTENT_TYPE, Metrics
 from generator.server.protocol import Health, ModelCard, ModelList, Occupancy
 
@@ -142,6 +143,7 @@ class Server:
         return ModelCard(
             id=name,
             created=int(folder.stat().st_mtime),
+            languages=languages_of(folder),
             loaded=resident is not None,
             max_model_len=resident.loaded.context if resident else None,
         )

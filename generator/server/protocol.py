@@ -226,6 +226,8 @@ class ModelCard(BaseModel):
     object: Literal["model"] = "model"
     created: int
     owned_by: Literal["kataribe"] = "kataribe"
+    languages: list[str]
+    """Codes of those that it knows, as its README says; empty where that says nothing."""
     loaded: bool
     max_model_len: int | None
     """Tokens of prompt and story together (vLLM's name); null while not loaded."""

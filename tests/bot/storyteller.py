@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from bot.config import Settings
 from bot.database import open_database
+from bot.database.guilds import Guilds
 from bot.database.lock import sole_user
 from bot.database.queue import Queue
 from bot.database.stories import Stories
@@ -23,6 +24,7 @@ from bot.worker.bell import Bell
 from bot.worker.catalogue import Catalogue
 from bot.worker.completions import Completions
 from bot.worker.dispatcher import Dispatcher
+from bot.worker.screening import Screening
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,8 +48,8 @@ class FileChannel:
     def words(self, story: Story, piece: str) -> None:
         self.write(story, piece=piece)
 
-    def broke_off(self, story: Story) -> str:
-        self.write(story, broke_off=True)
+    def broke_off(self, story: Story, *, keep: bool = True) -> str:
+        self.write(story, broke_off=True, keep=keep)
         return ""
 
     async def ended(self, story: Story) -> None:
@@ -74,7 +76,10 @@ async def main(url: str, database_url: str, file: str, stuck: str) -> None:
         channel = FileChannel(Path(file), stuck)
         stories = Stories(database.sessions)
         catalogue = Catalogue(completions)
-        dispatcher = Dispatcher(queue, stories, completions, catalogue, channel, Bell(), settings)
+        screening = Screening(Guilds(database.sessions))
+        dispatcher = Dispatcher(
+            queue, stories, completions, catalogue, channel, Bell(), settings, screening
+        )
         work = asyncio.create_task(dispatcher.run())
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)
         with suppress(asyncio.CancelledError):

@@ -25,6 +25,8 @@ class Teller:
 
     url: str = ""
     models: tuple[str, ...] = MODELS
+    languages: dict[str, list[str]] = field(default_factory=dict)
+    """What they know, where it is said."""
     pieces: list[str] = field(default_factory=lambda: [" a fox", " found the moon", "."])
     asked: list[dict[str, Any]] = field(default_factory=list)
     """The body of every wish, in order."""
@@ -75,7 +77,10 @@ class Teller:
     async def list(self, request: web.Request) -> web.Response:
         """GET /v1/models."""
         del request
-        cards = [{"id": model, "owned_by": "kataribe"} for model in self.models]
+        cards = [
+            {"id": model, "owned_by": "kataribe", "languages": self.languages.get(model, [])}
+            for model in self.models
+        ]
         return web.json_response({"object": "list", "data": cards})
 
     async def complete(self, request: web.Request) -> web.StreamResponse:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,21 @@ async def catalogue_of(
         client(url, settings=Stories(model=default), remote=far) as completions,
     ):
         yield Catalogue(completions)
+
+
+async def test_a_models_languages_are_those_that_our_own_generator_says() -> None:
+    said = [
+        {"id": "ours", "owned_by": "kataribe", "languages": ["en"]},
+        {"id": "silent", "owned_by": "kataribe"},
+        {"id": "odd", "owned_by": "kataribe", "languages": {"en": 1}},
+        {"id": "odder", "owned_by": "kataribe", "languages": ["en", 7, None]},
+        {"id": "theirs", "owned_by": "vllm", "languages": ["en"]},
+    ]
+    async with catalogue_of(answering(200, json.dumps({"data": said}))) as models:
+        assert models.languages("ours") == ()  # nobody has asked yet
+        assert len(await models.models()) == len(said)
+        known = {name: models.languages(name) for name in await models.models()}
+    assert known == {"ours": ("en",), "silent": (), "odd": (), "odder": ("en",), "theirs": ()}
 
 
 async def test_a_question_that_stays_open_is_waited_for_once(

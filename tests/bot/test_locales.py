@@ -22,6 +22,7 @@ from bot.locales import ENGLISH, LANGUAGES, NAMES, _texts, language_of, say, spe
 from bot.locales.formatting import Filling, categories, plural
 from bot.openings import ARTICLE, OPENINGS
 from bot.safety.beginnings import Refusal
+from bot.safety.own_words import WordRefusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +36,7 @@ CHOSEN_BY_NAME = {
     "sorry.openings_member",
     *(f"sorry.{refusal}" for refusal in Refusal),
     *(f"sorry.queue_{scope}" for scope in Scope),
+    *(f"sorry.word_{refusal}" for refusal in WordRefusal),
     *(f"story.{state}" for state in (State.FAILED, State.CANCELLED, State.EXPIRED)),
 }
 

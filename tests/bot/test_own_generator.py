@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from bot.config import Settings
+from bot.database.guilds import Guilds
 from bot.database.stories import Stories
 from bot.database.tables import State, Story
 from bot.worker import generator_process
@@ -15,6 +16,7 @@ from bot.worker.catalogue import Catalogue
 from bot.worker.completions import Completions
 from bot.worker.dispatcher import Dispatcher
 from bot.worker.generator_process import COMMAND, GeneratorProcess
+from bot.worker.screening import Screening
 from tests.bot.wishes import queue_of, wish
 from tests.generator.small_folders import save_gpt2
 
@@ -67,8 +69,8 @@ class KillingPresenter:
             self.killed = True
             self.generators[-1].kill()
 
-    def broke_off(self, story: Story) -> str:
-        del story
+    def broke_off(self, story: Story, *, keep: bool = True) -> str:
+        del story, keep
         return ""
 
     async def ended(self, story: Story) -> None:
@@ -97,7 +99,14 @@ async def test_a_story_is_told_whole_though_the_generator_dies_in_the_middle(
     async with Completions(None, settings.stories, request_timeout=60) as completions:
         bell = Bell()
         dispatcher = Dispatcher(
-            queue, stories, completions, Catalogue(completions), presenter, bell, settings
+            queue,
+            stories,
+            completions,
+            Catalogue(completions),
+            presenter,
+            bell,
+            settings,
+            Screening(Guilds(database.sessions)),
         )
 
         def moved(url: str | None) -> None:

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bot.config import Settings
+from bot.database.guilds import Guilds
 from bot.database.queue import Queue
 from bot.database.stories import Stories
 from bot.worker.bell import Bell
 from bot.worker.catalogue import Catalogue
 from bot.worker.completions import Completions
 from bot.worker.dispatcher import Dispatcher
+from bot.worker.screening import Screening
 from tests.bot.wishes import wish
 
 if TYPE_CHECKING:
@@ -62,8 +64,10 @@ class Wall:
         self.shown[story.id].append("".join(before) + piece)
         self._note("words", story)
 
-    def broke_off(self, story: Story) -> str:
-        self._note("broke off", story)
+    def broke_off(self, story: Story, *, keep: bool = True) -> str:
+        self._note("broke off" if keep else "taken back", story)
+        if not keep:
+            self.shown[story.id].append("")
         return "".join(self.shown.get(story.id, [])[-1:])
 
     async def ended(self, story: Story) -> None:
@@ -137,6 +141,7 @@ class Village:
     bell: Bell
     dispatcher: Dispatcher
     settings: Settings
+    screening: Screening
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def start(self, dispatcher: Dispatcher | None = None) -> None:
@@ -157,6 +162,7 @@ class Village:
             self.wall,
             self.bell,
             self.settings,
+            self.screening,
         )
 
     async def ask(self, member: int = 1, **changes: Any) -> int:
@@ -195,8 +201,11 @@ async def village(
     wall, bell = Wall(), Bell()
     async with Completions(url, loaded.stories, request_timeout=10) as completions:
         catalogue = Catalogue(completions)
-        dispatcher = Dispatcher(queue, stories, completions, catalogue, wall, bell, loaded)
-        place = Village(queue, stories, completions, wall, bell, dispatcher, loaded)
+        screening = Screening(Guilds(database.sessions))
+        dispatcher = Dispatcher(
+            queue, stories, completions, catalogue, wall, bell, loaded, screening
+        )
+        place = Village(queue, stories, completions, wall, bell, dispatcher, loaded, screening)
         place.start()
         yield place
         await place.stop()

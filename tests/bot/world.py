@@ -94,6 +94,7 @@ class World:
             of.messages,
             of.bell,
             of.settings,
+            of.screening,
         )
         self._running = asyncio.create_task(self.dispatcher.run())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -12,12 +13,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from generator.config import EngineSettings
 from generator.server.app import Server
+from generator.server.languages import languages_of
 from tests.generator.running import ENDLESS, client, running, until
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from openai.types import Completion
+
+STARTERS = Path(__file__).parents[2] / "models"
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -27,6 +29,36 @@ async def test_models_are_listed(api: openai.AsyncOpenAI) -> None:
     assert set(cards) == {"gpt2-small", "lstm-endless", "lstm-small"}
     assert {card.owned_by for card in cards.values()} == {"kataribe"}  # so a bot knows its own
     assert (await api.models.retrieve("lstm-small")).id == "lstm-small"
+
+
+@pytest.mark.parametrize(
+    ("front_matter", "known"),
+    [
+        ("language: en", ["en"]),
+        ("language: [en, ja]", ["en", "ja"]),
+        ("license: mit", []),
+        ("language: no", []),  # YAML's own word for false
+        ("language: {en: 1}", []),
+        ("language: [", []),
+        ("- en", []),
+        ("", []),
+    ],
+)
+async def test_a_model_says_which_languages_its_card_names(
+    tmp_path: Path, front_matter: str, known: list[str]
+) -> None:
+    (tmp_path / "README.md").write_text(f"---\n{front_matter}\n---\n# A model\n", encoding="utf-8")
+    assert languages_of(tmp_path) == known
+    assert languages_of(tmp_path / "nowhere") == []
+
+
+async def test_the_starters_know_english_and_models_without_a_card_say_nothing(
+    http: aiohttp.ClientSession,
+) -> None:
+    async with http.get("/v1/models/lstm-small") as response:
+        assert (await response.json())["languages"] == []
+    for starter in ("gpt2-starter", "lstm-starter"):
+        assert languages_of(STARTERS / starter) == ["en"]
 
 
 async def test_the_host_loads_and_unloads(http: aiohttp.ClientSession) -> None:

@@ -132,7 +132,12 @@ LIMITS: list[tuple[str, Json, list[str], str]] = [
         ["components", "0", "components", "0", "style"],
         "BASE_TYPE_CHOICES",
     ),
-    ("components v2", {"flags": 1 << 15, "components": []}, ["flags"], "PLAYGROUND"),
+    (
+        "components v2",
+        {"components": [{"type": 10, "content": "x"}]},
+        ["components"],
+        "BASE_TYPE_CHOICES",
+    ),
 ]
 
 

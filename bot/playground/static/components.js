@@ -1,11 +1,13 @@
-// Buttons and select menus under a message, and the fields that modals share with them.
+// Buttons, select menus and layouts of a message, and the fields that modals share with them.
 
 import { element } from "./dom.js";
+import { markdown } from "./markdown.js";
 
 const STYLES = { 1: "primary", 2: "secondary", 3: "success", 4: "danger", 5: "linked" };
 const FILLED = { 5: "members", 6: "roles", 7: "mentionables", 8: "channels" };
 
-/** The rows under a message; `use(message, component, values)` resolves to the result. */
+/** What stands under a message, or all of one that is a layout; `use(message, component, values)`
+ * resolves to the result. */
 export function componentRows(message, room, use) {
   if (!message.components.length) return [];
   const failed = element("p", { class: "failed", role: "alert", hidden: true });
@@ -17,16 +19,62 @@ export function componentRows(message, room, use) {
     failed.textContent = error ?? "";
     failed.hidden = !error;
   };
-  const rows = message.components.map((row) =>
-    element(
-      "div",
-      { class: "row" },
-      ...row.components.map((component) =>
-        component.type === 2 ? button(component, act) : select(component, room, act),
-      ),
-    ),
+  const parts = message.components.map((component) => part(component, { message, room, act }));
+  return [element("div", { class: "components" }, ...parts, failed)];
+}
+
+/** One component, with those within it. */
+function part(component, given) {
+  switch (component.type) {
+    case 1:
+      return element("div", { class: "row" }, ...component.components.map((c) => part(c, given)));
+    case 2:
+      return button(component, given.act);
+    case 9:
+      return element(
+        "div",
+        { class: "section" },
+        element("div", {}, ...component.components.map((c) => part(c, given))),
+        part(component.accessory, given),
+      );
+    case 10:
+      return element("div", { class: "text" }, markdown(component.content, given.room));
+    case 11:
+      return picture(component, given.message);
+    case 12:
+      return element(
+        "div",
+        { class: "gallery" },
+        ...component.items.map((item) => picture(item, given.message)),
+      );
+    case 13:
+      return element("p", { class: "text" }, component.file.url.replace(/^.*\//, ""));
+    case 14:
+      return element("hr", { class: component.divider ? "" : "gap" });
+    case 17:
+      return container(component, given);
+    default:
+      return select(component, given.room, given.act);
+  }
+}
+
+function container(component, given) {
+  const node = element(
+    "div",
+    { class: "container" },
+    ...component.components.map((c) => part(c, given)),
   );
-  return [element("div", { class: "components" }, ...rows, failed)];
+  const colour = component.accent_color;
+  if (colour != null) node.style.borderInlineStartColor = `#${colour.toString(16).padStart(6, "0")}`;
+  return node;
+}
+
+/** A picture at an address, or among the message's files. */
+function picture(item, message) {
+  const [, name] = item.media.url.match(/^attachment:\/\/(.+)$/) ?? [];
+  const file = message.attachments.find((one) => one.filename === name);
+  const src = name === undefined ? item.media.url : file?.url;
+  return element("img", { src: src ?? "", alt: item.description ?? "", loading: "lazy" });
 }
 
 function face(component) {

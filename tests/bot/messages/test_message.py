@@ -62,6 +62,18 @@ def test_words_never_go_back(pace_after: float) -> None:
     assert message.visible_text == TWELVE + " thirteen"
 
 
+def test_words_that_turn_out_unfit_go_back_and_the_next_telling_begins_anew() -> None:
+    message = telling(TWELVE)
+    message.reveal(0.0, 0.0)
+    message.broke_off()
+    message.taken_back()
+    assert (message.phase, message.visible_text) == (Phase.WAITING, "")
+    message.began(story())
+    assert message.heard(" one two three four five six", 60.0) is Urgency.FIRST
+    message.reveal(60.0, PACE)
+    assert message.visible_text == " one two three four five"
+
+
 def test_a_story_told_to_its_end_is_shown_to_its_end() -> None:
     message = telling(TWELVE)
     message.reveal(0.0, PACE)

@@ -1,0 +1,1 @@
+"""What is fit to be asked for and shown."""
