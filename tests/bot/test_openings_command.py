@@ -109,7 +109,7 @@ async def test_a_proposal_is_checked_as_a_beginning_and_few_wait_at_a_time(
     tmp_path: Path,
 ) -> None:
     async with world(tmp_path) as w:
-        for text in ("see https://example.org", "x" * 101):
+        for text in ("see https://example.org", "x" * 101, "A fox found a dildo"):
             w.refused(await propose(w, text), PromptRefusedError)
         for number in range(5):
             await propose(w, f"A fox with {number} tails")
