@@ -167,6 +167,7 @@ async def run(settings: Settings, *, config: Path | None = None) -> None:
         work.append(_connect(client, settings, logged_in))
         work.append(_tell(client, dispatcher, logged_in, page))
         work.append(_keep_up(client, Upkeep(services, client), logged_in))
+        work.append(_close_duels(client, logged_in))
         opened.push_async_callback(_leave, client)
         opened.push_async_callback(services.messages.close)
         running = [await opened.enter_async_context(_task(part)) for part in [stop.wait(), *work]]
@@ -286,6 +287,12 @@ async def _keep_up(client: Kataribe, upkeep: Upkeep, logged_in: asyncio.Event) -
     await logged_in.wait()
     await client.wait_until_ready()
     await upkeep.run()
+
+
+async def _close_duels(client: Kataribe, logged_in: asyncio.Event) -> None:
+    """Close duels when their time has come."""
+    await logged_in.wait()
+    await client.services.closing.run()
 
 
 def _invitation(client: Kataribe) -> str:

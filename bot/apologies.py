@@ -10,6 +10,7 @@ import aiohttp
 import discord
 from discord import app_commands
 
+from bot.database.duels import DuelClosedError, DuelUndecidedError
 from bot.database.limits import QueueFullError
 from bot.database.openings import AlreadyProposedError, TooManyOpeningsError
 from bot.database.ratings import NotToldError, OwnStoryError
@@ -59,6 +60,14 @@ class TaleEndedError(Exception):
 
 class OnlyTellerError(Exception):
     """Nobody else could tell the story."""
+
+
+class SameTellerError(Exception):
+    """A duel takes two."""
+
+
+class NoContrastError(Exception):
+    """There are no two kinds of models to be contrasted."""
 
 
 class NotYourMessageError(Exception):
@@ -147,6 +156,10 @@ _KEYS: dict[type[BaseException], str] = {
     AlreadyOverError: "sorry.already_over",
     NothingToContinueError: "sorry.nothing_to_continue",
     TaleEndedError: "sorry.tale_ended",
+    SameTellerError: "sorry.same_teller",
+    NoContrastError: "sorry.no_contrast",
+    DuelClosedError: "sorry.duel_closed",
+    DuelUndecidedError: "sorry.duel_undecided",
     OnlyTellerError: "sorry.only_teller",
     NotYourMessageError: "sorry.not_your_message",
     NothingWrittenError: "sorry.nothing_written",

@@ -246,6 +246,13 @@ class Privacy(Section):
     days_after_leaving: float = _number(30, low=0, high=3650)
 
 
+class Duels(Section):
+    """How long members vote on which of two models told a beginning better."""
+
+    lasts: float = _seconds(3600, low=10, high=604_800)
+    votes: int = _whole(0, low=0, high=100_000)
+
+
 class Playground(Section):
     """The local stand-in for Discord; loopback only, since everyone who opens it is let in."""
 
@@ -297,6 +304,7 @@ class Settings(BaseSettings):
     stories: Stories = Stories()
     queue: Queue = Queue()
     privacy: Privacy = Privacy()
+    duels: Duels = Duels()
     playground: Playground = Playground()
     log: Log = Log()
     token: SecretStr | None = Field(None, validation_alias="DISCORD_TOKEN")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bot.database.boards import Boards
 from bot.database.departures import Departures
+from bot.database.duels import Duels
 from bot.database.guilds import Guilds
 from bot.database.limits import Limits
 from bot.database.openings import Openings
@@ -16,6 +17,7 @@ from bot.database.queue import Queue
 from bot.database.ratings import Ratings
 from bot.database.stories import Stories
 from bot.database.tables import Form
+from bot.messages.closing import Closing
 from bot.messages.confirmations import Confirmations
 from bot.messages.drawing import Artist
 from bot.messages.presenter import StoryMessages
@@ -58,6 +60,7 @@ class Services:
     queue: Queue
     stories: Stories
     ratings: Ratings
+    duels: Duels
     guilds: Guilds
     openings: Openings
     boards: Boards
@@ -65,6 +68,7 @@ class Services:
     departures: Departures
     catalogue: Catalogue
     messages: StoryMessages
+    closing: Closing
     confirmations: Confirmations
     screening: Screening
     bell: Bell
@@ -91,25 +95,29 @@ class Services:
         queue, stories = Queue(sessions, settings.queue), Stories(sessions)
         ratings, catalogue = Ratings(sessions), Catalogue(completions)
         guilds = Guilds(sessions)
+        duels = Duels(sessions, votes=settings.duels.votes)
+        messages = StoryMessages(
+            channels,
+            queue,
+            stories,
+            Artist(stories, ratings, duels, catalogue),
+            settings.stories,
+            pace,
+        )
         return cls(
             settings=settings,
             queue=queue,
             stories=stories,
             ratings=ratings,
+            duels=duels,
             guilds=guilds,
             openings=Openings(sessions),
             boards=Boards(sessions),
             privacy=Privacy(sessions),
             departures=Departures(sessions),
             catalogue=catalogue,
-            messages=StoryMessages(
-                channels,
-                queue,
-                stories,
-                Artist(stories, ratings, catalogue),
-                settings.stories,
-                pace,
-            ),
+            messages=messages,
+            closing=Closing(duels, stories, messages),
             confirmations=Confirmations(),
             screening=Screening(guilds),
             bell=Bell(),
@@ -165,7 +173,8 @@ class Services:
         with suppress(GeneratorDownError):  # The wishes are kept until the generator is back.
             wishes = [replace(wish, model=await self.catalogue.find(wish.model)) for wish in wishes]
         limits = await self.limits(wishes[0].guild_id, role_ids)
-        return await self.queue.enqueue_together(wishes, limits)
+        lasts = self.settings.duels.lasts
+        return await self.queue.enqueue_together(wishes, limits, duel_lasts=lasts)
 
     async def _check(self, wishes: Sequence[Wish]) -> None:
         """Look at a member's words once more, with what takes time: the edge has seen the rest."""

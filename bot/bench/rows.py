@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import case, event, insert, literal, null, select
 
-from bot.bench.steps import FOLLOWS_BACK, FOLLOWS_EVERY, Bench, steps
+from bot.bench.steps import DUEL_EVERY, FOLLOWS_BACK, FOLLOWS_EVERY, Bench, steps
 from bot.database import Database, open_database
 from bot.database.clock import now
-from bot.database.tables import Asked, Audit, Rating, State, Story
+from bot.database.tables import Asked, Audit, Duel, DuelVote, Rating, State, Story
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,6 +30,8 @@ LIVE = 1000
 UNSHOWN = 20
 """Stories that ended and are not shown yet."""
 FEWEST = 2 * (LIVE + UNSHOWN)
+VOTERS = 5
+"""Members who voted in each duel."""
 CHUNK = 20_000
 """Rows inserted by one statement."""
 TEXT = "The fox looked at the moon for a long time and said nothing at all. " * 14
@@ -80,13 +82,15 @@ async def fill(
             await session.execute(_ratings(done + 1, until))
             await session.execute(_asked(done + 1, until))
             await session.execute(_audit(done + 1, until))
+            await session.execute(_duels(done + 1, until))
+            await session.execute(_duel_votes(done + 1, until))
         done = until
         if progress is not None:
             progress(done, count)
 
 
-def _numbers(first: int, last: int) -> Any:
-    numbers = select(literal(first).label("i")).cte("numbers", recursive=True)
+def _numbers(first: int, last: int, name: str = "numbers") -> Any:
+    numbers = select(literal(first).label("i")).cte(name, recursive=True)
     return numbers.union_all(select(numbers.c.i + 1).where(numbers.c.i < last))
 
 
@@ -145,6 +149,38 @@ def _audit(first: int, last: int) -> Any:
     moment = literal(now(), Audit.at.type)
     rows = select(i % 500, i, literal("call off"), literal("a story"), moment).where(i % 10 == 0)
     return insert(Audit).from_select(["guild_id", "moderator_id", "act", "detail", "at"], rows)
+
+
+def _duels(first: int, last: int) -> Any:
+    """Every tenth story is the first of a duel, nearly all of them closed."""
+    i = _numbers(first, last).c.i
+    moment = literal(now(), Duel.opened_at.type)
+    values = {
+        Duel.id: i,
+        Duel.interaction_id: i,
+        Duel.guild_id: i % 5000,
+        Duel.channel_id: i % 1000,
+        Duel.member_id: i % 1000,
+        Duel.model_a: literal("gpt2-starter"),
+        Duel.model_b: literal("lstm-starter"),
+        Duel.opened_at: moment,
+        Duel.closes_at: moment,
+        Duel.closed_at: case((i % 1000 > 0, moment), else_=null()),
+    }
+    rows = select(*values.values()).where(i % DUEL_EVERY == 0)
+    return insert(Duel).from_select([column.key for column in values], rows)
+
+
+def _duel_votes(first: int, last: int) -> Any:
+    numbers, voters = _numbers(first, last), _numbers(1, VOTERS, "voters")
+    i, moment = numbers.c.i, literal(now(), DuelVote.voted_at.type)
+    rows = (
+        select(i, -voters.c.i, literal("a"), i, moment)
+        .join_from(numbers, voters, voters.c.i > 0)
+        .where(i % DUEL_EVERY == 0)
+    )
+    columns = ["duel_id", "member_id", "choice", "press_id", "voted_at"]
+    return insert(DuelVote).from_select(columns, rows)
 
 
 @contextmanager

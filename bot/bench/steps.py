@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 import random
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import update
+
 from bot.config import Queue as QueueSettings
 from bot.database.boards import Board, Boards, Notice
 from bot.database.clock import now
 from bot.database.departures import Departures
+from bot.database.duels import Choice, Duels
 from bot.database.guilds import Guilds
 from bot.database.holdings import HOLDINGS
 from bot.database.openings import Openings
@@ -18,7 +22,7 @@ from bot.database.privacy import Privacy
 from bot.database.queue import Queue
 from bot.database.ratings import Ratings
 from bot.database.stories import Stories
-from bot.database.tables import State
+from bot.database.tables import Duel, State
 from bot.database.wishes import Wish
 
 if TYPE_CHECKING:
@@ -30,6 +34,9 @@ if TYPE_CHECKING:
 
 
 OWNER = "bench"
+TIE = Choice.TIE
+DUEL_EVERY = 10
+"""Each so manieth interaction of the filled database asked for a duel."""
 FOLLOWS_EVERY, FOLLOWS_BACK = 10, 1000
 """In the filled database each so manieth story continues about the so manieth before it."""
 MEMBER = -2
@@ -60,6 +67,8 @@ class Bench:
         self.departures = Departures(sessions)
         self.openings = Openings(sessions)
         self.boards = Boards(sessions)
+        self.duels = Duels(sessions, votes=1_000_000)
+        self._sessions = sessions
         self._random = random.Random(7)
         self._count = count
         self._numbers = itertools.count(10**9)
@@ -71,6 +80,18 @@ class Bench:
     async def told_id(self) -> int:
         """Give any told story's id."""
         return self._random.randint(1, self._count // 2)
+
+    async def duel_id(self) -> int:
+        """Give the interaction of any duel, which takes votes again."""
+        interaction_id = max(await self.told_id(), DUEL_EVERY) // DUEL_EVERY * DUEL_EVERY
+        later = now() + dt.timedelta(hours=1)
+        async with self._sessions.begin() as session:
+            await session.execute(
+                update(Duel)
+                .where(Duel.interaction_id == interaction_id)
+                .values(closed_at=None, closes_at=later)
+            )
+        return interaction_id
 
     async def part(self) -> Story:
         """Give a story that continues another."""
@@ -124,6 +145,7 @@ async def _nothing() -> None:
 def steps(bench: Bench) -> list[Step]:
     """Give every method once, in the order in which a story meets them."""
     queue, ratings, stories, guilds = bench.queue, bench.ratings, bench.stories, bench.guilds
+    duels = bench.duels
     return [
         Step("queue.enqueue", lambda _: bench.asked(), _nothing),
         Step("queue.enqueue_together", queue.enqueue_together, bench.several),
@@ -153,6 +175,12 @@ def steps(bench: Bench) -> list[Step]:
         Step("stories.thread", stories.thread, bench.part),
         Step("ratings.rate", lambda i: ratings.rate(i, MEMBER, 5, bench.number()), bench.told_id),
         Step("ratings.stars", ratings.stars, bench.told_id),
+        Step("duels.of", duels.of, bench.duel_id),
+        Step("duels.vote", lambda i: duels.vote(i, MEMBER, TIE, bench.number()), bench.duel_id),
+        Step("duels.close", duels.close, bench.duel_id),
+        Step("duels.close_due", lambda _: duels.close_due(), _nothing),
+        Step("duels.next_close", lambda _: duels.next_close(), _nothing),
+        Step("duels.ballots", lambda _: duels.ballots(guild_id=10), _nothing),
         Step("guilds.model", lambda _: guilds.model(1), _nothing),
         Step("guilds.filter_words", lambda _: guilds.filter_words(1), _nothing),
         Step("guilds.use_model", lambda _: guilds.use_model(1, "x", 1), _nothing),

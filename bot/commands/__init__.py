@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bot.commands.duel import contrast, duel
 from bot.commands.from_message import from_message
 from bot.commands.help import about, help_command
 from bot.commands.model import Model, models
@@ -18,6 +19,8 @@ EVERY: tuple[
     app_commands.Command[Any, ..., Any] | app_commands.Group | app_commands.ContextMenu, ...
 ] = (
     story,
+    duel,
+    contrast,
     from_message,
     Model(),
     models,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bot.components.dueling import CloseDuel, ReadBlind, Vote
 from bot.components.openings import Begin, Decide
 from bot.components.privacy import Back, Delete, Export, Forget
 from bot.components.rating import Rate
@@ -30,5 +31,8 @@ EVERY = (
     Forget,
     Begin,
     Decide,
+    Vote,
+    CloseDuel,
+    ReadBlind,
 )
 """What the client listens for, whether or not it has seen the message before."""

@@ -11,7 +11,7 @@ from sqlalchemy import and_, func, or_, select, update
 from bot.database.clock import now
 from bot.database.limits import Limits, check, count
 from bot.database.places import LIVE, line
-from bot.database.tables import Audit, Form, Length, State, Story
+from bot.database.tables import Audit, Duel, Form, Length, State, Story
 from bot.database.unbroken import unbroken
 
 if TYPE_CHECKING:
@@ -70,7 +70,11 @@ class Wishes:
         return story
 
     async def enqueue_together(
-        self, wishes: Sequence[Wish], limits: Limits | None = None
+        self,
+        wishes: Sequence[Wish],
+        limits: Limits | None = None,
+        *,
+        duel_lasts: float = 0.0,
     ) -> list[Story]:
         """Save the wishes of one interaction, all or none; gives their stories in order.
 
@@ -79,6 +83,7 @@ class Wishes:
         Args:
             wishes: One or several, of one member in one place.
             limits: What the member may ask for; None: what the host lets everybody.
+            duel_lasts: Seconds in which a duel takes votes.
 
         Raises:
             QueueFullError: The member, the server or the whole queue has reached a limit.
@@ -108,6 +113,8 @@ class Wishes:
             part = 1 + (await session.scalar(before_it) or 0)
             stories = [_story(wish, part, moment) for wish in wishes]
             session.add_all(stories)
+            if first.form is Form.DUEL:
+                session.add(_duel(wishes, moment, duel_lasts))
             await session.commit()
             return stories
 
@@ -207,6 +214,19 @@ def _in_one_message(story_id: int) -> ColumnElement[bool]:
     """The stories of the interaction that asked for this one."""
     asked = select(Story.interaction_id).where(Story.id == story_id)
     return Story.interaction_id == asked.scalar_subquery()
+
+
+def _duel(wishes: Sequence[Wish], moment: dt.datetime, lasts: float) -> Duel:
+    """The row of a duel."""
+    first, second = wishes
+    return Duel(
+        **{name: getattr(first, name) for name in ("interaction_id", "guild_id", "channel_id")},
+        member_id=first.member_id,
+        model_a=first.model,
+        model_b=second.model,
+        opened_at=moment,
+        closes_at=moment + dt.timedelta(seconds=lasts),
+    )
 
 
 def _story(wish: Wish, part: int, moment: dt.datetime) -> Story:

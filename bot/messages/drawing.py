@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bot.database.tables import State
+from bot.database.tables import Form, State
 from bot.messages import embeds, introductions, layouts, views
 from bot.messages.telling import Phase
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import discord
     from discord import ui
 
+    from bot.database.duels import Duels
     from bot.database.ratings import Ratings
     from bot.database.stories import Stories
     from bot.database.tables import Story
@@ -44,8 +45,11 @@ class Drawing:
 class Artist:
     """Draws messages, and reads back what was drawn; in the language that is spoken."""
 
-    def __init__(self, stories: Stories, ratings: Ratings, catalogue: Catalogue) -> None:
+    def __init__(
+        self, stories: Stories, ratings: Ratings, duels: Duels, catalogue: Catalogue
+    ) -> None:
         self._stories = stories
+        self._duels = duels
         self._ratings = ratings
         self._catalogue = catalogue
 
@@ -89,8 +93,14 @@ class Artist:
         return embeds.ended(story, stars), views.ended(story, self._catalogue.known)
 
     async def _several(self, message: StoryMessage) -> Drawing:
-        line = await self._line(message.story, "story.variations")
-        return Drawing(layouts.variations(message, line, down=self._catalogue.down))
+        down = self._catalogue.down
+        if message.story.form is Form.VARIATION:
+            line = await self._line(message.story, "story.variations")
+            return Drawing(layouts.variations(message, line, down=down))
+        if message.story.form is Form.CONTRAST:
+            return Drawing(layouts.contrast(message, down=down))
+        found = await self._duels.of(message.story.interaction_id)
+        return Drawing(layouts.duel(message, found, down=down))
 
     async def _line(self, story: Story, key: str = "story.posted") -> str:
         """The line above a story that nothing else introduces."""

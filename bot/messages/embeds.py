@@ -59,7 +59,7 @@ def told_in(story: Story, page: str) -> str:
 def ended(story: Story, stars: Stars | None = None) -> discord.Embed:
     """A story as it ended: the whole of it, or a sentence why there is none."""
     if story.state is State.TOLD:
-        return _embed(story, _page(story.prompt, story.text.rstrip()), _footer(story, stars))
+        return _embed(story, page_of(story), summary(story, stars))
     end = "\n\n-# " + why(story)
     return _embed(story, _page(story.prompt, story.text.rstrip(), end=end), story.model)
 
@@ -67,6 +67,11 @@ def ended(story: Story, stars: Stars | None = None) -> discord.Embed:
 def why(story: Story) -> str:
     """Why there is no whole story."""
     return say("story.withheld" if story.withheld else f"story.{story.state}")
+
+
+def page_of(story: Story) -> str:
+    """A told story as a page, cut to what a message holds."""
+    return _page(story.prompt, story.text.rstrip())
 
 
 def _embed(story: Story, description: str, footer: str) -> discord.Embed:
@@ -102,7 +107,8 @@ def _page(prompt: str, text: str, *, end: str = "") -> str:
     return beginning + cut(told, room - units(mark)) + mark + end
 
 
-def _footer(story: Story, stars: Stars | None) -> str:
+def summary(story: Story, stars: Stars | None = None) -> str:
+    """Who told it with which seed, how long it is, and what it was given."""
     words = Words(f"{story.prompt}{story.text}").count
     footer = say("story.footer", model=story.model, seed=story.seed, count=words)
     if story.final:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import discord
 from discord import ui
 
+from bot.database.duels import Choice
 from bot.database.tables import State
 from bot.locales import say
 from bot.messages import embeds, views
@@ -14,11 +15,19 @@ from bot.messages.telling import Phase
 from bot.safety.escaping import cut, escaped, unescaped, units
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bot.database.duels import Tally
+    from bot.database.tables import Duel, Story
     from bot.messages.message import StoryMessage
     from bot.messages.telling import Telling
 
 CHARACTERS = 4000
 """Of all texts in one message together, each UTF-16 unit taken for one."""
+BEGINNING = 900
+"""Of how all of them begin."""
+BLIND = discord.Colour.blurple()
+"""Of stories whose teller is not to be known."""
 BESIDES = 200
 """Kept for what stands around a story: its name, and how far it is."""
 WORDS_ID = 100
@@ -39,6 +48,73 @@ def variations(message: StoryMessage, head: str, *, down: bool) -> ui.LayoutView
     return view
 
 
+def contrast(message: StoryMessage, *, down: bool) -> ui.LayoutView:
+    """A beginning told by models that are named."""
+    head = _head("contrast.head", message.story)
+    view = ui.LayoutView(timeout=None).add_item(ui.TextDisplay(head))
+    for telling in message.tellings:
+        story = telling.story
+        told = telling.is_over and story.state is State.TOLD
+        box = box_of(
+            telling,
+            f"**{escaped(story.model)}**",
+            embeds.colour(story.model),
+            room_for(message, head),
+            *([] if story.final else [views.go_on(story.id)]),
+            down=down,
+            status=embeds.summary(story) if told else None,
+        )
+        view.add_item(box)
+    add_stop(view, message)
+    return view
+
+
+def duel(message: StoryMessage, found: tuple[Duel, Tally] | None, *, down: bool) -> ui.LayoutView:
+    """A beginning told by two models, whose names stand there once no one can vote any more.
+
+    `found`: the duel and its votes.
+    """
+    told = all(one.is_over and one.story.state is State.TOLD for one in message.tellings)
+    over = all(one.is_over for one in message.tellings)
+    named = found is None or found[0].closed_at is not None or (over and not told)
+    head = _head("duel.head", message.story)
+    view = ui.LayoutView(timeout=None).add_item(ui.TextDisplay(head))
+    for telling, letter in zip(message.tellings, "AB", strict=False):
+        story, name = telling.story, f"**{letter}**"
+        colour = BLIND
+        if named:
+            name, colour = f"{name} · {escaped(story.model)}", embeds.colour(story.model)
+        buttons = [views.go_on(story.id)] if named and not story.final else []
+        room = room_for(message, head)
+        rest = views.more if named else views.read_blind
+        view.add_item(box_of(telling, name, colour, room, *buttons, down=down, rest=rest))
+    if found is not None and told:
+        _add_votes(view, message, *found)
+    elif over:
+        view.add_item(ui.TextDisplay(say("duel.void")))
+    add_stop(view, message)
+    return view
+
+
+def _add_votes(view: ui.LayoutView, message: StoryMessage, duel: Duel, tally: Tally) -> None:
+    if duel.closed_at is not None:
+        names = {"a": escaped(duel.model_a), "b": escaped(duel.model_b)}
+        votes = {"votes_a": tally.a, "votes_b": tally.b, "ties": tally.tie}
+        view.add_item(ui.TextDisplay(say("duel.result", **names, **votes)))
+        return
+    when = discord.utils.format_dt(duel.closes_at, "R")
+    view.add_item(ui.TextDisplay(say("duel.open", votes=tally.votes, when=when)))
+    story_id = message.story.id
+    buttons = [views.duel_vote(story_id, choice) for choice in Choice]
+    view.add_item(ui.ActionRow(*buttons, views.duel_close(story_id)))
+
+
+def _head(key: str, story: Story) -> str:
+    """Who asked for several stories, and how all of them begin."""
+    beginning = cut(escaped(story.prompt), BEGINNING)
+    return say(key, member=story.member_id, beginning=beginning)
+
+
 def room_for(message: StoryMessage, *texts: str) -> int:
     """UTF-16 units that each story's words may have, beside these texts."""
     left = CHARACTERS - sum(units(text) for text in texts) - BESIDES
@@ -53,6 +129,7 @@ def box_of(
     *buttons: ui.Button[Any],
     down: bool,
     status: str | None = None,
+    rest: Callable[[int], ui.Button[Any]] = views.more,
 ) -> ui.Container[ui.LayoutView]:
     """One of the stories.
 
@@ -64,6 +141,7 @@ def box_of(
         buttons: What can be done with it once it is told, besides the rest.
         down: The generator is away.
         status: What stands under it; None: how far it is.
+        rest: What else can be done with it.
     """
     words, whole = words_of(telling, room)
     under = status if status is not None else status_of(telling, down=down)
@@ -75,8 +153,12 @@ def box_of(
     if under:
         box.add_item(ui.TextDisplay(f"-# {under}"))
     if telling.is_over and telling.story.state is State.TOLD:
-        rest = views.more if whole else views.whole
-        box.add_item(ui.ActionRow(*buttons, rest(telling.story.id)))
+        if rest is views.more:
+            last = [(views.more if whole else views.whole)(telling.story.id)]
+        else:
+            last = [] if whole else [rest(telling.story.id)]
+        if buttons or last:
+            box.add_item(ui.ActionRow(*buttons, *last))
     return box
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import discord
 from discord import ui
 
+from bot.database.duels import Choice
 from bot.database.tables import State
 from bot.locales import say
 
@@ -111,6 +112,29 @@ def variations(story_id: int) -> ui.Button[ui.View]:
 def pick(story: Story) -> ui.Button[Any]:
     """Go on from one of several ways."""
     return _button("button.pick", continue_id(story.id), PRIMARY, nth=story.nth + 1)
+
+
+def duel_vote(story_id: int, choice: Choice) -> ui.Button[Any]:
+    """What a member may say of a duel."""
+    custom_id = f"kataribe:duel:{story_id}:{list(Choice).index(choice)}"
+    return ui.Button(label=say(_SAID[choice]), custom_id=custom_id, style=PRIMARY)
+
+
+def duel_close(story_id: int) -> ui.Button[Any]:
+    """No more votes."""
+    return _button("button.duel_close", f"kataribe:duel-close:{story_id}")
+
+
+def read_blind(story_id: int) -> ui.Button[Any]:
+    """The whole of a story of a duel."""
+    return _button("button.whole", f"kataribe:duel-read:{story_id}")
+
+
+_SAID = {
+    Choice.A: "button.duel_a",
+    Choice.B: "button.duel_b",
+    Choice.TIE: "button.duel_tie",
+}
 
 
 def stop(story_id: int) -> ui.Button[Any]:

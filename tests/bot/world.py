@@ -97,12 +97,14 @@ class World:
             of.screening,
         )
         self._running = asyncio.create_task(self.dispatcher.run())
+        self._closing = asyncio.create_task(of.closing.run())
 
     async def stop(self) -> None:
         """Tell no more, as on SIGTERM."""
-        self._running.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._running
+        for task in (self._running, self._closing):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
         await self.messages.close()
 
     async def restart(self) -> None:

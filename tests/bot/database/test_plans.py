@@ -14,6 +14,7 @@ from bot.bench.steps import Bench, steps
 from bot.database import (
     boards,
     departures,
+    duels,
     guilds,
     open_database,
     openings,
@@ -39,10 +40,11 @@ REPOSITORIES = {
     "departures": departures.Departures,
     "openings": openings.Openings,
     "boards": boards.Boards,
+    "duels": duels.Duels,
 }
 TABLE = r"(stories|ratings|audit|asked|duels|duel_votes)\w*"
 """Tables that grow with use; of servers there are few, and they are found by their key."""
-SMALL = ("ix_stories_unshown", "ix_stories_answer_until")
+SMALL = ("ix_stories_unshown", "ix_stories_answer_until", "ix_duels_open")
 """Indexes that hold only what is not shown yet: to read one of them whole is little."""
 EMPTY = "cost=0.00..0.00"
 """Of a table without a row PostgreSQL knows that there is nothing to read."""

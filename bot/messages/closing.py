@@ -1,0 +1,50 @@
+"""Closes duels whose time has come, and has their messages say so; the database knows when."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot.database.clock import now
+
+if TYPE_CHECKING:
+    from bot.database.duels import Duels
+    from bot.database.stories import Stories
+    from bot.messages.presenter import StoryMessages
+
+_log = logging.getLogger(__name__)
+
+LOOKED_AT_EVERY = 15.0
+"""Seconds after which it is looked again, at the latest: a duel may have been opened meanwhile."""
+
+
+class Closing:
+    """Works beside the dispatcher; what it misses while the bot is off it does at the start."""
+
+    def __init__(self, duels: Duels, stories: Stories, messages: StoryMessages) -> None:
+        self._duels = duels
+        self._stories = stories
+        self._messages = messages
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            try:
+                await self.close_due()
+                following = await self._duels.next_close()
+            except (SQLAlchemyError, OSError):
+                _log.exception("Duels are not closed now; trying again")
+                following = None
+            rest = LOOKED_AT_EVERY
+            if following is not None:
+                rest = min(rest, max(0.0, (following - now()).total_seconds()))
+            await asyncio.sleep(rest)
+
+    async def close_due(self) -> None:
+        """Close what is due."""
+        for interaction_id in await self._duels.close_due():
+            for story in await self._stories.together(interaction_id):
+                self._messages.redraw(story)

@@ -1,0 +1,322 @@
+"""/duel and /contrast: two tellings of a beginning, blind and with names, and the votes."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import select, update
+
+from bot.apologies import NoContrastError, OnlyTellerError, SameTellerError
+from bot.config import Settings
+from bot.database.clock import now
+from bot.database.duels import Ballot, Choice, DuelClosedError, Duels, DuelUndecidedError, Tally
+from bot.database.tables import Asked, Duel, Form, State, Story
+from tests.bot.rows import change
+from tests.bot.wishes import queue_of, wish
+from tests.bot.world import World, labels, page, reply, texts, whisper, world
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import discord
+    import simcord
+
+    from bot.database import Database
+
+VOTES = ["A", "B", "Tie", "Close"]
+MODELS = {"gpt2-starter", "lstm-starter"}
+
+
+async def duel_of(w: World) -> Duel:
+    async with w.sessions() as session:
+        duel = await session.scalar(select(Duel).order_by(Duel.id.desc()))
+    assert duel is not None
+    return duel
+
+
+async def fought(w: World, **options: Any) -> tuple[simcord.InteractionResult, discord.Message]:
+    """Ask for a duel, and wait until it can be voted on."""
+    options.setdefault("prompt", "In the year")
+    result = await w.aki.slash(w.channel, "duel", **options)
+    await w.until(lambda: labels(w.message(reply(result).id)) == VOTES)
+    return result, w.message(reply(result).id)
+
+
+async def test_a_duel_is_told_side_by_side_and_nobody_knows_by_whom(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.teller.hold()
+        w.teller.each = 1
+        result = await w.aki.slash(w.channel, "duel", prompt="In the *year*")
+        await w.until(lambda: texts(w.message(reply(result).id)).count("a fox▌") == 2)
+        assert labels(w.message(reply(result).id)) == ["Stop"]
+        await w.teller.release()
+        await w.until(lambda: labels(w.message(reply(result).id)) == VOTES)
+        head, *rest, votes = texts(w.message(reply(result).id))
+        assert head == (
+            f"{w.aki.mention} lets two storytellers tell it: which is better?\n"
+            "**In the \\*year\\***"
+        )
+        assert rest == ["**A**", "a fox found the moon.", "**B**", "a fox found the moon."]
+        assert votes.startswith("-# Votes: 0 · closes <t:")
+        # Of the same beginning and the same seed, by both models at once.
+        one, two = w.teller.asked
+        assert {one["model"], two["model"]} == MODELS
+        assert (one["seed"], one["prompt"]) == (two["seed"], two["prompt"])
+        everything = str(w.message(reply(result).id).components)
+        assert not any(model in everything for model in MODELS)
+        async with w.sessions() as session:
+            stories = list(await session.scalars(select(Story)))
+            (asked,) = await session.scalars(select(Asked))
+        assert {(s.form, s.message_id) for s in stories} == {(Form.DUEL, reply(result).id)}
+        assert asked.count == 1
+
+
+async def test_the_order_of_two_that_were_named_is_nobodys(tmp_path: Path) -> None:
+    async with world(tmp_path, queue={"per_member": 100}) as w:
+        orders = set()
+        for _ in range(40):
+            await w.aki.slash(
+                w.channel, "duel", prompt="One", model="LSTM-starter", against="gpt2-starter"
+            )
+            duel = await duel_of(w)
+            orders.add((duel.model_a, duel.model_b))
+            if len(orders) == 2:
+                break
+        assert {frozenset(order) for order in orders} == {frozenset(MODELS)}
+        assert len(orders) == 2
+
+
+async def test_names_are_shown_to_who_voted_and_to_all_at_the_close(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        _, message = await fought(w)
+        duel = await duel_of(w)
+        voted = await w.ben.click(message, label="A")
+        (said,) = voted.followups
+        assert said.ephemeral
+        names = f"A is {duel.model_a}, B is {duel.model_b}."
+        assert said.content.startswith(f"You chose A. {names} The duel closes <t:")
+        await w.until(lambda: "Votes: 1 ·" in texts(w.message(message.id))[-1])
+        # Whoever asked may vote too, and everybody may change their mind.
+        await w.aki.click(w.message(message.id), label="B")
+        await w.ben.click(w.message(message.id), label="Tie")
+        await w.until(lambda: "Votes: 2 ·" in texts(w.message(message.id))[-1])
+        assert duel.model_a not in str(w.message(message.id).components)
+        await w.aki.click(w.message(message.id), label="Close")
+        result = f"**A** {duel.model_a}: 0 · **B** {duel.model_b}: 1 · tie: 1"
+        await w.until(lambda: texts(w.message(message.id))[-1] == result)
+        shown = texts(w.message(message.id))
+        assert {f"**A** · {duel.model_a}", f"**B** · {duel.model_b}"} <= set(shown)
+        assert labels(w.message(message.id)) == ["Continue", "⋯", "Continue", "⋯"]
+        ballots = await w.services.duels.ballots()
+        assert {(b.member_id, b.choice) for b in ballots} == {
+            (w.aki.id, Choice.B),
+            (w.ben.id, Choice.TIE),
+        }
+        onward = await w.ready(
+            await w.ben.click(w.message(message.id), custom_id="kataribe:continue:2")
+        )
+        assert page(onward) == "… a fox found the moon."
+
+
+async def test_others_do_not_close_a_duel_and_after_its_close_no_vote_counts(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as w:
+        _, message = await fought(w)
+        refused = await w.ben.click(message, label="Close")
+        assert whisper(refused).startswith("Only the member who asked for it")
+        await w.mod.click(w.message(message.id), label="Close")
+        with pytest.raises(DuelClosedError):
+            await w.services.duels.vote((await duel_of(w)).interaction_id, w.ben.id, Choice.A, 1)
+        assert await w.services.duels.ballots() == []
+
+
+async def test_a_duel_closes_when_its_time_has_come_over_a_restart_too(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        _, message = await fought(w)
+        await w.ben.click(message, label="A")
+        await w.idle()
+        await w.stop()
+        async with w.sessions.begin() as session:
+            await session.execute(update(Duel).values(closes_at=now()))
+        await w.restart()
+        await w.until(lambda: texts(w.message(message.id))[-1].startswith("**A** "))
+        assert (await duel_of(w)).closed_at is not None
+        refused = await w.services.duels.of((await duel_of(w)).interaction_id)
+        assert refused is not None
+        assert refused[1] == Tally(a=1)
+
+
+async def test_an_open_duel_takes_votes_after_a_restart(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        _, message = await fought(w)
+        await w.idle()
+        await w.stop()
+        await w.restart()
+        voted = await w.ben.click(message, label="Tie")
+        assert voted.followups[0].content.startswith("You called it a tie.")
+        await w.until(lambda: "Votes: 1 ·" in texts(w.message(message.id))[-1])
+
+
+async def test_enough_votes_close_a_duel(tmp_path: Path) -> None:
+    async with world(tmp_path, duels={"votes": 2}) as w:
+        _, message = await fought(w)
+        await w.ben.click(message, label="A")
+        await w.aki.click(w.message(message.id), label="A")
+        await w.until(lambda: ": 2 · **B** " in texts(w.message(message.id))[-1])
+        assert labels(w.message(message.id)) == ["Continue", "⋯", "Continue", "⋯"]
+
+
+async def test_a_duel_of_which_one_was_not_told_takes_no_votes(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.teller.unknown = {"lstm-starter"}
+        result = await w.aki.slash(w.channel, "duel", prompt="In the year")
+        await w.until(
+            lambda: texts(w.message(reply(result).id))[-1].startswith("-# One of the two")
+        )
+        await w.idle()
+        duel = await duel_of(w)
+        with pytest.raises(DuelUndecidedError):
+            await w.services.duels.vote(duel.interaction_id, w.ben.id, Choice.A, 1)
+
+
+async def test_stop_ends_both_stories_of_a_duel(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.teller.hold()
+        result = await w.aki.slash(w.channel, "duel", prompt="In the year")
+        await w.teller.wished(2)
+        await w.aki.click(reply(result).message, label="Stop")
+        await w.idle()
+        async with w.sessions() as session:
+            states = list(await session.scalars(select(Story.state)))
+        assert states == [State.CANCELLED] * 2
+
+
+async def test_a_long_story_of_a_duel_is_read_whole_without_its_tellers_name(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as w:
+        w.teller.pieces = [" word" * 500]
+        result = await w.aki.slash(w.channel, "duel", prompt="In the year")
+        await w.until(lambda: labels(w.message(reply(result).id))[-4:] == VOTES)
+        message = w.message(reply(result).id)
+        assert labels(message) == ["Read the whole", "Read the whole", *VOTES]
+        read = await w.ben.click(message, custom_id="kataribe:duel-read:1")
+        assert read.ephemeral
+        assert page(reply(read)) == "**In the year**" + " word" * 500
+        assert not any(model in str(reply(read).embeds[0].to_dict()) for model in MODELS)
+
+
+async def test_where_one_model_tells_there_is_no_duel_and_no_contrast(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.teller.models = ("gpt2-starter",)
+        result = await w.aki.slash(w.channel, "duel", prompt="One")
+        assert w.refused(result, OnlyTellerError) == "Nobody else can tell here."
+        result = await w.aki.slash(w.channel, "contrast", prompt="One")
+        assert w.refused(result, NoContrastError).startswith("For a contrast I need a GPT-2 and")
+        assert w.teller.asked == []
+
+
+async def test_nobody_duels_themselves(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        result = await w.aki.slash(
+            w.channel, "duel", prompt="One", model="gpt2-starter", against="GPT2-starter"
+        )
+        assert w.refused(result, SameTellerError) == "A duel takes two different storytellers."
+
+
+async def test_a_contrast_shows_both_kinds_at_once_with_their_names(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.teller.hold()
+        w.teller.each = 1
+        result = await w.aki.slash(w.channel, "contrast", prompt="In the year")
+        await w.until(lambda: texts(w.message(reply(result).id)).count("a fox▌") == 2)
+        shown = texts(w.message(reply(result).id))
+        assert [text for text in shown if "starter" in text] == [
+            "**gpt2-starter**",
+            "**lstm-starter**",
+        ]
+        await w.teller.release()
+        buttons = ["Continue", "⋯", "Continue", "⋯"]
+        await w.until(lambda: labels(w.message(reply(result).id)) == buttons)
+        assert any("lstm-starter · seed " in text for text in texts(w.message(reply(result).id)))
+
+
+async def test_a_duel_in_private_messages_works_there(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        result = await w.aki.user.slash("duel", prompt="In the year")
+        await w.until(lambda: labels(reply(result).message) == VOTES)
+        await w.aki.user.click(reply(result).message, label="A")
+        await w.until(lambda: "Votes: 1 ·" in texts(reply(result).message)[-1])
+
+
+# On the database alone.
+
+
+async def opened(database: Database, *, votes: int = 0) -> tuple[Duels, int]:
+    """A duel whose stories are told."""
+    queue = queue_of(database)
+    first = wish(form=Form.DUEL)
+    second = wish(form=Form.DUEL, nth=1, interaction_id=first.interaction_id, model="lstm")
+    stories = await queue.enqueue_together([first, second], duel_lasts=60.0)
+    for story in stories:
+        await change(database, story.id, state=State.TOLD)
+    return Duels(database.sessions, votes=votes), first.interaction_id
+
+
+async def test_two_hundred_presses_at_once_end_in_the_right_count(database: Database) -> None:
+    duels, interaction_id = await opened(database)
+    # A hundred members press twice each; the later press of each counts.
+    presses = [(member, press) for press in (1, 2) for member in range(1, 101)]
+    choices = {1: (Choice.A, Choice.B), 2: (Choice.B, Choice.TIE, Choice.A)}
+    await asyncio.gather(
+        *(
+            duels.vote(interaction_id, member, choices[press][member % len(choices[press])], press)
+            for member, press in reversed(presses)
+        )
+    )
+    found = await duels.of(interaction_id)
+    assert found is not None
+    assert found[1] == Tally(b=33, tie=34, a=33)
+    assert found[1].votes == 100
+
+
+async def test_no_vote_counts_after_enough_have(database: Database) -> None:
+    duels, interaction_id = await opened(database, votes=5)
+    answers = await asyncio.gather(
+        *(duels.vote(interaction_id, member, Choice.A, 1) for member in range(20)),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(answer, DuelClosedError) for answer in answers) == 15
+    assert len(await duels.ballots()) == 5
+
+
+async def test_the_ballots_of_a_server_are_those_of_its_closed_duels(database: Database) -> None:
+    duels, interaction_id = await opened(database)
+    await duels.vote(interaction_id, 7, Choice.B, 1)
+    assert await duels.ballots() == []
+    await duels.close(interaction_id)
+    ballot = Ballot("gpt2-starter", "lstm", Choice.B, 7)
+    assert await duels.ballots() == await duels.ballots(guild_id=10) == [ballot]
+    assert await duels.ballots(guild_id=11) == []
+
+
+async def test_a_duel_that_is_due_closes_once(database: Database) -> None:
+    duels, interaction_id = await opened(database)
+    closes_at = await duels.next_close()
+    assert closes_at is not None
+    assert now() < closes_at <= now() + dt.timedelta(seconds=60)
+    assert await duels.close_due() == []
+    async with database.sessions.begin() as session:
+        await session.execute(update(Duel).values(closes_at=now()))
+    with pytest.raises(DuelClosedError):
+        await duels.vote(interaction_id, 7, Choice.B, 1)
+    assert await duels.close_due() == [interaction_id]
+    assert (await duels.close_due(), await duels.next_close()) == ([], None)
+
+
+def test_a_duel_lasts_an_hour_unless_the_host_says_otherwise() -> None:
+    assert Settings().duels.lasts == 3600
