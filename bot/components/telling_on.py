@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 import discord
 from discord import ui
 
+from bot.answering import Answering
 from bot.apologies import NothingToContinueError, OnlyTellerError, TaleEndedError
 from bot.asking import SEEDS, Chosen, ask, wish_of
 from bot.components.story_button import StoryButton, act
@@ -61,7 +62,9 @@ class AnotherTeller(StoryButton, template=r"kataribe:tellers:(?P<story_id>\d{1,1
 
 
 class Teller(
-    ui.DynamicItem[ui.Select[ui.View]], template=r"kataribe:teller:(?P<story_id>\d{1,19})"
+    Answering,
+    ui.DynamicItem[ui.Select[ui.View]],
+    template=r"kataribe:teller:(?P<story_id>\d{1,19})",
 ):
     """Who tells a story anew."""
 
@@ -112,7 +115,7 @@ class MyTurn(StoryButton, template=r"kataribe:turn:(?P<story_id>\d{1,19})"):
         await interaction.response.send_modal(Turn(story.id, limit))
 
 
-class Turn(ui.Modal):
+class Turn(Answering, ui.Modal):
     """Where a member writes what happens next."""
 
     def __init__(self, story_id: int, limit: int) -> None:
