@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from discord import ui
+
 from bot.apologies import apologise
 from bot.locales import language_of, speak
 
@@ -32,3 +34,7 @@ class Answering:
     ) -> None:
         """Answer the member, whatever went wrong."""
         await apologise(interaction, error)
+
+
+class Form(Answering, ui.Modal):
+    """A modal: in the member's language, and its errors reach the member as one sentence."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import discord
-from discord import app_commands, ui
+from discord import app_commands
 
 from bot.charts.errors import NoLettersError
 from bot.database.duels import DuelClosedError, DuelUndecidedError
@@ -221,16 +221,6 @@ async def apologise(interaction: discord.Interaction[Any], error: BaseException)
         _log.warning("Interaction %d could not be answered: %s", interaction.id, unheard)
 
 
-class Form(ui.Modal):
-    """A modal whose errors reach the member as one sentence; discord.py would only log them."""
-
-    async def on_error(  # type: ignore[override]  # discord.py's own modal has no item either
-        self, interaction: discord.Interaction[Any], error: Exception, /
-    ) -> None:
-        """Say what went wrong."""
-        await apologise(interaction, error)
-
-
 _KEYS: dict[type[BaseException], str] = {
     app_commands.NoPrivateMessage: "sorry.server_only",
     OwnStoryError: "sorry.own_story",
@@ -248,7 +238,6 @@ _KEYS: dict[type[BaseException], str] = {
     NotYourMessageError: "sorry.not_your_message",
     NothingWrittenError: "sorry.nothing_written",
     NotModeratorError: "sorry.not_moderator",
-    app_commands.NoPrivateMessage: "sorry.server_only",
     NoLettersError: "sorry.no_letters",
     NotYourStoryError: "sorry.not_your_story",
     PrivateReportError: "sorry.private_report",

@@ -62,6 +62,7 @@ class Upkeep:
         while (guild_id := await services.departures.due(days)) is not None:
             # Asked each time: it may come back in the middle.
             await services.departures.forget_some(guild_id)
+            services.guilds.forget(guild_id)
         await services.boards.forget_asked()
 
     async def _write(self, board: Board, notice: Notice) -> None:
@@ -76,7 +77,7 @@ class Upkeep:
                     board.guild_id,
                     board.channel_id,
                 )
-                await boards.take_down(board)
+                await self._services.guilds.drop_board(board.guild_id, board.channel_id)
                 return
             if is_weather(error):
                 return  # the next round tries again

@@ -269,11 +269,9 @@ def _beginning(bench: Bench) -> list[Step]:
         Step("openings.get", lambda opening_id: openings.get(opening_id, 1), proposed),
         Step("openings.find", lambda _: openings.find(1, "opening 1"), _nothing),
         Step("openings.decide", lambda i: openings.decide(i, 1, 1, accepted=False), proposed),
-        Step("boards.hang", lambda _: boards.hang(1, 1), _nothing),
         Step("boards.due", lambda _: boards.due(Notice.DAILY), _nothing),
         Step("boards.posted", lambda _: boards.posted(board, Notice.DAILY), _nothing),
         Step("boards.best_of_the_week", lambda _: boards.best_of_the_week(1, 1), _nothing),
-        Step("boards.take_down", lambda _: boards.take_down(board), _nothing),
         Step("boards.forget_asked", lambda _: boards.forget_asked(), _nothing),
     ]
 

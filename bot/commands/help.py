@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import discord
 from discord import app_commands
 
+from bot.authority import is_host, is_moderator
 from bot.locales import ENGLISH, say, say_list, spoken, translated, translated_name
 from bot.safety.escaping import escaped
 from bot.worker.completions import GeneratorDownError
@@ -94,14 +95,10 @@ def _usable(command: Any_, interaction: discord.Interaction[Kataribe]) -> bool:
 def _audiences(interaction: discord.Interaction[Kataribe]) -> list[Audience]:
     """What the asker is here."""
     found = [Audience.MEMBERS]
-    if interaction.guild_id is not None and interaction.permissions.manage_guild:
+    if is_moderator(interaction):
         found.append(Audience.MODERATORS)
-    application = interaction.client.application
-    if application is not None:
-        team = application.team
-        hosts = {member.id for member in team.members} if team else {application.owner.id}
-        if interaction.user.id in hosts:
-            found.append(Audience.HOST)
+    if is_host(interaction):
+        found.append(Audience.HOST)
     return found
 
 

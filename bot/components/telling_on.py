@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 import discord
 from discord import ui
 
-from bot.answering import Answering
+from bot.answering import Answering, Form
 from bot.apologies import NothingToContinueError, OnlyTellerError, TaleEndedError
 from bot.asking import SEEDS, Chosen, ask, wish_of
 from bot.components.story_button import StoryButton, act
-from bot.database.tables import Form, Length, State
+from bot.database.tables import Form as StoryForm
+from bot.database.tables import Length, State
 from bot.locales import say
 from bot.messages import views
 from bot.safety.beginnings import checked_prompt
@@ -115,7 +116,7 @@ class MyTurn(StoryButton, template=r"kataribe:turn:(?P<story_id>\d{1,19})"):
         await interaction.response.send_modal(Turn(story.id, limit))
 
 
-class Turn(Answering, ui.Modal):
+class Turn(Form):
     """Where a member writes what happens next."""
 
     def __init__(self, story_id: int, limit: int) -> None:
@@ -148,7 +149,7 @@ class Variations(StoryButton, template=r"kataribe:variations:(?P<story_id>\d{1,1
     async def pressed(self, interaction: discord.Interaction[Kataribe], story: Story) -> None:
         """Ask for them with neighbouring seeds."""
         _check_open(story)
-        first = _next(interaction, story, "", form=Form.VARIATION, length=Length.SHORT)
+        first = _next(interaction, story, "", form=StoryForm.VARIATION, length=Length.SHORT)
         ways = [replace(first, nth=nth, seed=(first.seed + nth) % SEEDS) for nth in range(WAYS)]
         await ask(interaction, *ways)
 

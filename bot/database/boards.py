@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, select, update
 from sqlalchemy import text as sql
 
 from bot.database.clock import now
+from bot.database.guild_settings import GuildSettings
 from bot.database.tables import BROWSED, Asked, Guild, Story
 from bot.database.unbroken import unbroken
-from bot.database.upsert import insert_or_update
 from bot.database.wishes import PLAIN
 
 if TYPE_CHECKING:
@@ -25,8 +24,6 @@ TOGETHER = 50
 CANDIDATES = 20
 """Stories of the week, best first, of which the first that all may see is shown."""
 MONDAY = 0
-HOUR = 18
-"""In UTC, where a server has chosen none."""
 
 
 class Notice(StrEnum):
@@ -70,22 +67,15 @@ class Boards:
     def __init__(self, sessions: async_sessionmaker[AsyncSession]) -> None:
         self._sessions = sessions
 
-    async def hang(self, guild_id: int, channel_id: int | None, hour: int = HOUR) -> None:
-        """Choose a server's channel for notices; None: no notices."""
-        async with self._sessions.begin() as session:
-            guild = await session.get(Guild, guild_id)
-            settings = {**_read(guild), "daily_channel": channel_id, "daily_hour": hour}
-            values = {"settings": json.dumps(settings), **times(channel_id, hour, now())}
-            await session.execute(
-                insert_or_update(session, Guild)
-                .values(guild_id=guild_id, **values)
-                .on_conflict_do_update(index_elements=[Guild.guild_id], set_=values)
-            )
-
     async def due(self, notice: Notice) -> list[Board]:
         """Give the boards on which it is time for a notice; the longest due first."""
         column = getattr(Guild, notice)
-        query = select(Guild).where(column <= now()).order_by(column).limit(TOGETHER)
+        query = (
+            select(Guild)
+            .where(column <= now(), Guild.left_at.is_(None))
+            .order_by(column)
+            .limit(TOGETHER)
+        )
         async with self._sessions() as session:
             guilds = list(await session.scalars(query))
         return [_board(guild, getattr(guild, notice)) for guild in guilds]
@@ -93,15 +83,6 @@ class Boards:
     async def posted(self, board: Board, notice: Notice) -> None:
         """Note that a notice stands there, or comes too late: the next is due at its time."""
         await self._change(board, notice, next_time(notice, board.hour, now()))
-
-    async def take_down(self, board: Board) -> None:
-        """The channel is gone: there are no more notices until moderators choose another."""
-        values = dict.fromkeys((notice.value for notice in Notice), None)
-        async with self._sessions.begin() as session:
-            await session.execute(
-                update(Guild).where(Guild.guild_id == board.guild_id).values(**values),
-                execution_options=PLAIN,
-            )
 
     async def best_of_the_week(self, guild_id: int, channel_id: int) -> list[Story]:
         """Give the best stories of the last seven days, best first; none while nobody rated.
@@ -143,22 +124,12 @@ class Boards:
             )
 
 
-def _read(guild: Guild | None) -> dict[str, Any]:
-    if guild is None:
-        return {}
-    try:
-        settings = json.loads(guild.settings)
-    except ValueError:
-        return {}
-    return settings if isinstance(settings, dict) else {}
-
-
 def _board(guild: Guild, due_at: dt.datetime) -> Board:
-    settings = _read(guild)
+    settings = GuildSettings.read(guild.settings, guild.guild_id)
     return Board(
         guild.guild_id,
-        int(settings.get("daily_channel") or 0),
-        int(settings.get("daily_hour", HOUR)),
-        settings.get("language"),
+        settings.daily_channel or 0,
+        settings.daily_hour,
+        settings.language,
         due_at,
     )

@@ -53,7 +53,7 @@ class Departures:
             await session.execute(
                 update(Guild)
                 .where(Guild.guild_id.in_(guild_ids), Guild.left_at.is_(None))
-                .values(left_at=now(), daily_at=None, weekly_at=None),
+                .values(left_at=now()),
                 execution_options=PLAIN,
             )
 

@@ -15,6 +15,7 @@ from sqlalchemy import case, delete, func, inspect, literal, or_, select, tuple_
 from bot.database.clock import now
 from bot.database.holdings import NOBODY, Fate, Holding, held
 from bot.database.places import LIVE
+from bot.database.ratings import score
 from bot.database.tables import Audit, Rating, Story
 from bot.database.unbroken import unbroken
 from bot.database.wishes import PLAIN
@@ -148,17 +149,26 @@ class Privacy:
         async with self._sessions.begin() as session:
             # The stories' rows first, as whoever rates takes them: nobody waits for another.
             stories = update(Story).where(Story.id.in_(some)).values(votes=Story.votes)
-            found = await session.scalars(stories.returning(Story.id), execution_options=PLAIN)
+            returned = stories.returning(Story.id, Story.votes, Story.stars)
+            sums = {
+                story_id: (votes - 1, total)
+                for story_id, votes, total in await session.execute(
+                    returned, execution_options=PLAIN
+                )
+            }
             taken = delete(Rating).where(
-                Rating.member_id == member_id, Rating.story_id.in_(list(found))
+                Rating.member_id == member_id, Rating.story_id.in_(list(sums))
             )
             rows = (await session.execute(taken.returning(Rating.story_id, Rating.stars))).all()
             for story_id, stars in rows:
                 if stars is not None:
+                    votes, total = sums[story_id][0], sums[story_id][1] - stars
+                    # One vote fewer gives no story a score that had none, as one removed.
+                    mean = case((Story.score.is_not(None), score(votes, total)))
                     await session.execute(
                         update(Story)
                         .where(Story.id == story_id)
-                        .values(votes=Story.votes - 1, stars=Story.stars - stars),
+                        .values(votes=votes, stars=total, score=mean),
                         execution_options=PLAIN,
                     )
             return len(rows)

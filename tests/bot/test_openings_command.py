@@ -120,7 +120,7 @@ async def test_a_proposal_is_checked_as_a_beginning_and_few_wait_at_a_time(
 
 async def board(w: World, **changes: Any) -> Upkeep:
     """A board in the channel, with some notice due."""
-    await w.services.boards.hang(w.aki.guild.id, w.channel.id)
+    await w.services.guilds.change(w.aki.guild.id, None, daily_channel=w.channel.id)
     async with w.sessions.begin() as session:
         await session.execute(update(Guild).values(**changes))
     return Upkeep(w.services, w.client)
