@@ -25,6 +25,7 @@ from bot.database.lock import sole_user
 from bot.messages.pacing import Pace
 from bot.playground import Playground, PlaygroundError
 from bot.services import Services
+from bot.upkeep import Upkeep
 from bot.worker.completions import Completions
 from bot.worker.dispatcher import Dispatcher
 from bot.worker.generator_process import (
@@ -169,6 +170,7 @@ async def run(settings: Settings, *, config: Path | None = None) -> None:
         work.append(_tidy(services))
         work.append(_connect(client, settings, logged_in))
         work.append(_tell(client, dispatcher, logged_in, page))
+        work.append(_keep_up(client, Upkeep(services, client), logged_in))
         work.append(_close_duels(client, logged_in))
         opened.push_async_callback(_leave, client)
         opened.push_async_callback(services.messages.close)
@@ -296,6 +298,13 @@ async def _tell(
         if not client.guilds:
             print(f"Invite it to a server: {_invitation(client)}", flush=True)
     await dispatcher.run()
+
+
+async def _keep_up(client: Kataribe, upkeep: Upkeep, logged_in: asyncio.Event) -> None:
+    """Do what comes due by itself, as soon as it is known which servers there are."""
+    await logged_in.wait()
+    await client.wait_until_ready()
+    await upkeep.run()
 
 
 async def _close_duels(client: Kataribe, logged_in: asyncio.Event) -> None:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import discord
-from discord import app_commands, ui
+from discord import app_commands
 
 from bot.charts.errors import NoLettersError
 from bot.database.duels import DuelClosedError, DuelUndecidedError
 from bot.database.limits import QueueFullError
 from bot.database.mutes import MutedError
+from bot.database.openings import AlreadyProposedError, TooManyOpeningsError
 from bot.database.ratings import NewAccountError, NotToldError, OwnStoryError
 from bot.database.reports import ReportedError
 from bot.locales import say, say_list
@@ -35,6 +36,10 @@ LISTED = 1000
 """Characters of the names that there are; a message takes 2,000."""
 
 
+class OpeningGoneError(Exception):
+    """There is no such opening, or somebody has decided about it."""
+
+
 class StoryGoneError(Exception):
     """The story of a button is no longer in the database."""
 
@@ -45,6 +50,10 @@ class NotYoursError(Exception):
 
 class AlreadyOverError(Exception):
     """The story to be called off has ended."""
+
+
+class ExportTooLargeError(Exception):
+    """What is kept of a member fits into no file that Discord takes."""
 
 
 class NothingToContinueError(Exception):
@@ -186,6 +195,10 @@ def _short(name: str) -> str:
     return escaped(textwrap.shorten(name, NAMED, placeholder="…"))
 
 
+def _too_many_openings(error: TooManyOpeningsError) -> Told:
+    return f"sorry.openings_{'server' if error.server else 'member'}", {"limit": error.limit}
+
+
 async def apologise(interaction: discord.Interaction[Any], error: BaseException) -> None:
     """Answer only the member with what went wrong; what nobody foresaw goes to the log too."""
     if isinstance(error, app_commands.CommandInvokeError | app_commands.TransformerError):
@@ -208,16 +221,6 @@ async def apologise(interaction: discord.Interaction[Any], error: BaseException)
         _log.warning("Interaction %d could not be answered: %s", interaction.id, unheard)
 
 
-class Form(ui.Modal):
-    """A modal whose errors reach the member as one sentence; discord.py would only log them."""
-
-    async def on_error(  # type: ignore[override]  # discord.py's own modal has no item either
-        self, interaction: discord.Interaction[Any], error: Exception, /
-    ) -> None:
-        """Say what went wrong."""
-        await apologise(interaction, error)
-
-
 _KEYS: dict[type[BaseException], str] = {
     app_commands.NoPrivateMessage: "sorry.server_only",
     OwnStoryError: "sorry.own_story",
@@ -235,7 +238,6 @@ _KEYS: dict[type[BaseException], str] = {
     NotYourMessageError: "sorry.not_your_message",
     NothingWrittenError: "sorry.nothing_written",
     NotModeratorError: "sorry.not_moderator",
-    app_commands.NoPrivateMessage: "sorry.server_only",
     NoLettersError: "sorry.no_letters",
     NotYourStoryError: "sorry.not_your_story",
     PrivateReportError: "sorry.private_report",
@@ -244,6 +246,9 @@ _KEYS: dict[type[BaseException], str] = {
     SettingRefusedError: "sorry.setting.wrong",
     AnnouncedLatelyError: "sorry.host.lately",
     NotHostError: "sorry.not_host",
+    ExportTooLargeError: "sorry.export_too_large",
+    OpeningGoneError: "sorry.opening_gone",
+    AlreadyProposedError: "sorry.already_proposed",
     GeneratorDownError: "sorry.generator_down",
 }
 _TOLD: dict[type[BaseException], Callable[[Any], Told]] = {
@@ -256,5 +261,6 @@ _TOLD: dict[type[BaseException], Callable[[Any], Told]] = {
     NewAccountError: _new_account,
     NoStoriesHereError: _no_stories_here,
     NumberRefusedError: _number_refused,
+    TooManyOpeningsError: _too_many_openings,
     TooManyError: _too_many,
 }

@@ -55,12 +55,8 @@ async def visible_story(interaction: discord.Interaction[Kataribe], story_id: in
     return story
 
 
-def require_host(interaction: discord.Interaction[Kataribe]) -> None:
-    """Let only the application's owner, or a member of its team, act.
-
-    Raises:
-        NotHostError: It is somebody else.
-    """
+def is_host(interaction: discord.Interaction[Kataribe]) -> bool:
+    """Whether who acts is the application's owner, or a member of its team."""
     application = interaction.client.application
     hosts: set[int] = set()
     if application is not None:
@@ -72,5 +68,14 @@ def require_host(interaction: discord.Interaction[Kataribe]) -> None:
                 if member.membership_state is discord.TeamMembershipState.accepted
                 and member.role is not discord.TeamMemberRole.read_only
             }
-    if interaction.user.id not in hosts:
+    return interaction.user.id in hosts
+
+
+def require_host(interaction: discord.Interaction[Kataribe]) -> None:
+    """Let only the application's owner, or a member of its team, act.
+
+    Raises:
+        NotHostError: It is somebody else.
+    """
+    if not is_host(interaction):
         raise NotHostError(f"user {interaction.user.id} is not the host")

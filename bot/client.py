@@ -12,9 +12,13 @@ from discord.gateway import DiscordWebSocket
 from discord.webhook.async_ import async_context
 
 from bot import command_sync
+from bot.answering import understand
 from bot.apologies import apologise
+from bot.command_texts import CommandTexts
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bot.config import Discord as Settings
     from bot.messages.pacing import Pace
     from bot.services import Services
@@ -34,6 +38,11 @@ def point_at(api_url: str, gateway_url: str) -> None:
 class Tree(app_commands.CommandTree["Kataribe"]):
     """The commands, and the one place where their failures become a sentence."""
 
+    async def interaction_check(self, interaction: discord.Interaction[Kataribe], /) -> bool:
+        """Speak the member's language: what follows, errors too, runs in the same task."""
+        understand(interaction)
+        return True
+
     async def on_error(
         self, interaction: discord.Interaction[Kataribe], error: app_commands.AppCommandError, /
     ) -> None:
@@ -48,6 +57,8 @@ class Kataribe(discord.AutoShardedClient):
     """Set before the client is started: what writes messages needs the client, and is one."""
     announced_at = float("-inf")
     """When the host last said something to everybody, by the event loop's time."""
+    command_ids: Mapping[str, int]
+    """By the commands' names; what names a command with its id can be clicked."""
 
     def __init__(self, settings: Settings, pace: Pace) -> None:
         """Build the client; nothing connects before `start`.
@@ -68,6 +79,7 @@ class Kataribe(discord.AutoShardedClient):
             # A gateway of the host's choice is one shard; otherwise Discord says how many.
             shard_count=1 if settings.gateway_url else None,
         )
+        self.command_ids = {}
         self.tree = Tree(
             self,
             allowed_contexts=app_commands.AppCommandContext(
@@ -93,9 +105,25 @@ class Kataribe(discord.AutoShardedClient):
         return int(message["id"])
 
     async def setup_hook(self) -> None:
-        """Tell Discord about the commands."""
-        await command_sync.sync(self.tree)
+        """Tell Discord about the commands, in every language that there is."""
+        await self.tree.set_translator(CommandTexts())
+        self.command_ids = await command_sync.sync(self.tree)
 
     async def on_ready(self) -> None:
-        """Say where the bot is; may happen more than once."""
+        """Say where the bot is, and note what changed meanwhile; may happen more than once."""
         _log.info("Connected as %s, in %d servers", self.user, len(self.guilds))
+        # Discord names them all, those too whose servers have an outage.
+        here = {guild.id for guild in self.guilds}
+        departures = self.services.departures
+        if gone := await departures.known() - here:
+            _log.info("%d servers sent the bot away while it was not connected", len(gone))
+            await departures.left(gone)
+        await departures.joined(here)
+
+    async def on_guild_join(self, guild: discord.Guild) -> None:
+        """A server that came back keeps everything."""
+        await self.services.departures.joined([guild.id])
+
+    async def on_guild_remove(self, guild: discord.Guild) -> None:
+        """Count the grace period from now; an outage of Discord's is another event."""
+        await self.services.departures.left([guild.id])

@@ -27,25 +27,29 @@ _COMPARED = frozenset({
 """Fields of a command that we decide; Discord adds its own, and leaves defaults out."""
 
 
-async def sync(tree: app_commands.CommandTree[Any]) -> None:
+async def sync(tree: app_commands.CommandTree[Any]) -> dict[str, int]:
     """Tell Discord about the commands where they changed; a refusal is a warning.
 
     Members then go on with the commands that Discord knows, and the next start tries again.
+    Gives the commands' ids by their names, by which they can be mentioned; none after a refusal.
     """
     try:
         async with asyncio.timeout(SYNC_WITHIN):
             ours = await _ours(tree)
-            if _by_name(await _known(tree.client)) == _by_name(ours):
+            known = await _known(tree.client)
+            if _by_name(known) == _by_name(ours):
                 _log.info("Discord already knows the commands")
-            else:
-                await tree.sync()
-                _log.info("Told Discord about %d commands", len(ours))
+                return {command["name"]: int(command["id"]) for command in known}
+            told = await tree.sync()
+            _log.info("Told Discord about %d commands", len(ours))
+            return {command.name: command.id for command in told}
     except (
         discord.HTTPException,
         aiohttp.ClientError,
         OSError,
     ) as error:
         _log.warning("Discord did not take the commands, the old ones stay: %s", repr(error))
+        return {}
 
 
 async def _ours(tree: app_commands.CommandTree[Any]) -> list[dict[str, Any]]:

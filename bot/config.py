@@ -246,6 +246,12 @@ class Votes(Section):
     account_age: float = _seconds(86_400, low=0, high=31_536_000)
 
 
+class Privacy(Section):
+    """How long things are kept."""
+
+    days_after_leaving: float = _number(30, low=0, high=3650)
+
+
 class Duels(Section):
     """How long members vote on which of two models told a beginning better."""
 
@@ -304,6 +310,7 @@ class Settings(BaseSettings):
     stories: Stories = Stories()
     queue: Queue = Queue()
     votes: Votes = Votes()
+    privacy: Privacy = Privacy()
     duels: Duels = Duels()
     playground: Playground = Playground()
     log: Log = Log()

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import discord
 from discord import ui
 
-from bot.apologies import Form, StoryGoneError
+from bot.answering import Form
+from bot.apologies import StoryGoneError
 from bot.authority import moderated_guild
 from bot.locales import language_of, say, speaking
 from bot.messages import trail_page

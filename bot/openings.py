@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import random
+import zlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 ARTICLE = (
     "After years",
@@ -63,20 +68,34 @@ OPENINGS = (
 )
 
 
-def opening() -> str:
-    """One of them, by chance."""
-    return random.choice(OPENINGS)
+def opening(own: Sequence[str] = ()) -> str:
+    """One of them, or of a server's own, by chance."""
+    return random.choice((*OPENINGS, *own))
 
 
-def some(count: int) -> list[str]:
-    """A few of them, by chance."""
-    return random.sample(OPENINGS, count)
+def some(count: int, own: Sequence[str] = ()) -> list[str]:
+    """A few of them, by chance; up to half are a server's own."""
+    mine = random.sample(own, min(count // 2, len(own)))
+    house = [text for text in random.sample(OPENINGS, count) if text not in mine]
+    return [*mine, *house][:count]
 
 
-def fitting(typed: str) -> list[str]:
-    """Those in which a word begins as typed, in any case; first those that begin so themselves."""
+def fitting(typed: str, own: Sequence[str] = ()) -> list[str]:
+    """Those in which a word begins as typed, in any case; first those that begin so themselves.
+
+    `own`: a server's own openings, looked through as well.
+    """
     wanted = f" {typed.casefold()}"
-    places = {text: f" {text.casefold()}".find(wanted) for text in OPENINGS}
-    return sorted(
-        (text for text in OPENINGS if places[text] >= 0), key=lambda text: places[text] > 0
-    )
+    places = {text: f" {text.casefold()}".find(wanted) for text in (*own, *OPENINGS)}
+    found = [text for text, place in places.items() if place >= 0]
+    return sorted(found, key=lambda text: places[text] > 0)
+
+
+def number(text: str) -> int:
+    """A number that an opening keeps, whatever comes before it some day."""
+    return zlib.crc32(text.encode())
+
+
+def numbered(wanted: int) -> str | None:
+    """The house's opening of that number; None: it has none (any more)."""
+    return next((text for text in OPENINGS if number(text) == wanted), None)

@@ -6,12 +6,16 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from bot.database.boards import Boards
 from bot.database.browsing import Browsing
+from bot.database.departures import Departures
 from bot.database.duels import Duels
 from bot.database.figures import Figures
 from bot.database.guilds import Guilds
 from bot.database.limits import Limits
 from bot.database.mutes import MutedError, Mutes
+from bot.database.openings import Openings
+from bot.database.privacy import Privacy
 from bot.database.queue import Queue
 from bot.database.ratings import Ratings
 from bot.database.removals import Removals
@@ -85,6 +89,10 @@ class Services:
     reports: Reports
     removals: Removals
     trail: Trail
+    openings: Openings
+    boards: Boards
+    privacy: Privacy
+    departures: Departures
     catalogue: Catalogue
     completions: Completions
     messages: StoryMessages
@@ -140,6 +148,10 @@ class Services:
             reports=Reports(sessions),
             removals=Removals(sessions),
             trail=Trail(sessions),
+            openings=Openings(sessions),
+            boards=Boards(sessions),
+            privacy=Privacy(sessions),
+            departures=Departures(sessions),
             catalogue=catalogue,
             completions=completions,
             messages=messages,

@@ -12,12 +12,17 @@ from sqlalchemy import update
 
 from bot.config import Queue as QueueSettings
 from bot.config import Votes
+from bot.database.boards import Board, Boards, Notice
 from bot.database.browsing import Browsing, Span, Viewer
 from bot.database.clock import now
+from bot.database.departures import Departures
 from bot.database.duels import Choice, Duels
 from bot.database.figures import Figures
 from bot.database.guilds import Guilds
+from bot.database.holdings import HOLDINGS
 from bot.database.mutes import Mutes
+from bot.database.openings import Openings
+from bot.database.privacy import Privacy
 from bot.database.queue import Queue
 from bot.database.ratings import Ratings
 from bot.database.removals import Removals
@@ -72,6 +77,10 @@ class Bench:
         self.reports = Reports(sessions)
         self.removals = Removals(sessions)
         self.trail = Trail(sessions)
+        self.privacy = Privacy(sessions)
+        self.departures = Departures(sessions)
+        self.openings = Openings(sessions)
+        self.boards = Boards(sessions)
         self.duels = Duels(sessions, votes=1_000_000)
         self._sessions = sessions
         self._random = random.Random(7)
@@ -239,4 +248,54 @@ def steps(bench: Bench) -> list[Step]:
         Step("reports.keep", lambda i: reports.keep(i, 1, 1), bench.told_id),
         Step("removals.remove", lambda i: removals.remove(i, moderator_id=1), bench.told_id),
         Step("trail.page", lambda _: trail.page(1, 10, act=Act.MUTE, moderator_id=1), _nothing),
+        *_beginning(bench),
+        *_leaving(bench),
+    ]
+
+
+def _beginning(bench: Bench) -> list[Step]:
+    """What a server's own openings and its board take."""
+    openings, boards = bench.openings, bench.boards
+    board = Board(1, 1, 18, None, now())
+
+    async def proposed() -> int:
+        number = bench.number()
+        return await openings.propose(1, number, f"opening {number}")
+
+    return [
+        Step("openings.propose", lambda _: proposed(), _nothing),
+        Step("openings.accepted", lambda _: openings.accepted(1), _nothing),
+        Step("openings.waiting", lambda _: openings.waiting(1), _nothing),
+        Step("openings.get", lambda opening_id: openings.get(opening_id, 1), proposed),
+        Step("openings.find", lambda _: openings.find(1, "opening 1"), _nothing),
+        Step("openings.decide", lambda i: openings.decide(i, 1, 1, accepted=False), proposed),
+        Step("boards.due", lambda _: boards.due(Notice.DAILY), _nothing),
+        Step("boards.posted", lambda _: boards.posted(board, Notice.DAILY), _nothing),
+        Step("boards.best_of_the_week", lambda _: boards.best_of_the_week(1, 1), _nothing),
+        Step("boards.forget_asked", lambda _: boards.forget_asked(), _nothing),
+    ]
+
+
+def _leaving(bench: Bench) -> list[Step]:
+    """What a member's or a server's leaving takes, of which each is one of many."""
+    privacy, departures = bench.privacy, bench.departures
+    audit = next(holding for holding in HOLDINGS if holding.name == "audit")
+    return [
+        Step("privacy.page", lambda _: privacy.page(HOLDINGS[0], MEMBER, 100), _nothing),
+        Step("privacy.unfinished", lambda _: privacy.unfinished(MEMBER), _nothing),
+        Step("privacy.last_story", lambda _: privacy.last_story(), _nothing),
+        Step("privacy.copies", lambda after: privacy.copies(MEMBER, after), bench.told_id),
+        Step("privacy.blank", lambda story_id: privacy.blank([story_id]), bench.told_id),
+        Step(
+            "privacy.forget_stories",
+            lambda _: privacy.forget_stories(MEMBER, words=True),
+            _nothing,
+        ),
+        Step("privacy.forget_ratings", lambda _: privacy.forget_ratings(MEMBER), _nothing),
+        Step("privacy.forget_some", lambda _: privacy.forget_some(audit, MEMBER), _nothing),
+        Step("departures.joined", lambda _: departures.joined([1, 2]), _nothing),
+        Step("departures.left", lambda _: departures.left([2]), _nothing),
+        Step("departures.known", lambda _: departures.known(), _nothing),
+        Step("departures.due", lambda _: departures.due(30), _nothing),
+        Step("departures.forget_some", lambda _: departures.forget_some(-7), _nothing),
     ]

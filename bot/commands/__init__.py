@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from bot.commands.duel import contrast, duel
 from bot.commands.from_message import from_message
-from bot.commands.help import help_command
+from bot.commands.help import about, help_command
 from bot.commands.host import Host
 from bot.commands.model import Model
 from bot.commands.moderation import remove_story, reports
 from bot.commands.muting import asked, audit, mute, unmute
+from bot.commands.openings import OpeningsGroup
+from bot.commands.privacy import privacy
 from bot.commands.ranking import ranking
 from bot.commands.settings import settings
 from bot.commands.stats import stats
@@ -40,4 +42,7 @@ EVERY: tuple[
     mute,
     unmute,
     help_command,
+    about,
+    OpeningsGroup(),
+    privacy,
 )

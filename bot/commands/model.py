@@ -11,6 +11,7 @@ from discord import app_commands
 
 from bot.asking import places
 from bot.authority import moderated_guild
+from bot.commands.help import Audience
 from bot.locales import say, say_list
 from bot.safety.escaping import escaped
 from bot.worker.completions import GeneratorDownError
@@ -97,7 +98,11 @@ class Model(app_commands.Group, name="model", description=say("command.model.des
         embed = discord.Embed(title=escaped(name), description="\n".join(lines))
         await interaction.response.send_message(embed=embed, ephemeral=True)
 
-    @app_commands.command(name="use", description=say("command.model.use"))
+    @app_commands.command(
+        name="use",
+        description=say("command.model.use"),
+        extras={"audience": Audience.MODERATORS},
+    )
     @app_commands.describe(
         model=say("command.model.use_model"),
         channel=say("command.model.use_channel"),

@@ -40,11 +40,12 @@ async def begin(
     """
     if len(typed) > CHOICE_LIMIT:
         return []
-    first, others = [], some(AT_FIRST)
+    own = await interaction.client.services.openings.accepted(interaction.guild_id)
+    first, others = [], some(AT_FIRST, own)
     with suppress(PromptRefusedError):
         words = checked_prompt(typed, interaction.client.services.settings.stories.prompt_limit)
         if 0 < len(words) <= CHOICE_LIMIT:
-            first, others = [words], fitting(words)
+            first, others = [words], fitting(words, own)
     choices = [app_commands.Choice(name=say("command.story.surprise"), value=SURPRISE)]
     choices[:0] = [app_commands.Choice(name=text, value=text) for text in first]
     choices += [app_commands.Choice(name=text, value=text) for text in others if text not in first]
@@ -94,7 +95,9 @@ async def story(
     """
     services = interaction.client.services
     given = "" if prompt == SURPRISE else prompt
-    beginning = checked_prompt(given, services.settings.stories.prompt_limit) or opening()
+    beginning = checked_prompt(given, services.settings.stories.prompt_limit)
+    if not beginning:
+        beginning = opening(await services.openings.accepted(interaction.guild_id))
     wanted = (await services.guilds.settings(interaction.guild_id)).length or Length.SHORT
     chosen: Chosen = {"length": Length(length or wanted), "private": private}
     if mood is not None:

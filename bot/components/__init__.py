@@ -7,7 +7,9 @@ from bot.components.browsing import OpenStory, TurnList
 from bot.components.deleting import Delete, ReallyDelete
 from bot.components.dueling import CloseDuel, ReadBlind, Vote
 from bot.components.more import Details, More, Picture, Post, Read, TurnPage
+from bot.components.openings import Begin, Decide
 from bot.components.paging import OlderAsked, OlderTrail
+from bot.components.privacy import Back, DeleteMine, Export, Forget
 from bot.components.rating import Rate
 from bot.components.reporting import KeepReported, NextReported, RemoveReported, Report
 from bot.components.settings import SettingsControl
@@ -28,5 +30,6 @@ EVERY = (
     *(TurnList, OpenStory),
     *(Delete, ReallyDelete, Report, KeepReported, RemoveReported, NextReported),
     *(SayIt, SettingsControl, OlderTrail, OlderAsked),
+    *(Begin, Decide, Export, DeleteMine, Back, Forget),
 )
 """What the client listens for, whether or not it has seen the message before."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from discord import ui
 
+from bot.answering import Answering
 from bot.apologies import apologise
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from bot.client import Kataribe
 
 
-class AnsweredButton(ui.DynamicItem[ui.Button[Any]], template=r"(?!)"):
+class AnsweredButton(Answering, ui.DynamicItem[ui.Button[Any]], template=r"(?!)"):
     """Found by its custom id, which has the number of what it acts on, and perhaps more."""
 
     def __init__(self, item: ui.Button[Any], number: int, groups: dict[str, str]) -> None:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from discord import ui
 
+from bot.answering import Answering
 from bot.apologies import apologise
-from bot.locales import language_of, speaking
 
 if TYPE_CHECKING:
     import re
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Item = TypeVar("Item", bound="ui.Item[Any]")
 
 
-class MenuItem(ui.DynamicItem[Item], template=r"(?!)"):
+class MenuItem(Answering, ui.DynamicItem[Item], template=r"(?!)"):
     """Found by its custom id, the groups of which are the numbers that its `__init__` takes."""
 
     @classmethod
@@ -32,11 +32,10 @@ class MenuItem(ui.DynamicItem[Item], template=r"(?!)"):
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Act; discord.py only logs what a dynamic item raises, so nothing may get away."""
-        with speaking(language_of(str(interaction.locale))):
-            try:
-                await self.pressed(interaction)
-            except Exception as error:  # noqa: BLE001  # answered, and logged if not foreseen
-                await apologise(interaction, error)
+        try:
+            await self.pressed(interaction)
+        except Exception as error:  # noqa: BLE001  # answered, and logged if not foreseen
+            await apologise(interaction, error)
 
     async def pressed(self, interaction: discord.Interaction[Kataribe]) -> None:
         """What it is for."""

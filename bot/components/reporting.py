@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import discord
 from discord import app_commands, ui
 
-from bot.apologies import Form, PrivateReportError, StoryGoneError
+from bot.answering import Form
+from bot.apologies import PrivateReportError, StoryGoneError
 from bot.authority import moderated_guild, visible_story
 from bot.components.answered_button import AnsweredButton
 from bot.locales import language_of, say, speaking

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import discord
 from discord import ui
 
+from bot.answering import Answering
 from bot.apologies import SettingRefusedError, apologise
 from bot.authority import moderated_guild
 from bot.components.settings_forms import FilterForm, LimitsForm, RoleQuotaForm
@@ -54,6 +55,7 @@ _CHOICES = {
 
 
 class SettingsControl(
+    Answering,
     ui.DynamicItem[ui.Item[Any]],
     template=r"kataribe:settings:(?P<what>[a-z_]{1,30})(?::(?P<which>[a-z]{1,20}))?",
 ):

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from discord import TextStyle, ui
 
-from bot.apologies import Form, NumberRefusedError, TooManyError
+from bot.answering import Form
+from bot.apologies import NumberRefusedError, TooManyError
 from bot.authority import moderated_guild
 from bot.components.settings_saving import change, redraw
 from bot.database.guild_settings import (

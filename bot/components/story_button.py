@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from discord import ui
 
+from bot.answering import Answering
 from bot.apologies import apologise
 from bot.authority import visible_story
 from bot.browsing.visible import check_channel
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from bot.database.tables import Story
 
 
-class StoryButton(ui.DynamicItem[ui.Button[ui.View]], template=r"(?!)"):
+class StoryButton(Answering, ui.DynamicItem[ui.Button[ui.View]], template=r"(?!)"):
     """A button of `bot.messages.views`, found by its custom id.
 
     The groups of its template are the numbers that its `__init__` takes.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 import discord
 from discord import ui
 
+from bot.answering import Answering, Form
 from bot.apologies import (
     NothingToContinueError,
     OnlyTellerError,
@@ -16,7 +17,8 @@ from bot.apologies import (
 )
 from bot.asking import SEEDS, Chosen, ask, wish_of
 from bot.components.story_button import StoryButton, act
-from bot.database.tables import Form, Length, State
+from bot.database.tables import Form as StoryForm
+from bot.database.tables import Length, State
 from bot.locales import say
 from bot.messages import views
 from bot.safety.beginnings import checked_prompt
@@ -67,7 +69,9 @@ class AnotherTeller(StoryButton, template=r"kataribe:tellers:(?P<story_id>\d{1,1
 
 
 class Teller(
-    ui.DynamicItem[ui.Select[ui.View]], template=r"kataribe:teller:(?P<story_id>\d{1,19})"
+    Answering,
+    ui.DynamicItem[ui.Select[ui.View]],
+    template=r"kataribe:teller:(?P<story_id>\d{1,19})",
 ):
     """Who tells a story anew."""
 
@@ -118,7 +122,7 @@ class MyTurn(StoryButton, template=r"kataribe:turn:(?P<story_id>\d{1,19})"):
         await interaction.response.send_modal(Turn(story.id, limit))
 
 
-class Turn(ui.Modal):
+class Turn(Form):
     """Where a member writes what happens next."""
 
     def __init__(self, story_id: int, limit: int) -> None:
@@ -151,7 +155,7 @@ class Variations(StoryButton, template=r"kataribe:variations:(?P<story_id>\d{1,1
     async def pressed(self, interaction: discord.Interaction[Kataribe], story: Story) -> None:
         """Ask for them with neighbouring seeds."""
         await _check_open(interaction, story)
-        first = _next(interaction, story, "", form=Form.VARIATION, length=Length.SHORT)
+        first = _next(interaction, story, "", form=StoryForm.VARIATION, length=Length.SHORT)
         ways = [replace(first, nth=nth, seed=(first.seed + nth) % SEEDS) for nth in range(WAYS)]
         await ask(interaction, *ways)
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, select
 
+from bot.database.boards import times
+from bot.database.clock import now
 from bot.database.guild_settings import GuildSettings
 from bot.database.tables import Channel, Guild
 from bot.database.trail import Act, entry
@@ -92,8 +94,13 @@ class Guilds:
         read = {guild_id: GuildSettings.read(saved, guild_id) for guild_id, saved in rows}
         return {guild_id: of.story_channels for guild_id, of in read.items() if of.story_channels}
 
-    async def change(self, guild_id: int, moderator_id: int, **changes: object) -> GuildSettings:
+    async def change(
+        self, guild_id: int, moderator_id: int | None, **changes: object
+    ) -> GuildSettings:
         """Change some settings; gives all of them as they are now.
+
+        Another board is due at its own times. What the bot itself changes, without a moderator,
+        leaves no line in the trail.
 
         Raises:
             ValidationError: One of them may not be so; nothing is changed.
@@ -105,11 +112,14 @@ class Guilds:
             settings = before.settings.with_changes(**changes)
             if settings == before.settings:
                 return settings
+            values: dict[str, object] = {"settings": settings.saved()}
+            if not changes.keys().isdisjoint(("daily_channel", "daily_hour")):
+                values |= times(settings.daily_channel, settings.daily_hour, now())
             async with self._sessions.begin() as session:
-                await self._write(session, guild_id, settings=settings.saved())
-                session.add(
-                    entry(guild_id, moderator_id, Act.SETTINGS, _difference(before, settings))
-                )
+                await self._write(session, guild_id, **values)
+                if moderator_id is not None:
+                    act = _difference(before, settings)
+                    session.add(entry(guild_id, moderator_id, Act.SETTINGS, act))
             self._keep(guild_id, replace(before, settings=settings))
             return settings
 
@@ -167,8 +177,17 @@ class Guilds:
             own = before.model if channel_id is not None else model
             self._keep(guild_id, Choices(before.settings, own, channels))
 
+    async def drop_board(self, guild_id: int, channel_id: int) -> None:
+        """Let a server have no board in a channel that is gone, unless it has another by now."""
+        if (await self.settings(guild_id)).daily_channel == channel_id:
+            await self.change(guild_id, None, daily_channel=None)
+
+    def forget(self, guild_id: int) -> None:
+        """Read a server's choices anew when they are asked for: its rows were deleted."""
+        self._kept.pop(guild_id, None)
+
     @staticmethod
-    async def _write(session: AsyncSession, guild_id: int, **values: str | None) -> None:
+    async def _write(session: AsyncSession, guild_id: int, **values: object) -> None:
         await session.execute(
             insert_or_update(session, Guild)
             .values(guild_id=guild_id, **values)

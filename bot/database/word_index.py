@@ -46,7 +46,7 @@ SQLITE = (
 VECTOR = (
     "to_tsvector('english', translate("
     "'g' || coalesce(guild_id::text, '') || ' ' || prompt || ' ' || left(text, 100000), "
-    "'、。「」『』・…！？', '          '))"  # noqa: RUF001  # a database in the C locale knows none of them
+    "'、。「」『』・…！？', '          '))"  # a database in the C locale knows none of them
 )
 """A story's words, as PostgreSQL's index has them."""
 POSTGRESQL = (

@@ -11,15 +11,22 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from bot.locales.formatting import CATEGORIES, filling, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+
+    Text = str | Mapping[str, str]
 
 _FOLDER = Path(__file__).parent
 ENGLISH = "en"
 LANGUAGES = tuple(sorted(folder.name for folder in _FOLDER.iterdir() if any(folder.glob("*.toml"))))
 """Those that there are texts in, as Discord abbreviates them: `en`, `ja`, `zh-CN`."""
+
+NAMES = "command.name."
+"""Prefix of the keys under which other languages name commands, options and choices."""
 
 _spoken: ContextVar[str] = ContextVar("spoken", default=ENGLISH)
 
@@ -42,19 +49,50 @@ def speaking(language: str) -> Iterator[None]:
         _spoken.reset(before)
 
 
+def speak(language: str) -> None:
+    """Say everything from now on in one of `LANGUAGES`, in this task and those that it starts.
+
+    For the edge where a task begins with an interaction; elsewhere `speaking` ends as well.
+    """
+    _spoken.set(language)
+
+
 def spoken() -> str:
     """The language that is spoken now."""
     return _spoken.get()
 
 
-def say(key: str, **values: object) -> str:
+def say(key: str, **values: Any) -> str:
     """The text called `key` (`"story.waiting"`), with its `{names}` filled in.
+
+    A text that is a table of plural categories is chosen by the value called `count`.
 
     Raises:
         KeyError: There is no such text, or it wants a value that was not given.
     """
-    text = _texts(spoken()).get(key) or _texts(ENGLISH)[key]
-    return text.format(**values)
+    language = spoken()
+    text = _texts(language).get(key)
+    if text is None:
+        language, text = ENGLISH, _texts(ENGLISH)[key]
+    if not isinstance(text, str):
+        text = text.get(plural(language, values["count"]), text["other"])
+    return filling(language).vformat(text, (), values)
+
+
+def translated(english: str, language: str) -> str | None:
+    """What one of the English texts is in another language; None: it is no text of ours.
+
+    For texts that Discord keeps: it shows each member a command's description in their language.
+    """
+    key = _keys().get(english)
+    text = key and _texts(language).get(key)
+    return text if isinstance(text, str) and text else None
+
+
+def translated_name(name: str, language: str) -> str | None:
+    """What a command, an option or a choice is called in another language; None: the same."""
+    text = _texts(language).get(f"{NAMES}{name}")
+    return text if isinstance(text, str) else None
 
 
 def say_list(items: Sequence[str], separator: str, limit: int) -> str:
@@ -72,16 +110,25 @@ def say_list(items: Sequence[str], separator: str, limit: int) -> str:
 
 
 @cache
-def _texts(language: str = ENGLISH) -> dict[str, str]:
-    """Every text under its dotted key."""
-    texts: dict[str, str] = {}
+def _keys() -> dict[str, str]:
+    """Every English text's key; of two that say the same, that of a command."""
+    texts = sorted(_texts().items(), key=lambda item: item[0].startswith("command."))
+    return {text: key for key, text in texts if isinstance(text, str)}
 
-    def flatten(table: dict[str, object], prefix: str) -> None:
+
+@cache
+def _texts(language: str = ENGLISH) -> dict[str, Text]:
+    """Every text under its dotted key; one with plurals as a table of categories."""
+    texts: dict[str, Text] = {}
+
+    def flatten(table: dict[str, Any], prefix: str) -> None:
         for name, value in table.items():
-            if isinstance(value, dict):
-                flatten(value, f"{prefix}{name}.")
-            else:
+            if not isinstance(value, dict):
                 texts[prefix + name] = str(value).strip("\n")
+            elif "other" in value and value.keys() <= CATEGORIES:
+                texts[prefix + name] = {form: str(of).strip("\n") for form, of in value.items()}
+            else:
+                flatten(value, f"{prefix}{name}.")
 
     for file in sorted((_FOLDER / language).glob("*.toml")):
         flatten(tomllib.loads(file.read_text(encoding="utf-8")), "")

@@ -139,11 +139,9 @@ def _page(prompt: str, text: str, *, end: str = "") -> str:
 def summary(story: Story, stars: Stars | None = None) -> str:
     """Who told it with which seed, how long it is, and what it was given."""
     words = Words(f"{story.prompt}{story.text}").count
-    key = "story.one_word" if words == 1 else "story.footer"
-    footer = say(key, model=story.model, seed=story.seed, words=words)
+    footer = say("story.footer", model=story.model, seed=story.seed, count=words)
     if story.final:
         footer += say("story.end")
     if stars is None or not stars.count:
         return footer
-    key = "story.rated_once" if stars.count == 1 else "story.rated"
-    return footer + say(key, mean=stars.mean, count=stars.count)
+    return footer + say("story.rated", mean=stars.mean, count=stars.count)

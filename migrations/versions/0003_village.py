@@ -77,6 +77,11 @@ def upgrade() -> None:
     )
     for new in guilds:
         op.add_column("guilds", new)
+    # Every server with stories has a row from now on, so that one which the bot left is noticed.
+    op.execute(
+        "INSERT INTO guilds (guild_id) SELECT DISTINCT guild_id FROM stories "
+        "WHERE guild_id IS NOT NULL AND guild_id NOT IN (SELECT guild_id FROM guilds)"
+    )
     for name in ("daily_at", "weekly_at", "left_at"):
         op.create_index(f"ix_guilds_{name}", "guilds", [name], **partial(f"{name} IS NOT NULL"))
     for new in (

@@ -36,7 +36,7 @@ SQLITE = (
 VECTOR = (
     "to_tsvector('english', translate("
     "'g' || coalesce(guild_id::text, '') || ' ' || prompt || ' ' || left(text, 100000), "
-    "'、。「」『』・…！？', '          '))"  # noqa: RUF001  # a database in the C locale knows none of them
+    "'、。「」『』・…！？', '          '))"  # a database in the C locale knows none of them
 )
 POSTGRESQL = (
     f"CREATE INDEX ix_stories_words ON stories USING gin ({VECTOR}) WHERE {BROWSED.format('')}",

@@ -29,7 +29,7 @@ from bot.worker.dispatcher import Dispatcher
 from tests.bot.teller import Teller, teller
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
     from pathlib import Path
 
     from bot.messages.pacing import Clock
@@ -70,6 +70,8 @@ class World:
     sessions: async_sessionmaker[AsyncSession]
     """The test's own way into the bot's database."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    locales: dict[int, str] = field(default_factory=dict)
+    """A member's language as their Discord says it, or a server's, by its id; else `en-US`."""
 
     @property
     def messages(self) -> StoryMessages:
@@ -229,6 +231,21 @@ def _bot(settings: Settings, completions: Completions, database: Database, pace:
     return client
 
 
+def _with_locales(env: simcord.Env, locales: dict[int, str]) -> None:
+    """Let interactions say their member's and their server's language; SimCord knows one only."""
+    emit = env.backend.emit
+
+    def emitted(event: str, payload: Mapping[str, Any]) -> None:
+        if event == "INTERACTION_CREATE":
+            user = (payload.get("member") or payload)["user"]
+            payload = {**payload, "locale": locales.get(int(user["id"]), "en-US")}
+            if "guild_id" in payload:
+                payload["guild_locale"] = locales.get(int(payload["guild_id"]), "en-US")
+        emit(event, payload)
+
+    env.backend.emit = emitted  # type: ignore[method-assign]
+
+
 @asynccontextmanager
 async def world(
     folder: Path, *, clock: Clock | None = None, pace: Pace | None = None, **settings: Any
@@ -277,6 +294,7 @@ async def world(
                 sessions=async_sessionmaker(own, expire_on_commit=False),
             )
             env.backend.subscribers.append(lambda *_: here.changed.set())
+            _with_locales(env, here.locales)
             # A connection comes back to the pool once its transaction is over.
             event.listen(database.engine.sync_engine, "checkin", lambda *_: here.changed.set())
             here.start()

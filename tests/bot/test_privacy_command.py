@@ -1,0 +1,206 @@
+"""/privacy as members meet it: what is kept, all of it as a file, and everything deleted."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import select
+
+from bot.apologies import ExportTooLargeError
+from bot.database.holdings import NOBODY
+from bot.database.ratings import Stars
+from bot.database.tables import State, Story
+from bot.forgetting import exported
+from tests.bot.world import World, page, reply, world
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import simcord
+
+
+async def stories(w: World) -> list[Story]:
+    async with w.sessions() as session:
+        return list(await session.scalars(select(Story).order_by(Story.id)))
+
+
+def shown(result: simcord.InteractionResult) -> Any:
+    """The message that only the member sees."""
+    assert reply(result).ephemeral
+    return reply(result)
+
+
+async def export(w: World, by: simcord.MemberActor) -> dict[str, Any]:
+    """Everything that the member gets."""
+    kept = shown(await by.slash(w.channel, "privacy"))
+    result = await by.click(kept, label="Export")
+    (file,) = shown(result).message.attachments
+    assert file.filename == "kataribe.json"
+    given: dict[str, Any] = json.loads(await file.read())
+    return given
+
+
+async def forget(w: World, by: simcord.MemberActor, how: str) -> simcord.InteractionResult:
+    kept = shown(await by.slash(w.channel, "privacy"))
+    sure = await by.click(kept, label="Delete all of mine")
+    assert "cannot be undone" in page(shown(sure))
+    return await by.click(shown(sure), label=how)
+
+
+async def test_privacy_says_to_the_member_alone_what_is_kept(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        for result in (await w.aki.slash(w.channel, "privacy"), await w.aki.user.slash("privacy")):
+            assert "Stars and votes" in page(shown(result))
+            assert "30 days" in page(shown(result))
+
+
+async def test_the_export_has_everything_of_the_member_and_nothing_of_others(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as w:
+        await w.story(prompt="A fox of mine")
+        message = await w.story(by=w.ben, prompt="A word of another")
+        await w.aki.click(message, label="4 ★")
+        await w.mod.slash(w.channel, "model use", model="lstm-starter")
+        given = await export(w, w.aki)
+        assert given["member_id"] == str(w.aki.id)
+        (story,) = given["stories"]
+        assert story["prompt"] == "A fox of mine"
+        assert story["text"] == " a fox found the moon."
+        (rating,) = given["ratings"]
+        assert (rating["story_id"], rating["stars"]) == (2, 4)
+        everything = json.dumps(given)
+        assert "A word of another" not in everything
+        assert str(w.ben.id) not in everything
+        assert "token" not in everything
+        assert [act["act"] for act in (await export(w, w.mod))["acts"]] == ["model use"]
+
+
+async def test_what_is_too_large_for_discord_is_packed_or_refused(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        for _ in range(3):
+            await w.story(prompt="A fox of mine " * 20)
+        _, plain = await exported(w.services, w.aki.id, 10**6)
+        name, packed = await exported(w.services, w.aki.id, len(plain) - 1)
+        assert name == "kataribe.json.zip"
+        with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+            assert len(json.loads(archive.read("kataribe.json"))["stories"]) == 3
+        with pytest.raises(ExportTooLargeError):
+            await exported(w.services, w.aki.id, 100)
+
+
+async def test_nothing_is_deleted_before_it_is_asked_again(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        await w.story(prompt="A fox of mine")
+        result = await forget(w, w.aki, "Delete nothing")
+        assert "Stars and votes" in page(shown(result))
+        (story,) = await stories(w)
+        assert (story.member_id, story.prompt) == (w.aki.id, "A fox of mine")
+
+
+async def test_a_member_who_leaves_their_stories_is_named_nowhere(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        mine = await w.story(prompt="A fox of mine")
+        bens = await w.story(by=w.ben, prompt="Another")
+        await w.ben.click(mine, label="5 ★")
+        await w.aki.click(bens, label="1 ★")
+        result = await forget(w, w.aki, "Keep them without my name")
+        assert page(shown(result)).startswith("Done")
+        first, second = await stories(w)
+        assert (first.member_id, first.prompt) == (NOBODY, "A fox of mine")
+        assert second.member_id == w.ben.id
+        assert await w.services.ratings.stars(1) == Stars(1, 5.0)
+        assert await w.services.ratings.stars(2) == Stars(0, 0.0)
+        given = await export(w, w.aki)
+        assert {name for name, rows in given.items() if isinstance(rows, list) and rows} <= {
+            "asked"
+        }
+
+
+async def test_words_go_with_the_member_also_where_others_asked_with_them_again(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as w:
+        mine = await w.story(prompt="A fox of mine")
+        await w.ben.click(mine, label="Again")
+        await w.idle()
+        await w.story(by=w.ben, prompt="Words of Ben")
+        await w.story(prompt="Words of Ben")
+        await forget(w, w.aki, "Remove their words too")
+        first, copy, bens, repeated = await stories(w)
+        assert (first.prompt, first.text, first.member_id) == ("", "", NOBODY)
+        assert first.removed_at is not None
+        assert (copy.prompt, copy.member_id) == ("", w.ben.id)
+        assert copy.text
+        assert bens.prompt == "Words of Ben"
+        assert (repeated.prompt, repeated.member_id) == ("", NOBODY)
+        await w.until(lambda: all("fox of mine" not in page(m) for m in w.channel.history()))
+
+
+async def test_what_waits_and_what_is_told_is_called_off_first(tmp_path: Path) -> None:
+    async with world(tmp_path, queue={"tellers": 1}) as w:
+        w.teller.hold(after=1)
+        for prompt in ("First", "Second"):
+            await w.aki.slash(w.channel, "story", prompt=prompt)
+        await w.ben.slash(w.channel, "story", prompt="Another")
+        await w.until(lambda: w.teller.asked)
+        await forget(w, w.aki, "Remove their words too")
+        await w.teller.release()
+        await w.idle()
+        first, second, bens = await stories(w)
+        for gone in (first, second):
+            assert (gone.state, gone.member_id) == (State.CANCELLED, NOBODY)
+            assert (gone.prompt, gone.text) == ("", "")
+        assert bens.state is State.TOLD
+
+
+async def known(w: World, *servers: int) -> None:
+    """Wait until the bot knows itself in these servers, and in no others."""
+
+    async def holds() -> bool:
+        return await w.services.departures.known() == set(servers)
+
+    await w.until(holds)
+
+
+def invited(w: World, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Let a further server invite the bot; gives its id."""
+    emit = w.env.backend.emit
+
+    def new(event: str, payload: Mapping[str, Any]) -> None:
+        # Only of servers that it is in already Discord says whether they are available.
+        emit(event, {name: of for name, of in payload.items() if name != "unavailable"})
+
+    with monkeypatch.context() as patch:
+        patch.setattr(w.env.backend, "emit", new)
+        return w.env.create_guild("Another village").id
+
+
+async def test_a_server_that_sends_the_bot_away_is_due_and_one_in_an_outage_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world(tmp_path) as w:
+        server, other = invited(w, monkeypatch), invited(w, monkeypatch)
+        await known(w, server, other)
+        w.env.backend.emit("GUILD_DELETE", {"id": str(server), "unavailable": True})
+        w.env.backend.remove_guild(other)
+        await known(w, server)
+        assert await w.services.departures.due(0) == other
+
+
+async def test_a_server_that_sent_the_bot_away_while_it_slept_is_noticed_at_the_start(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as w:
+        server = w.aki.guild.id
+        await w.services.departures.joined([1, 2])
+        await w.services.departures.left([2, server])
+        await w.stop()
+        await w.restart()
+        await known(w, server)
+        assert {await w.services.departures.due(0)} <= {1, 2}
