@@ -177,10 +177,11 @@ async def _read(session: AsyncSession, query: Select[Any], page: int) -> Page:
     return Page([_found(row) for row in rows[:PER_PAGE]], page, more)
 
 
-_BLIND = and_(
+BLIND = and_(
     Story.form == Form.DUEL,
     exists().where(Duel.interaction_id == Story.interaction_id, Duel.closed_at.is_(None)),
-).label("blind")
+)
+"""A story of a duel that is open: who told it is still to be guessed."""
 _COLUMNS = (
     Story.id,
     Story.prompt,
@@ -193,7 +194,7 @@ _COLUMNS = (
     Story.told_at,
     Story.votes,
     Story.stars,
-    _BLIND,
+    BLIND.label("blind"),
 )
 
 
