@@ -62,6 +62,19 @@ def readable(interaction: Interaction[Kataribe], story: Story, channels: frozens
     )
 
 
+def check_channel(interaction: Interaction[Kataribe], story: Story) -> None:
+    """Make sure that the member may read the channel that a story stands in.
+
+    Raises:
+        StoryGoneError: They may not, or not any more.
+    """
+    # Nearly every press is on the story's own message: the server's channels are not gone through.
+    if story.channel_id == interaction.channel_id:
+        return
+    if not readable(interaction, story, viewer(interaction).channels):
+        raise StoryGoneError(f"no story {story.id} for member {interaction.user.id}")
+
+
 async def story_for(interaction: Interaction[Kataribe], story_id: int) -> Story:
     """Give a story that was told and that the member may read.
 

@@ -67,6 +67,7 @@ class ReadBlind(StoryButton, template=r"kataribe:duel-read:(?P<story_id>\d{1,19}
 
     async def pressed(self, interaction: discord.Interaction[Kataribe], story: Story) -> None:
         """Show it to who pressed."""
+        _check_is_duel(story)
         page = discord.Embed(description=embeds.page_of(story))
         await interaction.response.send_message(embed=page, ephemeral=True)
 

@@ -9,6 +9,7 @@ from discord import ui
 from bot.answering import Answering
 from bot.apologies import apologise
 from bot.authority import visible_story
+from bot.browsing.visible import check_channel
 from bot.locales import language_of, speaking
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ async def act(
     with speaking(language_of(str(interaction.locale))):
         try:
             story = await visible_story(interaction, story_id)
+            check_channel(interaction, story)
             try:
                 await pressed(interaction, story)
             finally:

@@ -9,7 +9,12 @@ import discord
 from discord import ui
 
 from bot.answering import Answering, Form
-from bot.apologies import NothingToContinueError, OnlyTellerError, TaleEndedError
+from bot.apologies import (
+    NothingToContinueError,
+    OnlyTellerError,
+    StoryGoneError,
+    TaleEndedError,
+)
 from bot.asking import SEEDS, Chosen, ask, wish_of
 from bot.components.story_button import StoryButton, act
 from bot.database.tables import Form as StoryForm
@@ -54,6 +59,7 @@ class AnotherTeller(StoryButton, template=r"kataribe:tellers:(?P<story_id>\d{1,1
 
     async def pressed(self, interaction: discord.Interaction[Kataribe], story: Story) -> None:
         """Let them choose; nobody else sees it."""
+        await _check_named(interaction, story)
         models = await interaction.client.services.catalogue.models()
         others = [model for model in models if model != story.model]
         if not others:
@@ -111,7 +117,7 @@ class MyTurn(StoryButton, template=r"kataribe:turn:(?P<story_id>\d{1,19})"):
 
     async def pressed(self, interaction: discord.Interaction[Kataribe], story: Story) -> None:
         """Ask the member for their words."""
-        _check_open(story)
+        await _check_open(interaction, story)
         limit = interaction.client.services.settings.stories.prompt_limit
         await interaction.response.send_modal(Turn(story.id, limit))
 
@@ -148,13 +154,14 @@ class Variations(StoryButton, template=r"kataribe:variations:(?P<story_id>\d{1,1
 
     async def pressed(self, interaction: discord.Interaction[Kataribe], story: Story) -> None:
         """Ask for them with neighbouring seeds."""
-        _check_open(story)
+        await _check_open(interaction, story)
         first = _next(interaction, story, "", form=StoryForm.VARIATION, length=Length.SHORT)
         ways = [replace(first, nth=nth, seed=(first.seed + nth) % SEEDS) for nth in range(WAYS)]
         await ask(interaction, *ways)
 
 
 async def _tell_anew(interaction: discord.Interaction[Kataribe], story: Story, model: str) -> None:
+    await _check_named(interaction, story)
     limit = interaction.client.services.settings.stories.prompt_limit
     wish = wish_of(
         interaction,
@@ -172,7 +179,7 @@ async def _tell_anew(interaction: discord.Interaction[Kataribe], story: Story, m
 async def _go_on(
     interaction: discord.Interaction[Kataribe], story: Story, words: str, introduction: str
 ) -> None:
-    _check_open(story)
+    await _check_open(interaction, story)
     await ask(interaction, _next(interaction, story, words), introduction=introduction)
 
 
@@ -196,14 +203,28 @@ def _next(
     )
 
 
-def _check_open(story: Story) -> None:
+async def _check_open(interaction: discord.Interaction[Kataribe], story: Story) -> None:
     """Make sure that something can follow a story.
 
     Raises:
         NothingToContinueError: It was not told.
+        StoryGoneError: It stands in a duel that is open.
         TaleEndedError: It is the last part of its tale.
     """
+    await _check_named(interaction, story)
     if story.state is not State.TOLD:
         raise NothingToContinueError(f"story {story.id} is {story.state}")
     if story.final:
         raise TaleEndedError(f"story {story.id} is the last part")
+
+
+async def _check_named(interaction: discord.Interaction[Kataribe], story: Story) -> None:
+    """Make sure that everybody may know who told a story: what comes of it would say so.
+
+    No such button stands under an open duel, but a custom id can be made up by a client.
+
+    Raises:
+        StoryGoneError: It stands in a duel that is open.
+    """
+    if await interaction.client.services.browsing.is_blind(story):
+        raise StoryGoneError(f"story {story.id} stands in an open duel")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, column, exists, func, select, table
 from sqlalchemy import text as sql
+from sqlalchemy.orm import aliased
 
 from bot.database import word_index
 from bot.database.clock import now
@@ -161,9 +162,8 @@ class Browsing:
         """Whether who told it is still to be guessed."""
         if story.form is not Form.DUEL:
             return False
-        duel = exists().where(Duel.interaction_id == story.interaction_id, Duel.closed_at.is_(None))
         async with self._sessions() as session:
-            return bool(await session.scalar(select(duel)))
+            return bool(await session.scalar(select(BLIND).where(Story.id == story.id)))
 
     async def _page(self, query: Select[Any], page: int) -> Page:
         async with self._sessions() as session:
@@ -177,11 +177,18 @@ async def _read(session: AsyncSession, query: Select[Any], page: int) -> Page:
     return Page([_found(row) for row in rows[:PER_PAGE]], page, more)
 
 
+_EITHER = aliased(Story)
 BLIND = and_(
     Story.form == Form.DUEL,
     exists().where(Duel.interaction_id == Story.interaction_id, Duel.closed_at.is_(None)),
+    # A duel of which one was not told takes no votes, and its message says who told the other.
+    ~exists().where(
+        _EITHER.interaction_id == Story.interaction_id,
+        _EITHER.ended_at.is_not(None),
+        _EITHER.state != State.TOLD,
+    ),
 )
-"""A story of a duel that is open: who told it is still to be guessed."""
+"""A story of an open duel: who told it is still to be guessed."""
 _COLUMNS = (
     Story.id,
     Story.prompt,

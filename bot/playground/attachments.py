@@ -13,12 +13,15 @@ from bot.playground.errors import ApiError, Fault, Json
 from bot.playground.messages import snowflake
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bot.playground.snowflakes import Snowflakes
 
 LARGEST_FILE = 10_485_760
 """Bytes: what Discord takes from a bot without boosts."""
 
 _KEPT = 64
+_PNG = b"\x89PNG\r\n\x1a\n"
 
 
 class Attachments:
@@ -38,15 +41,19 @@ class Attachments:
             ValueError: the JSON is broken.
         """
         body: Any = None
-        files = []
+        files: dict[str, Json] = {}
         async for part in await request.multipart():
             if not isinstance(part, BodyPartReader):
                 continue
             if part.name == "payload_json":
                 body = json.loads(await part.text())
-            elif re.fullmatch(r"files\[\d+\]", part.name or ""):
-                files.append(self._keep(part.filename or "file", bytes(await part.read())))
-        return body, files
+            elif numbered := re.fullmatch(r"files\[(\d+)\]", part.name or ""):
+                content = bytes(await part.read())
+                files[numbered[1]] = self._keep(part.filename or "file", content)
+        for number, description in _descriptions(body):
+            if number in files:
+                files[number]["description"] = description
+        return body, list(files.values())
 
     def _keep(self, filename: str, content: bytes) -> Json:
         if len(content) > LARGEST_FILE:
@@ -56,7 +63,8 @@ class Attachments:
         while len(self._files) > _KEPT:
             del self._files[next(iter(self._files))]
         url = f"{self.base_url}/attachments/{file_id}/{quote(filename, safe='')}"
-        return {
+        kind = {"content_type": "image/png"} if content.startswith(_PNG) else {}
+        return kind | {
             "id": str(file_id),
             "filename": filename,
             "size": len(content),
@@ -65,14 +73,25 @@ class Attachments:
         }
 
     async def serve(self, request: web.Request) -> web.Response:
-        """Give a file back, always as a download."""
+        """Give a file back: a picture as such, all else as a download."""
         found = self._files.get(snowflake(request.match_info["file_id"]))
         if found is None:
             raise web.HTTPNotFound(text="This file is not kept any more.")
         filename, content = found
+        if content.startswith(_PNG):
+            return web.Response(body=content, content_type="image/png")
         disposition = f"attachment; filename*=UTF-8''{quote(filename, safe='')}"
         return web.Response(
             body=content,
             content_type="application/octet-stream",
             headers={"Content-Disposition": disposition},
         )
+
+
+def _descriptions(body: Any) -> Iterator[tuple[str, str]]:
+    """What files are said to show, by their number; a callback has its message within `data`."""
+    message = body.get("data", body) if isinstance(body, dict) else None
+    listed = message.get("attachments") if isinstance(message, dict) else None
+    for one in listed if isinstance(listed, list) else ():
+        if isinstance(one, dict) and isinstance(one.get("description"), str):
+            yield str(one.get("id")), one["description"]

@@ -6,7 +6,9 @@ import asyncio
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
+import discord
 import pytest
+from discord import ui
 from sqlalchemy import select, update
 
 from bot.apologies import NoContrastError, OnlyTellerError, SameTellerError
@@ -21,11 +23,11 @@ from tests.bot.world import World, labels, page, reply, texts, whisper, world
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import discord
     import simcord
 
     from bot.database import Database
 
+GONE = "I no longer have that story."
 VOTES = ["A", "B", "Tie", "Close"]
 MODELS = {"gpt2-starter", "lstm-starter"}
 
@@ -208,6 +210,74 @@ async def test_a_long_story_of_a_duel_is_read_whole_without_its_tellers_name(
         assert read.ephemeral
         assert page(reply(read)) == "**In the year**" + " word" * 500
         assert not any(model in str(reply(read).embeds[0].to_dict()) for model in MODELS)
+
+
+MADE_UP = ("continue", "turn", "variations", "again", "tellers", "more")
+"""Buttons of a story that none in an open duel has."""
+
+
+async def made_up(w: World, story_id: int, channel: simcord.ChannelHandle) -> discord.Message:
+    """Buttons that a client could make up: they name a story that stands elsewhere."""
+    view = ui.View(timeout=None)
+    for what in (*MADE_UP, "duel-read"):
+        view.add_item(ui.Button(label=what, custom_id=f"kataribe:{what}:{story_id}"))
+    there = w.client.get_channel(channel.id)
+    assert isinstance(there, discord.TextChannel)
+    return await there.send("menu", view=view)
+
+
+async def stand_in(w: World, channel: simcord.ChannelHandle) -> None:
+    """Every story, as if it had been told there."""
+    async with w.sessions.begin() as session:
+        await session.execute(update(Story).values(channel_id=channel.id))
+
+
+async def test_no_press_and_no_list_says_who_tells_in_an_open_duel(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        _, message = await fought(w)
+        buttons = await made_up(w, 1, w.channel)
+        for what in set(MADE_UP) - {"more"}:
+            assert whisper(await w.ben.click(buttons, label=what)) == GONE
+        menu = await w.ben.click(buttons, label="more")
+        listed = await w.ben.slash(w.channel, "stories new")
+        found = await w.ben.slash(w.channel, "stories search", words="moon")
+        for result in (menu, listed, found):
+            assert not any(model in str(reply(result).embeds[0].to_dict()) for model in MODELS)
+        assert len(w.teller.asked) == 2
+        # Once it is closed, both stories go on as others do.
+        await w.aki.click(message, label="Close")
+        told = await w.ready(await w.ben.click(buttons, label="continue"))
+        assert any(model in str(told.embeds[0].to_dict()) for model in MODELS)
+
+
+async def test_what_a_duel_without_a_rival_left_goes_on_at_once(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.teller.unknown = {"lstm-starter"}
+        result = await w.aki.slash(w.channel, "duel", prompt="In the year")
+        await w.until(lambda: "Continue" in labels(w.message(reply(result).id)))
+        async with w.sessions() as session:
+            told = await session.scalar(select(Story.id).where(Story.state == State.TOLD))
+        message = w.message(reply(result).id)
+        menu = await w.ben.click(message, custom_id=f"kataribe:more:{told}")
+        assert "gpt2-starter" in str(reply(menu).embeds[0].to_dict())
+        await w.ready(await w.ben.click(message, custom_id=f"kataribe:continue:{told}"))
+
+
+async def test_no_press_reads_what_stands_in_a_channel_that_is_closed_to_the_member(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as w:
+        everyone, hidden = w.env.guild.default_role, discord.PermissionOverwrite(view_channel=False)
+        open_to_all = w.env.guild.create_text_channel("open")
+        secret = w.env.guild.create_text_channel("secret", overwrites={everyone: hidden})
+        await fought(w)
+        buttons = await made_up(w, 1, w.channel)
+        await stand_in(w, open_to_all)
+        read = await w.ben.click(buttons, label="duel-read")
+        assert page(reply(read)).startswith("**In the year**")
+        await stand_in(w, secret)
+        for what in (*MADE_UP, "duel-read"):
+            assert whisper(await w.ben.click(buttons, label=what)) == GONE
 
 
 async def test_where_one_model_tells_there_is_no_duel_and_no_contrast(tmp_path: Path) -> None:

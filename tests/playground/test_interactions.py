@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import discord
 import pytest
+from aiohttp import ClientSession
 
 from bot.playground import Playground
 from bot.playground.visitor import VisitError, Visitor, visit
@@ -255,6 +256,23 @@ async def test_a_file_comes_with_an_answer(playground: Playground, echo_bot: Ech
         (attachment,) = (await interaction.original_response()).attachments
         assert await attachment.read() == b"[1, 2]"
     assert message["attachments"][0]["filename"] == "my stories.json"
+
+
+@echoing
+async def test_a_picture_comes_with_what_it_shows_and_is_served_as_one(
+    playground: Playground, echo_bot: EchoBot
+) -> None:
+    png = b"\x89PNG\r\n\x1a\n and the rest"
+    async with visit(playground.url) as haru, ClientSession() as session:
+        await haru.begin(do="command", command=haru.commands["slow"]["id"])
+        interaction = await soon(echo_bot.seen.get())
+        drawn = discord.File(io.BytesIO(png), "chart.png", description="Three stories")
+        await interaction.response.send_message(file=drawn)
+        (picture,) = (await haru.message("created"))["attachments"]
+        async with session.get(picture["url"]) as served:
+            assert (served.content_type, await served.read()) == ("image/png", png)
+    assert picture["description"] == "Three stories"
+    assert picture["content_type"] == "image/png"
 
 
 @echoing

@@ -47,8 +47,15 @@ function safe(address) {
   return /^https?:\/\//.test(address) ? address : "#";
 }
 
-/** A file that came with a message. */
+/** A file that came with a message: a picture is shown. */
 export function fileCard(file) {
+  if (file.content_type?.startsWith("image/"))
+    return element("img", {
+      class: "picture",
+      src: safe(file.url),
+      alt: file.description ?? file.filename,
+      data: { file: file.filename },
+    });
   const size = file.size < 1024 ? `${file.size} bytes` : `${(file.size / 1024).toFixed(1)} KB`;
   return element(
     "a",
