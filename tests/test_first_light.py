@@ -109,15 +109,18 @@ async def test_a_moderator_and_nobody_else_chooses_the_model_of_the_server(
         composer = page.get_by_role("combobox", name="Message")
         await composer.fill("/")
         await expect(page.locator("[data-command=story]")).to_be_visible()
-        await expect(page.locator("[data-command='model use']")).to_have_count(0)
-        await _ask(
-            page, "/story On the last train home"
-        )  # told as soon as the generator has come up
+        await composer.fill("/settings")
+        await expect(page.locator("[data-command=settings]")).to_have_count(0)
+        # Discord shows a command to all or to none: members may list models, and see this one too.
+        await _ask(page, "/model use lstm-starter")
+        await expect(page.locator("[data-ephemeral]")).to_contain_text(say("sorry.not_moderator"))
+        # Told as soon as the generator has come up.
+        await _ask(page, "/story On the last train home")
         await expect(page.locator("li.message").last).to_contain_text("gpt2-starter · seed")
 
         await _become(page, "aoi")
-        await composer.fill("/model")
-        await expect(page.locator("[data-command='model use']")).to_be_visible()
+        await composer.fill("/settings")
+        await expect(page.locator("[data-command=settings]")).to_be_visible()
         await _ask(page, "/model use lstm-starter")
         await expect(page.locator("li.message").last).to_contain_text("lstm-starter")
         await _become(page, "haru")

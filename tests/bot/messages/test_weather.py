@@ -163,9 +163,9 @@ async def test_a_busy_database_is_waited_for_and_the_member_sees_that_the_bot_th
     async with world(tmp_path) as w:
         enqueue, free = w.services.queue.enqueue_together, asyncio.Event()
 
-        async def slow(wishes: list[Wish], limits: Limits) -> list[Story]:
+        async def slow(wishes: list[Wish], limits: Limits, **rest: Any) -> list[Story]:
             await free.wait()
-            return await enqueue(wishes, limits)
+            return await enqueue(wishes, limits, **rest)
 
         monkeypatch.setattr(w.services.queue, "enqueue_together", slow)
         asked = asyncio.create_task(w.aki.slash(w.channel, "story", prompt="Zero"))
