@@ -52,13 +52,17 @@ def draw_card(title: str, text: str, attribution: str) -> bytes:
 
 def draw_standing(strengths: Sequence[Strength], likes: Sequence[Likes]) -> bytes:
     """How the models stand; loads what draws it."""
-    from bot.charts.standing import standing  # noqa: PLC0415  # in the thread, as above
+    from bot.charts.fonts import legibly  # noqa: PLC0415  # in the thread, as above
+    from bot.charts.standing import standing  # noqa: PLC0415
 
-    return standing(strengths, likes)
+    with legibly():
+        return standing(strengths, likes)
 
 
 def draw_village(month: Month) -> bytes:
     """A server's month; loads what draws it."""
-    from bot.charts.village import village  # noqa: PLC0415  # in the thread, as above
+    from bot.charts.fonts import legibly  # noqa: PLC0415  # in the thread, as above
+    from bot.charts.village import village  # noqa: PLC0415
 
-    return village(month)
+    with legibly():
+        return village(month)

@@ -236,6 +236,7 @@ def steps(bench: Bench) -> list[Step]:
         Step("duels.next_close", lambda _: duels.next_close(), _nothing),
         Step("duels.ballots", lambda _: duels.ballots(guild_id=10), _nothing),
         Step("guilds.filter_words", lambda fresh: fresh.filter_words(1), bench.forgetful),
+        Step("guilds.drop_board", lambda _: guilds.drop_board(1, 1), _nothing),
         Step("guilds.use_model", lambda _: guilds.use_model(1, "x", 1), _nothing),
         Step("mutes.until", lambda _: mutes.until(1, MEMBER), _nothing),
         Step("mutes.mute", lambda _: mutes.mute(1, MEMBER, DAY, 1, "no"), _nothing),

@@ -6,6 +6,7 @@ none, a letter is left out rather than drawn as a box.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from PIL import ImageFont
 
+from bot.locales import ENGLISH, say, speaking, spoken
 from bot.safety.graphemes import GRAPHEME
 
 if TYPE_CHECKING:
@@ -82,6 +84,14 @@ def drawable(text: str) -> str:
     """The text without the letters that no font here has."""
     graphemes = GRAPHEME.findall(text)
     return "".join(one for one in graphemes if all(_font_of(sign) is not None for sign in one))
+
+
+@contextmanager
+def legibly() -> Iterator[None]:
+    """Say everything within in English where no font here has the spoken language's letters."""
+    said = say("stats.days")
+    with speaking(spoken() if drawable(said) == said else ENGLISH):
+        yield
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, select, update
 from sqlalchemy import text as sql
 
+from bot.database.browsing import BLIND
 from bot.database.clock import now
 from bot.database.guild_settings import GuildSettings
 from bot.database.tables import BROWSED, Asked, Guild, Story
@@ -99,6 +100,7 @@ class Boards:
                 Story.told_at > now() - dt.timedelta(days=7),
                 Story.score.is_not(None),
                 Story.message_id.is_not(None),
+                ~BLIND,
             )
             .order_by(Story.score.desc(), (Story.channel_id == channel_id).desc(), Story.id)
             .limit(CANDIDATES)

@@ -163,7 +163,7 @@ class Browsing:
         if story.form is not Form.DUEL:
             return False
         async with self._sessions() as session:
-            return bool(await session.scalar(select(_BLIND).where(Story.id == story.id)))
+            return bool(await session.scalar(select(BLIND).where(Story.id == story.id)))
 
     async def _page(self, query: Select[Any], page: int) -> Page:
         async with self._sessions() as session:
@@ -178,7 +178,7 @@ async def _read(session: AsyncSession, query: Select[Any], page: int) -> Page:
 
 
 _EITHER = aliased(Story)
-_BLIND = and_(
+BLIND = and_(
     Story.form == Form.DUEL,
     exists().where(Duel.interaction_id == Story.interaction_id, Duel.closed_at.is_(None)),
     # A duel of which one was not told takes no votes, and its message says who told the other.
@@ -187,7 +187,8 @@ _BLIND = and_(
         _EITHER.ended_at.is_not(None),
         _EITHER.state != State.TOLD,
     ),
-).label("blind")
+)
+"""A story of an open duel: who told it is still to be guessed."""
 _COLUMNS = (
     Story.id,
     Story.prompt,
@@ -200,7 +201,7 @@ _COLUMNS = (
     Story.told_at,
     Story.votes,
     Story.stars,
-    _BLIND,
+    BLIND.label("blind"),
 )
 
 

@@ -164,7 +164,9 @@ class Privacy:
                 if stars is not None:
                     votes, total = sums[story_id][0], sums[story_id][1] - stars
                     # One vote fewer gives no story a score that had none, as one removed.
-                    mean = case((Story.score.is_not(None), score(votes, total)))
+                    mean = case(
+                        (Story.score.is_not(None), literal(score(votes, total), Story.score.type))
+                    )
                     await session.execute(
                         update(Story)
                         .where(Story.id == story_id)

@@ -136,6 +136,20 @@ async def due_at(w: World, notice: Notice) -> dt.datetime | None:
         return found
 
 
+async def test_a_board_is_due_at_the_hour_that_the_settings_have_until_it_is_turned_off(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as w:
+        guilds, guild_id = w.services.guilds, w.aki.guild.id
+        await guilds.change(guild_id, w.mod.id, daily_channel=w.channel.id, daily_hour=3)
+        for notice in Notice:
+            moment = await due_at(w, notice)
+            assert moment is not None
+            assert moment.hour == 3
+        await guilds.change(guild_id, w.mod.id, daily_channel=None)
+        assert [await due_at(w, notice) for notice in Notice] == [None, None]
+
+
 async def test_a_beginning_stands_on_the_board_once_a_day_and_is_told_by_a_press(
     tmp_path: Path,
 ) -> None:
