@@ -49,7 +49,7 @@ def some_requests(count: int, sampling: Sampling, longest: int = 100) -> list[Re
             prompt=tuple(rng.randrange(1, VOCABULARY) for _ in range(rng.randint(1, longest))),
             sampling=sampling,
             seed=seed,
-            max_tokens=rng.randint(1, 30),
+            max_tokens=rng.randint(1, 12),
         )
         for seed in range(count)
     ]
