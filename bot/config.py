@@ -56,7 +56,7 @@ def _number(default: float | None, *, low: float, high: float) -> Any:
         ge=low,
         le=high,
         allow_inf_nan=False,
-        description=f"a number from {low:g} to {high:g}",
+        description=f"a number from {low:g} to {high:.10g}",
     )
 
 
@@ -66,7 +66,7 @@ def _seconds(default: float, *, low: float, high: float) -> Any:
         ge=low,
         le=high,
         allow_inf_nan=False,
-        description=f"seconds, a number from {low:g} to {high:g}",
+        description=f"seconds, a number from {low:g} to {high:.10g}",
     )
 
 
@@ -431,7 +431,8 @@ def _sentence(settings: type[BaseSettings], details: ErrorDetails, path: Path) -
     if name == "[key]":
         return f"{path}: [{section}.NAME] takes {_NAMED[section][1]}"
     takes = known[name].description if name in known else None
-    if takes is None:
+    # A mood, or a model, may be called like a setting: what it lacks is a table all the same.
+    if takes is None or details["type"] == "model_type":
         return f"{where} takes a table of settings"
     if details["type"] == "missing":
         return f"{where} is missing: it takes {takes}"

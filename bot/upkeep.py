@@ -48,7 +48,7 @@ class Upkeep:
         while True:
             try:
                 await self.once()
-            except SQLAlchemyError:
+            except (SQLAlchemyError, OSError):
                 _log.exception("A round of upkeep could not be made")
             await asyncio.sleep(ROUND)
 

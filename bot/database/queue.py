@@ -14,6 +14,7 @@ from sqlalchemy import case, func, literal, or_, select, update
 from sqlalchemy.orm import aliased
 
 from bot.database.clock import now
+from bot.database.holdings import NOBODY
 from bot.database.places import ENDED, LIVE, free, held, line, waiting
 from bot.database.tables import Length, State, Story
 from bot.database.unbroken import unbroken
@@ -361,6 +362,8 @@ def _next_part(session: AsyncSession, story_id: int, moment: dt.datetime) -> Ins
         Story.length == Length.SAGA,
         Story.shown_at.is_(None),
         ~Story.final,
+        # Its reader may have been forgotten before the part could be shown.
+        Story.member_id != NOBODY,
         reachable,
     )
     insert = insert_or_update(session, Story).from_select(list(values), goes_on)

@@ -28,6 +28,8 @@ class Closing:
         self._duels = duels
         self._stories = stories
         self._messages = messages
+        self._unshown: list[int] = []
+        """Interactions whose duels are closed, and whose messages do not say so yet."""
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -45,6 +47,8 @@ class Closing:
 
     async def close_due(self) -> None:
         """Close what is due."""
-        for interaction_id in await self._duels.close_due():
-            for story in await self._stories.together(interaction_id):
+        self._unshown += await self._duels.close_due()
+        while self._unshown:
+            for story in await self._stories.together(self._unshown[-1]):
                 self._messages.redraw(story)
+            self._unshown.pop()

@@ -248,7 +248,7 @@ class StoryMessages:
         try:
             for story in await self._stories.several(unknown):
                 self._kept.of(story)
-        except SQLAlchemyError:
+        except (SQLAlchemyError, OSError):
             _log.exception("Those who wait since before the start are not told their place")
         else:
             known = {i: place for i, place in places.items() if self._kept.find(i) is not None}

@@ -357,7 +357,7 @@ class Dispatcher:
                     self._presenter.words(story, piece.text)
         if not text.strip():
             raise GeneratorFailedError("the model told nothing")
-        if repetition is not None and repetition.is_too_much:
+        if repetition is not None and repetition.end():
             raise _RepeatsItselfError
         return _Told(text, tokens, last)
 

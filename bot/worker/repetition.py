@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 
 from bot.safety.words import WORD
 
@@ -14,47 +15,61 @@ TOO_MUCH = 0.5
 """The share of them that may have been told before; of a tale that goes on it is a few in a
 hundred, of one that goes round in circles nearly all."""
 LOOKED_AT_EVERY = 60
-"""Characters after which a growing part is looked at again."""
+"""Characters after which a growing part is judged again."""
 
 
 class Repetition:
-    """Reads a part as it is told, and knows what came before it."""
+    """Reads a part as it is told, and knows what came before it.
+
+    A piece costs no more than itself and the last word, however long the part becomes.
+    """
 
     def __init__(self, earlier: str) -> None:
         """`earlier`: the tale so far."""
-        self._known = set(_groups(earlier))
-        self._text = ""
-        self._looked_at = 0
+        self._seen: set[tuple[str, ...]] = set()
+        self._begin()
+        self.feed(earlier)
+        self.end()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._last: deque[str] = deque(maxlen=WORDS_TOGETHER)
+        self._rest = ""
+        """The last word, which the next piece may continue."""
+        self._groups = self._repeated = 0
+        self._unjudged = 0
 
     def feed(self, piece: str) -> bool:
         """Take some more of the part; gives whether it repeats too much of the tale, or itself."""
-        self._text += piece
-        if len(self._text) - self._looked_at < LOOKED_AT_EVERY:
+        self._rest += piece.casefold()
+        words = list(WORD.finditer(self._rest))
+        # What stands behind the last word parts it from the next.
+        goes_on = bool(words) and words[-1].end() == len(self._rest)
+        for word in words[:-1] if goes_on else words:
+            self._take(word.group())
+        self._rest = words[-1].group() if goes_on else ""
+        self._unjudged += len(piece)
+        if self._unjudged < LOOKED_AT_EVERY:
             return False
-        self._looked_at = len(self._text)
-        return self.is_too_much
+        self._unjudged = 0
+        return self._is_too_much
+
+    def end(self) -> bool:
+        """Take the last word as it is, since nothing follows; gives the same as `feed`."""
+        self._take(self._rest)
+        self._rest = ""
+        return self._is_too_much
 
     @property
-    def share(self) -> float:
-        """The repeated among all groups of words so far, from 0 to 1."""
-        groups = _groups(self._text)
-        return self._repeated(groups) / len(groups) if groups else 0.0
+    def _is_too_much(self) -> bool:
+        return self._groups >= ENOUGH and self._repeated > TOO_MUCH * self._groups
 
-    @property
-    def is_too_much(self) -> bool:
-        """It goes round in circles."""
-        groups = _groups(self._text)
-        return len(groups) >= ENOUGH and self._repeated(groups) > TOO_MUCH * len(groups)
-
-    def _repeated(self, groups: list[tuple[str, ...]]) -> int:
-        seen, repeated = set(self._known), 0
-        for group in groups:
-            repeated += group in seen
-            seen.add(group)
-        return repeated
-
-
-def _groups(text: str) -> list[tuple[str, ...]]:
-    words = [re.sub(r"\W+", "", word) for word in WORD.findall(text.casefold())]
-    words = list(filter(None, words))
-    return list(zip(*(words[n:] for n in range(WORDS_TOGETHER)), strict=False))
+    def _take(self, word: str) -> None:
+        if not (plain := re.sub(r"\W+", "", word)):
+            return
+        self._last.append(plain)
+        if len(self._last) == WORDS_TOGETHER:
+            group = tuple(self._last)
+            self._groups += 1
+            self._repeated += group in self._seen
+            self._seen.add(group)

@@ -186,6 +186,21 @@ def test_a_wrong_mood_is_one_line(file: Path) -> None:
     assert sentences(file) == [f"{file}: moods takes a table of settings"]
 
 
+@pytest.mark.parametrize(("section", "name"), [("moods", "temperature"), ("models", "url")])
+def test_a_setting_where_a_name_belongs_is_called_a_table(
+    file: Path, section: str, name: str
+) -> None:
+    file.write_text(f"[{section}]\n{name} = 1\n")
+    assert sentences(file) == [f"{file}: [{section}] {name} takes a table of settings"]
+
+
+def test_a_large_limit_is_said_in_digits(file: Path) -> None:
+    file.write_text("[votes]\naccount_age = -1\n")
+    assert sentences(file) == [
+        f"{file}: [votes] account_age takes seconds, a number from 0 to 31536000, not -1"
+    ]
+
+
 @pytest.mark.parametrize(
     ("section", "name", "value", "takes"),
     [

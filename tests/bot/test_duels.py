@@ -15,7 +15,9 @@ from bot.apologies import NoContrastError, OnlyTellerError, SameTellerError
 from bot.config import Settings
 from bot.database.clock import now
 from bot.database.duels import Ballot, Choice, DuelClosedError, Duels, DuelUndecidedError, Tally
+from bot.database.stories import Stories
 from bot.database.tables import Asked, Duel, Form, State, Story
+from bot.messages.closing import Closing
 from tests.bot.rows import change
 from tests.bot.wishes import queue_of, wish
 from tests.bot.world import World, labels, page, reply, texts, whisper, world
@@ -150,6 +152,32 @@ async def test_a_duel_closes_when_its_time_has_come_over_a_restart_too(tmp_path:
         refused = await w.services.duels.of((await duel_of(w)).interaction_id)
         assert refused is not None
         assert refused[1] == Tally(a=1)
+
+
+async def test_a_close_is_shown_though_the_database_was_away_in_the_middle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Away(Stories):
+        asked = 0
+
+        async def together(self, interaction_id: int) -> list[Story]:
+            self.asked += 1
+            if self.asked == 1:
+                raise ConnectionResetError(104, "Connection reset by peer")
+            return await super().together(interaction_id)
+
+    monkeypatch.setattr("bot.messages.closing.LOOKED_AT_EVERY", 3600.0)
+    async with world(tmp_path) as w:
+        _, message = await fought(w)
+        await w.ben.click(message, label="A")
+        await w.idle()
+        async with w.sessions.begin() as session:
+            await session.execute(update(Duel).values(closes_at=now()))
+        closing = Closing(w.services.duels, Away(w.sessions), w.services.messages)
+        with pytest.raises(ConnectionResetError):
+            await closing.close_due()
+        await closing.close_due()
+        await w.until(lambda: texts(w.message(message.id))[-1].startswith("**A** "))
 
 
 async def test_an_open_duel_takes_votes_after_a_restart(tmp_path: Path) -> None:

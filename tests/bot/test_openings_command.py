@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, update
 
 from bot.apologies import NotModeratorError, OpeningGoneError
 from bot.commands.story import SURPRISE
-from bot.database.boards import Notice, next_time
+from bot.database.boards import Board, Boards, Notice, next_time
 from bot.database.clock import now
 from bot.database.openings import AlreadyProposedError, TooManyOpeningsError
 from bot.database.tables import Audit, Guild, Opening, Story
@@ -301,6 +303,39 @@ async def test_a_server_is_forgotten_by_upkeep_when_its_time_is_over(tmp_path: P
         async with w.sessions() as session:
             assert list(await session.scalars(select(Opening))) == []
             assert list(await session.scalars(select(Guild))) == []
+
+
+async def test_a_database_that_is_away_ends_no_upkeep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Away(Boards):
+        """A server that takes no connection at first, which no library's error says."""
+
+        asked = 0
+
+        async def due(self, notice: Notice) -> list[Board]:
+            self.asked += 1
+            if self.asked == 1:
+                raise ConnectionRefusedError(111, "Connection refused")
+            return await super().due(notice)
+
+        async def posted(self, board: Board, notice: Notice) -> None:
+            await super().posted(board, notice)
+            noted.set()
+
+    monkeypatch.setattr("bot.upkeep.ROUND", 0.01)
+    noted = asyncio.Event()
+    async with world(tmp_path) as w:
+        await board(w, daily_at=now() - dt.timedelta(minutes=5))
+        upkeep = Upkeep(replace(w.services, boards=Away(w.sessions)), w.client)
+        running = asyncio.create_task(upkeep.run())
+        waiting = asyncio.create_task(noted.wait())
+        await asyncio.wait([running, waiting], return_when=asyncio.FIRST_COMPLETED)
+        assert not running.done()
+        assert newest(w).embeds
+        running.cancel()
+        waiting.cancel()
+        await asyncio.wait([running, waiting])
 
 
 def test_the_next_time_is_the_next_hour_or_the_next_monday() -> None:

@@ -14,7 +14,7 @@ from bot.database.columns import Base, Moment
 from bot.database.departures import Departures
 from bot.database.holdings import HOLDINGS, MEMBERS, NOBODY, Fate
 from bot.database.privacy import Privacy
-from bot.database.tables import Asked, Guild, Mute, Rating, State, Story
+from bot.database.tables import Asked, Guild, Length, Mute, Rating, State, Story
 from tests.bot.wishes import queue_of, wish
 
 if TYPE_CHECKING:
@@ -185,6 +185,16 @@ async def test_what_waits_is_left_to_who_calls_it_off(database: Database) -> Non
     assert await privacy.forget_stories(AKI, words=True) == []
     await queue_of(database).cancel(waiting.id, AKI)
     assert [s.id for s in await privacy.forget_stories(AKI, words=True)] == [waiting.id]
+
+
+async def test_a_saga_does_not_go_on_for_a_member_who_is_forgotten(database: Database) -> None:
+    queue = queue_of(database)
+    story = await queue.enqueue(wish(AKI, length=Length.SAGA))
+    assert await queue.claim("bot") is not None
+    assert await queue.told(story.id, "bot", "there was a fox", 4) is not None
+    await Privacy(database.sessions).forget_stories(AKI, words=False)
+    await queue.shown(story.id, State.TOLD)
+    assert await queue.live() == {}
 
 
 async def test_copies_of_a_members_words_are_found_and_those_that_came_first_are_told_apart(

@@ -27,9 +27,11 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 import bot.database.rewriting  # noqa: F401  # as Alembic's entry does
 from bot.database import DatabaseError, open_database
+from bot.database.clock import now
 from bot.database.columns import Base
 from bot.database.connection import make_engine
 from bot.database.migrating import alembic_config, check_foreign_keys, schema_change
+from bot.database.tables import Rating
 from bot.database.word_index import in_tables
 from tests.bot.database.ddl import declared
 from tests.bot.database.first_schema import fill, rows
@@ -243,6 +245,25 @@ async def test_down_and_up_again_gives_the_same_tables(database: Database) -> No
         assert left == ["alembic_version"]
         await connection.run_sync(move, "head")
         assert await connection.run_sync(declared) == before
+
+
+async def test_stories_told_together_are_one_after_the_way_back(
+    database: Database, database_url: str
+) -> None:
+    queue = queue_of(database)
+    together = [wish(interaction_id=999, nth=nth) for nth in (0, 1)]
+    first, second = await queue.enqueue_together(together)
+    following = await queue.enqueue(wish(parent_id=second.id))
+    async with database.sessions.begin() as session:
+        for story in (first, second):
+            session.add(Rating(story_id=story.id, member_id=7, stars=5, press_id=1, rated_at=now()))
+    async with changing(database_url) as connection:
+        await connection.run_sync(move, "0002")
+        left = await connection.execute(text("SELECT id, parent_id FROM stories ORDER BY id"))
+        assert left.all() == [(first.id, None), (following.id, None)]
+        rated = await connection.scalars(text("SELECT story_id FROM ratings"))
+        assert rated.all() == [first.id]
+        await connection.run_sync(move, "head")
 
 
 async def test_opening_again_keeps_everything(database: Database, database_url: str) -> None:
