@@ -15,7 +15,7 @@ from bot.database.holdings import NOBODY
 from bot.database.ratings import Stars
 from bot.database.tables import State, Story
 from bot.forgetting import exported
-from tests.bot.world import World, page, reply, world
+from tests.bot.world import World, labels, page, reply, world
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,6 +79,21 @@ async def test_the_export_has_everything_of_the_member_and_nothing_of_others(
         assert str(w.ben.id) not in everything
         assert "token" not in everything
         assert [act["act"] for act in (await export(w, w.mod))["acts"]] == ["model use"]
+
+
+async def test_the_export_does_not_say_who_tells_in_an_open_duel(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        models = {"gpt2-starter", "lstm-starter"}
+        result = await w.aki.slash(w.channel, "duel", prompt="In the year")
+        await w.until(lambda: "Close" in labels(w.message(reply(result).id)))
+        given = await export(w, w.aki)
+        assert len(given["stories"]) == 2
+        assert not any(model in json.dumps(given) for model in models)
+        await w.aki.click(w.message(reply(result).id), label="Close")
+        given = await export(w, w.aki)
+        assert {story["model"] for story in given["stories"]} == models
+        (duel,) = given["duels"]
+        assert {duel["model_a"], duel["model_b"]} == models
 
 
 async def test_what_is_too_large_for_discord_is_packed_or_refused(tmp_path: Path) -> None:
