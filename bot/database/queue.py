@@ -360,6 +360,7 @@ def _next_part(session: AsyncSession, story_id: int, moment: dt.datetime) -> Ins
         Story.state == State.TOLD,
         Story.length == Length.SAGA,
         Story.shown_at.is_(None),
+        Story.removed_at.is_(None),
         ~Story.final,
         reachable,
     )

@@ -14,7 +14,7 @@ from bot.database.columns import Base, Moment
 from bot.database.departures import Departures
 from bot.database.holdings import HOLDINGS, MEMBERS, NOBODY, Fate
 from bot.database.privacy import Privacy
-from bot.database.tables import Asked, Guild, Mute, Rating, State, Story
+from bot.database.tables import Asked, Guild, Length, Mute, Rating, State, Story
 from tests.bot.wishes import queue_of, wish
 
 if TYPE_CHECKING:
@@ -185,6 +185,22 @@ async def test_what_waits_is_left_to_who_calls_it_off(database: Database) -> Non
     assert await privacy.forget_stories(AKI, words=True) == []
     await queue_of(database).cancel(waiting.id, AKI)
     assert [s.id for s in await privacy.forget_stories(AKI, words=True)] == [waiting.id]
+
+
+async def test_no_saga_goes_on_from_a_part_whose_words_are_gone(database: Database) -> None:
+    queue, privacy = queue_of(database), Privacy(database.sessions)
+    for gone in (False, True):
+        saga = (await queue.enqueue(wish(AKI, length=Length.SAGA))).id
+        await queue.claim("me", only=[saga])
+        await queue.told(saga, "me", " went on.", 3)
+        if gone:
+            await privacy.forget_stories(AKI, words=True)
+        await queue.shown(saga, State.TOLD)
+        left = await privacy.unfinished(AKI) + await privacy.unfinished(NOBODY)
+        assert [part.parent_id for part in left] == ([] if gone else [saga])
+        for part in left:
+            await queue.cancel(part.id, AKI)
+            await queue.shown(part.id, State.CANCELLED)
 
 
 async def test_copies_of_a_members_words_are_found_and_those_that_came_first_are_told_apart(
