@@ -177,7 +177,8 @@ async def test_a_beginning_is_told_by_the_channels_model_at_the_servers_length(
 ) -> None:
     async with world(tmp_path) as w:
         await w.mod.slash(w.channel, "model use", model="lstm-starter", channel=w.channel)
-        upkeep = await board(w, daily_at=now() - dt.timedelta(minutes=5), length=Length.LONG)
+        await w.services.guilds.change(w.env.guild.id, w.mod.id, length=Length.LONG)
+        upkeep = await board(w, daily_at=now() - dt.timedelta(minutes=5))
         await upkeep.once()
         notice = newest(w)
         await w.ben.click(notice, label="Tell it")
