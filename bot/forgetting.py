@@ -72,8 +72,16 @@ async def forget(services: Services, member_id: int, *, words: bool) -> None:
         words: Their stories' words go as well, and where others copied them; otherwise the
             stories stay and nobody can see whose they were.
     """
-    for story in await services.privacy.unfinished(member_id):
-        await services.call_off(story)
+    called_off: set[int] = set()
+    # Looked at again: a saga's next part may have come when its last was shown meanwhile.
+    while left := [
+        story
+        for story in await services.privacy.unfinished(member_id)
+        if story.id not in called_off
+    ]:
+        for story in left:
+            await services.call_off(story)
+            called_off.add(story.id)
     if words:
         await _forget_copies(services, member_id)
     for holding in HOLDINGS:

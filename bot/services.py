@@ -21,7 +21,7 @@ from bot.database.ratings import Ratings
 from bot.database.removals import Removals
 from bot.database.reports import Reports
 from bot.database.stories import Stories
-from bot.database.tables import Form
+from bot.database.tables import Form, Length
 from bot.database.trail import Trail
 from bot.messages.closing import Closing
 from bot.messages.confirmations import Confirmations
@@ -226,6 +226,10 @@ class Services:
         allowed = tuple(mood for mood in self.settings.moods if settings.allows_mood(mood))
         # A host may have taken away all that a server had chosen.
         return allowed or tuple(self.settings.moods)
+
+    async def length(self, guild_id: int | None) -> Length:
+        """How long a story is in a server, or anywhere else, where its member does not say it."""
+        return (await self.guilds.settings(guild_id)).length or Length.SHORT
 
     async def mood(self, name: str, guild_id: int | None) -> str:
         """Give a mood's name as the host spells it.

@@ -33,5 +33,6 @@ async def from_message(
         prompt=beginning,
         house_opening=False,
         model=await services.teller(interaction.guild_id, *places(interaction)),
+        length=await services.length(interaction.guild_id),
     )
     await ask(interaction, wish, introduction="story.from_message")

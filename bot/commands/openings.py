@@ -11,15 +11,15 @@ from bot.apologies import NotModeratorError, OpeningGoneError
 from bot.commands.help import Audience
 from bot.locales import say, say_list
 from bot.messages import notices
-from bot.safety.beginnings import check_fit, checked_prompt
-from bot.safety.escaping import escaped
+from bot.safety.beginnings import PromptRefusedError, Refusal, check_fit, checked_prompt
+from bot.safety.escaping import escaped, units
 from bot.safety.own_words import filter_of
 
 if TYPE_CHECKING:
     from bot.client import Kataribe
 
 LONGEST = 100
-"""Characters of an opening: it has to fit into a suggestion."""
+"""UTF-16 units of an opening: it has to fit into a suggestion."""
 CHOICES = 25
 LISTED = 3500
 """Characters of the list; an embed takes 4,096."""
@@ -64,6 +64,10 @@ class OpeningsGroup(
         checked = checked_prompt(text, limit)
         if not checked:
             raise OpeningGoneError("nothing was proposed")
+        # One emoji may be eleven units, and one suggestion that is too long takes away all.
+        if units(checked) > LONGEST:
+            size = units(checked)
+            raise PromptRefusedError(Refusal.TOO_LONG, limit=LONGEST, length=size)
         guild_id = _server(interaction)
         check_fit(checked, filter_of(await services.guilds.filter_words(guild_id)))
         await services.openings.propose(guild_id, interaction.user.id, checked)

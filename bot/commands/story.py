@@ -14,6 +14,7 @@ from bot.database.tables import Length
 from bot.locales import say
 from bot.openings import OPENINGS, fitting, opening, some
 from bot.safety.beginnings import PromptRefusedError, checked_prompt
+from bot.safety.escaping import units
 from bot.worker.completions_server import NAME_LIMIT  # noqa: TC001  # discord.py reads it
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ SURPRISE = "kataribe:surprise"
 AT_FIRST = 8
 """Openings that are offered before anything is typed."""
 CHOICE_LIMIT = 100
-"""Characters of a suggestion that Discord takes."""
+"""UTF-16 units of a suggestion that Discord takes at its strictest."""
 
 MOOD_LIMIT = 32
 LARGEST_SEED = 2**53 - 1
@@ -38,13 +39,13 @@ async def begin(
 
     What is too long for a suggestion is taken as it is typed.
     """
-    if len(typed) > CHOICE_LIMIT:
+    if units(typed) > CHOICE_LIMIT:
         return []
     own = await interaction.client.services.openings.accepted(interaction.guild_id)
     first, others = [], some(AT_FIRST, own)
     with suppress(PromptRefusedError):
         words = checked_prompt(typed, interaction.client.services.settings.stories.prompt_limit)
-        if 0 < len(words) <= CHOICE_LIMIT:
+        if 0 < units(words) <= CHOICE_LIMIT:
             first, others = [words], fitting(words, own)
     choices = [app_commands.Choice(name=say("command.story.surprise"), value=SURPRISE)]
     choices[:0] = [app_commands.Choice(name=text, value=text) for text in first]
@@ -98,8 +99,8 @@ async def story(
     beginning = checked_prompt(given, services.settings.stories.prompt_limit)
     if not beginning:
         beginning = opening(await services.openings.accepted(interaction.guild_id))
-    wanted = (await services.guilds.settings(interaction.guild_id)).length or Length.SHORT
-    chosen: Chosen = {"length": Length(length or wanted), "private": private}
+    wanted = Length(length) if length else await services.length(interaction.guild_id)
+    chosen: Chosen = {"length": wanted, "private": private}
     if mood is not None:
         chosen["mood"] = await services.mood(mood, interaction.guild_id)
     if seed is not None:

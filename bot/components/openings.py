@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import discord
 
 from bot.apologies import NotModeratorError, OpeningGoneError
-from bot.asking import ask, wish_of
+from bot.asking import ask, places, wish_of
 from bot.components.press import Press
 from bot.locales import say
 from bot.messages import notices
@@ -39,7 +39,8 @@ class Begin(Press, template=r"kataribe:begin:(?P<whose>house|own):(?P<number>\d{
             interaction,
             prompt=text,
             house_opening=self.house,
-            model=await services.teller(interaction.guild_id),
+            model=await services.teller(interaction.guild_id, *places(interaction)),
+            length=await services.length(interaction.guild_id),
         )
         await ask(interaction, wish, introduction="notice.asked")
 

@@ -54,6 +54,25 @@ _CHOICES = {
 }
 
 
+_CHANNELS = {"story_channels", "log_channel", "daily_channel"}
+
+
+def _check_channels(
+    interaction: discord.Interaction[Kataribe], guild_id: int, values: list[str]
+) -> None:
+    """Let a moderator choose none of another server's channels: the bot would write there.
+
+    One that the bot does not know, such as an archived thread, is no other server's.
+
+    Raises:
+        SettingRefusedError: They did.
+    """
+    for channel in (interaction.client.get_channel(int(value)) for value in values):
+        guild = getattr(channel, "guild", None)
+        if channel is not None and (guild is None or guild.id != guild_id):
+            raise SettingRefusedError(f"channel {channel.id} is not of server {guild_id}")
+
+
 class SettingsControl(
     Answering,
     ui.DynamicItem[ui.Item[Any]],
@@ -109,6 +128,8 @@ class SettingsControl(
             case what if what in _CHOICES:
                 chosen = [self.which] if self.which is not None else values
                 page = _CHOICES[what].page
+                if what in _CHANNELS:
+                    _check_channels(interaction, guild_id, chosen)
                 await change(interaction, **{what: _CHOICES[what].read(chosen)})
             case _:
                 raise SettingRefusedError(f"no setting {self.what!r}")

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, false
+from sqlalchemy import and_, case, false
 
+from bot.database.browsing import BLIND
 from bot.database.tables import (
     Asked,
     Audit,
@@ -50,6 +51,11 @@ def _never(_moment: dt.datetime) -> ColumnElement[bool]:
     return false()
 
 
+def _unless(secret: ColumnElement[bool], column: InstrumentedAttribute[Any]) -> ColumnElement[Any]:
+    """A column, empty while its member may not know it: whom they vote on in an open duel."""
+    return case((~secret, column)).label(column.key)
+
+
 @dataclass(frozen=True, slots=True)
 class Holding:
     """What is kept of a member by one column."""
@@ -58,8 +64,8 @@ class Holding:
     """What the export calls it."""
     column: InstrumentedAttribute[Any]
     """Has the member's id."""
-    given: tuple[InstrumentedAttribute[Any], ...]
-    """The columns that the export has: nothing of others, and no token."""
+    given: tuple[ColumnElement[Any] | InstrumentedAttribute[Any], ...]
+    """The columns that the export has: nothing of others, no token, and no secret of a duel."""
     fate: Fate
     kept: Callable[[dt.datetime], ColumnElement[bool]] = _never
     """Rows that must stay for now, at a moment: a limit that ended with a deletion is none."""
@@ -80,7 +86,7 @@ HOLDINGS = (
             Story.prompt,
             Story.house_opening,
             Story.text,
-            Story.model,
+            _unless(BLIND, Story.model),
             Story.seed,
             Story.mood,
             Story.length,
@@ -116,8 +122,8 @@ HOLDINGS = (
             Duel.id,
             Duel.guild_id,
             Duel.channel_id,
-            Duel.model_a,
-            Duel.model_b,
+            _unless(Duel.closed_at.is_(None), Duel.model_a),
+            _unless(Duel.closed_at.is_(None), Duel.model_b),
             Duel.opened_at,
             Duel.closed_at,
         ),

@@ -361,6 +361,7 @@ def _next_part(session: AsyncSession, story_id: int, moment: dt.datetime) -> Ins
         Story.state == State.TOLD,
         Story.length == Length.SAGA,
         Story.shown_at.is_(None),
+        Story.removed_at.is_(None),
         ~Story.final,
         # Its reader may have been forgotten before the part could be shown.
         Story.member_id != NOBODY,

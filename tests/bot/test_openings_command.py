@@ -14,7 +14,7 @@ from bot.commands.story import SURPRISE
 from bot.database.boards import Board, Boards, Notice, next_time
 from bot.database.clock import now
 from bot.database.openings import AlreadyProposedError, TooManyOpeningsError
-from bot.database.tables import Audit, Guild, Opening, Story
+from bot.database.tables import Audit, Guild, Length, Opening, Story
 from bot.openings import OPENINGS
 from bot.safety.beginnings import PromptRefusedError
 from bot.upkeep import LATE, Upkeep
@@ -172,6 +172,35 @@ async def test_a_beginning_stands_on_the_board_once_a_day_and_is_told_by_a_press
         assert story is not None
         assert story.prompt in OPENINGS
         assert story.house_opening
+
+
+async def test_a_beginning_is_told_by_the_channels_model_at_the_servers_length(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as w:
+        await w.mod.slash(w.channel, "model use", model="lstm-starter", channel=w.channel)
+        await w.services.guilds.change(w.env.guild.id, w.mod.id, length=Length.LONG)
+        upkeep = await board(w, daily_at=now() - dt.timedelta(minutes=5))
+        await upkeep.once()
+        notice = newest(w)
+        await w.ben.click(notice, label="Tell it")
+        await w.idle()
+        said = await w.aki.send(w.channel, "Once upon a time")
+        await w.aki.context_menu(w.channel, "Continue as a story", said)
+        await w.idle()
+        for number in (1, 2):
+            story = await w.services.stories.get(number)
+            assert story is not None
+            assert (story.model, story.length) == ("lstm-starter", Length.LONG)
+
+
+async def test_what_is_too_long_for_a_suggestion_is_no_opening(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        family = "👨‍👩‍👧‍👦"  # one grapheme, eleven UTF-16 units
+        w.refused(await propose(w, family * 10), PromptRefusedError)
+        assert family * 9 in whisper(await propose(w, family * 9))
+        suggested = await w.ben.autocomplete(w.channel, "story", "prompt", "🦊" * 51)
+        assert suggested == []
 
 
 async def test_a_servers_own_beginning_stands_there_too(

@@ -8,14 +8,15 @@ import zipfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from bot.apologies import ExportTooLargeError
 from bot.database.holdings import NOBODY
 from bot.database.ratings import Stars
 from bot.database.tables import State, Story
 from bot.forgetting import exported
-from tests.bot.world import World, page, reply, world
+from bot.services import Services
+from tests.bot.world import World, labels, page, reply, world
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,6 +82,21 @@ async def test_the_export_has_everything_of_the_member_and_nothing_of_others(
         assert [act["act"] for act in (await export(w, w.mod))["acts"]] == ["model use"]
 
 
+async def test_the_export_does_not_say_who_tells_in_an_open_duel(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        models = {"gpt2-starter", "lstm-starter"}
+        result = await w.aki.slash(w.channel, "duel", prompt="In the year")
+        await w.until(lambda: "Close" in labels(w.message(reply(result).id)))
+        given = await export(w, w.aki)
+        assert len(given["stories"]) == 2
+        assert not any(model in json.dumps(given) for model in models)
+        await w.aki.click(w.message(reply(result).id), label="Close")
+        given = await export(w, w.aki)
+        assert {story["model"] for story in given["stories"]} == models
+        (duel,) = given["duels"]
+        assert {duel["model_a"], duel["model_b"]} == models
+
+
 async def test_what_is_too_large_for_discord_is_packed_or_refused(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         for _ in range(3):
@@ -101,6 +117,30 @@ async def test_nothing_is_deleted_before_it_is_asked_again(tmp_path: Path) -> No
         assert "Stars and votes" in page(shown(result))
         (story,) = await stories(w)
         assert (story.member_id, story.prompt) == (w.aki.id, "A fox of mine")
+
+
+async def test_a_sagas_part_that_comes_in_the_middle_of_a_deletion_is_called_off_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world(tmp_path) as w:
+        w.teller.hold()
+        await w.aki.slash(w.channel, "story", prompt="In the year", length="saga")
+        call_off = Services.call_off
+
+        async def as_the_part_is_shown(self: Services, story: Story) -> Story | None:
+            if story.part == 1:
+                told = update(Story).values(state=State.TOLD, ended_at=story.asked_at)
+                async with w.sessions.begin() as session:
+                    await session.execute(told.where(Story.id == story.id))
+                await self.queue.shown(story.id, State.TOLD)
+            return await call_off(self, story)
+
+        monkeypatch.setattr(Services, "call_off", as_the_part_is_shown)
+        await forget(w, w.aki, "Keep them without my name")
+        first, second = await stories(w)
+        assert (first.member_id, second.member_id) == (NOBODY, NOBODY)
+        assert second.state is State.CANCELLED
+        await w.teller.release()
 
 
 async def test_a_member_who_leaves_their_stories_is_named_nowhere(tmp_path: Path) -> None:

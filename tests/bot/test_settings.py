@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import discord
 import pytest
+from discord import ui
 from sqlalchemy import select, update
 
 from bot.apologies import NotModeratorError, NumberRefusedError, TooManyError
@@ -77,6 +79,22 @@ async def test_stories_are_told_in_the_story_channels_only(tmp_path: Path) -> No
         # None chosen: everywhere again.
         await w.mod.select(message, [], custom_id=control("story_channels"))
         await w.story(by=w.aki)
+
+
+@pytest.mark.parametrize("what", ["story_channels", "log_channel", "daily_channel"])
+async def test_no_channel_of_another_server_is_chosen(tmp_path: Path, what: str) -> None:
+    async with world(tmp_path) as w:
+        before = await chosen(w)
+        elsewhere = w.env.create_guild("Another village").create_text_channel("theirs")
+        # A menu that none of ours is: a client of somebody's own sends what it likes.
+        theirs = discord.SelectOption(label="theirs", value=str(elsewhere.id))
+        made_up: ui.Select[ui.View] = ui.Select(custom_id=control(what), options=[theirs])
+        there = w.client.get_channel(w.channel.id)
+        assert isinstance(there, discord.TextChannel)
+        message = await there.send("menu", view=ui.View(timeout=None).add_item(made_up))
+        result = await w.mod.select(message, [theirs.value], custom_id=control(what))
+        assert whisper(result).startswith("That cannot be chosen.")
+        assert await chosen(w) == before
 
 
 async def test_a_thread_belongs_to_its_channel(tmp_path: Path) -> None:

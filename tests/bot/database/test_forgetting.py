@@ -197,6 +197,22 @@ async def test_a_saga_does_not_go_on_for_a_member_who_is_forgotten(database: Dat
     assert await queue.live() == {}
 
 
+async def test_no_saga_goes_on_from_a_part_whose_words_are_gone(database: Database) -> None:
+    queue, privacy = queue_of(database), Privacy(database.sessions)
+    for gone in (False, True):
+        saga = (await queue.enqueue(wish(AKI, length=Length.SAGA))).id
+        await queue.claim("me", only=[saga])
+        await queue.told(saga, "me", " went on.", 3)
+        if gone:
+            await privacy.forget_stories(AKI, words=True)
+        await queue.shown(saga, State.TOLD)
+        left = await privacy.unfinished(AKI) + await privacy.unfinished(NOBODY)
+        assert [part.parent_id for part in left] == ([] if gone else [saga])
+        for part in left:
+            await queue.cancel(part.id, AKI)
+            await queue.shown(part.id, State.CANCELLED)
+
+
 async def test_copies_of_a_members_words_are_found_and_those_that_came_first_are_told_apart(
     database: Database,
 ) -> None:
