@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bot.announcing import announce
 from bot.authority import require_host
-from bot.components.answered_button import AnsweredButton
+from bot.components.press import NumberedButton
 from bot.locales import say
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bot.client import Kataribe
 
 
-class SayIt(AnsweredButton, template=r"kataribe:announce:(?P<number>\d{1,9})"):
+class SayIt(NumberedButton, template=r"kataribe:announce:(?P<number>\d{1,9})"):
     """What shall be said is in the message with the button."""
 
     async def pressed(self, interaction: discord.Interaction[Kataribe]) -> None:

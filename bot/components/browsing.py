@@ -13,13 +13,13 @@ from bot.browsing import views
 from bot.browsing.lists import Listing
 from bot.browsing.reading import open_tale
 from bot.browsing.visible import story_for
-from bot.components.menu_item import MenuItem
+from bot.components.press import Button, Press
 
 if TYPE_CHECKING:
     from bot.client import Kataribe
 
 
-class TurnList(MenuItem[ui.Button[ui.View]], template=Listing.TEMPLATE):
+class TurnList(Press[Button], template=Listing.TEMPLATE):
     """Another page of a list, or another list in its place."""
 
     def __init__(self, listing: Listing, page: int) -> None:
@@ -44,7 +44,7 @@ class TurnList(MenuItem[ui.Button[ui.View]], template=Listing.TEMPLATE):
         )
 
 
-class OpenStory(MenuItem[ui.Select[ui.View]], template=re.escape(views.OPEN_ID)):
+class OpenStory(Press[ui.Select[ui.View]], template=re.escape(views.OPEN_ID)):
     """The stories of a page, of which one is read."""
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ from discord import ui
 
 from bot.apologies import NotYourStoryError, StoryGoneError
 from bot.authority import is_moderator, visible_story
-from bot.components.answered_button import AnsweredButton
+from bot.components.press import NumberedButton
 from bot.locales import say
 from bot.moderating import RemovalForm
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bot.client import Kataribe
 
 
-class Delete(AnsweredButton, template=r"kataribe:delete:(?P<number>\d{1,19})"):
+class Delete(NumberedButton, template=r"kataribe:delete:(?P<number>\d{1,19})"):
     """Asks once more before anything is gone: its author, or a moderator for a reason."""
 
     async def pressed(self, interaction: discord.Interaction[Kataribe]) -> None:
@@ -37,7 +37,7 @@ class Delete(AnsweredButton, template=r"kataribe:delete:(?P<number>\d{1,19})"):
             raise NotYourStoryError(f"story {story.id} belongs to another member")
 
 
-class ReallyDelete(AnsweredButton, template=r"kataribe:delete:(?P<number>\d{1,19}):yes"):
+class ReallyDelete(NumberedButton, template=r"kataribe:delete:(?P<number>\d{1,19}):yes"):
     """The author's second press."""
 
     async def pressed(self, interaction: discord.Interaction[Kataribe]) -> None:

@@ -13,7 +13,7 @@ from bot.browsing.details import details_of
 from bot.browsing.reading import open_tale, turn_page
 from bot.browsing.sharing import picture_of
 from bot.browsing.visible import story_for
-from bot.components.menu_item import MenuItem
+from bot.components.press import Button, Press
 from bot.components.story_button import StoryButton
 from bot.locales import say
 from bot.messages.views import more
@@ -21,8 +21,6 @@ from bot.messages.views import more
 if TYPE_CHECKING:
     from bot.client import Kataribe
     from bot.database.tables import Story
-
-Button = ui.Button[ui.View]
 
 
 class More(StoryButton, template=r"kataribe:more:(?P<story_id>\d{1,19})"):
@@ -45,7 +43,7 @@ class More(StoryButton, template=r"kataribe:more:(?P<story_id>\d{1,19})"):
         await interaction.response.send_message(embed=embed, view=view, ephemeral=True)
 
 
-class Read(MenuItem[Button], template=r"kataribe:read:(?P<story_id>\d{1,19})"):
+class Read(Press[Button], template=r"kataribe:read:(?P<story_id>\d{1,19})"):
     """The whole tale from its first part on."""
 
     def __init__(self, story_id: int) -> None:
@@ -58,9 +56,7 @@ class Read(MenuItem[Button], template=r"kataribe:read:(?P<story_id>\d{1,19})"):
         await open_tale(interaction, story, from_start=True)
 
 
-class TurnPage(
-    MenuItem[Button], template=r"kataribe:page:(?P<story_id>\d{1,19}):(?P<page>\d{1,6})"
-):
+class TurnPage(Press[Button], template=r"kataribe:page:(?P<story_id>\d{1,19}):(?P<page>\d{1,6})"):
     """The page before, or the next."""
 
     def __init__(self, story_id: int, page: int) -> None:
@@ -73,7 +69,7 @@ class TurnPage(
         await turn_page(interaction, await story_for(interaction, self.story_id), self.page)
 
 
-class Details(MenuItem[Button], template=r"kataribe:details:(?P<story_id>\d{1,19})"):
+class Details(Press[Button], template=r"kataribe:details:(?P<story_id>\d{1,19})"):
     """How it came about."""
 
     def __init__(self, story_id: int) -> None:
@@ -86,7 +82,7 @@ class Details(MenuItem[Button], template=r"kataribe:details:(?P<story_id>\d{1,19
         await interaction.response.send_message(embed=embed, ephemeral=True)
 
 
-class Picture(MenuItem[Button], template=r"kataribe:picture:(?P<story_id>\d{1,19})"):
+class Picture(Press[Button], template=r"kataribe:picture:(?P<story_id>\d{1,19})"):
     """The story as a picture, to keep or to show."""
 
     def __init__(self, story_id: int) -> None:
@@ -105,7 +101,7 @@ class Picture(MenuItem[Button], template=r"kataribe:picture:(?P<story_id>\d{1,19
         await interaction.edit_original_response(content=said, attachments=[file], view=view)
 
 
-class Post(MenuItem[Button], template=r"kataribe:post:(?P<story_id>\d{1,19})"):
+class Post(Press[Button], template=r"kataribe:post:(?P<story_id>\d{1,19})"):
     """The picture, shown to everybody."""
 
     def __init__(self, story_id: int) -> None:

@@ -8,7 +8,7 @@ import discord
 
 from bot.apologies import NotModeratorError, OpeningGoneError
 from bot.asking import ask, places, wish_of
-from bot.components.press import Press
+from bot.components.press import Button, Press
 from bot.locales import say
 from bot.messages import notices
 from bot.openings import numbered
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from bot.client import Kataribe
 
 
-class Begin(Press, template=r"kataribe:begin:(?P<whose>house|own):(?P<number>\d{1,19})"):
+class Begin(Press[Button], template=r"kataribe:begin:(?P<whose>house|own):(?P<number>\d{1,19})"):
     """A story from the beginning of the day, for whoever pressed."""
 
-    def __init__(self, whose: str, number: str) -> None:
+    def __init__(self, whose: str, number: int) -> None:
         super().__init__(notices.begin(f"kataribe:begin:{whose}:{number}"))
         self.house = whose == "house"
-        self.number = int(number)
+        self.number = number
 
     async def pressed(self, interaction: discord.Interaction[Kataribe]) -> None:
         """Ask for it."""
@@ -45,12 +45,15 @@ class Begin(Press, template=r"kataribe:begin:(?P<whose>house|own):(?P<number>\d{
         await ask(interaction, wish, introduction="notice.asked")
 
 
-class Decide(Press, template=r"kataribe:opening:(?P<how>accept|refuse):(?P<number>\d{1,19})"):
+class Decide(
+    Press[Button],
+    template=r"kataribe:opening:(?P<how>accept|refuse):(?P<number>\d{1,19})",
+):
     """A moderator's decision about a proposal; then the next one is shown."""
 
-    def __init__(self, how: str, number: str) -> None:
+    def __init__(self, how: str, number: int) -> None:
         self.accepted = how == "accept"
-        self.number = int(number)
+        self.number = number
         super().__init__(notices.decide(self.number, accepted=self.accepted))
 
     async def pressed(self, interaction: discord.Interaction[Kataribe]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.components.answered_button import AnsweredButton
+from bot.components.press import NumberedButton
 from bot.database.trail import Act
 from bot.messages.trail_page import ANYTHING
 from bot.moderating import asked_for, trail_for
@@ -18,7 +18,7 @@ _ACTS = "|".join([ANYTHING, *(act.replace(" ", "-") for act in Act)])
 
 
 class OlderTrail(
-    AnsweredButton,
+    NumberedButton,
     template=rf"kataribe:trail:(?P<number>\d{{1,19}}):(?P<act>{_ACTS}):(?P<moderator>\d{{1,19}})",
 ):
     """The next page of `/audit`, by the same filter."""
@@ -36,7 +36,7 @@ class OlderTrail(
 
 
 class OlderAsked(
-    AnsweredButton, template=r"kataribe:asked:(?P<number>\d{1,19}):(?P<member>\d{1,19})"
+    NumberedButton, template=r"kataribe:asked:(?P<number>\d{1,19}):(?P<member>\d{1,19})"
 ):
     """The next page of `/asked`, of the same member."""
 

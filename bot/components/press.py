@@ -1,8 +1,8 @@
-"""What every button that belongs to no story does: act, and answer the member in any case."""
+"""What every button and menu does: read itself back from its custom id, act, answer the member."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from discord import ui
 
@@ -16,17 +16,25 @@ if TYPE_CHECKING:
 
     from bot.client import Kataribe
 
+Item = TypeVar("Item", bound="ui.Item[Any]")
+Button = ui.Button[ui.View]
 
-class Press(Answering, ui.DynamicItem[ui.Button[ui.View]], template=r"(?!)"):
-    """A button found by its custom id; the groups of its template are what `__init__` takes."""
+
+class Pressable(Answering, ui.DynamicItem[Item], template=r"(?!)"):
+    """Found by its custom id, the groups of which are what `__init__` takes, digits as numbers."""
 
     @classmethod
     async def from_custom_id(
         cls, interaction: discord.Interaction[Any], item: ui.Item[Any], match: re.Match[str], /
     ) -> Self:
-        """Read the button back from what Discord sends when it is pressed."""
+        """Read it back from what Discord sends when it is pressed."""
         del interaction, item
-        return cls(*match.groups())  # type: ignore[arg-type]  # each button's own
+        given = [int(group) if group.isdigit() else group for group in match.groups()]
+        return cls(*given)  # type: ignore[arg-type]  # each item's own
+
+
+class Press(Pressable[Item], template=r"(?!)"):
+    """One that belongs to no story's message."""
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Act; discord.py only logs what a dynamic item raises, so nothing may get away."""
@@ -36,5 +44,23 @@ class Press(Answering, ui.DynamicItem[ui.Button[ui.View]], template=r"(?!)"):
             await apologise(interaction, error)
 
     async def pressed(self, interaction: discord.Interaction[Kataribe]) -> None:
-        """What the button is for."""
+        """What it is for."""
         raise NotImplementedError
+
+
+class NumberedButton(Press[ui.Button[Any]], template=r"(?!)"):
+    """Stays as it is drawn; its custom id has the number of what it acts on, perhaps more."""
+
+    def __init__(self, item: ui.Button[Any], number: int, groups: dict[str, str]) -> None:
+        super().__init__(item)
+        self.number = number
+        self.groups = groups
+
+    @classmethod
+    async def from_custom_id(
+        cls, interaction: discord.Interaction[Any], item: ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        """Keep the button that was pressed."""
+        del interaction
+        assert isinstance(item, ui.Button)  # noqa: S101  # nothing else has these custom ids
+        return cls(item, int(match["number"]), match.groupdict())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import discord
 
-from bot.components.press import Press
+from bot.components.press import Button, Press
 from bot.forgetting import exported, forget
 from bot.locales import say
 from bot.messages import privacy
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bot.client import Kataribe
 
 
-class Export(Press, template=privacy.EXPORT_ID):
+class Export(Press[Button], template=privacy.EXPORT_ID):
     """Everything that is kept of the member, as a file for them alone."""
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Export(Press, template=privacy.EXPORT_ID):
         await interaction.followup.send(say("privacy.exported"), file=file, ephemeral=True)
 
 
-class DeleteMine(Press, template=privacy.DELETE_ID):
+class DeleteMine(Press[Button], template=privacy.DELETE_ID):
     """Asks once more, and how."""
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class DeleteMine(Press, template=privacy.DELETE_ID):
         await interaction.response.edit_message(embed=embed, view=view)
 
 
-class Back(Press, template=privacy.BACK_ID):
+class Back(Press[Button], template=privacy.BACK_ID):
     """Nothing is deleted."""
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class Back(Press, template=privacy.BACK_ID):
         )
 
 
-class Forget(Press, template=r"kataribe:privacy:forget:(?P<how>nameless|words)"):
+class Forget(Press[Button], template=r"kataribe:privacy:forget:(?P<how>nameless|words)"):
     """Deletes everything of who pressed, with their stories' words or without their name."""
 
     def __init__(self, how: str) -> None:

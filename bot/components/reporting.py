@@ -10,7 +10,7 @@ from discord import app_commands, ui
 from bot.answering import Form
 from bot.apologies import PrivateReportError, StoryGoneError
 from bot.authority import moderated_guild, visible_story
-from bot.components.answered_button import AnsweredButton
+from bot.components.press import NumberedButton
 from bot.locales import language_of, say, speaking
 from bot.messages.report_page import reported
 from bot.mod_log import tell_moderators
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bot.database.tables import Story
 
 
-class Report(AnsweredButton, template=r"kataribe:report:(?P<number>\d{1,19})"):
+class Report(NumberedButton, template=r"kataribe:report:(?P<number>\d{1,19})"):
     """Anybody shows a story to their server's moderators, once."""
 
     async def pressed(self, interaction: discord.Interaction[Kataribe]) -> None:
@@ -65,7 +65,7 @@ class ReportForm(Form):
             )
 
 
-class _Decision(AnsweredButton, template=r"(?!)"):
+class _Decision(NumberedButton, template=r"(?!)"):
     """A press under a reported story, which is drawn anew after it with what was decided."""
 
     async def pressed(self, interaction: discord.Interaction[Kataribe]) -> None:
@@ -120,7 +120,7 @@ class RemoveReported(_Decision, template=r"kataribe:reported:(?P<number>\d{1,19}
         await remove_by_moderator(interaction, story, rows[0].reason)
 
 
-class NextReported(AnsweredButton, template=r"kataribe:reported:(?P<number>\d{1,19}):next"):
+class NextReported(NumberedButton, template=r"kataribe:reported:(?P<number>\d{1,19}):next"):
     """In `/reports`: the one that came after."""
 
     async def pressed(self, interaction: discord.Interaction[Kataribe]) -> None:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Self
 import discord
 from discord import ui
 
-from bot.answering import Answering
-from bot.apologies import SettingRefusedError, apologise
+from bot.apologies import SettingRefusedError
 from bot.authority import moderated_guild
+from bot.components.press import Press
 from bot.components.settings_forms import FilterForm, LimitsForm, RoleQuotaForm
 from bot.components.settings_saving import change, redraw
 from bot.messages.settings_page import DEFAULT, Page
@@ -74,8 +74,7 @@ def _check_channels(
 
 
 class SettingsControl(
-    Answering,
-    ui.DynamicItem[ui.Item[Any]],
+    Press[ui.Item[Any]],
     template=r"kataribe:settings:(?P<what>[a-z_]{1,30})(?::(?P<which>[a-z]{1,20}))?",
 ):
     """Any control of `bot.messages.settings_page`, found by its custom id."""
@@ -93,14 +92,9 @@ class SettingsControl(
         del interaction
         return cls(item, match["what"], match["which"])
 
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+    async def pressed(self, interaction: discord.Interaction[Kataribe]) -> None:
         """Change what it is for, if who uses it still may."""
-        try:
-            await self._used(interaction, moderated_guild(interaction))
-        except Exception as error:  # noqa: BLE001  # answered, and logged if nobody foresaw it
-            await apologise(interaction, error)
-
-    async def _used(self, interaction: discord.Interaction[Kataribe], guild_id: int) -> None:
+        guild_id = moderated_guild(interaction)
         services = interaction.client.services
         data: Any = interaction.data
         values: list[str] = data.get("values", [])

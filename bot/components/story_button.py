@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
-from discord import ui
-
-from bot.answering import Answering
 from bot.apologies import apologise
 from bot.authority import visible_story
 from bot.browsing.visible import check_channel
-from bot.locales import language_of, speaking
+from bot.components.press import Button, Pressable
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Awaitable, Callable
 
     import discord
@@ -22,21 +18,10 @@ if TYPE_CHECKING:
     from bot.database.tables import Story
 
 
-class StoryButton(Answering, ui.DynamicItem[ui.Button[ui.View]], template=r"(?!)"):
-    """A button of `bot.messages.views`, found by its custom id.
-
-    The groups of its template are the numbers that its `__init__` takes.
-    """
+class StoryButton(Pressable[Button], template=r"(?!)"):
+    """A button of `bot.messages.views`."""
 
     story_id: int
-
-    @classmethod
-    async def from_custom_id(
-        cls, interaction: discord.Interaction[Any], item: ui.Item[Any], match: re.Match[str], /
-    ) -> Self:
-        """Read the button back from what Discord sends when it is pressed."""
-        del interaction, item
-        return cls(*map(int, match.groups()))  # type: ignore[arg-type]  # each button's own
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Act."""
@@ -52,23 +37,22 @@ async def act(
     story_id: int,
     pressed: Callable[[discord.Interaction[Kataribe], Story], Awaitable[None]],
 ) -> None:
-    """Do what a press is for, in the member's language.
+    """Do what a press is for.
 
     Whatever becomes of it, the message of a story that ended is drawn anew: what stands wrong in it
     repairs itself. discord.py only logs what a dynamic item raises, so nothing may get away.
     """
-    with speaking(language_of(str(interaction.locale))):
+    try:
+        story = await visible_story(interaction, story_id)
+        check_channel(interaction, story)
         try:
-            story = await visible_story(interaction, story_id)
-            check_channel(interaction, story)
-            try:
-                await pressed(interaction, story)
-            finally:
-                shown = interaction.message
-                if story.ended_at is not None and shown is not None and stands_in(shown, story):
-                    interaction.client.services.messages.redraw(story, shown.id)
-        except Exception as error:  # noqa: BLE001  # answered, and logged if nobody foresaw it
-            await apologise(interaction, error)
+            await pressed(interaction, story)
+        finally:
+            shown = interaction.message
+            if story.ended_at is not None and shown is not None and stands_in(shown, story):
+                interaction.client.services.messages.redraw(story, shown.id)
+    except Exception as error:  # noqa: BLE001  # answered, and logged if nobody foresaw it
+        await apologise(interaction, error)
 
 
 def stands_in(message: discord.Message, story: Story) -> bool:
