@@ -234,7 +234,6 @@ def steps(bench: Bench) -> list[Step]:
         Step("duels.close", duels.close, bench.duel_id),
         Step("duels.close_due", lambda _: duels.close_due(), _nothing),
         Step("duels.next_close", lambda _: duels.next_close(), _nothing),
-        Step("duels.ballots", lambda _: duels.ballots(guild_id=10), _nothing),
         Step("guilds.filter_words", lambda fresh: fresh.filter_words(1), bench.forgetful),
         Step("guilds.drop_board", lambda _: guilds.drop_board(1, 1), _nothing),
         Step("guilds.use_model", lambda _: guilds.use_model(1, "x", 1), _nothing),

@@ -52,16 +52,6 @@ class Tally:
         return self.a + self.b + self.tie
 
 
-@dataclass(frozen=True, slots=True)
-class Ballot:
-    """One member's vote in a closed duel, with the models that were voted on."""
-
-    model_a: str
-    model_b: str
-    choice: Choice
-    member_id: int
-
-
 @unbroken
 class Duels:
     """One changeable vote a member and duel, until it closes; `Wishes` opens them."""
@@ -179,22 +169,6 @@ class Duels:
                 .order_by(Duel.closes_at)
                 .limit(1)
             )
-
-    async def ballots(self, guild_id: int | None = None) -> list[Ballot]:
-        """Give every vote in closed duels: of one server, or of all."""
-        votes = (
-            select(Duel.model_a, Duel.model_b, DuelVote.choice, DuelVote.member_id)
-            .join(DuelVote, DuelVote.duel_id == Duel.id)
-            .where(Duel.closed_at.is_not(None))
-            .order_by(Duel.id, DuelVote.member_id)
-        )
-        if guild_id is not None:
-            votes = votes.where(Duel.guild_id == guild_id)
-        async with self._sessions() as session:
-            return [
-                Ballot(model_a, model_b, Choice(choice), member_id)
-                for model_a, model_b, choice, member_id in await session.execute(votes)
-            ]
 
     def _enough(self, duel_id: int) -> ColumnElement[bool]:
         counted = select(func.count()).where(DuelVote.duel_id == duel_id).scalar_subquery()

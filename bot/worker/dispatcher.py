@@ -7,8 +7,7 @@ import logging
 import os
 import secrets
 import socket
-from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
@@ -27,12 +26,12 @@ from bot.worker.completions import (
     GeneratorModelGoneError,
     GeneratorRefusedError,
 )
+from bot.worker.listening import Listener, RepeatsItselfError
 from bot.worker.presenter import MessageGoneError, OutOfReachError
-from bot.worker.repetition import Repetition
 from bot.worker.suspects import Suspects
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from bot.config import Settings
     from bot.database.queue import Queue
@@ -54,8 +53,6 @@ PLACES_EVERY = 1.0
 """Seconds between two looks at everybody's place."""
 AFTER_A_FAILURE = 1.0
 """Seconds until the database is tried again."""
-LONGEST_WORD = 50
-"""Characters after which what has no space is not taken for a word."""
 FIRST_REST = 0.5
 LONGEST_REST = 30.0
 """Seconds that a model rests when its server does not answer; doubled from first to longest."""
@@ -67,20 +64,6 @@ LONGEST_ASIDE = 60.0
 """Seconds that a story which was turned away lets others go first, at most."""
 LONGEST_DELAY = 3600.0
 """Seconds until an ending that could not be shown is tried again; doubled from a lease to these."""
-
-
-class _RepeatsItselfError(Exception):
-    """A part goes round in circles."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """What came of a telling."""
-
-    text: str
-    tokens: int
-    by_itself: bool
-    """The model ended it, not its length."""
 
 
 class Dispatcher:
@@ -103,12 +86,13 @@ class Dispatcher:
     ) -> None:
         self._queue = queue
         self._stories = stories
-        self._completions = completions
         self._catalogue = catalogue
         self._presenter = presenter
         self._bell = bell
         self._settings = settings
-        self._screening = screening
+        self._listener = Listener(
+            stories, completions, screening, presenter, memory=settings.stories.memory
+        )
         self._owner = f"{socket.gethostname()[:32]}:{os.getpid()}:{secrets.token_hex(4)}"
         self._tellings: dict[int, asyncio.Task[None]] = {}
         self._showings: dict[int, asyncio.Task[None]] = {}
@@ -249,7 +233,7 @@ class Dispatcher:
     async def _tell(self, story: Story) -> None:
         ended: Story | None = None
         try:
-            told = await self._listen(story)
+            told = await self._listener.hear(story, lambda: self._recovered(story))
         except asyncio.CancelledError:
             if self._stopping:
                 await self._give_back(story)
@@ -264,7 +248,7 @@ class Dispatcher:
             ended = await self._failed(story, error)
         except MessageGoneError as error:
             await self._abandon(story, error)
-        except (_RepeatsItselfError, UnfitError) as error:
+        except (RepeatsItselfError, UnfitError) as error:
             ended = await self._draw_anew(story, error)
         else:
             self._suspects.acquit(story.id)
@@ -275,6 +259,11 @@ class Dispatcher:
         if ended is not None:
             # Its words may be shown for a while yet; the teller is free for the next story.
             self._start(self._showings, ended, self._show)
+
+    def _recovered(self, story: Story) -> None:
+        """Its server tells: nothing of it rests any more."""
+        self._models.recovered(story.model)
+        self._aside.recovered(story.id)
 
     async def _refused(self, story: Story, error: GeneratorRefusedError) -> Story | None:
         """End a story that would be refused again.
@@ -300,7 +289,7 @@ class Dispatcher:
         return story.part >= settings.parts
 
     async def _draw_anew(
-        self, story: Story, error: _RepeatsItselfError | UnfitError
+        self, story: Story, error: RepeatsItselfError | UnfitError
     ) -> Story | None:
         """Have a story told once more, with another seed; gives it if it is withheld for good."""
         _log.info("Story %d, seed %d, is drawn anew or ends: %s", story.id, story.seed, error)
@@ -330,49 +319,6 @@ class Dispatcher:
         assert after.lease_until is not None  # noqa: S101  # retry has set it
         self._wake_in((after.lease_until - now()).total_seconds())
         return None
-
-    async def _listen(self, story: Story) -> _Told:
-        """Let the generator tell, and show it word by word."""
-        *earlier, _ = await self._stories.thread(story)
-        # A second time it may repeat what it likes: the tale goes on in any case.
-        repetition = Repetition(_text_of(earlier)) if earlier and not story.redrawn else None
-        prompt = self._prompt(story, earlier)
-        text, tokens, begun, last = "", 0, False, False
-        async with (
-            aclosing(self._completions.tell(story, prompt)) as told,
-            aclosing(self._screening.screened(story, prompt, told)) as pieces,
-        ):
-            async for piece in pieces:
-                if not begun and piece.text:
-                    # Not before the first word: until then the member sees their place.
-                    begun = True
-                    self._presenter.began(story)
-                    self._models.recovered(story.model)
-                    self._aside.recovered(story.id)
-                text += piece.text
-                tokens, last = piece.tokens, piece.last
-                if repetition is not None and repetition.feed(piece.text):
-                    raise _RepeatsItselfError
-                if begun:
-                    self._presenter.words(story, piece.text)
-        if not text.strip():
-            raise GeneratorFailedError("the model told nothing")
-        if repetition is not None and repetition.end():
-            raise _RepeatsItselfError
-        return _Told(text, tokens, last)
-
-    def _prompt(self, story: Story, earlier: Sequence[Story]) -> str:
-        """What the model reads: the story's beginning, or the end of what it continues."""
-        if not earlier:
-            return story.prompt
-        # What it has of a telling that broke off is no part of it.
-        whole = " ".join(filter(None, (_text_of(earlier), story.prompt.strip())))
-        memory = self._settings.stories.memory
-        if len(whole) <= memory:
-            return whole
-        end = whole[len(whole) - memory :]
-        # The first word may be half of one; a script without spaces has none to be cut.
-        return end[end.find(" ", 0, LONGEST_WORD) + 1 :]
 
     async def _show(self, story: Story) -> None:
         """Show how a story ended; only then it is over for us."""
@@ -426,11 +372,6 @@ class Dispatcher:
             except Exception:  # noqa: BLE001  # a place untold must not end the telling of places
                 _log.exception("Nobody was told their place")
             await asyncio.sleep(PLACES_EVERY)
-
-
-def _text_of(parts: Sequence[Story]) -> str:
-    """A tale so far."""
-    return " ".join(filter(None, ((part.prompt + part.text).strip() for part in parts)))
 
 
 def _is_free(story: Story) -> bool:

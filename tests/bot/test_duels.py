@@ -14,7 +14,8 @@ from sqlalchemy import select, update
 from bot.apologies import NoContrastError, OnlyTellerError, SameTellerError
 from bot.config import Settings
 from bot.database.clock import now
-from bot.database.duels import Ballot, Choice, DuelClosedError, Duels, DuelUndecidedError, Tally
+from bot.database.duels import Choice, DuelClosedError, Duels, DuelUndecidedError, Tally
+from bot.database.figures import Figures
 from bot.database.stories import Stories
 from bot.database.tables import Asked, Duel, Form, State, Story
 from bot.messages.closing import Closing
@@ -114,7 +115,7 @@ async def test_names_are_shown_to_who_voted_and_to_all_at_the_close(tmp_path: Pa
         shown = texts(w.message(message.id))
         assert {f"**A** · {duel.model_a}", f"**B** · {duel.model_b}"} <= set(shown)
         assert labels(w.message(message.id)) == ["Continue", "⋯", "Continue", "⋯"]
-        ballots = await w.services.duels.ballots()
+        ballots = await Figures(w.sessions).ballots()
         assert {(b.member_id, b.choice) for b in ballots} == {
             (w.aki.id, Choice.B),
             (w.ben.id, Choice.TIE),
@@ -135,7 +136,7 @@ async def test_others_do_not_close_a_duel_and_after_its_close_no_vote_counts(
         await w.mod.click(w.message(message.id), label="Close")
         with pytest.raises(DuelClosedError):
             await w.services.duels.vote((await duel_of(w)).interaction_id, w.ben.id, Choice.A, 1)
-        assert await w.services.duels.ballots() == []
+        assert await Figures(w.sessions).ballots() == []
 
 
 async def test_a_duel_closes_when_its_time_has_come_over_a_restart_too(tmp_path: Path) -> None:
@@ -389,17 +390,7 @@ async def test_no_vote_counts_after_enough_have(database: Database) -> None:
         return_exceptions=True,
     )
     assert sum(isinstance(answer, DuelClosedError) for answer in answers) == 15
-    assert len(await duels.ballots()) == 5
-
-
-async def test_the_ballots_of_a_server_are_those_of_its_closed_duels(database: Database) -> None:
-    duels, interaction_id = await opened(database)
-    await duels.vote(interaction_id, 7, Choice.B, 1)
-    assert await duels.ballots() == []
-    await duels.close(interaction_id)
-    ballot = Ballot("gpt2-starter", "lstm", Choice.B, 7)
-    assert await duels.ballots() == await duels.ballots(guild_id=10) == [ballot]
-    assert await duels.ballots(guild_id=11) == []
+    assert len(await Figures(database.sessions).ballots()) == 5
 
 
 async def test_a_duel_that_is_due_closes_once(database: Database) -> None:
