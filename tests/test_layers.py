@@ -61,8 +61,8 @@ PLANTED = {  # in a module, which may be new: what make check says of it
         "import sqlalchemy",
     ): "bot.commands is not allowed to import sqlalchemy",
     ("bot/worker/stage.py", "import discord"): "bot.worker is not allowed to import discord",
-    ("bot/config.py", "import generator.config"): "bot is not allowed to import generator",
-    ("bot/config.py", "import torch"): "bot is not allowed to import torch",
+    ("bot/config/sections.py", "import generator.config"): "bot is not allowed to import generator",
+    ("bot/config/sections.py", "import torch"): "bot is not allowed to import torch",
     ("generator/config.py", "import generator.engine"): (
         "generator.config is not allowed to import generator.engine"
     ),
