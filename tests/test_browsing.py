@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import TYPE_CHECKING
 
 from bot.bench.waiting import is_over, messages_of
-from bot.playground import Playground
 from bot.playground.visitor import visit
-from tests.playground.discord_description import faults_of_events, faults_of_exchange
-from tests.running import running_bot
+from tests.described import described_bot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,8 +15,6 @@ if TYPE_CHECKING:
 
     from bot.playground.errors import Json
     from bot.playground.visitor import Visitor
-
-PATIENCE = 120.0
 
 
 async def browse(visitor: Visitor) -> None:
@@ -65,29 +60,16 @@ async def browse(visitor: Visitor) -> None:
 
 
 async def test_what_is_found_again_is_sent_as_discord_describes_it(tmp_path: Path) -> None:
-    async with Playground(port=0, deadline=30) as discord:
-        settings = {
-            "token": discord.token,
-            "DISCORD__API_URL": discord.api_url,
-            "DISCORD__GATEWAY_URL": discord.gateway_url,
-            "STORIES__MIN_TOKENS": "10",
-            "STORIES__MAX_TOKENS": "30",
-            "VOTES__ACCOUNT_AGE": "0",
-        }
-        prompt = "In the year"
-        async with (
-            asyncio.timeout(PATIENCE),
-            running_bot(tmp_path, **settings) as bot,
-            visit(discord.url, "haru") as haru,
-            visit(discord.url, "aoi") as aoi,
-        ):
-            await haru.command("story", {"prompt": prompt})
-            await haru.until(lambda: is_over(haru, prompt))
-            (story,) = messages_of(haru, prompt)
-            for button in ("kataribe:rate:1:5", "kataribe:more:1"):
-                await aoi.press(story["id"], button)
-            await browse(aoi)
-            await bot.stop()
-    assert [fault for one in discord.rest.exchanges for fault in faults_of_exchange(one)] == []
-    assert list(faults_of_events(discord.gateway.events)) == []
-    assert [one for one in discord.rest.exchanges if one.status >= 400] == []
+    prompt = "In the year"
+    short = {"STORIES__MIN_TOKENS": "10", "STORIES__MAX_TOKENS": "30", "VOTES__ACCOUNT_AGE": "0"}
+    async with (
+        described_bot(tmp_path, **short) as discord,
+        visit(discord.url, "haru") as haru,
+        visit(discord.url, "aoi") as aoi,
+    ):
+        await haru.command("story", {"prompt": prompt})
+        await haru.until(lambda: is_over(haru, prompt))
+        (story,) = messages_of(haru, prompt)
+        for button in ("kataribe:rate:1:5", "kataribe:more:1"):
+            await aoi.press(story["id"], button)
+        await browse(aoi)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -21,17 +20,13 @@ from generator.models.stepper import EagerStepper
 from generator.sampling.requests import Request
 from generator.sampling.settings import Sampling
 from generator.sampling.torch_sampler import TorchSampler
-from tests.generator.small_folders import VOCABULARY, save_gpt2, save_lstm
+from tests.generator.small_folders import save_gpt2, save_lstm
+from tests.generator.some_stories import GREEDY, LIVELY, some_requests, tell
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
-
-GREEDY = Sampling(temperature=0)
-LIVELY = Sampling(
-    temperature=0.9, top_k=100, top_p=0.95, repetition_penalty=1.1, no_repeat_ngram_size=4
-)
 
 
 @pytest.fixture(scope="module", params=["gpt2", "lstm"])
@@ -53,31 +48,12 @@ def eager(loaded: LoadedModel, slots: int) -> Engine:
     return engine
 
 
-def some_requests(count: int, sampling: Sampling) -> list[Request]:
-    rng = random.Random(4)
-    return [
-        Request(
-            prompt=tuple(rng.randrange(1, VOCABULARY) for _ in range(rng.randint(1, 90))),
-            sampling=sampling,
-            seed=seed,
-            max_tokens=rng.randint(1, 30),
-        )
-        for seed in range(count)
-    ]
-
-
-async def tell(engine: Engine, request: Request) -> tuple[list[int], str | None]:
-    generation = engine.submit(request)
-    told = [token async for tokens in generation for token in tokens]
-    return told, generation.finish_reason
-
-
 @pytest.mark.parametrize("sampling", [GREEDY, LIVELY], ids=["greedy", "drawn"])
 async def test_the_graph_tells_what_the_reference_tells(
     folder: Path, sampling: Sampling, caplog: pytest.LogCaptureFixture
 ) -> None:
     loaded = load_model(folder, device="cuda", precision="float32")
-    requests = some_requests(100, sampling)
+    requests = some_requests(100, sampling, prompt=90, tokens=30)
     told = []
     with caplog.at_level(logging.WARNING):
         graph = Engine(loaded, slots=16, waiting=200)
@@ -91,7 +67,7 @@ async def test_the_graph_tells_what_the_reference_tells(
 async def test_a_story_is_the_same_alone_and_in_company(folder: Path) -> None:
     """To the token, in bfloat16 too, as each step has the same shapes."""
     loaded = load_model(folder, device="cuda")
-    requests = some_requests(60, LIVELY)
+    requests = some_requests(60, LIVELY, prompt=90, tokens=30)
     async with Engine(loaded, slots=16, waiting=200) as engine:
         alone = [await tell(engine, request) for request in requests]
         together = await asyncio.gather(*(tell(engine, request) for request in requests))

@@ -15,16 +15,12 @@ from generator.engine.loop import Engine
 from generator.models.loading import LoadedModel, load_model
 from generator.sampling.requests import Request
 from generator.sampling.settings import Sampling
-from tests.generator.small_folders import VOCABULARY, save_gpt2, save_lstm
+from tests.generator.small_folders import save_gpt2, save_lstm
+from tests.generator.some_stories import GREEDY, LIVELY, some_requests, tell
 
 if TYPE_CHECKING:
     from generator.models.decoder import Batch, Ints
     from generator.models.device_stepper import DeviceStepper, Flight
-
-GREEDY = Sampling(temperature=0)
-LIVELY = Sampling(
-    temperature=0.9, top_k=100, top_p=0.95, repetition_penalty=1.1, no_repeat_ngram_size=4
-)
 
 
 @pytest.fixture(scope="module", params=["gpt2", "lstm"])
@@ -40,25 +36,6 @@ def engine_ahead(loaded: LoadedModel, slots: int, waiting: int = 64) -> Engine:
     engine = Engine(loaded, slots=slots, waiting=waiting)
     engine._stepper = loaded.device_stepper(engine._rules, fused=False)
     return engine
-
-
-def some_requests(count: int, sampling: Sampling, longest: int = 100) -> list[Request]:
-    rng = random.Random(4)
-    return [
-        Request(
-            prompt=tuple(rng.randrange(1, VOCABULARY) for _ in range(rng.randint(1, longest))),
-            sampling=sampling,
-            seed=seed,
-            max_tokens=rng.randint(1, 12),
-        )
-        for seed in range(count)
-    ]
-
-
-async def tell(engine: Engine, request: Request) -> tuple[list[int], str | None]:
-    generation = engine.submit(request)
-    told = [token async for tokens in generation for token in tokens]
-    return told, generation.finish_reason
 
 
 @pytest.mark.parametrize("sampling", [GREEDY, LIVELY], ids=["greedy", "drawn"])
@@ -80,7 +57,7 @@ async def test_a_thousand_stories_that_come_and_go_are_each_told_as_if_alone(
 ) -> None:
     """Cancelled ones free their slot while a step is under way that still draws for them."""
     rng = random.Random(7)
-    requests = some_requests(40, LIVELY, longest=20)
+    requests = some_requests(40, LIVELY, prompt=20)
     engine = engine_ahead(loaded, 6)
     async with engine:
         alone = [await tell(engine, request) for request in requests]
@@ -204,7 +181,7 @@ async def test_log_probabilities_are_those_of_the_reference(loaded: LoadedModel)
             prompt_logprobs=number % 3 == 2,
             max_tokens=number % 5,
         )
-        for number, request in enumerate(some_requests(30, GREEDY, longest=40))
+        for number, request in enumerate(some_requests(30, GREEDY, prompt=40))
     ]
     told = []
     for engine in (Engine(loaded, slots=4), engine_ahead(loaded, 4)):
