@@ -203,6 +203,12 @@ class World:
             )
         }
 
+    def join(self, username: str) -> Member:
+        """Let somebody in whom nobody plays on the page."""
+        member = self._member(User(_BORN + 100 + len(self.members), username, username, "#5c6370"))
+        self.members[member.user.id] = member
+        return member
+
     @staticmethod
     def _member(user: User, *roles: Role, administrator: bool = False) -> Member:
         permissions = EVERYONE | (Permission.ADMINISTRATOR if administrator else Permission(0))
