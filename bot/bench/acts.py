@@ -9,19 +9,15 @@ from typing import TYPE_CHECKING, Any
 from bot.playground import composing
 from bot.playground.composing import InputError
 from bot.playground.interactions import Kind
-from bot.playground.layouts import parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bot.bench.crowd import Crowd
-    from bot.playground.messages import Message
     from bot.playground.world import Member
 
 Json = dict[str, Any]
 
-LOOKED_AT = 40
-"""The newest messages, which a member scrolls through to find something to press."""
 WORDS = ("fox", "moon", "school", "robot", "summer", "sea", "knight", "village")
 OWN_WORDS = "and then the lanterns went out"
 
@@ -75,10 +71,10 @@ class Pressed:
 
     async def do(self, crowd: Crowd, member: Member) -> bool:
         """Press it, and fill in the form if one opens; False: nobody has such a button now."""
-        found = _pressable(crowd, member, self.starts)
-        if found is None:
+        found = crowd.buttons(self.starts, member)
+        if not found:
             return False
-        message, component = found
+        message, component = random.choice(found)
         try:
             data = composing.component_data(crowd.discord.world, component, [])
         except InputError:
@@ -146,14 +142,3 @@ def _filled(modal: Json) -> dict[str, str]:
     """A form with words in each of its fields, by their custom ids."""
     fields = [part.get("component", part) for part in modal["components"]]
     return {field["custom_id"]: OWN_WORDS for field in fields if "custom_id" in field}
-
-
-def _pressable(crowd: Crowd, member: Member, starts: str) -> tuple[Message, Json] | None:
-    found = [
-        (message, part)
-        for message in crowd.newest(LOOKED_AT)
-        if message.visible_to in {None, member.user.id}
-        for part in parts_of(message.components)
-        if str(part.get("custom_id", "")).startswith(starts)
-    ]
-    return random.choice(found) if found else None

@@ -10,7 +10,7 @@ import asyncio
 import itertools
 import tempfile
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,16 +20,20 @@ from bot.bench.running import RunningBot, running_bot
 from bot.playground import Playground
 from bot.playground.errors import RateLimitedError
 from bot.playground.interactions import Interaction, Kind, Outcome
+from bot.playground.layouts import parts_of
 from bot.playground.messages import Change
 from bot.playground.rate_limits import RateLimits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from bot.playground.errors import Json
     from bot.playground.messages import Message
     from bot.playground.world import Channel, Member
 
-TOGETHER = 1_000_000
+LOOKED_AT = 50
+"""The newest messages with a kind of button, among which a member finds one to press."""
+KEPT = 1_000_000
 """Messages of a channel that Discord keeps: it forgets none."""
 
 
@@ -68,7 +72,9 @@ class Crowd:
         self.channel: Channel = next(iter(discord.world.channels.values()))
         self.numbers = itertools.count(1)
         """One for each story, so that no two are the same."""
-        self._messages: dict[int, Message] = {}
+        self.told: set[int] = set()
+        """Messages that have shown a story to its end."""
+        self._with: dict[str, deque[Message]] = defaultdict(lambda: deque(maxlen=LOOKED_AT))
         self._moved = asyncio.Event()
         discord.messages.listeners.append(self._changed)
         self.waits: dict[str, list[float]] = defaultdict(list)
@@ -104,10 +110,13 @@ class Crowd:
         return done
 
     def _changed(self, change: Change, message: Message) -> None:
-        if change is Change.DELETED:
-            self._messages.pop(message.id, None)
-        else:
-            self._messages[message.id] = message
+        if change is not Change.DELETED:
+            ids = [str(part.get("custom_id", "")) for part in parts_of(message.components)]
+            for starts in {":".join(id_.split(":")[:2]) + ":" for id_ in ids}:
+                if message not in self._with[starts]:
+                    self._with[starts].append(message)
+            if any(id_.startswith("kataribe:again:") for id_ in ids):
+                self.told.add(message.id)
         self._moved.set()
 
     def _count(self, answer: Message | None) -> None:
@@ -117,9 +126,15 @@ class Crowd:
         else:
             self.refused += 1
 
-    def newest(self, count: int) -> list[Message]:
-        """The newest messages of the channel, for everybody or for one member alone."""
-        return list(itertools.islice(reversed(self._messages.values()), count))
+    def buttons(self, starts: str, member: Member) -> list[tuple[Message, Json]]:
+        """The newest buttons whose custom id starts so, and the messages that they stand under."""
+        return [
+            (message, part)
+            for message in self._with[starts]
+            if message.visible_to in {None, member.user.id}
+            for part in parts_of(message.components)
+            if str(part.get("custom_id", "")).startswith(starts)
+        ]
 
     def start_anew(self) -> None:
         """Forget what was measured."""
@@ -141,13 +156,9 @@ class Crowd:
 
     async def until_told(self, count: int) -> None:
         """Wait until the messages of so many stories show them to their end."""
-        while self._told < count:
+        while len(self.told) < count:
             self._moved.clear()
             await self._moved.wait()
-
-    @property
-    def _told(self) -> int:
-        return sum("kataribe:again:" in str(one.components) for one in self._messages.values())
 
 
 @asynccontextmanager
@@ -160,7 +171,7 @@ async def crowd(size: int, **settings: str) -> AsyncIterator[Crowd]:
     limits = CountingLimits()
     with tempfile.TemporaryDirectory(prefix="kataribe-bench-") as folder:
         async with (
-            Playground(port=0, rate_limits=limits, kept=TOGETHER) as discord,
+            Playground(port=0, rate_limits=limits, kept=KEPT) as discord,
             running_bot(
                 Path(folder),
                 token=discord.token,
