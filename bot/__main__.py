@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -44,6 +45,8 @@ _log = logging.getLogger("bot")
 
 TIDY_EVERY = 3600.0
 """Seconds."""
+GARBAGE = (5_000, 20, 20)
+"""New objects, and collections of the young, after which garbage is looked for: see `gc`."""
 LEAVE_WITHIN = 1.0
 """Seconds that Discord has to answer our goodbye."""
 SUCCESS, FAILURE, USAGE_ERROR = 0, 1, 2
@@ -291,6 +294,7 @@ async def _tell(
     if client.services.settings.generator.url:
         # The host hears at once if nobody has the default model.
         client.services.catalogue.refresh()
+    _settle()
     if page is not None:
         print(f"Kataribe's playground is open: {page} (try /story In the year)", flush=True)
     else:
@@ -298,6 +302,17 @@ async def _tell(
         if not client.guilds:
             print(f"Invite it to a server: {_invitation(client)}", flush=True)
     await dispatcher.run()
+
+
+def _settle() -> None:
+    """Let garbage be looked for less often, and never again among what a start has made.
+
+    Those are some hundred thousand objects, of libraries most of them, that stay to the end. While
+    they are looked through every member waits, up to a third of a second each time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GARBAGE)
 
 
 async def _keep_up(client: Kataribe, upkeep: Upkeep, logged_in: asyncio.Event) -> None:
