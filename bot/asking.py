@@ -104,9 +104,11 @@ async def ask(
     """
     services = interaction.client.services
     private = wishes[0].private
-    settings = await services.admit(interaction.guild_id, interaction.user.id, *places(interaction))
-    wishes = tuple(_as_the_server_wants(wish, settings) for wish in wishes)
-    with services.messages.answering(interaction.id):
+    with services.queue.rush.joined(), services.messages.answering(interaction.id):
+        settings = await services.admit(
+            interaction.guild_id, interaction.user.id, *places(interaction)
+        )
+        wishes = tuple(_as_the_server_wants(wish, settings) for wish in wishes)
         saving = asyncio.create_task(services.ask(wishes, _roles(interaction)))
         try:
             stories = await asyncio.wait_for(asyncio.shield(saving), SAVED_WITHIN)

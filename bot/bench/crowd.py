@@ -21,6 +21,7 @@ from bot.playground import Playground
 from bot.playground.errors import RateLimitedError
 from bot.playground.interactions import Interaction, Kind, Outcome
 from bot.playground.layouts import parts_of
+from bot.playground.limits import LOADING
 from bot.playground.messages import Change
 from bot.playground.rate_limits import RateLimits
 
@@ -83,6 +84,8 @@ class Crowd:
         """Interactions that Discord gave up after three seconds."""
         self.accepted = 0
         """Wishes that got a place in the queue."""
+        self.undecided = 0
+        """Wishes for which the bot asked for more time."""
         self.refused = 0
         """Wishes that were answered with a sentence that says why not."""
 
@@ -121,7 +124,9 @@ class Crowd:
 
     def _count(self, answer: Message | None) -> None:
         """A story's message is for everybody, a refusal for who asked alone."""
-        if answer is not None and answer.visible_to is None:
+        if answer is not None and answer.flags & LOADING:
+            self.undecided += 1
+        elif answer is not None and answer.visible_to is None:
             self.accepted += 1
         else:
             self.refused += 1
@@ -139,7 +144,8 @@ class Crowd:
     def start_anew(self) -> None:
         """Forget what was measured."""
         self.waits.clear()
-        self.accepted = self.refused = self.unanswered = self.limits.refused = 0
+        self.accepted = self.undecided = self.refused = 0
+        self.unanswered = self.limits.refused = 0
 
     def figures(self, seconds: float) -> dict[str, object]:
         """What was measured in so many seconds."""
@@ -148,6 +154,7 @@ class Crowd:
             "interactions": len(waits),
             "unanswered": self.unanswered,
             "wishes_accepted": self.accepted,
+            "wishes_undecided": self.undecided,
             "wishes_refused": self.refused,
             "requests_over_the_limit": self.limits.refused,
             "ack_worst_ms": round(max(waits, default=0.0), 1),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import and_, func, or_, select, update
 
 from bot.database.clock import now
-from bot.database.limits import Limits, check, count
+from bot.database.limits import Limits, Rush, check, count
 from bot.database.places import LIVE, line
 from bot.database.tables import Duel, Form, Length, State, Story
 from bot.database.trail import Act, entry
@@ -65,6 +65,7 @@ class Wishes:
         self._sessions = sessions
         self._settings = settings
         self._limits = Limits.of(settings)
+        self.rush = Rush()
 
     async def enqueue(self, wish: Wish, limits: Limits | None = None) -> Story:
         """Save one wish; see `enqueue_together`."""
