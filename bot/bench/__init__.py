@@ -8,9 +8,10 @@ import math
 import sys
 from typing import TYPE_CHECKING, Any
 
-from bot.bench import flood, pressing, rows, waiting
+from bot.bench import flood, pressing, queues, rows, waiting
 from bot.bench.figures import print_json
 from bot.bench.running import BenchError
+from bot.database import DatabaseError
 from bot.playground.visitor import VisitError
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ Starts a bot of its own on a database that is thrown away, and measures what it 
   bench --members 100              100 members press and type everything there is while stories
                                    are told: what each kind of acknowledgement takes
   bench --rate 200 --seconds 30    200 /story a second: each is accepted or refused politely
+  bench --jobs 2000 --database URL so many through our queue, on SQLite and on an empty PostgreSQL,
+                                   and through procrastinate where it is installed
   bench --rows 1000000             what each statement costs on a database of so many stories
 
 Discord is a stand-in on this machine, its limits are Discord's, and the bot speaks to it over
@@ -58,6 +61,12 @@ def add_bench_command(commands: argparse._SubParsersAction[Any]) -> None:
     which.add_argument(
         "--rows", type=_count, metavar="N", help="measure the database with N stories in it"
     )
+    which.add_argument("--jobs", type=_count, metavar="N", help="so many through the queue")
+    parser.add_argument(
+        "--database",
+        metavar="URL",
+        help="an empty PostgreSQL database for --jobs, as in [database] url",
+    )
     parser.add_argument(
         "--seconds",
         type=_positive,
@@ -82,6 +91,8 @@ def main(given: argparse.Namespace) -> int:
             print(f"--rows takes a whole number from {least}", file=sys.stderr)
             return 2
         measured = rows.cost(given.rows, live)
+    elif given.jobs is not None:
+        measured = queues.compare(given.jobs, given.database)
     elif given.members is not None:
         measured = pressing.press(given.members, given.seconds)
     elif given.rate is not None:
@@ -96,7 +107,7 @@ def main(given: argparse.Namespace) -> int:
     except TimeoutError:
         print("No story was told in time.", file=sys.stderr)
         return 1
-    except (BenchError, VisitError) as error:
+    except (BenchError, DatabaseError, VisitError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0
