@@ -107,4 +107,5 @@ async def test_who_stops_waiting_just_when_their_turn_comes_leaves_nobody_uncomm
     go_on.set()
     await writes
     assert saved(tmp_path) == 1
+    await asyncio.wait([waits])
     assert waits.cancelled()
