@@ -104,6 +104,10 @@ class SettingRefusedError(Exception):
     """What was chosen is nothing that can be chosen."""
 
 
+class NoSuchChoiceError(app_commands.AppCommandError):
+    """A client sent what a command's option or a menu does not offer."""
+
+
 class NumberRefusedError(Exception):
     """What was typed is no whole number within the bounds."""
 
@@ -249,6 +253,7 @@ _KEYS: dict[type[BaseException], str] = {
     ExportTooLargeError: "sorry.export_too_large",
     OpeningGoneError: "sorry.opening_gone",
     AlreadyProposedError: "sorry.already_proposed",
+    NoSuchChoiceError: "sorry.no_such_choice",
     GeneratorDownError: "sorry.generator_down",
 }
 _TOLD: dict[type[BaseException], Callable[[Any], Told]] = {
