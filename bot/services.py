@@ -331,7 +331,14 @@ class Services:
             if removed is None and frozen is not None:
                 self.messages.thaw(story)
         self.bell.ring()
+        if removed is not None:
+            await self.redraw_following([removed.id])
         return removed
+
+    async def redraw_following(self, story_ids: Collection[int]) -> None:
+        """Let the messages of what goes on from some stories no longer name what is gone."""
+        for part in await self.stories.following(story_ids):
+            self.messages.redraw(part, line_outdated=True)
 
     async def tidy(self) -> None:
         """Forget what is over and needed by nobody; to be called now and then."""
