@@ -18,6 +18,7 @@ from bot.database.openings import AlreadyProposedError, TooManyOpeningsError
 from bot.database.ratings import NewAccountError, NotToldError, OwnStoryError
 from bot.database.reports import ReportedError
 from bot.locales import say, say_list
+from bot.pictures import PostedLatelyError
 from bot.safety.beginnings import PromptRefusedError
 from bot.safety.escaping import escaped
 from bot.safety.own_words import LONGEST_WORD, WordRefusedError
@@ -195,6 +196,10 @@ def _new_account(error: NewAccountError) -> Told:
     return "sorry.new_account", {"when": discord.utils.format_dt(error.until, "R")}
 
 
+def _posted_lately(error: PostedLatelyError) -> Told:
+    return "sorry.posted_lately", {"when": discord.utils.format_dt(error.back_at, "R")}
+
+
 def _short(name: str) -> str:
     return escaped(textwrap.shorten(name, NAMED, placeholder="…"))
 
@@ -268,4 +273,5 @@ _TOLD: dict[type[BaseException], Callable[[Any], Told]] = {
     NumberRefusedError: _number_refused,
     TooManyOpeningsError: _too_many_openings,
     TooManyError: _too_many,
+    PostedLatelyError: _posted_lately,
 }

@@ -29,7 +29,7 @@ from bot.messages.drawing import Artist
 from bot.messages.presenter import StoryMessages
 from bot.messages.settings_page import Shown
 from bot.months import Months
-from bot.pictures import Pictures
+from bot.pictures import Pictures, Posted
 from bot.ranking import Ranking
 from bot.safety.beginnings import PromptRefusedError, Refusal, check_fit
 from bot.safety.own_words import filter_of
@@ -83,6 +83,7 @@ class Services:
     guilds: Guilds
     browsing: Browsing
     pictures: Pictures
+    posted: Posted
     ranking: Ranking
     months: Months
     mutes: Mutes
@@ -142,6 +143,7 @@ class Services:
             guilds=guilds,
             browsing=Browsing(sessions),
             pictures=Pictures(),
+            posted=Posted(),
             ranking=Ranking(figures),
             months=Months(figures),
             mutes=Mutes(sessions),

@@ -250,6 +250,8 @@ class Duel(Base):
     model_a: Mapped[str] = mapped_column(String(100))
     model_b: Mapped[str] = mapped_column(String(100))
     opened_at: Mapped[dt.datetime] = mapped_column(Moment)
+    """When both stories were told: from then on it takes votes. Before that, when it was asked for,
+    so that how long it lasts is what lies between this and its close."""
     closes_at: Mapped[dt.datetime] = mapped_column(Moment)
     closed_at: Mapped[dt.datetime | None] = mapped_column(Moment)
 

@@ -12,6 +12,7 @@ from sqlalchemy import update
 
 from bot.database.clock import now
 from bot.database.tables import Duel, Form, Story
+from bot.pictures import Posted, PostedLatelyError
 from tests.bot.world import labels, page, reply, whisper, world
 
 if TYPE_CHECKING:
@@ -162,6 +163,23 @@ async def test_the_picture_is_shown_to_one_and_posted_once_for_all(tmp_path: Pat
             await w.ben.click(shown, label="Post it here")
 
 
+async def test_a_member_posts_a_picture_once_in_a_while(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        message = await w.story(prompt="In the year")
+        menu = said(await w.ben.click(message, label="⋯"))
+        shown = [said(await w.ben.click(menu, label="Share as a picture")) for _ in range(2)]
+        before = len(w.channel.history())
+        for one in shown:
+            result = await w.ben.click(one, label="Post it here")
+        assert len(w.channel.history()) == before + 1
+        assert whisper(result).startswith("You have just shared that picture. You can share it")
+        # Another member may share it too.
+        menu = said(await w.aki.click(message, label="⋯"))
+        mine = said(await w.aki.click(menu, label="Share as a picture"))
+        await w.aki.click(mine, label="Post it here")
+        assert len(w.channel.history()) == before + 2
+
+
 async def test_nothing_of_a_story_that_is_gone_can_be_had_any_more(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         message = await w.story()
@@ -224,3 +242,23 @@ async def test_a_press_in_the_menu_leaves_the_storys_message_alone(tmp_path: Pat
         story = await w.services.stories.get(1)
         assert story is not None
         assert story.message_id == message.id
+
+
+def test_a_press_beside_another_posts_no_second_picture() -> None:
+    posted = Posted()
+    with (
+        posted.posting(1, 7),
+        posted.posting(2, 7),
+        posted.posting(1, 8),
+        pytest.raises(PostedLatelyError),
+        posted.posting(1, 7),
+    ):
+        raise AssertionError
+
+
+def test_a_picture_that_could_not_be_posted_may_be_posted_again() -> None:
+    posted = Posted()
+    with pytest.raises(ConnectionError), posted.posting(1, 7):
+        raise ConnectionError
+    with posted.posting(1, 7):
+        pass
