@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import discord
 
 from bot.apologies import StoryGoneError
+from bot.authority import visible_story
 from bot.database.browsing import Viewer
 
 if TYPE_CHECKING:
@@ -73,6 +74,18 @@ def check_channel(interaction: Interaction[Kataribe], story: Story) -> None:
         return
     if not readable(interaction, story, viewer(interaction).channels):
         raise StoryGoneError(f"no story {story.id} for member {interaction.user.id}")
+
+
+async def standing_story(interaction: Interaction[Kataribe], story_id: int) -> Story:
+    """Give a story, told or not, that the member may see where they act.
+
+    Raises:
+        StoryGoneError: There is none (any more), it is of another server or a channel that is
+            closed to them, or it is somebody's own.
+    """
+    story = await visible_story(interaction, story_id)
+    check_channel(interaction, story)
+    return story
 
 
 async def story_for(interaction: Interaction[Kataribe], story_id: int) -> Story:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sqlalchemy import case, exists, func, literal, select, update
+from sqlalchemy import and_, case, exists, func, literal, select, update
 
 from bot.database.clock import now
+from bot.database.in_order import take
 from bot.database.places import LIVE
 from bot.database.tables import Duel, DuelVote, State, Story
 from bot.database.unbroken import unbroken
@@ -171,10 +172,13 @@ class Duels:
     async def close_due(self) -> list[int]:
         """Close those whose time has come; gives the interactions that asked for them."""
         moment = now()
+        due = and_(Duel.closed_at.is_(None), Duel.closes_at <= moment, ~_WAITS)
         async with self._sessions.begin() as session:
+            if not (some := await take(session, [Duel.id], select(Duel.id).where(due))):
+                return []
             closed = await session.scalars(
                 update(Duel)
-                .where(Duel.closed_at.is_(None), Duel.closes_at <= moment, ~_WAITS)
+                .where(Duel.id.in_([row[0] for row in some]), Duel.closed_at.is_(None))
                 .values(closed_at=moment)
                 .returning(Duel.interaction_id),
                 execution_options=PLAIN,
