@@ -64,10 +64,11 @@ class Departures:
         async with self._sessions() as session:
             return set(await session.scalars(select(Guild.guild_id).where(Guild.left_at.is_(None))))
 
-    async def due(self, days: float) -> int | None:
-        """Give a server that the bot left so many days ago; None: there is none."""
+    async def due(self, days: float, *, but: Collection[int] = ()) -> int | None:
+        """Give a server that the bot left so many days ago, none of some; None: there is none."""
         long_ago = now() - dt.timedelta(days=days)
-        query = select(Guild.guild_id).where(Guild.left_at <= long_ago).limit(1)
+        left = select(Guild.guild_id).where(Guild.left_at <= long_ago)
+        query = left.where(Guild.guild_id.not_in(but)).limit(1)
         async with self._sessions() as session:
             return await session.scalar(query)
 
