@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import discord
 
+from bot.answering import left_to_answer
 from bot.database.wishes import Wish
 from bot.locales import language_of, say, speaking
 from bot.messages import introductions
@@ -25,8 +26,6 @@ _log = logging.getLogger(__name__)
 
 SEEDS = 1_000_000
 """Seeds are drawn below this: enough stories for one beginning, and short enough to read."""
-SAVED_WITHIN = 1.5
-"""Seconds after which the member is told that the bot thinks: Discord gives up after three."""
 
 
 def places(interaction: discord.Interaction[Kataribe]) -> tuple[int | None, int | None]:
@@ -104,14 +103,13 @@ async def ask(
     """
     services = interaction.client.services
     private = wishes[0].private
-    settings = await services.admit(interaction.guild_id, interaction.user.id, *places(interaction))
-    wishes = tuple(_as_the_server_wants(wish, settings) for wish in wishes)
     with services.messages.answering(interaction.id):
-        saving = asyncio.create_task(services.ask(wishes, _roles(interaction)))
+        saving = asyncio.create_task(_save(interaction, wishes))
         try:
-            stories = await asyncio.wait_for(asyncio.shield(saving), SAVED_WITHIN)
+            stories = await asyncio.wait_for(asyncio.shield(saving), left_to_answer(interaction))
         except TimeoutError:
-            # The database is busy: the member sees that the bot thinks, and nothing is lost.
+            # The database is busy, or it was the generator that took the time: the member sees
+            # that the bot thinks, and nothing is lost.
             try:
                 await interaction.response.defer(thinking=True, ephemeral=private)
             except Exception:  # noqa: BLE001  # the wish may stand by now
@@ -128,6 +126,13 @@ async def ask(
             _log.warning("The wish for story %d is not answered", stories[0].id, exc_info=True)
         finally:
             services.bell.ring()
+
+
+async def _save(interaction: discord.Interaction[Kataribe], wishes: Sequence[Wish]) -> list[Story]:
+    services = interaction.client.services
+    settings = await services.admit(interaction.guild_id, interaction.user.id, *places(interaction))
+    wanted = [_as_the_server_wants(wish, settings) for wish in wishes]
+    return await services.ask(wanted, _roles(interaction))
 
 
 def _as_the_server_wants(wish: Wish, settings: GuildSettings) -> Wish:
