@@ -171,7 +171,7 @@ def _unknown_mood(error: UnknownMoodError) -> Told:
 
 def _queue_full(error: QueueFullError) -> Told:
     when = discord.utils.format_dt(error.back_at, "R")
-    return f"sorry.queue_{error.scope}", {"limit": f"{error.limit:g}", "when": when}
+    return f"sorry.queue_{error.scope}", {"limit": error.limit, "when": when}
 
 
 def _muted(error: MutedError) -> Told:
