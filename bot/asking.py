@@ -69,6 +69,7 @@ def wish_of(
         interaction_id=interaction.id,
         guild_id=interaction.guild_id,
         channel_id=interaction.channel_id,
+        thread_of=_thread_of(interaction.channel),
         member_id=interaction.user.id,
         prompt=prompt,
         house_opening=house_opening,
@@ -77,6 +78,13 @@ def wish_of(
         answer_token=interaction.token,
         **chosen,
     )
+
+
+def _thread_of(channel: object) -> int | None:
+    """The channel of a public thread, whose readers are the thread's; None: it is none."""
+    if not isinstance(channel, discord.Thread) or channel.is_private():
+        return None
+    return channel.parent_id
 
 
 def _language(interaction: discord.Interaction[Kataribe], *, private: bool) -> str:

@@ -129,7 +129,8 @@ class Upkeep:
 def _open(story: Story, board: Board, guild: discord.Guild | None) -> bool:
     if story.channel_id == board.channel_id:
         return True
-    channel = guild.get_channel(story.channel_id) if guild else None
+    # Whoever may see a channel may see its public threads.
+    channel = guild.get_channel(story.thread_of or story.channel_id) if guild else None
     if guild is None or channel is None:
-        return False  # a thread, perhaps a private one, or a channel that is gone
+        return False  # a private thread, or a channel that is gone
     return channel.permissions_for(guild.default_role).view_channel

@@ -25,8 +25,8 @@ def viewer(interaction: Interaction[Kataribe]) -> Viewer:
 def _channels(interaction: Interaction[Kataribe]) -> set[int]:
     """The channels and threads of the server whose stories the member may read.
 
-    Private threads are left out: who is in them, nobody tells us. So are archived threads, of which
-    Discord tells nobody.
+    Private threads are left out: who is in them, nobody tells us. Of archived threads Discord tells
+    nobody either; stories of public ones have the channel with them whose readers may read them.
     """
     guild, member, here = interaction.guild, interaction.user, interaction.channel
     seen: set[int] = set()
@@ -59,7 +59,9 @@ def readable(interaction: Interaction[Kataribe], story: Story, channels: frozens
     if story.member_id == interaction.user.id:
         return True
     return not story.private and (
-        story.channel_id == interaction.channel_id or story.channel_id in channels
+        story.channel_id == interaction.channel_id
+        or story.channel_id in channels
+        or story.thread_of in channels
     )
 
 

@@ -385,7 +385,7 @@ def _next_part(session: AsyncSession, story_id: int, moment: dt.datetime) -> Ins
 
 _GOES_ON = (
     *("guild_id", "channel_id", "member_id", "house_opening", "model", "mood", "form"),
-    *("private", "plain", "language", "answer_token", "answer_until"),
+    *("thread_of", "private", "plain", "language", "answer_token", "answer_until"),
 )
 """What a saga's parts have in common."""
 

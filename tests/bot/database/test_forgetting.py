@@ -97,7 +97,16 @@ def test_every_column_with_a_members_id_is_exported_and_forgotten() -> None:
 
 def test_no_column_hides_a_members_id_under_another_name() -> None:
     """What has a number of Discord's is a member's, or it is one of these."""
-    others = {"guild_id", "channel_id", "message_id", "interaction_id", "press_id", "seed", "id"}
+    others = {
+        "guild_id",
+        "channel_id",
+        "thread_of",
+        "message_id",
+        "interaction_id",
+        "press_id",
+        "seed",
+        "id",
+    }
     for table in Base.metadata.sorted_tables:
         for column in table.columns:
             if isinstance(column.type, BigInteger) and not column.foreign_keys:
