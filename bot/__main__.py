@@ -16,12 +16,13 @@ import discord
 from pydantic import SecretStr
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot import bench, commands, components
+from bot import bench, commands, components, hosting
 from bot.client import Kataribe, point_at
 from bot.config import Discord, Settings, SettingsError, Votes
 from bot.database import DatabaseError, open_database
 from bot.database.connection import sqlite_file
 from bot.database.lock import sole_user
+from bot.invitation import invitation
 from bot.messages.pacing import Pace
 from bot.playground import Playground, PlaygroundError
 from bot.services import Services
@@ -76,6 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     verbs = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     verbs.add_parser("run", help="tell stories until stopped (the default)")
+    hosting.add_hosting_commands(verbs)
     bench.add_bench_command(verbs)
     given = parser.parse_args(arguments)
     if given.command == "bench":
@@ -86,6 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return USAGE_ERROR
     open_log(settings.log.level)
+    if given.command in hosting.COMMANDS:
+        return hosting.main(given, settings)
     try:
         asyncio.run(run(settings, config=given.config))
     except GeneratorSettingsError as error:
@@ -296,7 +300,8 @@ async def _tell(
     else:
         print(f"Kataribe is on Discord as {client.user}.", flush=True)
         if not client.guilds:
-            print(f"Invite it to a server: {_invitation(client)}", flush=True)
+            assert client.application_id is not None  # noqa: S101  # login has set it
+            print(f"Invite it to a server: {invitation(client.application_id)}", flush=True)
     await dispatcher.run()
 
 
@@ -311,21 +316,6 @@ async def _close_duels(client: Kataribe, logged_in: asyncio.Event) -> None:
     """Close duels when their time has come."""
     await logged_in.wait()
     await client.services.closing.run()
-
-
-def _invitation(client: Kataribe) -> str:
-    assert client.application_id is not None  # noqa: S101  # login has set it
-    return discord.utils.oauth_url(
-        client.application_id,
-        permissions=discord.Permissions(
-            view_channel=True,
-            send_messages=True,
-            send_messages_in_threads=True,
-            embed_links=True,
-            read_message_history=True,
-        ),
-        scopes=("bot", "applications.commands"),
-    )
 
 
 async def _leave(client: Kataribe) -> None:
