@@ -22,6 +22,8 @@ from bot.config import Discord, Settings, SettingsError, Votes
 from bot.database import DatabaseError, open_database
 from bot.database.connection import sqlite_file
 from bot.database.lock import sole_user
+from bot.hosting.health import HealthError, health_page
+from bot.hosting.log import open_log
 from bot.invitation import invitation
 from bot.messages.pacing import Pace
 from bot.playground import Playground, PlaygroundError
@@ -87,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SettingsError as error:
         print(error, file=sys.stderr)
         return USAGE_ERROR
-    open_log(settings.log.level)
+    open_log(settings.log)
     if given.command in hosting.COMMANDS:
         return hosting.main(given, settings)
     try:
@@ -95,28 +97,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except GeneratorSettingsError as error:
         print(error, file=sys.stderr)
         return USAGE_ERROR
-    except (StartError, DatabaseError, PlaygroundError, GeneratorStartError) as error:
+    except (StartError, DatabaseError, PlaygroundError, GeneratorStartError, HealthError) as error:
         print(error, file=sys.stderr)
         return FAILURE
     return SUCCESS
-
-
-def open_log(level: str) -> None:
-    """Write one line for each event to standard error; libraries only speak of trouble.
-
-    At DEBUG they say more, but for those that would write down every statement and every request,
-    and with them what members wrote and the tokens that answer them.
-    """
-    logging.basicConfig(
-        level=level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", datefmt="%H:%M:%S"
-    )
-    for library in ("aiosqlite", "discord"):
-        logging.getLogger(library).setLevel(logging.INFO if level == "DEBUG" else logging.WARNING)
-    if level != "DEBUG":
-        for library in ("aiohttp", "alembic", "asyncio", "sqlalchemy"):
-            logging.getLogger(library).setLevel(logging.WARNING)
-    # A storyteller that writes needs no voice: discord.py would warn about it at each start.
-    discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
 
 
 async def run(settings: Settings, *, config: Path | None = None) -> None:
@@ -166,6 +150,7 @@ async def run(settings: Settings, *, config: Path | None = None) -> None:
             services.bell,
             settings,
             services.screening,
+            services.metrics,
         )
         logged_in = asyncio.Event()
         work = [still_alone()]
@@ -176,6 +161,8 @@ async def run(settings: Settings, *, config: Path | None = None) -> None:
         work.append(_tell(client, dispatcher, logged_in, page))
         work.append(_keep_up(client, Upkeep(services, client), logged_in))
         work.append(_close_duels(client, logged_in))
+        if health := await opened.enter_async_context(health_page(settings.health, client)):
+            work.append(health.watch())
         opened.push_async_callback(_leave, client)
         opened.push_async_callback(services.messages.close)
         running = [await opened.enter_async_context(_task(part)) for part in [stop.wait(), *work]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -38,6 +39,7 @@ from bot.safety.second_opinion import objects_to
 from bot.worker.bell import Bell
 from bot.worker.catalogue import Catalogue, UnknownModelError
 from bot.worker.completions import GeneratorDownError
+from bot.worker.metrics import Metrics
 from bot.worker.screening import Screening
 
 if TYPE_CHECKING:
@@ -52,6 +54,8 @@ if TYPE_CHECKING:
     from bot.messages.pacing import Pace
     from bot.messages.posting import Channels
     from bot.worker.completions import Completions
+
+_log = logging.getLogger(__name__)
 
 
 class NoStoriesHereError(Exception):
@@ -100,6 +104,7 @@ class Services:
     confirmations: Confirmations
     screening: Screening
     bell: Bell
+    metrics: Metrics
 
     @classmethod
     def of(
@@ -123,7 +128,8 @@ class Services:
         queue, stories = Queue(sessions, settings.queue), Stories(sessions)
         figures = Figures(sessions)
         ratings, catalogue = Ratings(sessions, settings.votes), Catalogue(completions)
-        guilds = Guilds(sessions)
+        guilds, metrics = Guilds(sessions), Metrics()
+        metrics.listen(pace.trace)
         duels = Duels(sessions, votes=settings.duels.votes)
         messages = StoryMessages(
             channels,
@@ -159,6 +165,7 @@ class Services:
             confirmations=Confirmations(),
             screening=Screening(guilds),
             bell=Bell(),
+            metrics=metrics,
         )
 
     async def teller(self, guild_id: int | None, *places: int | None) -> str:
@@ -276,7 +283,11 @@ class Services:
             wishes = [replace(wish, model=await self.catalogue.find(wish.model)) for wish in wishes]
         limits = await self.limits(wishes[0].guild_id, role_ids)
         lasts = self.settings.duels.lasts
-        return await self.queue.enqueue_together(wishes, limits, duel_lasts=lasts)
+        stories = await self.queue.enqueue_together(wishes, limits, duel_lasts=lasts)
+        for story in stories:
+            self.metrics.asked(story)
+            _log.info("Story %d is asked for, by interaction %d", story.id, story.interaction_id)
+        return stories
 
     async def _check(self, wishes: Sequence[Wish]) -> None:
         """Look at a member's words once more, with what takes time: the edge has seen the rest."""
