@@ -21,6 +21,7 @@ from bot.database.queue import Queue
 from bot.database.ratings import Ratings
 from bot.database.removals import Removals
 from bot.database.reports import Reports
+from bot.database.retention import Retention
 from bot.database.stories import Stories
 from bot.database.tables import Form, Length
 from bot.database.trail import Trail
@@ -97,6 +98,7 @@ class Services:
     boards: Boards
     privacy: Privacy
     departures: Departures
+    retention: Retention
     catalogue: Catalogue
     completions: Completions
     messages: StoryMessages
@@ -158,6 +160,7 @@ class Services:
             boards=Boards(sessions),
             privacy=Privacy(sessions),
             departures=Departures(sessions),
+            retention=Retention(sessions),
             catalogue=catalogue,
             completions=completions,
             messages=messages,
@@ -347,3 +350,8 @@ class Services:
     async def tidy(self) -> None:
         """Forget what is over and needed by nobody; to be called now and then."""
         await self.mutes.tidy()
+        kept = self.settings.privacy
+        while kept.keep_stories and await self.retention.forget_stories(kept.keep_stories):
+            pass
+        while kept.keep_trail and await self.retention.forget_trail(kept.keep_trail):
+            pass

@@ -229,6 +229,8 @@ class Privacy(Section):
     """How long things are kept."""
 
     days_after_leaving: float = _number(30, low=0, high=3650)
+    keep_stories: float = _number(0, low=0, high=36_500)
+    keep_trail: float = _number(0, low=0, high=36_500)
 
 
 class Duels(Section):

@@ -11,7 +11,7 @@ import hmac
 import logging
 import math
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot.database.places import LIVE
 from bot.database.tables import State
+from bot.worker.completions import GeneratorError
 from bot.worker.metrics import CONTENT_TYPE
 
 if TYPE_CHECKING:
@@ -126,10 +127,14 @@ class Health:
         return ""
 
     async def metrics(self) -> bytes:
-        """What Prometheus reads."""
+        """What Prometheus reads; our own generator's measures too, which only we can reach."""
+        services = self._client.services
         queue = {state.value: self._queue.get(state, 0) for state in LIVE}
-        servers = len(self._client.guilds)
-        return self._client.services.metrics.page(queue, self.shards(), servers)
+        page = services.metrics.page(queue, self.shards(), len(self._client.guilds))
+        if not services.settings.generator.url:
+            with suppress(GeneratorError):
+                page += await services.completions.measures()
+        return page
 
 
 @asynccontextmanager
