@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from discord import ui
+from structlog.contextvars import bind_contextvars
 
 from bot.apologies import apologise
 from bot.locales import language_of, speak
@@ -21,8 +22,12 @@ _CAME_AT = "came_at"
 
 
 def understand(interaction: discord.Interaction[Any]) -> None:
-    """Speak the member's language from now on, in the task that answers them."""
+    """Speak the member's language from now on, in the task that answers them.
+
+    The log names the interaction wherever this task, or one that it starts, has something to say.
+    """
     interaction.extras[_CAME_AT] = asyncio.get_running_loop().time()
+    bind_contextvars(interaction=interaction.id)
     speak(language_of(str(interaction.locale)))
 
 

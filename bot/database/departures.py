@@ -9,16 +9,15 @@ from sqlalchemy import delete, select, tuple_, update
 
 from bot.database.clock import now
 from bot.database.columns import Base
-from bot.database.in_order import take
+from bot.database.in_order import take, take_dependent
 from bot.database.tables import Asked, Guild
 from bot.database.unbroken import unbroken
 from bot.database.upsert import insert_or_update
 from bot.database.wishes import PLAIN
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection
 
-    from sqlalchemy import Table
     from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 BY_THEMSELVES = frozenset({Guild.__table__, Asked.__table__})
@@ -87,20 +86,10 @@ class Departures:
                 rows = [tuple(row) for row in await session.execute(some)]
                 if rows:
                     await take(session, key, rows, deletes=True)
-                    await _take_dependent(session, table, [row[0] for row in rows])
+                    await take_dependent(session, table, [row[0] for row in rows])
                     await session.execute(delete(table).where(tuple_(*key).in_(rows)))
                     return len(rows)
         own = delete(Guild).where(Guild.guild_id == guild_id, Guild.left_at.is_not(None))
         async with self._sessions.begin() as session:
             gone = await session.scalars(own.returning(Guild.guild_id), execution_options=PLAIN)
             return len(list(gone))
-
-
-async def _take_dependent(session: AsyncSession, table: Table, numbers: Sequence[int]) -> None:
-    """Take the rows of other tables that the database deletes with some rows of this one."""
-    for other in Base.metadata.sorted_tables:
-        for foreign in other.foreign_keys:
-            if foreign.column.table is table and other is not table:
-                key = list(other.primary_key)
-                some = select(*key).where(foreign.parent.in_(numbers))
-                await take(session, key, some, deletes=True)

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, tuple_
 
+from bot.database.columns import Base
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from sqlalchemy import ColumnElement, Select
+    from sqlalchemy import ColumnElement, FromClause, Select
     from sqlalchemy.ext.asyncio import AsyncSession
     from sqlalchemy.orm import InstrumentedAttribute
 
@@ -39,3 +41,13 @@ async def take(
     query = select(*key).where(tuple_(*key).in_(some)).order_by(*key)
     rows = await session.execute(query.with_for_update(key_share=not deletes))
     return [tuple(row) for row in rows]
+
+
+async def take_dependent(session: AsyncSession, table: FromClause, numbers: Sequence[int]) -> None:
+    """Take the rows of other tables that the database deletes with some rows of this one."""
+    for other in Base.metadata.sorted_tables:
+        for foreign in other.foreign_keys:
+            if foreign.column.table is table and other is not table:
+                key = list(other.primary_key)
+                some = select(*key).where(foreign.parent.in_(numbers))
+                await take(session, key, some, deletes=True)
