@@ -1,4 +1,4 @@
-"""A database as the migrations leave it, made once in a worker: they take longer than most tests."""
+"""A database as the migrations leave it, made once in a worker, since they take their time."""
 
 from __future__ import annotations
 
