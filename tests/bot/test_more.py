@@ -224,8 +224,8 @@ async def test_who_tells_in_an_open_duel_is_nowhere_said(tmp_path: Path) -> None
                     closes_at=now() + dt.timedelta(hours=1),
                 )
             )
-        details = said(await w.ben.click(menu, label="Details"))
         read = said(await w.ben.click(menu, label="Read from the beginning"))
+        details = said(await w.ben.click(read, label="Details"))
         shown = said(await w.ben.click(menu, label="Share as a picture"))
         _, text = await file_of(read)
         listed = said(await w.ben.slash(w.channel, "stories new"))
