@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import discord
 import yarl
@@ -13,7 +13,7 @@ from discord.webhook.async_ import async_context
 
 from bot import command_sync
 from bot.answering import understand
-from bot.apologies import apologise
+from bot.apologies import NoSuchChoiceError, apologise
 from bot.command_texts import CommandTexts
 
 if TYPE_CHECKING:
@@ -35,12 +35,39 @@ def point_at(api_url: str, gateway_url: str) -> None:
         DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway_url)
 
 
+def _check_options(interaction: discord.Interaction[Kataribe]) -> None:
+    """Hold what was given to what the command offers: discord.py only tells Discord about it."""
+    command = interaction.command
+    if not isinstance(command, app_commands.Command):
+        return
+    given = vars(interaction.namespace)
+    for parameter in command.parameters:
+        value = given.get(parameter.display_name)
+        if value is None:
+            continue
+        offered = [choice.value for choice in parameter.choices]
+        size = len(value) if isinstance(value, str) else value
+        low, high = parameter.min_value, parameter.max_value
+        if (
+            (offered and value not in offered)
+            or (low is not None and size < low)
+            or (high is not None and size > high)
+        ):
+            raise NoSuchChoiceError(f"/{command.qualified_name} {parameter.name}: {value!r}")
+
+
 class Tree(app_commands.CommandTree["Kataribe"]):
     """The commands, and the one place where their failures become a sentence."""
 
     async def interaction_check(self, interaction: discord.Interaction[Kataribe], /) -> bool:
-        """Speak the member's language: what follows, errors too, runs in the same task."""
+        """Speak the member's language: what follows, errors too, runs in the same task.
+
+        Raises:
+            NoSuchChoiceError: A client sent what an option does not offer.
+        """
         understand(interaction)
+        if interaction.type is discord.InteractionType.application_command:
+            _check_options(interaction)
         return True
 
     async def on_error(
@@ -75,7 +102,7 @@ class Kataribe(discord.AutoShardedClient):
             # Nor does it wait two seconds at each start in case one more server is named.
             guild_ready_timeout=0.2,
             max_messages=None,
-            http_trace=pace.trace(),
+            http_trace=pace.trace,
             # A gateway of the host's choice is one shard; otherwise Discord says how many.
             shard_count=1 if settings.gateway_url else None,
         )
@@ -108,6 +135,10 @@ class Kataribe(discord.AutoShardedClient):
         """Tell Discord about the commands, in every language that there is."""
         await self.tree.set_translator(CommandTexts())
         self.command_ids = await command_sync.sync(self.tree)
+
+    async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
+        """Count how long members wait for an answer; commands and buttons are heard elsewhere."""
+        self.services.metrics.arrived(interaction.id, interaction.type.name)
 
     async def on_ready(self) -> None:
         """Say where the bot is, and note what changed meanwhile; may happen more than once."""

@@ -14,7 +14,7 @@ from bot.authority import require_host
 from bot.commands.model import suggest
 from bot.database.clock import now
 from bot.database.tables import State
-from bot.locales import say
+from bot.locales import say, say_number
 from bot.safety.escaping import escaped
 from bot.worker.completions import GeneratorError
 from bot.worker.completions_server import NAME_LIMIT  # noqa: TC001  # discord.py reads it
@@ -61,7 +61,7 @@ class Host(app_commands.Group, name="host", description=say("command.host.descri
         lines.append(
             say(
                 "host.gateway",
-                latency="?" if math.isnan(latency) else f"{latency * 1000:.0f}",
+                latency="?" if math.isnan(latency) else say_number(latency * 1000),
                 shards=client.shard_count or 1,
                 servers=len(client.guilds),
                 since=discord.utils.format_dt(STARTED, "R"),
@@ -80,12 +80,12 @@ class Host(app_commands.Group, name="host", description=say("command.host.descri
             pace = say("host.no_pace")
         else:
             rate = (gauges.written - before[1]) / (moment - before[0])
-            pace = say("host.pace", rate=f"{rate:.1f}", seconds=f"{moment - before[0]:.0f}")
+            pace = say("host.pace", rate=rate, seconds=moment - before[0])
         models = [
             say(
                 "host.model",
                 model=escaped(model),
-                megabytes=f"{size / 1e6:.0f}",
+                megabytes=size / 1e6,
                 telling=gauges.telling.get(model, 0),
             )
             for model, size in sorted(gauges.memory.items())
