@@ -10,6 +10,7 @@ const LOADING = 1 << 7;
 const EPHEMERAL = 1 << 6;
 const TOGETHER = 7 * 60 * 1000;
 const NEAR = 120;
+const SAID = ".content, .embed-title, .embed-description, .components .text";
 
 /** The list of messages of the channel that is open. */
 export class MessageList {
@@ -26,7 +27,9 @@ export class MessageList {
       if (this.#atEnd()) newer.hidden = true;
     });
     newer.addEventListener("click", () => this.toEnd());
-    new ResizeObserver(() => this.pinned && this.toEnd()).observe(log);
+    // The list grows as well when a picture has come.
+    const observer = new ResizeObserver(() => this.pinned && this.toEnd());
+    for (const node of [log, this.list]) observer.observe(node);
     this.pinned = true;
   }
 
@@ -89,7 +92,7 @@ export class MessageList {
   text(id) {
     const parts = this.#shown
       .get(id)
-      ?.querySelectorAll(".content, .embed-title, .embed-description");
+      ?.querySelectorAll(SAID);
     return [...(parts ?? [])].map((part) => part.innerText).join("\n");
   }
 
@@ -204,7 +207,7 @@ export class MessageList {
     const node = this.#shown.get(reference.message_id);
     const original = node && this.room.member(node.dataset.author);
     const text =
-      node?.querySelector(".content, .embed-title, .embed-description")?.textContent ?? "";
+      node?.querySelector(SAID)?.textContent ?? "";
     const jump = () => node?.scrollIntoView({ block: "center", behavior: "smooth" });
     return element(
       "p",
