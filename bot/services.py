@@ -35,6 +35,7 @@ from bot.safety.beginnings import PromptRefusedError, Refusal, check_fit
 from bot.safety.own_words import filter_of
 from bot.safety.scripts import is_foreign_to_english
 from bot.safety.second_opinion import objects_to
+from bot.watching import Watching
 from bot.worker.bell import Bell
 from bot.worker.catalogue import Catalogue, UnknownModelError
 from bot.worker.completions import GeneratorDownError
@@ -85,6 +86,7 @@ class Services:
     pictures: Pictures
     ranking: Ranking
     months: Months
+    watching: Watching
     mutes: Mutes
     reports: Reports
     removals: Removals
@@ -144,6 +146,7 @@ class Services:
             pictures=Pictures(),
             ranking=Ranking(figures),
             months=Months(figures),
+            watching=Watching(queue, completions),
             mutes=Mutes(sessions),
             reports=Reports(sessions),
             removals=Removals(sessions),

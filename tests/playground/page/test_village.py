@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-import pytest
 import pytest_asyncio
 from playwright.async_api import expect
 
@@ -16,6 +15,7 @@ from tests.running import running_bot
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    import pytest
     from playwright.async_api import Locator, Page, ViewportSize
 
 PHONE: ViewportSize = {"width": 390, "height": 844}
@@ -237,3 +237,19 @@ async def test_a_moderator_keeps_order(village: str, page: Page) -> None:
     await _enter(page, village, "aoi")
     await write(page, "/unmute member:Mika")
     await expect(_answer(page)).to_contain_text("I tell @Mika stories again.")
+
+
+async def test_the_host_sees_how_the_bot_is(village: str, page: Page) -> None:
+    await page.set_viewport_size(PHONE)
+    await _enter(page, village, "toshi")
+    await write(page, "/host status")
+    await expect(_answer(page)).to_contain_text("gpt2-starter · 352 MB at most")
+    chart = _answer(page).get_by_role("img", name="Models in memory, MB: 352 now")
+    await expect(chart).to_have_js_property("naturalWidth", 1000)
+    await write(page, "/host pause")
+    await expect(_answer(page)).to_contain_text("I begin no story")
+    await write(page, "/story Behind the stars")
+    waits = await _message(page, "Behind the stars")
+    await expect(waits).to_contain_text("Next to be told")
+    await write(page, "/host resume")
+    await expect(waits).to_contain_text("Behind the stars a fox found the moon.")
