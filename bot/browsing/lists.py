@@ -10,6 +10,7 @@ import discord
 from bot.browsing.tale import title_of
 from bot.browsing.visible import viewer
 from bot.database.browsing import Span
+from bot.database.ratings import FEW
 from bot.database.word_index import terms
 from bot.locales import say
 from bot.safety.escaping import escaped, units
@@ -94,7 +95,8 @@ class Listing:
     def embed(self, page: Page) -> discord.Embed:
         """One page of it, as it stands in a message."""
         title = say(TITLES[self.span or self.kind], words=escaped(self.words))
-        lines = [line_of(story) for story in page.stories] or [say("list.none")]
+        none = say("list.none_top", votes=FEW) if self.kind == "top" else say("list.none")
+        lines = [line_of(story) for story in page.stories] or [none]
         embed = discord.Embed(title=title, description="\n\n".join(lines), colour=COLOUR)
         if page.number > 1 or page.more:
             embed.set_footer(text=say("list.page", page=page.number))

@@ -15,6 +15,7 @@ const SAID = ".content, .embed-title, .embed-description, .components .text";
 /** The list of messages of the channel that is open. */
 export class MessageList {
   #shown = new Map();
+  #top = 0;
 
   constructor({ log, newer, room, menu, actions }) {
     this.log = log;
@@ -24,7 +25,7 @@ export class MessageList {
     this.menu = menu;
     this.actions = actions;
     log.addEventListener("scroll", () => {
-      if (this.#atEnd()) newer.hidden = true;
+      if (this.#isPinned()) newer.hidden = true;
     });
     newer.addEventListener("click", () => this.toEnd());
     // The list grows as well when a picture has come.
@@ -44,7 +45,7 @@ export class MessageList {
 
   /** A message came, changed or went. */
   change(kind, message) {
-    const pinned = this.#atEnd();
+    const pinned = this.#isPinned();
     const old = this.#shown.get(message.id);
     if (kind === "deleted") {
       if (old?.contains(document.activeElement)) this.log.focus({ preventScroll: true });
@@ -102,8 +103,12 @@ export class MessageList {
     this.pinned = true;
   }
 
-  #atEnd() {
-    this.pinned = this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < NEAR;
+  /** Whether one reads the end: as long as nobody scrolls up, whatever grows meanwhile. */
+  #isPinned() {
+    const { scrollTop, scrollHeight, clientHeight } = this.log;
+    const atEnd = scrollHeight - scrollTop - clientHeight < NEAR;
+    this.pinned = atEnd || (this.pinned && scrollTop >= this.#top);
+    this.#top = scrollTop;
     return this.pinned;
   }
 

@@ -161,7 +161,7 @@ function surroundings() {
           avatar(member, "small"),
           element("span", { class: "label" }, member.name),
           role(member) &&
-            element("span", { class: "badge", "aria-hidden": "true" }, role(member)),
+            element("span", { class: "badge", "aria-hidden": "true" }, member.host ? "host" : "mod"),
         ),
       ),
   );
