@@ -24,6 +24,7 @@ from bot.worker.bell import Bell
 from bot.worker.catalogue import Catalogue
 from bot.worker.completions import Completions
 from bot.worker.dispatcher import Dispatcher
+from bot.worker.metrics import Metrics
 from bot.worker.screening import Screening
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ async def main(url: str, database_url: str, file: str, stuck: str) -> None:
         catalogue = Catalogue(completions)
         screening = Screening(Guilds(database.sessions))
         dispatcher = Dispatcher(
-            queue, stories, completions, catalogue, channel, Bell(), settings, screening
+            queue, stories, completions, catalogue, channel, Bell(), settings, screening, Metrics()
         )
         work = asyncio.create_task(dispatcher.run())
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)

@@ -95,6 +95,7 @@ class World:
             of.bell,
             of.settings,
             of.screening,
+            of.metrics,
         )
         self._running = asyncio.create_task(self.dispatcher.run())
         self._closing = asyncio.create_task(of.closing.run())
