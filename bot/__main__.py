@@ -310,6 +310,7 @@ async def _close_duels(client: Kataribe, logged_in: asyncio.Event) -> None:
 async def _watch(client: Kataribe, logged_in: asyncio.Event) -> None:
     """Look once a minute how everything is, for whoever asks how it went."""
     await logged_in.wait()
+    await client.wait_until_ready()
     while True:
         try:
             await client.services.watching.look(client.latency)

@@ -52,15 +52,31 @@ class Watching:
         }
 
     async def look(self, latency: float) -> None:
-        """Look now.
+        """Look how this minute is.
 
         Args:
             latency: The gateway's, in seconds; NaN: not known yet.
         """
+        self._looks.append(await self._seen(latency))
+
+    async def look_again(self, latency: float) -> None:
+        """Look once more in this minute, for somebody asks; what nobody knows now stays as it was.
+
+        Args:
+            latency: As above.
+        """
+        seen = await self._seen(latency)
+        if self._looks:
+            before = self._looks.pop()
+            seen = Look(
+                *(old if new is None else new for old, new in zip(before, seen, strict=True))
+            )
+        self._looks.append(seen)
+
+    async def _seen(self, latency: float) -> Look:
         queue = sum((await self._queue.live()).values())
         memory, pace = await self._measured()
-        known = None if math.isnan(latency) else latency * 1000
-        self._looks.append(Look(queue, memory, pace, known))
+        return Look(queue, memory, pace, None if math.isnan(latency) else latency * 1000)
 
     async def _measured(self) -> tuple[float | None, float | None]:
         """The generator's megabytes, and its tokens a second since the look before."""

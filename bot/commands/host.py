@@ -88,6 +88,7 @@ class Host(app_commands.Group, name="host", description=say("command.host.descri
             )
         )
         embed = discord.Embed(title=say("host.title"), description="\n".join(lines))
+        await services.watching.look_again(latency)
         courses = services.watching.courses
         shown = ("host", spoken(), *courses.values())
         png = await services.pictures.get(shown, functools.partial(draw_hours, courses))
