@@ -67,10 +67,8 @@ class Watching:
         """
         seen = await self._seen(latency)
         if self._looks:
-            before = self._looks.pop()
-            seen = Look(
-                *(old if new is None else new for old, new in zip(before, seen, strict=True))
-            )
+            both = zip(self._looks.pop(), seen, strict=True)
+            seen = Look(*(old if new is None else new for old, new in both))
         self._looks.append(seen)
 
     async def _seen(self, latency: float) -> Look:
