@@ -16,7 +16,7 @@ from bot.authority import require_host
 from bot.commands.model import suggest
 from bot.database.clock import now
 from bot.database.tables import State
-from bot.locales import say, spoken
+from bot.locales import say, say_number, spoken
 from bot.pictures import draw_hours
 from bot.safety.escaping import escaped
 from bot.worker.completions import GeneratorError
@@ -81,7 +81,7 @@ class Host(app_commands.Group, name="host", description=say("command.host.descri
         lines.append(
             say(
                 "host.gateway",
-                latency="?" if math.isnan(latency) else f"{latency * 1000:.0f}",
+                latency="?" if math.isnan(latency) else say_number(latency * 1000),
                 shards=client.shard_count or 1,
                 servers=len(client.guilds),
                 since=discord.utils.format_dt(STARTED, "R"),
@@ -105,12 +105,12 @@ class Host(app_commands.Group, name="host", description=say("command.host.descri
             pace = say("host.no_pace")
         else:
             rate = (gauges.written - before[1]) / (moment - before[0])
-            pace = say("host.pace", rate=f"{rate:.1f}", seconds=f"{moment - before[0]:.0f}")
+            pace = say("host.pace", rate=rate, seconds=moment - before[0])
         models = [
             say(
                 "host.model",
                 model=escaped(model),
-                megabytes=f"{size / 1e6:.0f}",
+                megabytes=size / 1e6,
                 telling=gauges.telling.get(model, 0),
             )
             for model, size in sorted(gauges.memory.items())

@@ -41,6 +41,7 @@ class Wish:
     interaction_id: int
     guild_id: int | None
     channel_id: int
+    thread_of: int | None = None
     member_id: int
     prompt: str
     house_opening: bool

@@ -98,6 +98,24 @@ def test_every_text_can_be_filled_in(language: str) -> None:
                 assert say(key, **given), key
 
 
+WORDS = {
+    *("a", "act", "attribution", "b", "beginning", "channel", "channels", "command"),
+    *("detail", "does", "drawn", "duels", "hour", "latency", "likes", "link", "member"),
+    *("model", "models", "moderator", "mood", "moods", "name", "names", "number"),
+    *("opening", "parts", "quotas", "reason", "role", "seed", "since", "stars", "state", "title"),
+    *("until", "value", "version", "when", "word", "words", "writers"),
+}
+"""What texts are filled in with that is no number to be read: words, lists, ids, hours, seeds."""
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_number_is_written_as_the_language_does(language: str) -> None:
+    for key, text in _texts(language).items():
+        for form in [text] if isinstance(text, str) else text.values():
+            for _, name, kind, _ in string.Formatter().parse(form):
+                assert name is None or name in WORDS or kind, f"{key}: {name}"
+
+
 @pytest.mark.parametrize("language", sorted({*LANGUAGES} - {ENGLISH}))
 def test_every_language_has_every_text_and_no_other(language: str) -> None:
     theirs = {key for key in _texts(language) if not key.startswith(NAMES)}
