@@ -105,8 +105,10 @@ class Listing:
 
 def line_of(story: Found) -> str:
     """A story in a list: how it begins, who told it, how it is liked, and where it stands."""
-    title = escaped(title_of(story.prompt or "…", OPENING))
-    opening = escaped(title_of(story.opening, OPENING))
+    # A part that went on by itself has no beginning of its own: its first words stand for it.
+    begins = [f"**{escaped(title_of(story.prompt or story.opening, OPENING))}**"]
+    if story.prompt:
+        begins.append(escaped(title_of(story.opening, OPENING)))
     facts = [say("list.number", number=story.id)]
     if story.votes:
         facts.append(say("list.stars", mean=story.stars / story.votes, count=story.votes))
@@ -116,7 +118,7 @@ def line_of(story: Found) -> str:
     facts.append(discord.utils.format_dt(story.told_at, "R"))
     if story.message_id is not None:
         facts.append(f"[{say('list.jump')}]({jump(story)})")
-    return f"**{title}**\n{opening}\n-# {' · '.join(facts)}"
+    return "\n".join([*begins, f"-# {' · '.join(facts)}"])
 
 
 def jump(story: Found) -> str:

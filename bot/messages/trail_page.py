@@ -110,5 +110,7 @@ def _story(story: Story, link: str | None) -> str:
     )
     if link is None:
         return said
-    words = cut(escaped(" ".join(f"{story.prompt}{story.text}".split())), BEGINNING)
+    whole = escaped(" ".join(f"{story.prompt}{story.text}".split()))
+    kept = cut(whole, BEGINNING)
+    words = kept if kept == whole else f"{kept}…"
     return f"{said} [{words or say('asked.no_words')}]({link})"
