@@ -30,6 +30,7 @@ from bot.messages.pacing import Pace
 from bot.playground import Playground, PlaygroundError
 from bot.services import Services
 from bot.upkeep import Upkeep
+from bot.watching import EVERY as WATCHED_EVERY
 from bot.worker.completions import Completions
 from bot.worker.dispatcher import Dispatcher
 from bot.worker.generator_process import (
@@ -164,6 +165,7 @@ async def run(settings: Settings, *, config: Path | None = None) -> None:
         work.append(_tell(client, dispatcher, logged_in, page))
         work.append(_keep_up(client, Upkeep(services, client), logged_in))
         work.append(_close_duels(client, logged_in))
+        work.append(_watch(client, logged_in))
         if health := await opened.enter_async_context(health_page(settings.health, client)):
             work.append(health.watch())
         opened.push_async_callback(_leave, client)
@@ -318,6 +320,18 @@ async def _close_duels(client: Kataribe, logged_in: asyncio.Event) -> None:
     """Close duels when their time has come."""
     await logged_in.wait()
     await client.services.closing.run()
+
+
+async def _watch(client: Kataribe, logged_in: asyncio.Event) -> None:
+    """Look once a minute how everything is, for whoever asks how it went."""
+    await logged_in.wait()
+    await client.wait_until_ready()
+    while True:
+        try:
+            await client.services.watching.look(client.latency)
+        except (SQLAlchemyError, OSError) as error:
+            _log.warning("How the queue is cannot be seen now: %s", error)
+        await asyncio.sleep(WATCHED_EVERY)
 
 
 async def _leave(client: Kataribe) -> None:

@@ -13,6 +13,7 @@ from bot.database.clock import now
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Sequence
 
+    from bot.charts.course import Courses
     from bot.charts.strengths import Strength
     from bot.database.figures import Likes, Month
 
@@ -106,3 +107,12 @@ def draw_village(month: Month) -> bytes:
 
     with legibly():
         return village(month)
+
+
+def draw_hours(courses: Courses) -> bytes:
+    """How the bot was over the last hours; loads what draws it."""
+    from bot.charts.fonts import legibly  # noqa: PLC0415  # in the thread, as above
+    from bot.charts.hours import hours  # noqa: PLC0415
+
+    with legibly():
+        return hours(courses)

@@ -37,6 +37,7 @@ from bot.safety.beginnings import PromptRefusedError, Refusal, check_fit
 from bot.safety.own_words import filter_of
 from bot.safety.scripts import is_foreign_to_english
 from bot.safety.second_opinion import objects_to
+from bot.watching import Watching
 from bot.worker.bell import Bell
 from bot.worker.catalogue import Catalogue, UnknownModelError
 from bot.worker.completions import GeneratorDownError
@@ -91,6 +92,7 @@ class Services:
     posted: Posted
     ranking: Ranking
     months: Months
+    watching: Watching
     mutes: Mutes
     reports: Reports
     removals: Removals
@@ -154,6 +156,7 @@ class Services:
             posted=Posted(),
             ranking=Ranking(figures),
             months=Months(figures),
+            watching=Watching(queue, completions),
             mutes=Mutes(sessions),
             reports=Reports(sessions),
             removals=Removals(sessions),

@@ -46,7 +46,7 @@ async def details_of(interaction: Interaction[Kataribe], story: Story) -> discor
     when = {
         "details.asked_by": "" if story.member_id == NOBODY else f"<@{story.member_id}>",
         "details.asked_at": discord.utils.format_dt(story.asked_at, "f"),
-        "details.told_after": say("details.seconds", seconds=round(seconds)),
+        "details.told_after": say("details.seconds", seconds=seconds),
         "details.size": say(
             "details.sized", tokens=story.tokens, words=Words(f"{story.prompt}{story.text}").count
         ),

@@ -17,6 +17,7 @@ from bot.database.holdings import NOBODY, Fate, Holding, held
 from bot.database.in_order import take
 from bot.database.places import LIVE
 from bot.database.ratings import score
+from bot.database.removals import Removed
 from bot.database.tables import Audit, Rating, Story
 from bot.database.unbroken import unbroken
 from bot.database.wishes import PLAIN
@@ -130,6 +131,10 @@ class Privacy:
                 text=case((gone, ""), else_=Story.text),
                 removed_at=case(
                     (gone, func.coalesce(Story.removed_at, moment)), else_=Story.removed_at
+                ),
+                withheld=case(
+                    (and_(gone, Story.removed_at.is_(None)), Removed.BY_AUTHOR),
+                    else_=Story.withheld,
                 ),
                 score=case((gone, None), else_=Story.score),
                 error=None,

@@ -28,6 +28,7 @@ from bot.messages.settings_page import Page
 from bot.openings import ARTICLE, OPENINGS
 from bot.safety.beginnings import Refusal
 from bot.safety.own_words import WordRefusal
+from bot.watching import Look
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +53,7 @@ CHOSEN_BY_NAME = {
     *(f"language.{language}" for language in LANGUAGES),
     *(f"duel.voted_{choice}" for choice in Choice),
     *(f"sorry.word_{refusal}" for refusal in WordRefusal),
+    *(f"host.course.{name}" for name in Look._fields),
     *(f"story.{state}" for state in (State.FAILED, State.CANCELLED, State.EXPIRED)),
 }
 
@@ -100,7 +102,7 @@ WORDS = {
     *("a", "act", "attribution", "b", "beginning", "channel", "channels", "command"),
     *("detail", "does", "drawn", "duels", "hour", "latency", "likes", "link", "member"),
     *("model", "models", "moderator", "mood", "moods", "name", "names", "number"),
-    *("opening", "quotas", "reason", "role", "seed", "since", "stars", "state", "title"),
+    *("opening", "parts", "quotas", "reason", "role", "seed", "since", "stars", "state", "title"),
     *("until", "value", "version", "when", "word", "words", "writers"),
 }
 """What texts are filled in with that is no number to be read: words, lists, ids, hours, seeds."""

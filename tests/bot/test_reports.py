@@ -74,7 +74,7 @@ async def test_a_report_reaches_the_log_channel_and_is_removed_there_once(tmp_pa
         (embed,) = shown.embeds
         assert embed.url == told.jump_url
         assert embed.description == "In the year a fox found the moon."
-        assert embed.fields[0].value == rf"it is \*rude\*, says {w.ben.mention}"
+        assert embed.fields[0].value == rf"{w.ben.mention}: it is \*rude\*"
         assert labels(shown) == ["Keep", "Remove"]
         # A second report of it waits with the first.
         await report(w, w.mod, "me too")

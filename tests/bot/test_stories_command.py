@@ -90,7 +90,9 @@ async def test_the_best_the_newest_and_ones_own_are_listed(tmp_path: Path) -> No
 
 async def test_there_may_be_none(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
-        assert await seen(w, w.aki, "top") == "There is none yet."
+        assert (
+            await seen(w, w.aki, "top") == "None has 3 votes yet. The stars under a story rate it."
+        )
         assert await seen(w, w.aki, "search", words="?!") == "There is none yet."
         assert whisper(await w.aki.slash(w.channel, "stories random")) == "There is none yet."
         result = await w.aki.slash(w.channel, "stories show", number=1)
@@ -191,7 +193,7 @@ async def test_the_span_is_changed_by_a_press(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         await put(w, "Old", told_at=now() - dt.timedelta(days=20), **BEST)
         listed = reply(await w.ben.slash(w.channel, "stories top"))
-        assert page(listed) == "There is none yet."
+        assert page(listed).startswith("None has 3 votes yet.")
         listed = reply(await w.ben.click(listed, label="Month"))
         assert listed.embeds[0].title == "The best of this month"
         assert "Old" in page(listed)
@@ -241,6 +243,8 @@ async def test_a_part_is_shown_where_it_begins(tmp_path: Path) -> None:
         shown = reply(await w.ben.slash(w.channel, "stories show", number=second))
         assert page(shown).endswith("-# Part 2\nAnd then.")
         assert str(shown.embeds[0].footer.text).startswith("Page ")
+        listed = reply(await w.ben.slash(w.channel, "stories new"))
+        assert page(listed).startswith("**And then.**\n-# ")  # it has no beginning of its own
 
 
 async def test_a_search_is_no_longer_than_a_button_can_hold(tmp_path: Path) -> None:
