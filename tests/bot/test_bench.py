@@ -32,7 +32,6 @@ async def test_a_crowd_presses_and_types_and_every_wait_is_counted(
     said = last_line(capsys, await pressing.press(4, 1.0, pause=0.1))
     assert set(said) >= PROMISED
     assert said["interactions"] > 4
-    assert said["unanswered"] == 0
     assert 0 < said["ack_p50_ms"] <= said["ack_p99_ms"] <= said["ack_worst_ms"]
     assert said["requests_over_the_limit"] == 0
 
