@@ -36,6 +36,7 @@ def _to_its_end(
             return await asyncio.shield(transaction)
         except asyncio.CancelledError:
             await asyncio.wait([transaction])
+            transaction.exception()  # nobody is left to hear of it
             raise
 
     return whole
