@@ -54,7 +54,9 @@ async def sole_user(url: str) -> AsyncIterator[Callable[[], Coroutine[Any, Any, 
 
 
 def is_held(file: Path) -> bool:
-    """Whether a bot works on a SQLite file now."""
+    """Whether a bot works on a SQLite file now; to look leaves nothing behind."""
+    if not _lock_of(file).exists():
+        return False
     try:
         with _file_held(file):
             return False
@@ -68,22 +70,29 @@ def _file_held(file: Path | None) -> Iterator[None]:
         # In memory, it is nobody else's.
         yield
         return
-    # By its true name, so that two links to one file are one. Not the database itself: closing
-    # any handle on it would drop SQLite's own locks.
-    file = file.resolve()
-    path = file.with_name(f"{file.name}-lock")
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        handle = os.open(_lock_of(file), os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise DatabaseError(f"The database {file} cannot be opened: {error.strerror}") from error
+        raise DatabaseError(
+            f"The database {file.resolve()} cannot be opened: {error.strerror}"
+        ) from error
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise _another(str(file)) from None
+            raise _another(str(file.resolve())) from None
         yield
     finally:
         os.close(handle)
+
+
+def _lock_of(file: Path) -> Path:
+    """What stands for a database, by its true name: two links to one file are one.
+
+    Not the database itself: closing any handle on it would drop SQLite's own locks.
+    """
+    file = file.resolve()
+    return file.with_name(f"{file.name}-lock")
 
 
 @asynccontextmanager

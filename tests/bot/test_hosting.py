@@ -205,6 +205,20 @@ async def test_the_doctor_looks_at_the_database(file: Path) -> None:
     assert (found.state, "restore" in found.advice) == (State.ILL, True)
 
 
+async def test_the_doctor_leaves_nothing_behind_and_meets_no_bot_where_none_can_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def findings(file: Path) -> dict[str, State]:
+        monkeypatch.setenv("KATARIBE_DATABASE__URL", url(file))
+        return {one.part: one.state async for one in database(Settings.load())}
+
+    # A lock of the doctor's would shut out a bot that runs as another user.
+    assert "bot" not in await findings(tmp_path / "kataribe.db")
+    assert found(tmp_path, "*") == []
+    nowhere = await findings(tmp_path / "missing" / "kataribe.db")
+    assert (nowhere["disk"], "bot" in nowhere) == (State.ILL, False)
+
+
 async def test_the_doctor_asks_the_generator_for_the_hosts_model(
     tells: Teller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
