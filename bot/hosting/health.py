@@ -54,6 +54,8 @@ class Health:
         self._since: dict[str, float] = {}
         self._said: dict[str, str] = {}
         self._queue: dict[State, int] = {}
+        self._asked: asyncio.Task[dict[State, int]] | None = None
+        """The question to the database that has no answer yet."""
         self.ready = False
         """Everything was well once; before that the bot is starting."""
 
@@ -110,11 +112,18 @@ class Health:
         return "the generator does not answer" if services.catalogue.down else ""
 
     async def _database(self) -> str:
+        # Not cancelled when it takes long: a transaction ends before it heeds that. So one that
+        # hangs is waited for again at the next look, and nothing is asked beside it.
+        if self._asked is None:
+            self._asked = asyncio.create_task(self._client.services.queue.live())
+        answered, _ = await asyncio.wait([self._asked], timeout=_DATABASE_WITHIN)
+        if not answered:
+            return "the database does not answer"
+        asked, self._asked = self._asked, None
         try:
-            async with asyncio.timeout(_DATABASE_WITHIN):
-                self._queue = await self._client.services.queue.live()
-        except (SQLAlchemyError, OSError, TimeoutError) as error:
-            cause = str(getattr(error, "orig", None) or error) or "no answer in time"
+            self._queue = await asked
+        except (SQLAlchemyError, OSError) as error:
+            cause = str(getattr(error, "orig", None) or error)
             return f"the database cannot be read: {' '.join(cause.split())}"
         return ""
 

@@ -19,6 +19,8 @@ from pydantic import SecretStr
 
 from bot.__main__ import run
 from bot.config import Discord, Health, Log, Settings, SettingsError
+from bot.database.tables import State
+from bot.database.unbroken import unbroken
 from bot.hosting import health
 from bot.hosting.log import open_log
 from bot.playground import Playground
@@ -141,6 +143,29 @@ async def test_a_queue_that_stands_still_is_not_well(tmp_path: Path) -> None:
         w.services.bell.paused = False
         await watch.look()
         assert unwell(watch)["queue"].startswith("1 stories wait")
+
+
+async def test_a_database_that_never_answers_is_not_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hangs = asyncio.Event()
+
+    @unbroken
+    class Hanging:
+        async def live(self) -> dict[State, int]:
+            await hangs.wait()
+            return {State.QUEUED: 1}
+
+    monkeypatch.setattr(health, "_DATABASE_WITHIN", 0.01)
+    async with world(tmp_path) as w:
+        monkeypatch.setattr(w.services.queue, "live", Hanging().live)
+        watch = health.Health(w.client)
+        for _ in range(2):
+            await watch.look()
+            assert unwell(watch)["database"] == "the database does not answer"
+        hangs.set()
+        await watch.look()
+        assert "database" not in unwell(watch)
 
 
 def unwell(watch: health.Health) -> dict[str, str]:
