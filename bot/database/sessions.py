@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import (
     AsyncConnection,
@@ -16,6 +17,8 @@ from sqlalchemy.ext.asyncio import (
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from sqlalchemy.engine import ExceptionContext
 
 TOGETHER = 32
 """Transactions that share one commit at most, so that the first of them waits little."""
@@ -29,6 +32,17 @@ class _Group:
         self.size = 0
         self.saved: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done when what they wrote is on the disk; has the error if it is not."""
+        self.trouble: BaseException | None = None
+        """Why all that they wrote is lost."""
+
+    @property
+    def stands(self) -> bool:
+        """Whether there is still a transaction: some errors end it, as that of a full disk does."""
+        sync = self.connection.sync_connection
+        if self.trouble is not None or sync is None or sync.invalidated:
+            return False
+        driver: Any = sync.connection.driver_connection
+        return bool(driver.in_transaction)
 
 
 class Sessions(async_sessionmaker[AsyncSession]):
@@ -47,11 +61,17 @@ class Sessions(async_sessionmaker[AsyncSession]):
         super().__init__(engine, expire_on_commit=False)
         self._engine = engine
         self._one_writer = engine.dialect.name == "sqlite"
+        if self._one_writer:
+            event.listen(engine.sync_engine, "handle_error", self._failed)
         self._turn = asyncio.Lock()
         self._coming = 0
         """Who waits for their turn."""
         self._group: _Group | None = None
         """What the next one joins."""
+        self._refusal: SQLAlchemyError | None = None
+        """Why the last transaction could not be begun."""
+        self._refused_from = 0.0
+        """When that was tried."""
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncSession]:  # type: ignore[override]  # waits first
@@ -60,26 +80,22 @@ class Sessions(async_sessionmaker[AsyncSession]):
             async with super().begin() as session:
                 yield session
             return
+        came = asyncio.get_running_loop().time()
         await self._wait_for_turn()
         try:
             group = self._group
             if group is None:
-                group = self._group = _Group(await self._begun())
+                group = self._group = _Group(await self._begun(came))
             group.size += 1
-            whole = False
             try:
                 async with self._member_of(group) as session:
                     yield session
-                whole = True
             except SQLAlchemyError:
-                raise
-            except Exception:
-                whole = True  # it was taken back for a reason of its caller's
-                raise
+                if group.trouble is None:
+                    raise
+                raise group.trouble from None
             finally:
-                # After an error of the database's nobody knows whether the transaction still
-                # stands: the commit will tell.
-                if not (whole and self._coming and group.size < TOGETHER):
+                if not (self._coming and group.size < TOGETHER and group.stands):
                     await self._commit()
         finally:
             self._turn.release()
@@ -97,15 +113,35 @@ class Sessions(async_sessionmaker[AsyncSession]):
         finally:
             self._coming -= 1
 
-    async def _begun(self) -> AsyncConnection:
-        """A connection that has the write lock."""
+    async def _begun(self, came: float) -> AsyncConnection:
+        """A connection that has the write lock, for who came at a time of the event loop's.
+
+        SQLite waits for another program's lock for a while. Whoever stood in line all that time is
+        told what came of it: were each to wait again, the last would wait as often as there are.
+        """
+        moment = asyncio.get_running_loop().time()
+        if self._refusal is not None and came <= self._refused_from:
+            raise self._refusal.with_traceback(None)
         connection = await self._engine.connect()
         try:
             await connection.exec_driver_sql("BEGIN IMMEDIATE")
-        except BaseException:
+        except BaseException as error:
             await connection.close()
+            if isinstance(error, SQLAlchemyError):
+                self._refusal, self._refused_from = error, moment
             raise
+        self._refusal = None
         return connection
+
+    def _failed(self, context: ExceptionContext) -> None:
+        """Keep the error at which SQLite took everything back; what follows does not say why."""
+        group = self._group
+        if (
+            group is not None
+            and context.connection is group.connection.sync_connection
+            and not group.stands
+        ):
+            group.trouble = group.trouble or context.sqlalchemy_exception
 
     @asynccontextmanager
     async def _member_of(self, group: _Group) -> AsyncIterator[AsyncSession]:
@@ -117,17 +153,24 @@ class Sessions(async_sessionmaker[AsyncSession]):
             yield session
 
     async def _commit(self) -> None:
-        """Save what a group wrote, and tell its members."""
+        """Save what a group wrote; to its end, for whoever does it may be cancelled meanwhile."""
         group, self._group = self._group, None
-        if group is None:
-            return
+        if group is not None:
+            saving = asyncio.create_task(self._save(group))
+            await asyncio.shield(saving)
+
+    @staticmethod
+    async def _save(group: _Group) -> None:
+        """Save what a group wrote, and tell its members."""
         try:
-            # Not the connection's own: where nothing stands any more, that would do nothing.
-            await group.connection.exec_driver_sql("COMMIT")
+            if group.trouble is None:
+                # Not the connection's own: where nothing stands any more, that would do nothing.
+                await group.connection.exec_driver_sql("COMMIT")
         except BaseException as error:  # noqa: BLE001  # whoever wrote must hear of it
-            group.saved.set_exception(error)
-            group.saved.exception()  # if nobody else was in it, nobody asks
-        else:
+            group.trouble = error
+        if group.trouble is None:
             group.saved.set_result(None)
-        finally:
-            await group.connection.close()
+        else:
+            group.saved.set_exception(group.trouble)
+            group.saved.exception()  # if nobody else was in it, nobody asks
+        await group.connection.close()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import event, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from bot.database import Database, open_database
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MEMBERS = 20
-INSERT = text("INSERT INTO mutes VALUES (1, :member, '2026-11-27 00:00:00.000000', '', 1)")
+INSERT = text("INSERT INTO mutes VALUES (1, :member, '2026-11-27 00:00:00.000000', :reason, 1)")
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ async def test_many_who_write_together_are_saved_when_they_return(
 
     async def write(member: int) -> None:
         async with sqlite.sessions.begin() as session:
-            await session.execute(INSERT, {"member": member})
+            await session.execute(INSERT, {"member": member, "reason": ""})
         found.append(saved(tmp_path))
 
     await asyncio.gather(*(write(member) for member in range(MEMBERS)))
@@ -61,7 +62,7 @@ async def test_who_fails_takes_back_its_own_and_nothing_of_the_others(
 ) -> None:
     async def write(member: int, *, fails: bool) -> None:
         async with sqlite.sessions.begin() as session:
-            await session.execute(INSERT, {"member": member})
+            await session.execute(INSERT, {"member": member, "reason": ""})
             if fails:
                 raise LookupError
 
@@ -74,11 +75,66 @@ async def test_who_fails_takes_back_its_own_and_nothing_of_the_others(
 async def test_an_error_of_the_database_is_of_who_made_it(sqlite: Database, tmp_path: Path) -> None:
     async def write(member: int) -> None:
         async with sqlite.sessions.begin() as session:
-            await session.execute(INSERT, {"member": member})
+            await session.execute(INSERT, {"member": member, "reason": ""})
 
     ended = await asyncio.gather(write(1), write(1), write(2), return_exceptions=True)
     assert [type(one) for one in ended] == [type(None), IntegrityError, type(None)]
     assert saved(tmp_path) == 2
+
+
+async def test_a_full_disk_is_what_everybody_hears_of_whose_words_it_took(
+    sqlite: Database, tmp_path: Path
+) -> None:
+    def fill(connection: Any, _record: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA page_count")
+        cursor.execute(f"PRAGMA max_page_count = {cursor.fetchone()[0]}")
+        cursor.close()
+
+    async def write(member: int, reason: str = "") -> None:
+        async with sqlite.sessions.begin() as session:
+            with suppress(OperationalError):
+                await session.execute(INSERT, {"member": member, "reason": reason})
+            # Were it saved, those before would be told that what SQLite took back was saved too.
+            await session.execute(INSERT, {"member": member + MEMBERS, "reason": ""})
+
+    event.listen(sqlite.engine.sync_engine, "connect", fill)
+    await sqlite.engine.dispose()
+    writing = [write(1), write(2, "long" * 10_000), write(3)]
+    first, long, last = await asyncio.gather(*writing, return_exceptions=True)
+    assert (type(first), type(long), last) == (OperationalError, OperationalError, None)
+    assert "disk is full" in str(first)
+    assert "disk is full" in str(long)
+    assert saved(tmp_path) == 2
+
+
+async def test_all_who_stood_in_line_are_told_together_that_another_program_has_the_lock(
+    sqlite: Database, tmp_path: Path
+) -> None:
+    tries = 0
+
+    def count(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        nonlocal tries
+        tries += statement == "BEGIN IMMEDIATE"
+
+    def hurry(connection: Any, _record: object) -> None:
+        connection.cursor().execute("PRAGMA busy_timeout = 1")
+
+    async def write(member: int) -> None:
+        async with sqlite.sessions.begin() as session:
+            await session.execute(INSERT, {"member": member, "reason": ""})
+
+    event.listen(sqlite.engine.sync_engine, "connect", hurry)
+    event.listen(sqlite.engine.sync_engine, "before_cursor_execute", count)
+    await sqlite.engine.dispose()
+    other = sqlite3.connect(tmp_path / "kataribe.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    ended = await asyncio.gather(*map(write, range(MEMBERS)), return_exceptions=True)
+    assert [type(one) for one in ended] == [OperationalError] * MEMBERS
+    assert tries == 2, "the first, and one for those who came while it waited"
+    other.close()
+    await write(1)
+    assert saved(tmp_path) == 1
 
 
 async def test_who_stops_waiting_just_when_their_turn_comes_leaves_nobody_uncommitted(
@@ -88,7 +144,7 @@ async def test_who_stops_waiting_just_when_their_turn_comes_leaves_nobody_uncomm
 
     async def write(member: int) -> None:
         async with sqlite.sessions.begin() as session:
-            await session.execute(INSERT, {"member": member})
+            await session.execute(INSERT, {"member": member, "reason": ""})
             inside.set()
             await go_on.wait()
 
@@ -109,3 +165,21 @@ async def test_who_stops_waiting_just_when_their_turn_comes_leaves_nobody_uncomm
     assert saved(tmp_path) == 1
     await asyncio.wait([waits])
     assert waits.cancelled()
+
+
+async def test_who_is_cancelled_while_it_saves_for_others_takes_nobody_along(
+    sqlite: Database, tmp_path: Path
+) -> None:
+    def stop(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement == "COMMIT":
+            asyncio.get_running_loop().call_soon(writing[-1].cancel)
+
+    async def write(member: int) -> None:
+        async with sqlite.sessions.begin() as session:
+            await session.execute(INSERT, {"member": member, "reason": ""})
+
+    event.listen(sqlite.engine.sync_engine, "before_cursor_execute", stop)
+    writing = [asyncio.create_task(write(member)) for member in range(MEMBERS)]
+    await asyncio.wait(writing)
+    assert [one.cancelled() for one in writing] == [False] * (MEMBERS - 1) + [True]
+    assert saved(tmp_path) == MEMBERS
