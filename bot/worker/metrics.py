@@ -26,6 +26,8 @@ _WAITED = (0.1, 0.5, 1, 5, 10, 30, 60, 300, 1800, 7200)  # seconds
 _CALLBACK = re.compile(r"/interactions/(\d+)/[^/]+/callback$")
 _PENDING = 10_000
 """Interactions whose answer is awaited, at most."""
+_MODELS = 100
+"""Models that are told apart: while the generator is away, members may ask for any name."""
 
 
 class Metrics:
@@ -86,13 +88,14 @@ class Metrics:
             "kataribe_bot_servers", "Servers that the bot is in.", registry=self._collectors
         )
         ProcessCollector(registry=self._collectors)
+        self._models: set[str] = set()
         self._pending: OrderedDict[int, tuple[str, float]] = OrderedDict()
         self.moved_at = time.monotonic()
         """When a story last began or ended, by the monotonic clock."""
 
     def asked(self, story: Story) -> None:
         """A wish is saved."""
-        self._asked.labels(story.model).inc()
+        self._asked.labels(self._model_of(story)).inc()
 
     def began(self, story: Story) -> None:
         """A telling begins, perhaps not the story's first."""
@@ -103,7 +106,7 @@ class Metrics:
     def ended(self, story: Story) -> None:
         """The end of a story stands in its channel."""
         self.moved_at = time.monotonic()
-        self._ended.labels(story.model, story.state.value).inc()
+        self._ended.labels(self._model_of(story), story.state.value).inc()
 
     def arrived(self, interaction_id: int, kind: str) -> None:
         """A member typed or pressed something."""
@@ -127,6 +130,11 @@ class Metrics:
             kind, arrived = self._pending.pop(int(answered[1]), ("", 0.0))
             if kind:
                 self._acknowledged.labels(kind).observe(time.monotonic() - arrived)
+
+    def _model_of(self, story: Story) -> str:
+        if len(self._models) < _MODELS:
+            self._models.add(story.model)
+        return story.model if story.model in self._models else "another"
 
     def page(
         self,

@@ -19,13 +19,14 @@ from pydantic import SecretStr
 
 from bot.__main__ import run
 from bot.config import Discord, Health, Log, Settings, SettingsError
-from bot.database.tables import State
+from bot.database.tables import State, Story
 from bot.database.unbroken import unbroken
 from bot.hosting import health
 from bot.hosting.log import open_log
 from bot.playground import Playground
 from bot.playground.visitor import visit
 from bot.worker import catalogue
+from bot.worker.metrics import Metrics
 from tests.bot.teller import STORY, teller
 from tests.bot.world import world
 
@@ -173,6 +174,15 @@ def unwell(watch: health.Health) -> dict[str, str]:
     parts = said["parts"]
     assert isinstance(parts, dict)
     return {part: trouble for part, trouble in parts.items() if trouble != "well"}
+
+
+def test_names_that_members_make_up_do_not_fill_the_measures() -> None:
+    metrics = Metrics()
+    for number in range(500):
+        metrics.asked(Story(model=f"made up {number}"))
+    page = metrics.page({}, {}, 1).decode()
+    counts = re.findall(r"stories_asked_total\{.*\} ([0-9.]+)", page)
+    assert (len(counts) < 200, sum(map(float, counts))) == (True, 500)
 
 
 def test_others_read_it_with_a_key_only(monkeypatch: pytest.MonkeyPatch) -> None:
