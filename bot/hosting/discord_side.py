@@ -28,6 +28,11 @@ _SLOW = 5.0
 _FEW_STARTS = 20
 _NAMED = 5
 """Servers that are named."""
+_NOT_DISCORDS = (
+    *(aiohttp.ClientError, OSError),
+    # What answers with JSON of another kind: a proxy, or a wrong address.
+    *(ValueError, LookupError, TypeError, AttributeError),
+)
 
 
 async def discord_side(settings: Settings) -> AsyncIterator[Finding]:
@@ -44,7 +49,7 @@ async def discord_side(settings: Settings) -> AsyncIterator[Finding]:
         async with aiohttp.ClientSession(headers=key, timeout=_WITHIN) as http:
             async for finding in _answers(settings.discord.api_url, http):
                 yield finding
-    except (aiohttp.ClientError, TimeoutError, OSError, ValueError, KeyError) as error:
+    except _NOT_DISCORDS as error:
         said = " ".join(str(error).split()) or type(error).__name__
         yield ill(
             "discord",

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from bot.__main__ import main
 from bot.config import Settings
@@ -254,6 +256,19 @@ async def test_the_doctor_asks_discord_what_the_bot_may_do(monkeypatch: pytest.M
         lacking = told(await findings(discord.token), "servers")
         assert lacking.state is State.ILL
         assert "embed links" in lacking.said
+
+
+async def test_the_doctor_knows_what_is_not_discord(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response([])
+
+    app = web.Application()
+    app.router.add_get("/users/@me", answer)
+    async with TestServer(app) as other:
+        monkeypatch.setenv("KATARIBE_DISCORD__API_URL", str(other.make_url("")))
+        monkeypatch.setenv("DISCORD_TOKEN", "a.b.c")
+        (found,) = [one async for one in discord_side(Settings.load())]
+    assert (found.part, found.state) == ("discord", State.ILL)
 
 
 def test_the_doctor_is_read_by_people_and_by_programs(
