@@ -42,7 +42,12 @@ def backup(settings: Settings, target: Path | None) -> str:
     if target.exists():
         raise DatabaseError(f"{target} exists: name a file that does not")
     copy_database(file, target, _show)
-    return f"{target}: {_described(look_at(target))}; read again, and sound"
+    try:
+        found = look_at(target)
+    except DatabaseError as error:
+        target.unlink(missing_ok=True)  # nobody shall take it for a backup
+        raise DatabaseError(f"{file} cannot be backed up: {error}") from error
+    return f"{target}: {_described(found)}; read again, and sound"
 
 
 def restore(settings: Settings, source: Path) -> str:

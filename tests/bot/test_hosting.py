@@ -105,6 +105,19 @@ def test_a_backup_overwrites_nothing_and_finds_a_name(
     assert stories(made) == 1
 
 
+def test_a_damaged_database_leaves_nothing_that_looks_like_a_backup(
+    file: Path, tmp_path: Path, capsys: Said
+) -> None:
+    written(file, 1)
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("INSERT INTO ratings VALUES (7, 1, 5, 1, '2026-11-27 00:00:00.000000')")
+        connection.commit()
+    assert main(["backup"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"{file} cannot be backed up")
+    assert found(tmp_path, "*backup*") == []
+
+
 def test_a_backup_takes_the_place_of_the_database_which_is_kept(
     file: Path, tmp_path: Path, capsys: Said
 ) -> None:
