@@ -9,7 +9,6 @@ from sqlalchemy import delete, select
 
 from bot.database.clock import now
 from bot.database.in_order import take, take_dependent
-from bot.database.places import LIVE
 from bot.database.tables import Audit, Story
 from bot.database.unbroken import unbroken
 
@@ -32,15 +31,15 @@ class Retention:
         self._sessions = sessions
 
     async def forget_stories(self, days: float) -> int:
-        """Delete old stories that have ended, with their stars; gives how many.
+        """Delete old stories whose end was shown, with their stars; gives how many.
 
         A younger one that continues such a story stays, and begins its tale from then on.
         """
-        oldest = select(Story.id, Story.asked_at, Story.state).order_by(Story.id).limit(FEW)
+        oldest = select(Story.id, Story.asked_at, Story.shown_at).order_by(Story.id).limit(FEW)
         long_ago = now() - dt.timedelta(days=days)
         async with self._sessions() as session:
             rows = (await session.execute(oldest)).all()
-        old = [row.id for row in rows if row.asked_at < long_ago and row.state not in LIVE]
+        old = [row.id for row in rows if row.asked_at < long_ago and row.shown_at]
         if old:
             async with self._sessions.begin() as session:
                 await take(session, [Story.id], [(number,) for number in old], deletes=True)

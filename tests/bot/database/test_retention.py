@@ -20,7 +20,8 @@ LONG_AGO = now() - dt.timedelta(days=40)
 
 
 async def old(database: Database, story_id: int, **values: object) -> None:
-    await change(database, story_id, **{"asked_at": LONG_AGO, "state": State.TOLD, **values})
+    told = {"asked_at": LONG_AGO, "state": State.TOLD, "shown_at": now()}
+    await change(database, story_id, **{**told, **values})
 
 
 async def test_old_stories_go_with_their_stars_and_what_continues_them_stays(
@@ -32,7 +33,9 @@ async def test_old_stories_go_with_their_stars_and_what_continues_them_stays(
     waiting = await queue.enqueue(wish(member=3))
     await old(database, first.id)
     await change(database, second.id, state=State.TOLD)
-    await old(database, waiting.id, state=State.QUEUED)  # not even begun: nobody forgets it
+    await old(database, waiting.id, state=State.QUEUED, shown_at=None)  # not even begun
+    unseen = await queue.enqueue(wish(member=4))
+    await old(database, unseen.id, shown_at=None)  # its member has not read the end
     await ratings_of(database).rate(first.id, 5, 4, 9)
     retention = Retention(database.sessions)
     assert await retention.forget_stories(41) == 0
@@ -40,7 +43,7 @@ async def test_old_stories_go_with_their_stars_and_what_continues_them_stays(
     assert await retention.forget_stories(39) == 0
     async with database.sessions() as session:
         assert await session.scalar(select(func.count()).select_from(Rating)) == 0
-        assert set(await session.scalars(select(Story.id))) == {second.id, waiting.id}
+        assert set(await session.scalars(select(Story.id))) == {second.id, waiting.id, unseen.id}
     assert (await get(database, second.id)).parent_id is None
 
 
