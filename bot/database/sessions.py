@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +43,10 @@ class _Group:
         if self.trouble is not None or sync is None or sync.invalidated:
             return False
         driver: Any = sync.connection.driver_connection
-        return bool(driver.in_transaction)
+        try:
+            return bool(driver.in_transaction)
+        except (ValueError, sqlite3.Error):  # so does a connection say that it is closed
+            return False
 
 
 class Sessions(async_sessionmaker[AsyncSession]):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import event, text
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 
 from bot.database import Database, open_database
 
@@ -183,3 +183,22 @@ async def test_who_is_cancelled_while_it_saves_for_others_takes_nobody_along(
     await asyncio.wait(writing)
     assert [one.cancelled() for one in writing] == [False] * (MEMBERS - 1) + [True]
     assert saved(tmp_path) == MEMBERS
+
+
+async def test_a_connection_that_breaks_takes_its_own_group_and_no_other(
+    sqlite: Database, tmp_path: Path
+) -> None:
+    async def write(member: int, *, breaks: bool = False) -> None:
+        async with sqlite.sessions.begin() as session:
+            await session.execute(INSERT, {"member": member, "reason": ""})
+            if breaks:
+                connection = await session.connection()
+                driver: Any = (await connection.get_raw_connection()).driver_connection
+                await driver.close()
+
+    writing = [write(1), write(2, breaks=True), write(3)]
+    first, broken, last = await asyncio.gather(*writing, return_exceptions=True)
+    assert isinstance(first, SQLAlchemyError)
+    assert isinstance(broken, SQLAlchemyError)
+    assert last is None
+    assert saved(tmp_path) == 1
