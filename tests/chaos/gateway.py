@@ -83,5 +83,3 @@ class TroubledGateway(Gateway):
                 connection.send(invalid)
                 return
         super()._receive(connection, operation, data)
-
-

@@ -16,10 +16,16 @@ if TYPE_CHECKING:
 
 SLOW = 0.5
 """Seconds between two pieces of a generator that is slow."""
-RUBBISH = b"data: {\"choices\": [{\"text\": \xff\xfe oh\n\n<html>\x00</html>\n\n"
+RUBBISH = b'data: {"choices": [{"text": \xff\xfe oh\n\n<html>\x00</html>\n\n'
 ABORT = b'data: {"choices": [{"index": 0, "text": "", "finish_reason": "abort"}]}\n\n'
 NO_SLOTS = '{"error": {"message": "all slots are taken", "type": "overloaded", "code": 429}}'
 NO_MEMORY = '{"error": {"message": "out of memory", "type": "server_error", "code": 500}}'
+ANSWERS: dict[str | None, Callable[[], web.Response]] = {
+    "no-slots": lambda: web.Response(status=429, text=NO_SLOTS, headers={"Retry-After": "1"}),
+    "no-memory": lambda: web.Response(status=500, text=NO_MEMORY, content_type="application/json"),
+    "page": lambda: web.Response(text="<html>Welcome!</html>", content_type="text/html"),
+}
+"""What is said in the generator's place."""
 KINDS = ("slow", "rubbish", "page", "abort", "cut", "stall", "no-slots", "no-memory", "refuse")
 
 
@@ -59,17 +65,10 @@ class Line:
             trouble = self.trouble
         if trouble is not None:
             self.met[trouble] = self.met.get(trouble, 0) + 1
-        match trouble:
-            case "refuse":
-                return _cut(request)
-            case "no-slots":
-                return web.Response(status=429, text=NO_SLOTS, headers={"Retry-After": "1"})
-            case "no-memory":
-                return web.Response(status=500, text=NO_MEMORY, content_type="application/json")
-            case "page":
-                return web.Response(text="<html>Welcome to nginx!</html>", content_type="text/html")
+        if trouble in ANSWERS:
+            return ANSWERS[trouble]()
         address = self.address()
-        if not address:
+        if trouble == "refuse" or not address:
             return _cut(request)
         body = await request.read()
         headers = {"Content-Type": request.content_type} if body else {}

@@ -106,9 +106,7 @@ class Members:
             return None
         self._number += 1
         beginning = self.rng.choice(BEGINNINGS).format(number=self._number)
-        data = composing.command_data(
-            self.discord.village, command, [], {"prompt": beginning}
-        )
+        data = composing.command_data(self.discord.village, command, [], {"prompt": beginning})
         return self._start(Kind.COMMAND, member, channel, data, name=name, prompt=beginning)
 
     def _press(self, member: Member, channel: Channel, wanted: str) -> Interaction | None:

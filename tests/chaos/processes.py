@@ -54,7 +54,7 @@ class Watched:
                 self.ready.clear()
                 self.history.add("process", name=self.name, did="ended", status=status)
                 if not self._expected:
-                    self.endings.append(status)
+                    self._ended_by_itself(status)
                 await asyncio.sleep(AGAIN)
         finally:
             await self._stop()
@@ -90,9 +90,13 @@ class Watched:
             async with asyncio.timeout(STOP_WITHIN):
                 await process.wait()
         except TimeoutError:
-            self.endings.append(-signal.SIGKILL)
+            self.history.add("stuck", name=self.name)
             process.kill()
             await process.wait()
+
+    def _ended_by_itself(self, status: int) -> None:
+        self.endings.append(status)
+        self.history.add("ended-by-itself", name=self.name, status=status)
 
     @property
     def address(self) -> str:

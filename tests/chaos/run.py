@@ -145,6 +145,7 @@ async def _quiet(plan_: Plan, stage: Stage, members: Members) -> None:
             members.probe(homes.values())
             await members.answered()
             await _drained(stage)
+            stage.history.add("drained")
     await asyncio.sleep(REST)
     stage.bot.measure("after")
     stage.history.add("end")
@@ -153,7 +154,7 @@ async def _quiet(plan_: Plan, stage: Stage, members: Members) -> None:
 async def _drained(stage: Stage) -> None:
     """Wait for the bot: there is nothing to be woken by, so look again and again."""
     await stage.bot.ready.wait()
-    while _left(stage.database) or not stage.discord.gateway.online:
+    while _left(stage.database) or not stage.discord.gateway.online:  # noqa: ASYNC110  # see above
         await asyncio.sleep(LOOK_AGAIN)
 
 

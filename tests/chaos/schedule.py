@@ -24,7 +24,7 @@ class Planned:
 
 
 def plan(seed: int, kinds: Sequence[str], seconds: float, every: float) -> list[Planned]:
-    """Plan faults of these kinds, one about `every` seconds; every kind comes before one comes twice.
+    """Plan faults, one about `every` seconds; every kind comes before one comes twice.
 
     Faults overlap: that is when the interesting things happen.
     """
