@@ -23,6 +23,8 @@ _log = logging.getLogger(__name__)
 
 UNKNOWN_CHANNEL, UNKNOWN_MESSAGE = 10003, 10008
 """Discord's codes of what was deleted; whatever else it answers may be otherwise tomorrow."""
+NO_MORE = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND})
+"""With which an interaction's webhook says that its token is dead, or its message not there."""
 LOOKED_THROUGH = 50
 """Messages after the interaction among which its answer is looked for."""
 
@@ -112,7 +114,7 @@ class Posts:
                 raise MessageGoneError(str(error)) from error
             # Where the bot itself may not write, the token is the one way while it lives: only
             # what says that it is dead counts, not every refusal.
-            dead = error.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND}
+            dead = error.status in NO_MORE
             if is_weather(error) or not (dead or self._may_look(message.story)):
                 raise
             # Or it is no answer of that interaction: the channel itself says so. A press may
@@ -150,7 +152,9 @@ class Posts:
         try:
             return await self._channels.answer_of(token)
         except discord.HTTPException as error:
-            if is_weather(error):
+            # Only what says that there is no answer, or that the token is dead, says so: whoever
+            # takes another refusal for it posts a second message.
+            if error.status not in NO_MORE:
                 raise
             return None
 
@@ -163,6 +167,8 @@ class Posts:
                 if asked is not None and asked.id == story.interaction_id:
                     return message.id
         except (discord.Forbidden, discord.NotFound) as error:
+            if error.status == HTTPStatus.FORBIDDEN and self._may_look(story):
+                raise  # the answer may stand there: it is looked for again when we may
             # If it was deleted, posting says so.
             _log.info("No history of channel %d: %s", story.channel_id, error)
         return None
@@ -171,7 +177,8 @@ class Posts:
         """Show a story whose answer never came to stand in the channel, or that is none.
 
         Discord posts the same nonce once, so a crash before the message is written down posts no
-        second one. Where the bot may not write by itself, an interaction's token is the way.
+        second one; what it gives back then is the first, as it was sent at that time. Where the bot
+        may not write by itself, an interaction's token is the way.
         """
         story = message.story
         if token is not None and (story.private or not self._may_look(story)):
@@ -191,6 +198,8 @@ class Posts:
             raise
         message.message_id, message.token = posted.id, None
         await self._queue.posted(story.id, posted.id, answers=False)
+        if not _stands(posted, drawing):
+            await posted.edit(**drawing.fields)
 
     def _is_deleted(self, error: discord.NotFound, story: Story) -> bool:
         return error.code == UNKNOWN_CHANNEL and self._may_look(story)
@@ -204,6 +213,18 @@ class Posts:
 
     def _channel(self, story: Story) -> discord.PartialMessageable:
         return self._channels.get_partial_messageable(story.channel_id, guild_id=story.guild_id)
+
+
+def _stands(posted: discord.Message, drawing: Drawing) -> bool:
+    """Whether a message that was posted surely shows what was drawn; if in doubt, it does not."""
+    if drawing.embed is None:
+        return drawing.text is not None and posted.content == drawing.text.strip()
+    (embed,) = posted.embeds or (None,)
+    return (
+        embed is not None
+        and embed.description == drawing.embed.description
+        and embed.footer.text == drawing.embed.footer.text
+    )
 
 
 def is_weather(error: discord.HTTPException) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -13,6 +14,8 @@ from aiohttp import web
 if TYPE_CHECKING:
     import random
     from collections.abc import AsyncIterator, Callable
+
+    from tests.chaos.history import History
 
 SLOW = 0.5
 """Seconds between two pieces of a generator that is slow."""
@@ -36,10 +39,12 @@ class Line:
     rng: random.Random
     address: Callable[[], str]
     """Where the generator is now; empty while it is away."""
+    history: History
     trouble: str | None = None
     share: float = 0.5
     met: dict[str, int] = field(default_factory=dict)
     url: str = ""
+    _number: int = 0
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -71,6 +76,22 @@ class Line:
         if trouble == "refuse" or not address:
             return _cut(request)
         body = await request.read()
+        if not request.path.endswith("/completions"):
+            return await self._ask(request, address, body, None)
+        self._number += 1
+        wish = json.loads(body)
+        story = [wish["model"], wish["prompt"], wish.get("seed")]
+        number = self._number
+        self.history.add("telling", number=number, story=story)
+        try:
+            return await self._ask(request, address, body, trouble)
+        finally:
+            # Cancelled, too, when the bot hangs up.
+            self.history.add("telling-over", number=number)
+
+    async def _ask(
+        self, request: web.Request, address: str, body: bytes, trouble: str | None
+    ) -> web.StreamResponse:
         headers = {"Content-Type": request.content_type} if body else {}
         try:
             async with self._session.request(

@@ -19,9 +19,12 @@ answered: `id`, `outcome`
 message: `change`, `id`, `channel`, `to` (who alone sees it), `of` (the interaction that it answers,
     or the nonce it was posted with), `content`, `embeds`, `components`
 destroyed: `message` or `channel` that somebody deleted
+telling, telling-over: `number` of a request for a story, and what it asks for
 fault: `kind`, `on` (begins or ends)
 process: `name`, `did`
+ended-by-itself, stuck: `name` of a process
 measured: `moment`, and what was measured
+quiet, drained, end: how far the run is
 """
 
 

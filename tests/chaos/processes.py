@@ -25,9 +25,24 @@ class Watched:
     """A process that is started again whenever it ends, as systemd would."""
 
     def __init__(
-        self, name: str, arguments: list[str], environment: dict[str, str], history: History
+        self,
+        name: str,
+        arguments: list[str],
+        environment: dict[str, str],
+        history: History,
+        *,
+        folder: Path | None = None,
     ) -> None:
-        """`arguments` are Python's; `environment` is added to this process's."""
+        """Prepare it.
+
+        Args:
+            name: What it is called in the history and by its log.
+            arguments: Python's.
+            environment: What is added to this process's.
+            history: Where its ends and beginnings are noted.
+            folder: Where it runs; None: here.
+        """
+        self._folder = folder
         self.name = name
         self.history = history
         self._arguments = arguments
@@ -67,6 +82,7 @@ class Watched:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
                 env=self._environment,
+                cwd=self._folder,
             )
         self._expected = False
         self.history.add("process", name=self.name, did="started")

@@ -90,6 +90,23 @@ def is_told_once(seen: Seen, kept: Kept) -> Findings:
             yield f"wish {id_} is told in several messages: {numbers}", seen.about(id_)
 
 
+def is_told_by_one(seen: Seen, kept: Kept) -> Findings:
+    """No story is told by two tellers at the same time."""
+    del kept
+    telling: dict[str, dict[int, Event]] = {}
+    stories: dict[int, str] = {}
+    for event in seen.events:
+        match event["what"]:
+            case "telling":
+                story = stories[event["number"]] = repr(event["story"])
+                others = telling.setdefault(story, {})
+                for other in others.values():
+                    yield "a story is told by two tellers at the same time", [other, event]
+                others[event["number"]] = event
+            case "telling-over":
+                telling[stories[event["number"]]].pop(event["number"])
+
+
 def is_told(seen: Seen, kept: Kept) -> Findings:
     """What stands in the channel at the end is the whole story, or says why there is none."""
     for row in kept.stories:
@@ -188,6 +205,8 @@ def stays_up(seen: Seen, kept: Kept) -> Findings:
     for event in seen.events:
         if event["what"] == "ended-by-itself":
             yield f"the {event['name']} ended by itself, with status {event['status']}", [event]
+        if event["what"] == "stuck":
+            yield f"the {event['name']} did not end when it was told to", [event]
 
 
 def _public(seen: Seen, interaction_id: int) -> list[Shown]:
@@ -198,6 +217,7 @@ EVERY: dict[str, Callable[[Seen, Kept], Findings]] = {
     "saved": is_saved,
     "drained": is_drained,
     "told-once": is_told_once,
+    "told-by-one": is_told_by_one,
     "told": is_told,
     "words-stay": words_stay,
     "votes-count-once": votes_count_once,

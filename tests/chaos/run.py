@@ -53,7 +53,7 @@ class Plan:
     members: int = 200
     rate: float = 3.0
     """Things that members do in a second."""
-    every: float = 4.0
+    every: float = 5.0
     """Seconds from one fault to the next, about."""
     deadline: float = 3.0
     """Seconds in which an interaction is acknowledged."""
@@ -61,8 +61,8 @@ class Plan:
     """Seconds without a fault, after which it is measured what the bot holds."""
     drained_within: float = 150.0
     """Seconds after the last fault in which nothing may be left to tell."""
-    bot: tuple[str, ...] = ("-m", "bot")
-    """Python's arguments."""
+    code: Path | None = None
+    """The folder in which the bot's code lies; None: this checkout."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,7 @@ async def run(plan_: Plan, folder: Path) -> Outcome:
         line = Line(
             random.Random(rng.random()),
             lambda: storyteller.address if storyteller.ready.is_set() else "",
+            history,
         )
         await opened.enter_async_context(line.open())
         settings = SETTINGS | {
@@ -107,7 +108,7 @@ async def run(plan_: Plan, folder: Path) -> Outcome:
         }
         environment = {f"KATARIBE_{name}": value for name, value in settings.items()}
         environment["DISCORD_TOKEN"] = TOKEN
-        bot = Watched("bot", list(plan_.bot), environment, history)
+        bot = Watched("bot", ["-m", "bot"], environment, history, folder=plan_.code)
         for process in (storyteller, bot):
             await opened.enter_async_context(_task(process.run()))
         await storyteller.ready.wait()

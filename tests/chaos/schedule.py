@@ -35,7 +35,7 @@ def plan(seed: int, kinds: Sequence[str], seconds: float, every: float) -> list[
     while at < seconds:
         if not left:
             left = rng.sample(list(kinds), len(kinds))
-        lasts = min(rng.uniform(2, 15), seconds - at)
+        lasts = min(rng.uniform(2, 10), seconds - at)
         planned.append(Planned(at, left.pop(), lasts, rng.randrange(1 << 30)))
         at += rng.expovariate(1 / every)
     return planned

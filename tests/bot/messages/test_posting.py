@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import discord
@@ -65,6 +66,48 @@ async def test_a_crash_between_sending_and_writing_down_posts_once(
             await session.execute(update(Story).values(message_id=None))
     assert ids[0] is not None
     assert ids[0] == ids[1]
+
+
+async def test_what_was_posted_before_a_crash_is_brought_up_to_date(
+    database: Database, client: Kataribe
+) -> None:
+    queue = queue_of(database)
+    story = await asked(queue)
+    posts = Posts(client, Stories(database.sessions), queue)
+    await posts.write(StoryMessage.of(story), drawing(story), None)
+    async with database.sessions.begin() as session:  # it died before this was written
+        await session.execute(update(Story).values(message_id=None))
+    again = StoryMessage.of(story)
+    further = Drawing(views.unfinished(story), embeds.telling(story, " 2100 it rained"))
+    await posts.write(again, further, None)
+    assert again.message_id is not None
+    stands = await client.get_partial_messageable(STORIES).fetch_message(again.message_id)
+    assert stands.embeds == [further.embed]
+
+
+@pytest.mark.parametrize(("status", "code"), [(403, 50013), (403, 40333), (400, 50083)])
+async def test_while_it_cannot_be_looked_for_nothing_is_posted_a_second_time(
+    database: Database,
+    client: Kataribe,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    code: int,
+) -> None:
+    async def refused(token: str) -> int:
+        del token
+        response = SimpleNamespace(status=status, reason="")
+        raise discord.HTTPException(response, {"code": code, "message": ""})
+
+    monkeypatch.setattr(client, "answer_of", refused)
+    queue = queue_of(database)
+    story = await asked(queue)
+    message = StoryMessage.of(story)
+    with pytest.raises(OutOfReachError):
+        await Posts(client, Stories(database.sessions), queue).write(
+            message, drawing(story), "token"
+        )
+    history = client.get_partial_messageable(STORIES).history()
+    assert (message.message_id, [one async for one in history]) == (None, [])
 
 
 async def test_a_story_that_was_never_posted_is_gone_with_its_channel(
