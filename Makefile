@@ -7,7 +7,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help run test variants check clean
+.PHONY: help run test variants chaos check clean
 
 help: ## this list
 	@echo "Kataribe, a storyteller for Discord"
@@ -32,6 +32,9 @@ AVX2 := ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 \
 variants: $(VENV)/.installed-dev ## the tests of numbers, as on a processor with AVX2, and without the C++ step
 	$(AVX2) $(PYTEST) $(EVERY_STEP) $(COMPILED) $(LEARNING)
 	NATIVE_ISA=off $(PYTEST) $(EVERY_STEP)
+
+chaos: $(VENV)/.installed-dev ## the bot among faults, and whether it kept its promises: ARGS="--minutes 3 --seed 7"
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 check: $(VENV)/.installed-dev ## lint, types, and who imports whom
 	$(BIN)/ruff check .

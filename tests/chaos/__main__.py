@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from tests.chaos.faults import EVERY
+from tests.chaos.planting import BUGS, planted
 from tests.chaos.report import check, details, summary
 from tests.chaos.run import Plan, run
 
@@ -27,13 +28,17 @@ def main() -> int:
     parser.add_argument(
         "--keep", type=Path, metavar="FOLDER", help="where the history, database and logs shall lie"
     )
+    parser.add_argument(
+        "--plant", choices=BUGS, help="put this bug into a copy of the bot, which the run must find"
+    )
     given = parser.parse_args()
     kinds = given.faults.split(",")
     if unknown := set(kinds) - EVERY.keys():
         parser.error(f"there is no fault {', '.join(unknown)}; there are: {', '.join(EVERY)}")
     folder = given.keep or Path(tempfile.mkdtemp(prefix="kataribe-chaos-"))
     folder.mkdir(parents=True, exist_ok=True)
-    plan = Plan(seed=given.seed, seconds=60 * given.minutes, kinds=kinds)
+    code = planted(given.plant, folder / "planted") if given.plant else None
+    plan = Plan(seed=given.seed, seconds=60 * given.minutes, kinds=kinds, code=code)
     outcome = asyncio.run(run(plan, folder))
     seen, kept, found = check(outcome)
     if found:

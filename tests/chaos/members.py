@@ -57,13 +57,9 @@ class Members:
 
     async def run(self) -> None:
         """Do things until cancelled."""
-        try:
-            while True:
-                await asyncio.sleep(self.rng.expovariate(self.rate))
-                act = self.rng.choices(list(ACTS), list(ACTS.values()))[0]
-                self.act(act)
-        finally:
-            await self.answered()
+        while True:
+            await asyncio.sleep(self.rng.expovariate(self.rate))
+            self.act(self.rng.choices(list(ACTS), list(ACTS.values()))[0])
 
     def act(self, act: str) -> None:
         """Have somebody do one thing, where there is something to do it with."""
@@ -87,12 +83,15 @@ class Members:
         self._waiting.add(task)
         task.add_done_callback(self._waiting.discard)
 
-    def probe(self, members: Iterable[Member]) -> None:
-        """Have each of them ask for a story: a bot that is well acknowledges every one."""
+    async def probe(self, members: Iterable[Member]) -> None:
+        """Have each of them ask for a story, which a bot that is well acknowledges; wait for it."""
+        before = set(self._waiting)
         for member in members:
             channel = self.discord.village.places_of(member)[0]
             if interaction := self._command(member, channel, "story"):
                 self._await(interaction)
+        if probes := self._waiting - before:
+            await asyncio.wait(probes)
 
     async def answered(self) -> None:
         """Wait until everybody was answered, or gave up."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 LOOK_AGAIN = 0.5
 """Seconds between two looks at what another process does."""
-REST = 3.0
+REST = 2.0
 """Seconds in which the bot lets go of what it held, once nothing is left to do."""
 SETTINGS = {
     "STORIES__MIN_TOKENS": "20",
@@ -61,6 +61,8 @@ class Plan:
     """Seconds without a fault, after which it is measured what the bot holds."""
     drained_within: float = 150.0
     """Seconds after the last fault in which nothing may be left to tell."""
+    generator: str = ""
+    """The address of one that runs already; empty: one of the run's own, as a process."""
     code: Path | None = None
     """The folder in which the bot's code lies; None: this checkout."""
 
@@ -96,7 +98,7 @@ async def run(plan_: Plan, folder: Path) -> Outcome:
         )
         line = Line(
             random.Random(rng.random()),
-            lambda: storyteller.address if storyteller.ready.is_set() else "",
+            lambda: plan_.generator or (storyteller.ready.is_set() and storyteller.address) or "",
             history,
         )
         await opened.enter_async_context(line.open())
@@ -109,14 +111,16 @@ async def run(plan_: Plan, folder: Path) -> Outcome:
         environment = {f"KATARIBE_{name}": value for name, value in settings.items()}
         environment["DISCORD_TOKEN"] = TOKEN
         bot = Watched("bot", ["-m", "bot"], environment, history, folder=plan_.code)
-        for process in (storyteller, bot):
+        for process in (bot,) if plan_.generator else (storyteller, bot):
             await opened.enter_async_context(_task(process.run()))
-        await storyteller.ready.wait()
-        await bot.ready.wait()
+        for process in (bot,) if plan_.generator else (storyteller, bot):
+            await process.ready.wait()
         stage = Stage(discord, weather, line, bot, storyteller, database, history)
         members = Members(discord, rng, plan_.rate)
         happened = await _busy(plan_, stage, members)
         await _quiet(plan_, stage, members)
+        discord.interactions.close()
+        await members.answered()
         met = sum(weather.met.values()) + sum(line.met.values())
     return Outcome(history.path, database, members.done, happened, met, bot.endings)
 
@@ -143,8 +147,7 @@ async def _quiet(plan_: Plan, stage: Stage, members: Members) -> None:
         async with asyncio.timeout(plan_.drained_within):
             await _drained(stage)
             homes = {one.user.id % plan_.servers: one for one in stage.discord.village.villagers}
-            members.probe(homes.values())
-            await members.answered()
+            await members.probe(homes.values())
             await _drained(stage)
             stage.history.add("drained")
     await asyncio.sleep(REST)
