@@ -16,12 +16,15 @@ import discord
 from pydantic import SecretStr
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot import bench, commands, components
+from bot import bench, commands, components, hosting
 from bot.client import Kataribe, point_at
 from bot.config import Discord, Settings, SettingsError, Votes
 from bot.database import DatabaseError, open_database
 from bot.database.connection import sqlite_file
 from bot.database.lock import sole_user
+from bot.hosting.health import HealthError, health_page
+from bot.hosting.log import open_log
+from bot.invitation import invitation
 from bot.messages.pacing import Pace
 from bot.playground import Playground, PlaygroundError
 from bot.services import Services
@@ -76,6 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     verbs = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     verbs.add_parser("run", help="tell stories until stopped (the default)")
+    hosting.add_hosting_commands(verbs)
     bench.add_bench_command(verbs)
     given = parser.parse_args(arguments)
     if given.command == "bench":
@@ -85,34 +89,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SettingsError as error:
         print(error, file=sys.stderr)
         return USAGE_ERROR
-    open_log(settings.log.level)
+    open_log(settings.log)
+    if given.command in hosting.COMMANDS:
+        return hosting.main(given, settings)
     try:
         asyncio.run(run(settings, config=given.config))
     except GeneratorSettingsError as error:
         print(error, file=sys.stderr)
         return USAGE_ERROR
-    except (StartError, DatabaseError, PlaygroundError, GeneratorStartError) as error:
+    except (StartError, DatabaseError, PlaygroundError, GeneratorStartError, HealthError) as error:
         print(error, file=sys.stderr)
         return FAILURE
     return SUCCESS
-
-
-def open_log(level: str) -> None:
-    """Write one line for each event to standard error; libraries only speak of trouble.
-
-    At DEBUG they say more, but for those that would write down every statement and every request,
-    and with them what members wrote and the tokens that answer them.
-    """
-    logging.basicConfig(
-        level=level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", datefmt="%H:%M:%S"
-    )
-    for library in ("aiosqlite", "discord"):
-        logging.getLogger(library).setLevel(logging.INFO if level == "DEBUG" else logging.WARNING)
-    if level != "DEBUG":
-        for library in ("aiohttp", "alembic", "asyncio", "sqlalchemy"):
-            logging.getLogger(library).setLevel(logging.WARNING)
-    # A storyteller that writes needs no voice: discord.py would warn about it at each start.
-    discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
 
 
 async def run(settings: Settings, *, config: Path | None = None) -> None:
@@ -162,6 +150,7 @@ async def run(settings: Settings, *, config: Path | None = None) -> None:
             services.bell,
             settings,
             services.screening,
+            services.metrics,
         )
         logged_in = asyncio.Event()
         work = [still_alone()]
@@ -172,6 +161,8 @@ async def run(settings: Settings, *, config: Path | None = None) -> None:
         work.append(_tell(client, dispatcher, logged_in, page))
         work.append(_keep_up(client, Upkeep(services, client), logged_in))
         work.append(_close_duels(client, logged_in))
+        if health := await opened.enter_async_context(health_page(settings.health, client)):
+            work.append(health.watch())
         opened.push_async_callback(_leave, client)
         opened.push_async_callback(services.messages.close)
         running = [await opened.enter_async_context(_task(part)) for part in [stop.wait(), *work]]
@@ -296,7 +287,8 @@ async def _tell(
     else:
         print(f"Kataribe is on Discord as {client.user}.", flush=True)
         if not client.guilds:
-            print(f"Invite it to a server: {_invitation(client)}", flush=True)
+            assert client.application_id is not None  # noqa: S101  # login has set it
+            print(f"Invite it to a server: {invitation(client.application_id)}", flush=True)
     await dispatcher.run()
 
 
@@ -311,21 +303,6 @@ async def _close_duels(client: Kataribe, logged_in: asyncio.Event) -> None:
     """Close duels when their time has come."""
     await logged_in.wait()
     await client.services.closing.run()
-
-
-def _invitation(client: Kataribe) -> str:
-    assert client.application_id is not None  # noqa: S101  # login has set it
-    return discord.utils.oauth_url(
-        client.application_id,
-        permissions=discord.Permissions(
-            view_channel=True,
-            send_messages=True,
-            send_messages_in_threads=True,
-            embed_links=True,
-            read_message_history=True,
-        ),
-        scopes=("bot", "applications.commands"),
-    )
 
 
 async def _leave(client: Kataribe) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from discord import ui
+from structlog.contextvars import bind_contextvars
 
 from bot.apologies import apologise
 from bot.locales import language_of, speak
@@ -14,7 +15,11 @@ if TYPE_CHECKING:
 
 
 def understand(interaction: discord.Interaction[Any]) -> None:
-    """Speak the member's language from now on, in the task that answers them."""
+    """Speak the member's language from now on, in the task that answers them.
+
+    The log names the interaction wherever this task, or one that it starts, has something to say.
+    """
+    bind_contextvars(interaction=interaction.id)
     speak(language_of(str(interaction.locale)))
 
 

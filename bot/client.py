@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import discord
 import yarl
@@ -75,7 +75,7 @@ class Kataribe(discord.AutoShardedClient):
             # Nor does it wait two seconds at each start in case one more server is named.
             guild_ready_timeout=0.2,
             max_messages=None,
-            http_trace=pace.trace(),
+            http_trace=pace.trace,
             # A gateway of the host's choice is one shard; otherwise Discord says how many.
             shard_count=1 if settings.gateway_url else None,
         )
@@ -108,6 +108,10 @@ class Kataribe(discord.AutoShardedClient):
         """Tell Discord about the commands, in every language that there is."""
         await self.tree.set_translator(CommandTexts())
         self.command_ids = await command_sync.sync(self.tree)
+
+    async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
+        """Count how long members wait for an answer; commands and buttons are heard elsewhere."""
+        self.services.metrics.arrived(interaction.id, interaction.type.name)
 
     async def on_ready(self) -> None:
         """Say where the bot is, and note what changed meanwhile; may happen more than once."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from bot.database.queue import Queue
 from bot.database.ratings import Ratings
 from bot.database.removals import Removals
 from bot.database.reports import Reports
+from bot.database.retention import Retention
 from bot.database.stories import Stories
 from bot.database.tables import Form, Length
 from bot.database.trail import Trail
@@ -38,6 +40,7 @@ from bot.safety.second_opinion import objects_to
 from bot.worker.bell import Bell
 from bot.worker.catalogue import Catalogue, UnknownModelError
 from bot.worker.completions import GeneratorDownError
+from bot.worker.metrics import Metrics
 from bot.worker.screening import Screening
 
 if TYPE_CHECKING:
@@ -52,6 +55,8 @@ if TYPE_CHECKING:
     from bot.messages.pacing import Pace
     from bot.messages.posting import Channels
     from bot.worker.completions import Completions
+
+_log = logging.getLogger(__name__)
 
 
 class NoStoriesHereError(Exception):
@@ -93,6 +98,7 @@ class Services:
     boards: Boards
     privacy: Privacy
     departures: Departures
+    retention: Retention
     catalogue: Catalogue
     completions: Completions
     messages: StoryMessages
@@ -100,6 +106,7 @@ class Services:
     confirmations: Confirmations
     screening: Screening
     bell: Bell
+    metrics: Metrics
 
     @classmethod
     def of(
@@ -123,7 +130,8 @@ class Services:
         queue, stories = Queue(sessions, settings.queue), Stories(sessions)
         figures = Figures(sessions)
         ratings, catalogue = Ratings(sessions, settings.votes), Catalogue(completions)
-        guilds = Guilds(sessions)
+        guilds, metrics = Guilds(sessions), Metrics()
+        metrics.listen(pace.trace)
         duels = Duels(sessions, votes=settings.duels.votes)
         messages = StoryMessages(
             channels,
@@ -152,6 +160,7 @@ class Services:
             boards=Boards(sessions),
             privacy=Privacy(sessions),
             departures=Departures(sessions),
+            retention=Retention(sessions),
             catalogue=catalogue,
             completions=completions,
             messages=messages,
@@ -159,6 +168,7 @@ class Services:
             confirmations=Confirmations(),
             screening=Screening(guilds),
             bell=Bell(),
+            metrics=metrics,
         )
 
     async def teller(self, guild_id: int | None, *places: int | None) -> str:
@@ -276,7 +286,11 @@ class Services:
             wishes = [replace(wish, model=await self.catalogue.find(wish.model)) for wish in wishes]
         limits = await self.limits(wishes[0].guild_id, role_ids)
         lasts = self.settings.duels.lasts
-        return await self.queue.enqueue_together(wishes, limits, duel_lasts=lasts)
+        stories = await self.queue.enqueue_together(wishes, limits, duel_lasts=lasts)
+        for story in stories:
+            self.metrics.asked(story)
+            _log.info("Story %d is asked for, by interaction %d", story.id, story.interaction_id)
+        return stories
 
     async def _check(self, wishes: Sequence[Wish]) -> None:
         """Look at a member's words once more, with what takes time: the edge has seen the rest."""
@@ -336,3 +350,8 @@ class Services:
     async def tidy(self) -> None:
         """Forget what is over and needed by nobody; to be called now and then."""
         await self.mutes.tidy()
+        kept = self.settings.privacy
+        while kept.keep_stories and await self.retention.forget_stories(kept.keep_stories):
+            pass
+        while kept.keep_trail and await self.retention.forget_trail(kept.keep_trail):
+            pass

@@ -11,6 +11,8 @@ from bot.config.refusals import FOREIGN_SECTIONS, SettingsError
 from bot.config.sections import (
     MOODS,
     Discord,
+    Health,
+    Log,
     Mood,
     Queue,
     RemoteModel,
@@ -24,6 +26,8 @@ __all__ = [
     "FOREIGN_SECTIONS",
     "MOODS",
     "Discord",
+    "Health",
+    "Log",
     "Mood",
     "Queue",
     "RemoteModel",

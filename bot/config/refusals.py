@@ -38,7 +38,8 @@ def refuse_secrets(tables: dict[str, Any], path: Path) -> None:
     if "api_key" in names:
         raise SettingsError(
             f"{path} must not hold an api_key: it is a secret. Remove it there and give it in "
-            f"the environment, as {PREFIX}GENERATOR__API_KEY or {PREFIX}MODELS__NAME__API_KEY"
+            f"the environment, as {PREFIX}GENERATOR__API_KEY, {PREFIX}MODELS__NAME__API_KEY or "
+            f"{PREFIX}HEALTH__API_KEY"
         )
 
 

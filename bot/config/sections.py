@@ -64,8 +64,15 @@ def _key(key: SecretStr | None) -> SecretStr | None:
     return SecretStr(said) if said else None
 
 
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False  # a name
+
+
 def _loopback(host: str) -> str:
-    if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
+    if not _is_loopback(host):
         raise ValueError("not a loopback address")
     return host
 
@@ -222,6 +229,8 @@ class Privacy(Section):
     """How long things are kept."""
 
     days_after_leaving: float = _number(30, low=0, high=3650)
+    keep_stories: float = _number(0, low=0, high=36_500)
+    keep_trail: float = _number(0, low=0, high=36_500)
 
 
 class Duels(Section):
@@ -240,8 +249,22 @@ class Playground(Section):
     port: int = _whole(8888, low=0, high=65_535)
 
 
+class Health(Server):
+    """Where others may ask how the bot is."""
+
+    host: str = Field("127.0.0.1", pattern=r"^\S+$", description="an address of this machine")
+    port: int | None = _whole(None, low=0, high=65_535)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether other machines could read it without a key."""
+        return self.port is not None and self.api_key is None and not _is_loopback(self.host)
+
+
 class Log(Section):
     """What is written to standard error."""
+
+    format: Literal["text", "json"] = Field("text", description="text or json")
 
     level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = Field(
         "INFO", description="debug, info, warning or error"

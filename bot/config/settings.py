@@ -28,6 +28,7 @@ from bot.config.sections import (
     Discord,
     Duels,
     Generator,
+    Health,
     Log,
     ModelName,
     Mood,
@@ -79,6 +80,7 @@ class Settings(BaseSettings):
     privacy: Privacy = Privacy()
     duels: Duels = Duels()
     playground: Playground = Playground()
+    health: Health = Health()
     log: Log = Log()
     token: SecretStr | None = Field(None, validation_alias="DISCORD_TOKEN")
 
@@ -120,6 +122,11 @@ class Settings(BaseSettings):
             raise SettingsError(
                 f"[stories] min_tokens takes at most max_tokens ({settings.stories.max_tokens}), "
                 f"not {settings.stories.min_tokens}"
+            )
+        if settings.health.is_open:
+            raise SettingsError(
+                f"[health] host {settings.health.host} is open to others: give the key that its "
+                f"readers show as {PREFIX}HEALTH__API_KEY, or take 127.0.0.1"
             )
         if settings.token is not None and not settings.token.get_secret_value().strip():
             settings = settings.model_copy(update={"token": None})

@@ -53,6 +53,15 @@ async def sole_user(url: str) -> AsyncIterator[Callable[[], Coroutine[Any, Any, 
         yield asyncio.Event().wait  # nobody can take a file from us
 
 
+def is_held(file: Path) -> bool:
+    """Whether a bot works on a SQLite file now."""
+    try:
+        with _file_held(file):
+            return False
+    except DatabaseError:
+        return True
+
+
 @contextmanager
 def _file_held(file: Path | None) -> Iterator[None]:
     if file is None:

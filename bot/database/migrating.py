@@ -4,40 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import sqlite3
-from contextlib import asynccontextmanager, closing
-from pathlib import Path
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from alembic import command
-from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
+from bot.database.copies import copy_database
 from bot.database.errors import DatabaseError
+from bot.database.revisions import alembic_config, known_revisions, newest_revision
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from sqlalchemy import Connection
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 _log = logging.getLogger(__name__)
 
-MIGRATIONS = Path(__file__).parents[2] / "migrations"
-
 # Any number will do as long as every Kataribe uses the same: bots that start together on one
 # PostgreSQL migrate one after the other.
 MIGRATION_LOCK = 0x6B61746172696265
-
-
-def alembic_config() -> Config:
-    """Alembic's settings, for its commands in code and for developers (see CONTRIBUTING)."""
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    return config
 
 
 async def migrate(engine: AsyncEngine, file: Path | None) -> None:
@@ -50,9 +39,7 @@ async def migrate(engine: AsyncEngine, file: Path | None) -> None:
     Raises:
         DatabaseError: A newer Kataribe wrote the database, or no copy of it can be made.
     """
-    scripts = ScriptDirectory.from_config(alembic_config())
-    known = {script.revision for script in scripts.walk_revisions()}
-    head = scripts.get_current_head()
+    known, head = known_revisions(), newest_revision()
     async with schema_change(engine) as connection:
         current = await connection.run_sync(_revision)
         if current == head:
@@ -63,9 +50,8 @@ async def migrate(engine: AsyncEngine, file: Path | None) -> None:
                 "update the code, or name another database ([database] url)"
             )
         if file is not None and current is not None:
-            copy = await asyncio.to_thread(
-                _copy, file, file.with_name(f"{file.name}.before-{head}")
-            )
+            copy = file.with_name(f"{file.name}.before-{head}")
+            await asyncio.to_thread(copy_database, file, copy)
             _log.info(
                 "The database goes from revision %s to %s; as it was: %s", current, head, copy
             )
@@ -123,17 +109,3 @@ def _upgrade(connection: Connection) -> None:
     config = alembic_config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
-
-
-def _copy(file: Path, copy: Path) -> Path:
-    """Copy a database that others may read and nobody writes meanwhile; gives the copy."""
-    half = copy.with_name(f"{copy.name}.part")
-    try:
-        half.unlink(missing_ok=True)
-        os.close(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(half)) as target:
-            source.backup(target)
-        half.replace(copy)
-    except (sqlite3.Error, OSError) as error:
-        raise DatabaseError(f"No copy of {file} can be made before it changes: {error}") from error
-    return copy

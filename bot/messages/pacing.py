@@ -156,6 +156,9 @@ class Pace:
         self.ambient = Turns()
         self._budgets: dict[int | str, EditBudget] = {}
         self._old: dict[int, OldMessages] = {}
+        self.trace = aiohttp.TraceConfig()
+        """What discord.py needs to let us read along."""
+        self.trace.on_request_end.append(self._read)
 
     @property
     def clock(self) -> Clock:
@@ -175,12 +178,6 @@ class Pace:
             _make_room(self._old, self.clock.time())
             old = self._old[channel_id] = OldMessages()
         return old
-
-    def trace(self) -> aiohttp.TraceConfig:
-        """What discord.py needs to let us read along."""
-        trace = aiohttp.TraceConfig()
-        trace.on_request_end.append(self._read)
-        return trace
 
     async def _read(
         self,

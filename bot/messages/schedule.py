@@ -12,6 +12,8 @@ import math
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from structlog.contextvars import bind_contextvars
+
 from bot.messages.message import TRIES
 from bot.messages.telling import Urgency
 from bot.worker.presenter import MessageGoneError, OutOfReachError
@@ -201,6 +203,7 @@ class Schedule:
 
     async def _edit(self, message: StoryMessage, urgency: Urgency) -> None:
         """Bring one message up to date, or have it tried again."""
+        bind_contextvars(story=message.story.id)
         try:
             over = await self._write(message)
         except MessageGoneError as error:

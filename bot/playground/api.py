@@ -55,6 +55,7 @@ class Api:
             ("GET", "/gateway", lambda _: {"url": self._gateway.url}, None),
             ("GET", "/gateway/bot", self._gateway_bot, None),
             ("GET", "/users/@me", self._me, None),
+            ("GET", "/users/@me/guilds", self._guilds, None),
             ("GET", "/oauth2/applications/@me", self._application, None),
             ("GET", "/applications/@me", self._application, None),
             ("GET", channel, lambda c: self._messages.channel(c.id("channel_id")).payload(), None),
@@ -86,6 +87,9 @@ class Api:
             "locale": "en-US",
             "email": None,
         }
+
+    def _guilds(self, _: Call) -> list[Json]:
+        return [self._world.guild_summary()]
 
     def _application(self, _: Call) -> Json:
         return self._world.application_payload()

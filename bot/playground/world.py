@@ -28,6 +28,7 @@ class Permission(IntFlag):
     USE_EXTERNAL_EMOJIS = 1 << 18
     CHANGE_NICKNAME = 1 << 26
     USE_APPLICATION_COMMANDS = 1 << 31
+    SEND_MESSAGES_IN_THREADS = 1 << 38
 
 
 EVERYONE = (
@@ -41,6 +42,7 @@ EVERYONE = (
     | Permission.USE_EXTERNAL_EMOJIS
     | Permission.CHANGE_NICKNAME
     | Permission.USE_APPLICATION_COMMANDS
+    | Permission.SEND_MESSAGES_IN_THREADS
 )
 
 # Fixed ids, so that what a bot keeps about this guild is still true after a restart.
@@ -280,6 +282,13 @@ class World:
             "soundboard_sounds": [],
             "hub_type": None,
         }
+
+    def guild_summary(self) -> Json:
+        """The guild as the list of the bot's own guilds has it, with what the bot may do there."""
+        whole = self._guild_payload()
+        permissions = str(int(self.members[self.bot.id].permissions))
+        of = {name: whole[name] for name in ("id", "name", "icon", "banner", "features")}
+        return of | {"owner": False, "permissions": permissions}
 
     def application_payload(self) -> Json:
         """The bot's application."""

@@ -198,10 +198,18 @@ class Completions:
         Raises:
             GeneratorError: It measures nothing, or does not answer.
         """
+        return Gauges.read((await self.measures()).decode(errors="replace"))
+
+    async def measures(self) -> bytes:
+        """Give the generator's page for Prometheus as it is.
+
+        Raises:
+            GeneratorError: It measures nothing, or does not answer.
+        """
         timeout = aiohttp.ClientTimeout(total=GAUGES_WITHIN)
         answer = self._generator.answer(self._http, "GET", "/metrics", under="", timeout=timeout)
         async with answer as page:
-            return Gauges.read((await at_most(page, LONGEST_PAGE)).decode(errors="replace"))
+            return await at_most(page, LONGEST_PAGE)
 
     async def _command(self, name: str, what: str) -> None:
         path = f"/models/{quote(name, safe='')}/{what}"

@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from structlog.contextvars import bound_contextvars
 
 from bot.database.clock import now
 from bot.database.places import LIVE
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from bot.worker.bell import Bell
     from bot.worker.catalogue import Catalogue
     from bot.worker.completions import Completions
+    from bot.worker.metrics import Metrics
     from bot.worker.presenter import Presenter
     from bot.worker.screening import Screening
 
@@ -83,6 +85,7 @@ class Dispatcher:
         bell: Bell,
         settings: Settings,
         screening: Screening,
+        metrics: Metrics,
     ) -> None:
         self._queue = queue
         self._stories = stories
@@ -90,6 +93,7 @@ class Dispatcher:
         self._presenter = presenter
         self._bell = bell
         self._settings = settings
+        self._metrics = metrics
         self._listener = Listener(
             stories, completions, screening, presenter, memory=settings.stories.memory
         )
@@ -227,11 +231,14 @@ class Dispatcher:
                 # Its lease is not renewed any more: it runs out, and the story is begun again.
                 _log.error("Story %d failed in an unforeseen way", story.id, exc_info=error)
 
-        task = tasks[story.id] = asyncio.create_task(work(story), name=f"story {story.id}")
+        with bound_contextvars(story=story.id):  # the task's own from now on
+            task = tasks[story.id] = asyncio.create_task(work(story), name=f"story {story.id}")
         task.add_done_callback(ended)
 
     async def _tell(self, story: Story) -> None:
         ended: Story | None = None
+        _log.info("Story %d begins, attempt %d, by %s", story.id, story.attempts, story.model)
+        self._metrics.began(story)
         try:
             told = await self._listener.hear(story, lambda: self._recovered(story))
         except asyncio.CancelledError:
@@ -252,6 +259,7 @@ class Dispatcher:
             ended = await self._draw_anew(story, error)
         else:
             self._suspects.acquit(story.id)
+            _log.info("Story %d is told: %d tokens", story.id, told.tokens)
             final = self._is_final(story, by_itself=told.by_itself)
             ended = await self._written(
                 lambda: self._queue.told(story.id, self._owner, told.text, told.tokens, final=final)
@@ -335,6 +343,8 @@ class Dispatcher:
         else:
             self._put_off.recovered(story.id)
             await self._written(lambda: self._queue.shown(story.id, story.state))
+            self._metrics.ended(story)
+            _log.info("Story %d is over (%s), and shown", story.id, story.state.value)
 
     async def _show_later(self, story: Story) -> None:
         """Try to show the end again after a while."""

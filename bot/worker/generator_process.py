@@ -136,6 +136,38 @@ class GeneratorProcess:
         return ready, status, last_line
 
 
+@contextlib.asynccontextmanager
+async def own_generator(
+    command: Sequence[str] = COMMAND, *, start_timeout: float
+) -> AsyncIterator[str]:
+    """Run one for a while; gives where it is, once it is ready.
+
+    Raises:
+        GeneratorStartError: It is not ready within the time, in seconds.
+    """
+    there: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+
+    def moved(url: str | None) -> None:
+        if not there.done():
+            there.set_result(url)
+
+    running = asyncio.create_task(
+        GeneratorProcess(moved, start_timeout=start_timeout, command=command).run()
+    )
+    # A future that fails when the generator cannot run at all.
+    running.add_done_callback(lambda _: moved(None))
+    try:
+        url = await there
+        if running.done():
+            await running  # it raises
+        if url is None:
+            raise GeneratorStartError("it ended, or was not ready in time; its last lines say why")
+        yield url
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+
+
 def _environment() -> dict[str, str]:
     """What it computes with, and its own settings; its lines come as it writes them."""
     needed = {

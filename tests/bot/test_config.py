@@ -28,7 +28,13 @@ def test_the_shipped_file_names_every_setting_with_its_default() -> None:
     shipped = tomllib.loads(SHIPPED.read_text(encoding="utf-8"))
     ours = {name: table for name, table in shipped.items() if name not in FOREIGN_SECTIONS}
     ours["log"]["level"] = ours["log"]["level"].upper()
-    secrets: Any = {"token": True, "models": True, "moods": True, "generator": {"api_key"}}
+    secrets: Any = {
+        "token": True,
+        "models": True,
+        "moods": True,
+        "generator": {"api_key"},
+        "health": {"api_key"},
+    }
     defaults = Settings().model_dump(exclude=secrets)
     moods = {name: mood.model_dump(exclude_none=True) for name, mood in MOODS.items()}
     assert ours.pop("moods") == moods

@@ -16,6 +16,7 @@ from bot.worker.catalogue import Catalogue
 from bot.worker.completions import Completions
 from bot.worker.dispatcher import Dispatcher
 from bot.worker.generator_process import COMMAND, GeneratorProcess
+from bot.worker.metrics import Metrics
 from bot.worker.screening import Screening
 from tests.bot.wishes import queue_of, wish
 from tests.generator.small_folders import save_gpt2
@@ -107,6 +108,7 @@ async def test_a_story_is_told_whole_though_the_generator_dies_in_the_middle(
             bell,
             settings,
             Screening(Guilds(database.sessions)),
+            Metrics(),
         )
 
         def moved(url: str | None) -> None:

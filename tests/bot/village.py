@@ -16,6 +16,7 @@ from bot.worker.bell import Bell
 from bot.worker.catalogue import Catalogue
 from bot.worker.completions import Completions
 from bot.worker.dispatcher import Dispatcher
+from bot.worker.metrics import Metrics
 from bot.worker.screening import Screening
 from tests.bot.wishes import wish
 
@@ -163,6 +164,7 @@ class Village:
             self.bell,
             self.settings,
             self.screening,
+            Metrics(),
         )
 
     async def ask(self, member: int = 1, **changes: Any) -> int:
@@ -203,7 +205,7 @@ async def village(
         catalogue = Catalogue(completions)
         screening = Screening(Guilds(database.sessions))
         dispatcher = Dispatcher(
-            queue, stories, completions, catalogue, wall, bell, loaded, screening
+            queue, stories, completions, catalogue, wall, bell, loaded, screening, Metrics()
         )
         place = Village(queue, stories, completions, wall, bell, dispatcher, loaded, screening)
         place.start()

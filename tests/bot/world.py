@@ -20,18 +20,19 @@ from bot import commands, components
 from bot.client import Kataribe
 from bot.commands.story import SURPRISE
 from bot.config import Settings
-from bot.database import Database, open_database
 from bot.database.tables import Story
 from bot.messages.pacing import Pace
 from bot.services import Services
 from bot.worker.completions import Completions
 from bot.worker.dispatcher import Dispatcher
+from tests.bot.migrated import migrated_database
 from tests.bot.teller import Teller, teller
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
     from pathlib import Path
 
+    from bot.database import Database
     from bot.messages.pacing import Clock
     from bot.messages.presenter import StoryMessages
 
@@ -95,6 +96,7 @@ class World:
             of.bell,
             of.settings,
             of.screening,
+            of.metrics,
         )
         self._running = asyncio.create_task(self.dispatcher.run())
         self._closing = asyncio.create_task(of.closing.run())
@@ -259,7 +261,7 @@ async def world(
     pace = pace or Pace(limit=10_000, per_second=10_000, clock=clock or RealClock())
     async with (
         teller() as told,
-        open_database(f"sqlite+aiosqlite:///{folder / 'kataribe.db'}") as database,
+        migrated_database(f"sqlite+aiosqlite:///{folder / 'kataribe.db'}") as database,
         Completions(
             told.url,
             loaded.stories,

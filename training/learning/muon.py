@@ -1,9 +1,9 @@
 """Muon on a CPU, where torch's own orthogonalises in bfloat16, which few processors multiply.
 
-The polynomial that torch's Newton-Schulz iterations evaluate is an odd one, so it changes a
-matrix's singular values and leaves its singular vectors: X p(X'X). Here p is evaluated on the
-eigenvalues of X'X, in float32: two products with X instead of fifteen. It is the same update, less
-the rounding, and on a processor without bfloat16 a hundred times as fast.
+Of an update X torch makes X p(X'X) by fifteen products, with a polynomial that draws singular
+values towards one. Here it is X (X'X)^-½ in float32, the root being a sum of two inverses: two
+products with X, and no sum of a small matrix that waits for another thread. On a processor without
+bfloat16 it is a hundred times as fast, and singular values come closer to one.
 """
 
 from __future__ import annotations
@@ -18,47 +18,46 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+_LEVEL = 0.966
+_TERMS = ((0.01035, 2.39e-5), (0.1903, 0.00973))
+"""Level + the sum of weight / (s + shift) is near s^-½: within 16 % for s from 1.6e-5 to 1."""
+_BLOCK = 256
+"""Rows of a Gram matrix that are made at once: products of fewer are too small to be fast."""
 
-_WORTH_HALVING = 128
-"""Columns: products of fewer are too small to be fast."""
 
-
-def orthogonalised(
-    update: Tensor, coefficients: tuple[float, float, float], steps: int, eps: float
-) -> Tensor:
-    """What torch's Muon makes of an update: singular values drawn towards one.
+def orthogonalised(update: Tensor, eps: float) -> Tensor:
+    """The update with its singular vectors as they are, and its singular values near one.
 
     Args:
-        update: (rows, columns) float32; its Frobenius norm is brought to at most one first.
-        coefficients: a, b and c of a step's polynomial ax + bx³ + cx⁵ (Jordan 2024).
-        steps: how often it is applied.
-        eps: the norm of an update that is taken as zero.
+        update: (rows, columns) float32.
+        eps: the Frobenius norm of an update that is taken as zero.
     """
-    norm = update.norm()
+    tall = update.shape[0] > update.shape[1]
+    gram = _gram(update if tall else update.T)
+    norm = gram.trace().sqrt().clamp(min=eps)
     if not norm.isfinite():
         return torch.full_like(update, torch.nan)  # the next loss says so
-    wide = update / norm.clamp(min=eps)
-    tall = wide.shape[0] > wide.shape[1]
-    squares, vectors = torch.linalg.eigh(_gram(wide if tall else wide.T))
-    a, b, c = coefficients
-    square, factor = squares.clamp(min=0), torch.ones_like(squares)
-    for _ in range(steps):
-        step = a + b * square + c * square * square
-        square, factor = square * step * step, factor * step
-    scaling: Tensor = (vectors * factor) @ vectors.T
-    made: Tensor = wide @ scaling if tall else scaling @ wide
+    gram /= norm * norm
+    root, reached = torch.zeros_like(gram), 0.0
+    root.diagonal().fill_(_LEVEL)
+    for weight, shift in _TERMS:
+        gram.diagonal().add_(shift - reached)
+        reached = shift
+        factor = torch.linalg.cholesky(gram, upper=True)
+        root.add_(torch.cholesky_inverse(factor, upper=True), alpha=weight)
+    root /= norm
+    made: Tensor = update @ root if tall else root @ update
     return made
 
 
 def _gram(tall: Tensor) -> Tensor:
-    """X'X of (rows, columns); what lies below its diagonal is taken from above it."""
-    middle = tall.shape[1] // 2
-    if middle < _WORTH_HALVING:
-        return tall.T @ tall
-    left, right = tall[:, :middle], tall[:, middle:]
-    corner = left.T @ right
-    upper = torch.cat([_gram(left), corner], dim=1)
-    return torch.cat([upper, torch.cat([corner.T, _gram(right)], dim=1)])
+    """X'X of (rows, columns), without most of what is below its diagonal: nobody reads that."""
+    columns = tall.shape[1]
+    gram = tall.new_zeros(columns, columns)
+    for begin in range(0, columns, _BLOCK):
+        rows = slice(begin, begin + _BLOCK)
+        torch.mm(tall[:, rows].T, tall[:, begin:], out=gram[rows, begin:])
+    return gram
 
 
 class CPUMuon(Muon):
@@ -89,7 +88,7 @@ class CPUMuon(Muon):
             state["momentum_buffer"] = torch.zeros_like(gradient)
         momentum: Tensor = state["momentum_buffer"].lerp_(gradient, 1 - group["momentum"])
         update = gradient.lerp(momentum, group["momentum"]) if group["nesterov"] else momentum
-        update = orthogonalised(update, group["ns_coefficients"], group["ns_steps"], group["eps"])
+        update = orthogonalised(update, group["eps"])
         rows, columns = matrix.shape
         matrix.mul_(1 - group["lr"] * group["weight_decay"])
         matrix.add_(update, alpha=-group["lr"] * max(1, rows / columns) ** 0.5)

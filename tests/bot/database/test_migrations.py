@@ -30,7 +30,8 @@ from bot.database import DatabaseError, open_database
 from bot.database.clock import now
 from bot.database.columns import Base
 from bot.database.connection import make_engine
-from bot.database.migrating import alembic_config, check_foreign_keys, schema_change
+from bot.database.migrating import check_foreign_keys, schema_change
+from bot.database.revisions import alembic_config
 from bot.database.tables import Rating
 from bot.database.word_index import in_tables
 from tests.bot.database.ddl import declared

@@ -28,7 +28,7 @@ async def edited(
     pace.budget(5).spend(100.0)
     async with (
         TestServer(app, host="127.0.0.1") as server,
-        aiohttp.ClientSession(trace_configs=[pace.trace()]) as session,
+        aiohttp.ClientSession(trace_configs=[pace.trace]) as session,
         session.request(method, server.make_url(path)),
     ):
         return pace

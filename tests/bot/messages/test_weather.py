@@ -13,8 +13,9 @@ from discord.webhook.async_ import async_context
 from sqlalchemy import update
 
 from bot import asking
-from bot.__main__ import open_log
+from bot.config import Log
 from bot.database.tables import State, Story
+from bot.hosting.log import open_log
 from bot.messages import embeds, views
 from tests.bot.world import World, footer, labels, page, reply, world
 
@@ -106,7 +107,7 @@ async def test_no_token_is_logged_at_any_level(
 ) -> None:
     libraries = [logging.getLogger(name) for name in ("aiosqlite", "discord")]
     levels = [library.level for library in libraries]
-    open_log("DEBUG")
+    open_log(Log(level="DEBUG"))
     try:
         with caplog.at_level(logging.DEBUG):
             async with world(tmp_path) as w:

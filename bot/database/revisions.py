@@ -1,0 +1,31 @@
+"""The states that a database can be in, oldest to newest: one migration leads to the next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+_MIGRATIONS = Path(__file__).parents[2] / "migrations"
+
+
+def alembic_config() -> Config:
+    """Alembic's settings, for its commands in code and for developers (see CONTRIBUTING)."""
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    return config
+
+
+def known_revisions() -> set[str]:
+    """Every state of the database that this code can bring to its own."""
+    return {script.revision for script in _scripts().walk_revisions()}
+
+
+def newest_revision() -> str | None:
+    """The state of the database that this code works on."""
+    return _scripts().get_current_head()
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(alembic_config())

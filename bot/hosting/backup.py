@@ -1,0 +1,80 @@
+"""`python -m bot backup` and `restore`: a database into a file, and back."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from bot.database import DatabaseError
+from bot.database.connection import sqlite_file
+from bot.database.copies import copy_database, look_at, put_in_place
+from bot.database.lock import sole_user
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bot.config import Settings
+    from bot.database.copies import Contents
+
+_MEGABYTE = 1e6
+
+
+def backup(settings: Settings, target: Path | None) -> str:
+    """Copy the database, also of a bot that runs, and read the copy; gives what to say of it.
+
+    Args:
+        settings: The bot's.
+        target: A file that is not there yet, or a folder; None: beside the database.
+
+    Raises:
+        DatabaseError: There is no copy.
+    """
+    file = _file(settings, "pg_dump")
+    if not file.exists():
+        raise DatabaseError(f"There is no database yet at {file}")
+    name = f"{file.name}.backup-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
+    if target is None:
+        target = file.with_name(name)
+    elif target.is_dir():
+        target /= name
+    if target.exists():
+        raise DatabaseError(f"{target} exists: name a file that does not")
+    copy_database(file, target, _show)
+    return f"{target}: {_described(look_at(target))}; read again, and sound"
+
+
+def restore(settings: Settings, source: Path) -> str:
+    """Put a backup in the place of the database, which is kept; gives what to say of it.
+
+    Raises:
+        DatabaseError: The backup is damaged, or a bot is running: nothing was changed.
+    """
+    file = _file(settings, "psql or pg_restore")
+    found = look_at(source)
+
+    async def replace() -> Path | None:
+        async with sole_user(settings.database.url):
+            return await asyncio.to_thread(put_in_place, source, file)
+
+    kept = asyncio.run(replace())
+    was = f"; what was there is {kept}" if kept else ""
+    return f"{file} is now {source}: {_described(found)}{was}"
+
+
+def _file(settings: Settings, tool: str) -> Path:
+    file = sqlite_file(settings.database.url)
+    if file is None:
+        raise DatabaseError(f"[database] url names no file: for PostgreSQL use {tool}")
+    return file.resolve()
+
+
+def _described(found: Contents) -> str:
+    return f"{found.stories:,} stories, {found.size / _MEGABYTE:.1f} MB, revision {found.revision}"
+
+
+def _show(done: int, total: int) -> None:
+    if sys.stderr.isatty():
+        end = "\n" if done == total else ""
+        print(f"\r{done / max(total, 1):4.0%} copied", end=end, file=sys.stderr, flush=True)
