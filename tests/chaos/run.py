@@ -51,7 +51,7 @@ class Plan:
     kinds: Sequence[str]
     servers: int = 20
     members: int = 200
-    rate: float = 3.0
+    rate: float = 4.0
     """Things that members do in a second."""
     every: float = 5.0
     """Seconds from one fault to the next, about."""
