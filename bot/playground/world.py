@@ -283,9 +283,9 @@ class World:
             "hub_type": None,
         }
 
-    def guild_summary(self) -> Json:
-        """The guild as the list of the bot's own guilds has it, with what the bot may do there."""
-        whole = self._guild_payload()
+    def guild_summary(self, guild_id: int) -> Json:
+        """A guild as the list of the bot's own guilds has it, with what the bot may do there."""
+        whole = self._guild_payload(guild_id)
         permissions = str(int(self.members[self.bot.id].permissions))
         of = {name: whole[name] for name in ("id", "name", "icon", "banner", "features")}
         return of | {"owner": False, "permissions": permissions}
