@@ -26,6 +26,9 @@ def main() -> int:
         "--faults", metavar="KIND,KIND", default=",".join(EVERY), help="only these kinds"
     )
     parser.add_argument(
+        "--every", type=float, default=5.0, help="seconds from one fault to the next, about"
+    )
+    parser.add_argument(
         "--keep", type=Path, metavar="FOLDER", help="where the history, database and logs shall lie"
     )
     parser.add_argument(
@@ -38,7 +41,9 @@ def main() -> int:
     folder = given.keep or Path(tempfile.mkdtemp(prefix="kataribe-chaos-"))
     folder.mkdir(parents=True, exist_ok=True)
     code = planted(given.plant, folder / "planted") if given.plant else None
-    plan = Plan(seed=given.seed, seconds=60 * given.minutes, kinds=kinds, code=code)
+    plan = Plan(
+        seed=given.seed, seconds=60 * given.minutes, kinds=kinds, every=given.every, code=code
+    )
     outcome = asyncio.run(run(plan, folder))
     seen, kept, found = check(outcome)
     if found:
