@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 LOCKED = 12.0
 """Seconds: longer than the bot waits for a lock."""
+TRIES = 40
 RESUMABLE = (4000, 4001, 4002, 4005, 4008)
 NOT_RESUMABLE = (1000, 4003, 4007, 4009)
 """Discord's codes of closing; those that say that the bot itself is wrong are not among them."""
@@ -228,13 +229,17 @@ def _line(kind: str) -> Fault:
 
 
 async def _locked(stage: Stage, _: random.Random, __: float) -> None:
-    with closing(sqlite3.connect(stage.database, isolation_level=None, timeout=10)) as connection:
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError:
-            return  # the bot has it
-        await asyncio.sleep(LOCKED)
-        connection.execute("ROLLBACK")
+    # Without waiting for the lock: everything else of the run happens in this loop.
+    with closing(sqlite3.connect(stage.database, isolation_level=None, timeout=0)) as connection:
+        for _attempt in range(TRIES):
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                await asyncio.sleep(0.05)  # the bot has it, or another fault
+            else:
+                await asyncio.sleep(LOCKED)
+                connection.execute("ROLLBACK")
+                return
 
 
 async def _disk_full(stage: Stage, _: random.Random, lasts: float) -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 START_WITHIN = 120.0
 STOP_WITHIN = 20.0
+FAILURE = 1
+"""The status of a bot that cannot run now."""
 AGAIN = 1.0
 """Seconds after which whoever watches over a process starts it again."""
 
@@ -66,9 +68,11 @@ class Watched:
                 await self._start()
                 assert self._process is not None
                 status = await self._process.wait()
+                was_ready = self.ready.is_set()
                 self.ready.clear()
                 self.history.add("process", name=self.name, did="ended", status=status)
-                if not self._expected:
+                # At a start it may find that it cannot run, says why, and is started again.
+                if not self._expected and (was_ready or status != FAILURE):
                     self._ended_by_itself(status)
                 await asyncio.sleep(AGAIN)
         finally:

@@ -173,7 +173,8 @@ def is_acknowledged(seen: Seen, kept: Kept) -> Findings:
     del kept
     for id_, asked in seen.asked.items():
         at = asked.event["at"]
-        if not asked.acknowledged and seen.calm(at - SETTLED, at + ANSWER):
+        given_up = asked.answer["at"] if asked.answer else at + ANSWER
+        if not asked.acknowledged and seen.calm(at - SETTLED, given_up):
             yield f"interaction {id_} was not answered though all was well", seen.about(id_)
 
 
