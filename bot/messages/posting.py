@@ -25,6 +25,8 @@ UNKNOWN_CHANNEL, UNKNOWN_MESSAGE = 10003, 10008
 """Discord's codes of what was deleted; whatever else it answers may be otherwise tomorrow."""
 NO_MORE = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND})
 """With which an interaction's webhook says that its token is dead, or its message not there."""
+REFUSED = 3
+"""Times that a message cannot be reached before a refusal to read it is taken for the answer."""
 LOOKED_THROUGH = 50
 """Messages after the interaction among which its answer is looked for."""
 
@@ -92,15 +94,23 @@ class Posts:
         """Give the message as it stands; None where it may not be read.
 
         Raises:
+            MessageGoneError: It was deleted.
+            RouteLostError: The token is good for nothing (any more).
             OutOfReachError: It cannot be read now.
         """
         try:
-            if token is not None:
+            if token is None:
+                return await self._channel(message.story).fetch_message(message_id)
+            try:
                 return await self._channels.webhook(token).fetch_message(message_id)
-            return await self._channel(message.story).fetch_message(message_id)
+            except discord.HTTPException as error:
+                self._lose(message, token, error)
+                raise
         except (aiohttp.ClientError, OSError, discord.DiscordException) as error:
-            if isinstance(error, discord.HTTPException) and not is_weather(error):
+            if isinstance(error, discord.NotFound):
                 return None  # whoever writes to it will hear why
+            if isinstance(error, discord.Forbidden) and message.failures >= REFUSED:
+                return None  # that is no weather: better a word taken back than none ever shown
             raise OutOfReachError(repr(error)) from error
 
     async def _edit_by_token(
@@ -110,18 +120,28 @@ class Posts:
         try:
             await webhook.edit_message(message_id, **drawing.fields)
         except discord.HTTPException as error:
-            if error.code == UNKNOWN_MESSAGE and not self._may_look(message.story):
-                raise MessageGoneError(str(error)) from error
-            # Where the bot itself may not write, the token is the one way while it lives: only
-            # what says that it is dead counts, not every refusal.
-            dead = error.status in NO_MORE
-            if is_weather(error) or not (dead or self._may_look(message.story)):
-                raise
-            # Or it is no answer of that interaction: the channel itself says so. A press may
-            # have brought another token meanwhile.
-            if message.token is not None and message.token.value == token:
-                message.token = None
-            raise RouteLostError(f"its interaction takes no more edits: {error}") from error
+            self._lose(message, token, error)
+            raise
+
+    def _lose(self, message: StoryMessage, token: str, error: discord.HTTPException) -> None:
+        """Let go of a token that is refused, if it is for good.
+
+        Raises:
+            MessageGoneError: The message was deleted.
+            RouteLostError: The token is good for nothing (any more).
+        """
+        if error.code == UNKNOWN_MESSAGE and not self._may_look(message.story):
+            raise MessageGoneError(str(error)) from error
+        # Where the bot itself may not write, the token is the one way while it lives: only
+        # what says that it is dead counts, not every refusal.
+        dead = error.status in NO_MORE
+        if is_weather(error) or not (dead or self._may_look(message.story)):
+            return
+        # Or it is no answer of that interaction: the channel itself says so. A press may
+        # have brought another token meanwhile.
+        if message.token is not None and message.token.value == token:
+            message.token = None
+        raise RouteLostError(f"its interaction takes no more edits: {error}") from error
 
     async def _edit(self, story: Story, message_id: int, drawing: Drawing) -> None:
         message = self._channel(story).get_partial_message(message_id)

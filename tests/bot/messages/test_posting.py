@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -15,9 +16,10 @@ from bot.database.stories import Stories
 from bot.database.tables import Story
 from bot.messages import embeds, views
 from bot.messages.drawing import Drawing
-from bot.messages.message import StoryMessage
+from bot.messages.message import StoryMessage, Token
 from bot.messages.pacing import Pace
-from bot.messages.posting import Posts
+from bot.messages.posting import REFUSED, Posts
+from bot.messages.schedule import RouteLostError
 from bot.playground import Playground
 from bot.worker.presenter import MessageGoneError, OutOfReachError
 from tests.bot.wishes import queue_of, wish
@@ -137,3 +139,33 @@ async def test_a_deleted_message_is_gone_for_good_and_a_channel_unknown_to_us_is
     story.channel_id = 5  # not one of ours: a user installed the bot there
     with pytest.raises(OutOfReachError):
         await posts.write(message, drawing(story), None)
+
+
+async def test_what_stands_there_is_not_taken_for_nothing_because_it_may_not_be_read_now(
+    database: Database, client: Kataribe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = queue_of(database)
+    story = await asked(queue)
+    posts = Posts(client, Stories(database.sessions), queue)
+    message = StoryMessage.of(story)
+    await posts.write(message, drawing(story), None)
+    assert message.message_id is not None
+    # The token died early, as after a restart of Discord's: the channel itself is asked next.
+    message.token = Token("dead", math.inf)
+    with pytest.raises(RouteLostError):
+        await posts.read(message, message.message_id, "dead")
+    assert message.live_token(0) is None
+    read = await posts.read(message, message.message_id, None)
+    assert read is not None
+    assert read.id == message.message_id
+
+    async def refused(*_: object) -> None:
+        response = SimpleNamespace(status=403, reason="")
+        raise discord.Forbidden(response, {"code": 50001, "message": ""})
+
+    monkeypatch.setattr(client.http, "get_message", refused)
+    for _ in range(REFUSED):
+        with pytest.raises(OutOfReachError):
+            await posts.read(message, message.message_id, None)
+        message.out_of_reach(0)
+    assert await posts.read(message, message.message_id, None) is None
