@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import copy
 import functools
 import inspect
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,7 @@ from tests.bot.migrated import migrated_database
 from tests.bot.teller import Teller, teller
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
     from pathlib import Path
 
     from bot.database import Database
@@ -231,6 +232,31 @@ def _bot(settings: Settings, completions: Completions, database: Database, pace:
         client.tree.add_command(command)
     client.add_dynamic_items(*components.EVERY)
     return client
+
+
+@contextmanager
+def made_up(w: World, **options: Any) -> Iterator[None]:
+    """Let commands come with values that Discord would not have offered, as a client may."""
+    emit = w.env.backend.emit
+
+    def emitted(event: str, payload: Mapping[str, Any]) -> None:
+        payload = copy.deepcopy(dict(payload))
+        for option in _options(payload.get("data", {})):
+            option["value"] = options.get(option["name"], option.get("value"))
+        emit(event, payload)
+
+    w.env.backend.emit = emitted  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        w.env.backend.emit = emit  # type: ignore[method-assign]
+
+
+def _options(data: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The values of a command, or of one in a group."""
+    options: list[dict[str, Any]] = data.get("options", [])
+    within = [one for option in options for one in _options(option)]
+    return within or [option for option in options if "value" in option]
 
 
 def _with_locales(env: simcord.Env, locales: dict[int, str]) -> None:
