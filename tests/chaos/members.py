@@ -35,6 +35,8 @@ PRESSES = {
 }
 LOOKED_AT = 12
 """A member sees so many of a channel's latest messages."""
+APART = 0.1
+"""Seconds between two probes: the bot refuses a flood."""
 BEGINNINGS = (
     "In the year {number} a ship came back",
     "Nobody in the village of the {number} lanterns slept",
@@ -84,12 +86,13 @@ class Members:
         task.add_done_callback(self._waiting.discard)
 
     async def probe(self, members: Iterable[Member]) -> None:
-        """Have each of them ask for a story, which a bot that is well acknowledges; wait for it."""
+        """Have one after the other ask for a story, which a bot that is well tells; wait."""
         before = set(self._waiting)
         for member in members:
             channel = self.discord.village.places_of(member)[0]
-            if interaction := self._command(member, channel, "story"):
+            if interaction := self._command(member, channel, "story", probe=True):
                 self._await(interaction)
+            await asyncio.sleep(APART)
         if probes := self._waiting - before:
             await asyncio.wait(probes)
 
@@ -98,7 +101,9 @@ class Members:
         while self._waiting:
             await asyncio.wait(self._waiting)
 
-    def _command(self, member: Member, channel: Channel, name: str) -> Interaction | None:
+    def _command(
+        self, member: Member, channel: Channel, name: str, **noted: Any
+    ) -> Interaction | None:
         found = (one for one in self.discord.commands.registered() if one["name"] == name)
         command = next(found, None)
         if command is None:
@@ -106,7 +111,9 @@ class Members:
         self._number += 1
         beginning = self.rng.choice(BEGINNINGS).format(number=self._number)
         data = composing.command_data(self.discord.village, command, [], {"prompt": beginning})
-        return self._start(Kind.COMMAND, member, channel, data, name=name, prompt=beginning)
+        return self._start(
+            Kind.COMMAND, member, channel, data, name=name, prompt=beginning, **noted
+        )
 
     def _press(self, member: Member, channel: Channel, wanted: str) -> Interaction | None:
         messages = list(self.discord.messages.history(channel.id))[-LOOKED_AT:]

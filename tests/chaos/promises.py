@@ -178,6 +178,14 @@ def is_acknowledged(seen: Seen, kept: Kept) -> Findings:
             yield f"interaction {id_} was not answered though all was well", seen.about(id_)
 
 
+def works_again(seen: Seen, kept: Kept) -> Findings:
+    """When the faults are over, whoever asks for a story is told one."""
+    told = {row["interaction_id"] for row in kept.stories if row["state"] == "told"}
+    for id_, asked in seen.asked.items():
+        if asked.event.get("probe") and id_ not in told:
+            yield f"wish {id_} was not told though all was well again", seen.about(id_)
+
+
 def is_sound(seen: Seen, kept: Kept) -> Findings:
     """The database is whole, and keeps no token that is used up."""
     del seen
@@ -224,6 +232,7 @@ EVERY: dict[str, Callable[[Seen, Kept], Findings]] = {
     "votes-count-once": votes_count_once,
     "places-fall": places_fall,
     "acknowledged": is_acknowledged,
+    "works-again": works_again,
     "sound": is_sound,
     "lets-go": lets_go,
     "stays-up": stays_up,

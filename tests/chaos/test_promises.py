@@ -198,6 +198,11 @@ def _nobody_answers(events: list[Event], _: Kept) -> None:
     events.append(asked(WISH + 1, ASKER, kind="COMMAND"))
 
 
+def _wrong_for_ever(events: list[Event], _: Kept) -> None:
+    events.append(asked(WISH + 1, ASKER, kind="COMMAND", probe=True))
+    events.append({"what": "answered", "id": WISH + 1, "outcome": "answered", "message": None})
+
+
 def _damaged(_: list[Event], kept: Kept) -> None:
     kept.faults.append("row 3 missing from index")
 
@@ -234,6 +239,7 @@ def _ends_by_itself(events: list[Event], _: Kept) -> None:
         (_vote_before_its_check, "votes-count-once"),
         (_place_rises, "places-fall"),
         (_nobody_answers, "acknowledged"),
+        (_wrong_for_ever, "works-again"),
         (_damaged, "sound"),
         (_token_kept, "sound"),
         (_handles_stay_open, "lets-go"),
