@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 LOCKED = 12.0
 """Seconds: longer than the bot waits for a lock."""
 TRIES = 40
+MOSTLY = 0.7
 RESUMABLE = (4000, 4001, 4002, 4005, 4008)
 NOT_RESUMABLE = (1000, 4003, 4007, 4009)
 """Discord's codes of closing; those that say that the bot itself is wrong are not among them."""
@@ -133,6 +134,8 @@ def _switched(name: str) -> Fault:
             await asyncio.sleep(lasts)
         finally:
             setattr(gateway, name, False)
+            if name == "silent" and rng.random() < MOSTLY:
+                gateway.cut()  # the line says that it is dead; else the bot must find out
 
     return fault
 
