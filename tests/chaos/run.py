@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 from bot.playground.server import TOKEN
 from tests.chaos.discord import Discord
-from tests.chaos.faults import Stage, happen
+from tests.chaos.faults import happen
 from tests.chaos.generator import Line
 from tests.chaos.history import History
 from tests.chaos.members import Members
 from tests.chaos.processes import Watched
 from tests.chaos.schedule import plan
+from tests.chaos.stage import Stage
 from tests.chaos.village import Village
 from tests.chaos.weather import Weather
 
