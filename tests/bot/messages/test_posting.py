@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import discord
 import pytest
@@ -98,7 +98,7 @@ async def test_while_it_cannot_be_looked_for_nothing_is_posted_a_second_time(
 ) -> None:
     async def refused(token: str) -> int:
         del token
-        response = SimpleNamespace(status=status, reason="")
+        response: Any = SimpleNamespace(status=status, reason="")
         raise discord.HTTPException(response, {"code": code, "message": ""})
 
     monkeypatch.setattr(client, "answer_of", refused)
@@ -161,7 +161,7 @@ async def test_what_stands_there_is_not_taken_for_nothing_because_it_may_not_be_
     assert read.id == message.message_id
 
     async def refused(*_: object) -> None:
-        response = SimpleNamespace(status=403, reason="")
+        response: Any = SimpleNamespace(status=403, reason="")
         raise discord.Forbidden(response, {"code": 50001, "message": ""})
 
     monkeypatch.setattr(client.http, "get_message", refused)
