@@ -43,6 +43,25 @@ def test_keys_come_from_the_environment_and_are_never_printed(
     assert "crane" not in repr(settings)
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.20", "my-machine"])  # noqa: S104
+def test_others_are_let_in_with_keys_only(
+    host: str, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_settings({"host": host}, file=file)
+    assert str(caught.value) == (
+        f"engine.host {host} is open to others: give the keys that its clients show, as "
+        "KATARIBE_ENGINE__API_KEYS, or take 127.0.0.1."
+    )
+    monkeypatch.setenv("KATARIBE_ENGINE__API_KEYS", "crane")
+    assert load_settings({"host": host}, file=file).host == host
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])
+def test_on_this_machine_nobody_needs_a_key(host: str, file: Path) -> None:
+    assert load_settings({"host": host}, file=file).host == host
+
+
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [

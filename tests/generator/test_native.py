@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
+import platform
 import shutil
+import subprocess
 from ctypes import byref
 from typing import TYPE_CHECKING
 
@@ -200,6 +203,45 @@ def test_a_damaged_library_is_made_again(
         native.Threads(2)
         assert built.read_bytes() == whole
     assert built.parent.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize("whose", ["folder", "file"])
+def test_what_another_user_may_have_put_into_the_cache_is_not_run(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    copying: str,
+    whose: str,
+) -> None:
+    monkeypatch.setenv("CXX", script(tmp_path / "quick", copying))
+    native.library()
+    folder = tmp_path / "kataribe"
+    (built,) = folder.glob("step-*.so")
+    planted = built.stat().st_ino
+    os.chown(folder if whose == "folder" else built, 65534, 65534)
+    native.forget()
+    with caplog.at_level(logging.WARNING):
+        loaded = native.library()._name
+    if whose == "folder":
+        assert f"{folder} belongs to another user" in caplog.text
+        assert not loaded.startswith(str(folder))
+    else:
+        assert (built.stat().st_ino != planted, built.stat().st_uid) == (True, 0)
+
+
+@pytest.mark.usefixtures("native_step")
+def test_the_step_has_nothing_that_a_compiler_warns_of() -> None:
+    compiler = native._compiler() or []
+    for isa in ("sapphirerapids", "haswell", "x86-64") if platform.machine() == "x86_64" else ():
+        command = [*compiler, "-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", f"-march={isa}"]
+        done = subprocess.run(
+            [*command, str(native._SOURCE / "library.cpp")],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_what_fails_in_cpp_is_an_exception_in_python() -> None:
