@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aiohttp import ClientPayloadError, web
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 JSON = "application/json"
+_DESCRIPTION = Path(__file__).with_name("openapi.json").read_bytes()
 
 
 class Server:
@@ -55,6 +57,7 @@ class Server:
                 web.post("/v1/models/{name}/unload", self._unload_model),
                 web.get("/health", self._health),
                 web.get("/metrics", self._show_metrics),
+                web.get("/openapi.json", self._describe),
             ]
         )
         self._app.on_shutdown.append(self._let_stories_end)
@@ -134,6 +137,9 @@ class Server:
 
     async def _show_metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=self._metrics.page(), headers={"Content-Type": CONTENT_TYPE})
+
+    async def _describe(self, _: web.Request) -> web.Response:
+        return web.Response(body=_DESCRIPTION, content_type=JSON)
 
     def _card(self, name: str) -> ModelCard:
         folder = self.registry.folder(name)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-import platform
 import shutil
-import subprocess
 from ctypes import byref
 from typing import TYPE_CHECKING
 
@@ -228,20 +226,6 @@ def test_what_another_user_may_have_put_into_the_cache_is_not_run(
         assert not loaded.startswith(str(folder))
     else:
         assert (built.stat().st_ino != planted, built.stat().st_uid) == (True, 0)
-
-
-@pytest.mark.usefixtures("native_step")
-def test_the_step_has_nothing_that_a_compiler_warns_of() -> None:
-    compiler = native._compiler() or []
-    for isa in ("sapphirerapids", "haswell", "x86-64") if platform.machine() == "x86_64" else ():
-        command = [*compiler, "-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", f"-march={isa}"]
-        done = subprocess.run(
-            [*command, str(native._SOURCE / "library.cpp")],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_what_fails_in_cpp_is_an_exception_in_python() -> None:
