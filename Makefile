@@ -7,7 +7,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help run test variants sanitize check clean
+.PHONY: help run test variants sanitize fuzz lock sbom audit check clean
 
 help: ## this list
 	@echo "Kataribe, a storyteller for Discord"
@@ -33,18 +33,21 @@ variants: $(VENV)/.installed-dev ## the tests of numbers, as on a processor with
 	$(AVX2) $(PYTEST) $(EVERY_STEP) $(COMPILED) $(LEARNING)
 	NATIVE_ISA=off $(PYTEST) $(EVERY_STEP)
 
-# What the compiler warns of is an error here, and what a sanitizer finds ends the tests; its words are
-# in .sanitized.*. libstdc++ comes first, too, or the sanitizer does not know how to throw.
+# What a compiler warns of is an error here, and what a sanitizer finds ends the tests. libstdc++ is
+# loaded first too, or the sanitizer does not know how to throw.
 SANITIZED := g++ -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -g
 PRELOADED := $(foreach one,asan ubsan stdc++,$(shell g++ -print-file-name=lib$(one).so))
 
 sanitize: $(VENV)/.installed-dev ## the C++ step under AddressSanitizer and UndefinedBehaviorSanitizer
 	for isa in $(if $(filter x86_64,$(shell uname -m)),sapphirerapids haswell x86-64,native); do \
-	  g++ -std=c++20 -O3 -Wall -Wextra -Werror -fPIC -march=$$isa -c -o /dev/null generator/native/library.cpp || exit; done
-	@rm -f .sanitized.*
-	CXX="$(SANITIZED)" LD_PRELOAD="$(PRELOADED)" PYTHONMALLOC=malloc \
-	  ASAN_OPTIONS=detect_leaks=0:log_path=.sanitized UBSAN_OPTIONS=print_stacktrace=1:log_path=.sanitized \
-	  $(BIN)/python -m pytest $(COMPILED) || { cat .sanitized.*; exit 1; }
+	  g++ -std=c++20 -O3 -Wall -Wextra -Werror -fPIC -march=$$isa -c -o /dev/null \
+	    generator/native/library.cpp || exit; done
+	CXX="$(SANITIZED)" LD_PRELOAD="$(PRELOADED)" PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 \
+	  UBSAN_OPTIONS=print_stacktrace=1 $(BIN)/python -m pytest --capture=no $(COMPILED)
+
+fuzz: $(VENV)/.installed-dev ## ten thousand bad requests, and as many bad files and texts
+	FUZZ_EXAMPLES=1250 $(BIN)/python -m pytest tests/fuzzing/test_parsers.py
+	$(BIN)/python -m tests.fuzzing $(ARGS)
 
 check: $(VENV)/.installed-dev ## lint, types, and who imports whom
 	$(BIN)/ruff check .

@@ -50,9 +50,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     told = sum((answers.statuses for answers, _ in asked.values()), start=Counter[int]())
-    statuses = ", ".join(
-        f"{count} × {status or 'hung up'}" for status, count in sorted(told.items())
-    )
+    statuses = ", ".join(f"{count} of {status or 'none'}" for status, count in sorted(told.items()))
     print(
         f"{told.total()} requests in {time.monotonic() - begun:.0f} s, no fault of a server: "
         f"{statuses}; memory: " + ", ".join(f"{name} {grown}" for name, (_, grown) in asked.items())

@@ -1,10 +1,11 @@
-"""Bad requests for our servers, and some good ones among them: as described, and as no one means."""
+"""Bad requests for our servers, and some good ones among them."""
 
 from __future__ import annotations
 
 import json
 import socket
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 PATIENCE = 60.0
 """Seconds for an answer: more is a server that hangs."""
+WAITS = 3.0
+"""Seconds after which a server may be waiting for a body that was promised."""
 PATIENT = frozenset({503})
 """Statuses of 500 and more that no bad request is to blame for: a server that says to come back."""
 
@@ -112,9 +115,7 @@ def fuzz_json(
 ) -> None:
     """Any JSON, or nearly JSON, to each route of a server.
 
-    Args:
-        routes: method and path, with {names} in it.
-        known: what may stand for a name, so that a request gets past the door now and then.
+    The paths of `routes` have {names}, for which `known` has what gets past the door now and then.
     """
 
     def filled(route: tuple[str, str]) -> SearchStrategy[tuple[str, str]]:
@@ -151,7 +152,9 @@ def fuzz_raw(address: str, paths: Sequence[str], answers: Answers, count: int) -
         ["Host", "Origin", "Authorization", "Content-Type", "Content-Encoding", "Accept", "Range",
          "Transfer-Encoding", "Expect", "Upgrade", "X-Forwarded-For", "Cookie", "If-None-Match"]
     )  # fmt: skip
-    methods = st.sampled_from(["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "BREW"])
+    methods = st.just("GET") | st.sampled_from(
+        ["POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "BREW"]
+    )
 
     def send(asked: tuple[str, str, dict[str, str], bytes]) -> None:
         method, path, headers, body = asked
@@ -160,7 +163,7 @@ def fuzz_raw(address: str, paths: Sequence[str], answers: Answers, count: int) -
 
     everything = st.tuples(
         methods,
-        st.sampled_from(paths) | line.map(lambda text: f"/{text}"),
+        st.sampled_from(paths) | st.sampled_from(paths) | line.map(lambda text: f"/{text}"),
         st.dictionaries(names, line | st.sampled_from(["[::1", "Bearer \xff", "gzip", "chunked"])),
         st.binary(max_size=100),
     )
@@ -178,14 +181,23 @@ def _exchange(address: str, raw: bytes) -> int:
     """Send it and read to the end; gives the status."""
     place = urlsplit(address)
     answered = b""
-    with socket.create_connection((place.hostname or "", place.port or 0), PATIENCE) as line:
-        try:
-            line.sendall(raw)
-            line.shutdown(socket.SHUT_WR)
+    # A server that has answered may not read the rest.
+    there = (place.hostname or "", place.port or 0)
+    with suppress(ConnectionError), socket.create_connection(there, PATIENCE) as line:
+        line.sendall(raw)
+        line.settimeout(WAITS)
+        with suppress(TimeoutError):
             while piece := line.recv(1 << 16):
                 answered += piece
-        except ConnectionError:  # it had answered, and would not read the rest
-            pass
+            return _status(answered)
+        line.settimeout(PATIENCE)  # it waits for more of the body, and hears that there is none
+        line.shutdown(socket.SHUT_WR)
+        while piece := line.recv(1 << 16):
+            answered += piece
+    return _status(answered)
+
+
+def _status(answered: bytes) -> int:
     status = answered.partition(b"\r\n")[0].split(b" ")
     if len(status) < 2 or not status[1].isdigit():
         return 0  # it hung up, as one may on who speaks no HTTP

@@ -85,6 +85,12 @@ def test_a_wrong_value_is_one_line_that_says_what_the_setting_takes(
     assert "\n" not in str(caught.value)
 
 
+def test_a_file_that_is_no_text_is_one_line(file: Path) -> None:
+    file.write_bytes(b"[engine]\n\xff")
+    with pytest.raises(ConfigError, match=r"config\.toml is not UTF-8 text \(byte 9\)"):
+        load_settings({}, file=file)
+
+
 def test_a_wrong_environment_is_named_as_such(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KATARIBE_ENGINE__SLOTS", "many")
     with pytest.raises(ConfigError, match=r"not 'many' .*KATARIBE_ENGINE__SLOTS"):
