@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 PATIENCE = 60.0
 """Seconds for an answer: more is a server that hangs."""
-WAITS = 3.0
+WAITS = 0.3
 """Seconds after which a server may be waiting for a body that was promised."""
 PATIENT = frozenset({503})
 """Statuses of 500 and more that no bad request is to blame for: a server that says to come back."""
@@ -89,20 +89,22 @@ def fuzz_described(
     for path in document["paths"].values():
         for parameter in path.get("parameters", ()):
             parameter["schema"] = named
-    operations = [
-        found.ok() for found in schemathesis.openapi.from_dict(document).get_all_operations()
-    ]
+    last = answers.count + count
+    schema = schemathesis.openapi.from_dict(document)
 
-    def send(case: schemathesis.Case) -> None:
+    def send(case: schemathesis.Case[Any]) -> None:
         response = case.call(base_url=address, timeout=PATIENCE)
         answers.note(response.status_code, case.as_curl_command())
 
-    for operation in operations:
-        tells = operation.path == "/v1/completions"
-        share = count // 2 if tells else count // 2 // (len(operations) - 1)
-        for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
-            if operation.body or mode is GenerationMode.POSITIVE:
-                send_all(operation.as_strategy(generation_mode=mode), send, max(1, share // 2))
+    for path, item in document["paths"].items():
+        for method in item.keys() & {"get", "post"}:
+            operation = schema[path][method.upper()]
+            share = count // 20  # a request with a name and no body has few kinds
+            send_all(operation.as_strategy(generation_mode=GenerationMode.POSITIVE), send, share)
+    tells = schema["/v1/completions"]["POST"]
+    for mode, share in ((GenerationMode.NEGATIVE, 2), (GenerationMode.POSITIVE, 1)):
+        left = (last - answers.count) // share
+        send_all(tells.as_strategy(generation_mode=mode), send, left)
 
 
 def fuzz_json(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import requests
+from urllib.parse import urlsplit
 
 from bot.playground.rest import ROOT
 from bot.playground.server import TOKEN
@@ -56,11 +58,13 @@ def playground(address: str, answers: Answers, count: int) -> None:
     routes = [(method, ROOT + path) for method, path in ROUTES]
     headers = {"Authorization": f"Bot {TOKEN}"}
     channel = str(next(iter(World("Kataribe").channels)))
-    messages = f"{address}{ROOT}/channels/{channel}/messages"
-    message = requests.post(messages, json={"content": "One."}, headers=headers, timeout=PATIENCE)
+    with closing(HTTPConnection(urlsplit(address).netloc, timeout=PATIENCE)) as http:
+        said = headers | {"Content-Type": "application/json"}
+        http.request("POST", f"{ROOT}/channels/{channel}/messages", b'{"content": "One."}', said)
+        message = json.load(http.getresponse())["id"]
     known = {
         "channel_id": channel,
-        "message_id": message.json()["id"],
+        "message_id": message,
         "application_id": str(APPLICATION_ID),
     }
     fuzz_json(address, routes, headers, known, answers, count * 3 // 4)
