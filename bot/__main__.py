@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -29,6 +30,7 @@ from bot.messages.pacing import Pace
 from bot.playground import Playground, PlaygroundError
 from bot.services import Services
 from bot.upkeep import Upkeep
+from bot.watching import EVERY as WATCHED_EVERY
 from bot.worker.completions import Completions
 from bot.worker.dispatcher import Dispatcher
 from bot.worker.generator_process import (
@@ -47,6 +49,8 @@ _log = logging.getLogger("bot")
 
 TIDY_EVERY = 3600.0
 """Seconds."""
+GARBAGE = (5_000, 20, 20)
+"""New objects, and collections of the young, after which garbage is looked for: see `gc`."""
 LEAVE_WITHIN = 1.0
 """Seconds that Discord has to answer our goodbye."""
 SUCCESS, FAILURE, USAGE_ERROR = 0, 1, 2
@@ -161,6 +165,7 @@ async def run(settings: Settings, *, config: Path | None = None) -> None:
         work.append(_tell(client, dispatcher, logged_in, page))
         work.append(_keep_up(client, Upkeep(services, client), logged_in))
         work.append(_close_duels(client, logged_in))
+        work.append(_watch(client, logged_in))
         if health := await opened.enter_async_context(health_page(settings.health, client)):
             work.append(health.watch())
         opened.push_async_callback(_leave, client)
@@ -282,6 +287,7 @@ async def _tell(
     if client.services.settings.generator.url:
         # The host hears at once if nobody has the default model.
         client.services.catalogue.refresh()
+    _settle()
     if page is not None:
         print(f"Kataribe's playground is open: {page} (try /story In the year)", flush=True)
     else:
@@ -290,6 +296,17 @@ async def _tell(
             assert client.application_id is not None  # noqa: S101  # login has set it
             print(f"Invite it to a server: {invitation(client.application_id)}", flush=True)
     await dispatcher.run()
+
+
+def _settle() -> None:
+    """Let garbage be looked for less often, and never again among what a start has made.
+
+    Those are some hundred thousand objects, of libraries most of them, that stay to the end. While
+    they are looked through every member waits, up to a third of a second each time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GARBAGE)
 
 
 async def _keep_up(client: Kataribe, upkeep: Upkeep, logged_in: asyncio.Event) -> None:
@@ -303,6 +320,18 @@ async def _close_duels(client: Kataribe, logged_in: asyncio.Event) -> None:
     """Close duels when their time has come."""
     await logged_in.wait()
     await client.services.closing.run()
+
+
+async def _watch(client: Kataribe, logged_in: asyncio.Event) -> None:
+    """Look once a minute how everything is, for whoever asks how it went."""
+    await logged_in.wait()
+    await client.wait_until_ready()
+    while True:
+        try:
+            await client.services.watching.look(client.latency)
+        except (SQLAlchemyError, OSError) as error:
+            _log.warning("How the queue is cannot be seen now: %s", error)
+        await asyncio.sleep(WATCHED_EVERY)
 
 
 async def _leave(client: Kataribe) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from discord import ui
@@ -14,13 +15,27 @@ if TYPE_CHECKING:
     import discord
 
 
+ANSWERED_WITHIN = 2.0
+"""Seconds in which an interaction is answered, or the member told that the bot thinks: Discord
+gives up after three, and the way there takes some."""
+_CAME_AT = "came_at"
+
+
 def understand(interaction: discord.Interaction[Any]) -> None:
     """Speak the member's language from now on, in the task that answers them.
 
     The log names the interaction wherever this task, or one that it starts, has something to say.
     """
+    interaction.extras[_CAME_AT] = asyncio.get_running_loop().time()
     bind_contextvars(interaction=interaction.id)
     speak(language_of(str(interaction.locale)))
+
+
+def left_to_answer(interaction: discord.Interaction[Any]) -> float:
+    """Give how many seconds of `ANSWERED_WITHIN` are left, whatever took the others."""
+    moment = asyncio.get_running_loop().time()
+    came_at: float = interaction.extras.get(_CAME_AT, moment)
+    return max(0.0, came_at + ANSWERED_WITHIN - moment)
 
 
 class Answering:

@@ -18,6 +18,7 @@ from bot.database.openings import AlreadyProposedError, TooManyOpeningsError
 from bot.database.ratings import NewAccountError, NotToldError, OwnStoryError
 from bot.database.reports import ReportedError
 from bot.locales import say, say_list
+from bot.pictures import PostedLatelyError
 from bot.safety.beginnings import PromptRefusedError
 from bot.safety.escaping import escaped
 from bot.safety.own_words import LONGEST_WORD, WordRefusedError
@@ -104,6 +105,10 @@ class SettingRefusedError(Exception):
     """What was chosen is nothing that can be chosen."""
 
 
+class NoSuchChoiceError(app_commands.AppCommandError):
+    """A client sent what a command's option or a menu does not offer."""
+
+
 class NumberRefusedError(Exception):
     """What was typed is no whole number within the bounds."""
 
@@ -166,7 +171,7 @@ def _unknown_mood(error: UnknownMoodError) -> Told:
 
 def _queue_full(error: QueueFullError) -> Told:
     when = discord.utils.format_dt(error.back_at, "R")
-    return f"sorry.queue_{error.scope}", {"limit": f"{error.limit:g}", "when": when}
+    return f"sorry.queue_{error.scope}", {"limit": error.limit, "when": when}
 
 
 def _muted(error: MutedError) -> Told:
@@ -189,6 +194,10 @@ def _too_many(error: TooManyError) -> Told:
 
 def _new_account(error: NewAccountError) -> Told:
     return "sorry.new_account", {"when": discord.utils.format_dt(error.until, "R")}
+
+
+def _posted_lately(error: PostedLatelyError) -> Told:
+    return "sorry.posted_lately", {"when": discord.utils.format_dt(error.back_at, "R")}
 
 
 def _short(name: str) -> str:
@@ -249,6 +258,7 @@ _KEYS: dict[type[BaseException], str] = {
     ExportTooLargeError: "sorry.export_too_large",
     OpeningGoneError: "sorry.opening_gone",
     AlreadyProposedError: "sorry.already_proposed",
+    NoSuchChoiceError: "sorry.no_such_choice",
     GeneratorDownError: "sorry.generator_down",
 }
 _TOLD: dict[type[BaseException], Callable[[Any], Told]] = {
@@ -263,4 +273,5 @@ _TOLD: dict[type[BaseException], Callable[[Any], Told]] = {
     NumberRefusedError: _number_refused,
     TooManyOpeningsError: _too_many_openings,
     TooManyError: _too_many,
+    PostedLatelyError: _posted_lately,
 }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import discord
 
+from bot.answering import left_to_answer
 from bot.database.wishes import Wish
 from bot.locales import language_of, say, speaking
 from bot.messages import introductions
@@ -25,8 +26,6 @@ _log = logging.getLogger(__name__)
 
 SEEDS = 1_000_000
 """Seeds are drawn below this: enough stories for one beginning, and short enough to read."""
-SAVED_WITHIN = 1.5
-"""Seconds after which the member is told that the bot thinks: Discord gives up after three."""
 
 
 def places(interaction: discord.Interaction[Kataribe]) -> tuple[int | None, int | None]:
@@ -70,6 +69,7 @@ def wish_of(
         interaction_id=interaction.id,
         guild_id=interaction.guild_id,
         channel_id=interaction.channel_id,
+        thread_of=_thread_of(interaction.channel),
         member_id=interaction.user.id,
         prompt=prompt,
         house_opening=house_opening,
@@ -78,6 +78,13 @@ def wish_of(
         answer_token=interaction.token,
         **chosen,
     )
+
+
+def _thread_of(channel: object) -> int | None:
+    """The channel of a public thread, whose readers are the thread's; None: it is none."""
+    if not isinstance(channel, discord.Thread) or channel.is_private():
+        return None
+    return channel.parent_id
 
 
 def _language(interaction: discord.Interaction[Kataribe], *, private: bool) -> str:
@@ -104,14 +111,13 @@ async def ask(
     """
     services = interaction.client.services
     private = wishes[0].private
-    settings = await services.admit(interaction.guild_id, interaction.user.id, *places(interaction))
-    wishes = tuple(_as_the_server_wants(wish, settings) for wish in wishes)
-    with services.messages.answering(interaction.id):
-        saving = asyncio.create_task(services.ask(wishes, _roles(interaction)))
+    with services.queue.rush.joined(), services.messages.answering(interaction.id):
+        saving = asyncio.create_task(_save(interaction, wishes))
         try:
-            stories = await asyncio.wait_for(asyncio.shield(saving), SAVED_WITHIN)
+            stories = await asyncio.wait_for(asyncio.shield(saving), left_to_answer(interaction))
         except TimeoutError:
-            # The database is busy: the member sees that the bot thinks, and nothing is lost.
+            # The database is busy, or it was the generator that took the time: the member sees
+            # that the bot thinks, and nothing is lost.
             try:
                 await interaction.response.defer(thinking=True, ephemeral=private)
             except Exception:  # noqa: BLE001  # the wish may stand by now
@@ -128,6 +134,13 @@ async def ask(
             _log.warning("The wish for story %d is not answered", stories[0].id, exc_info=True)
         finally:
             services.bell.ring()
+
+
+async def _save(interaction: discord.Interaction[Kataribe], wishes: Sequence[Wish]) -> list[Story]:
+    services = interaction.client.services
+    settings = await services.admit(interaction.guild_id, interaction.user.id, *places(interaction))
+    wanted = [_as_the_server_wants(wish, settings) for wish in wishes]
+    return await services.ask(wanted, _roles(interaction))
 
 
 def _as_the_server_wants(wish: Wish, settings: GuildSettings) -> Wish:

@@ -13,7 +13,7 @@ from discord.webhook.async_ import async_context
 
 from bot import command_sync
 from bot.answering import understand
-from bot.apologies import apologise
+from bot.apologies import NoSuchChoiceError, apologise
 from bot.command_texts import CommandTexts
 
 if TYPE_CHECKING:
@@ -35,12 +35,39 @@ def point_at(api_url: str, gateway_url: str) -> None:
         DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway_url)
 
 
+def _check_options(interaction: discord.Interaction[Kataribe]) -> None:
+    """Hold what was given to what the command offers: discord.py only tells Discord about it."""
+    command = interaction.command
+    if not isinstance(command, app_commands.Command):
+        return
+    given = vars(interaction.namespace)
+    for parameter in command.parameters:
+        value = given.get(parameter.display_name)
+        if value is None:
+            continue
+        offered = [choice.value for choice in parameter.choices]
+        size = len(value) if isinstance(value, str) else value
+        low, high = parameter.min_value, parameter.max_value
+        if (
+            (offered and value not in offered)
+            or (low is not None and size < low)
+            or (high is not None and size > high)
+        ):
+            raise NoSuchChoiceError(f"/{command.qualified_name} {parameter.name}: {value!r}")
+
+
 class Tree(app_commands.CommandTree["Kataribe"]):
     """The commands, and the one place where their failures become a sentence."""
 
     async def interaction_check(self, interaction: discord.Interaction[Kataribe], /) -> bool:
-        """Speak the member's language: what follows, errors too, runs in the same task."""
+        """Speak the member's language: what follows, errors too, runs in the same task.
+
+        Raises:
+            NoSuchChoiceError: A client sent what an option does not offer.
+        """
         understand(interaction)
+        if interaction.type is discord.InteractionType.application_command:
+            _check_options(interaction)
         return True
 
     async def on_error(

@@ -14,7 +14,7 @@ from bot.database.holdings import HOLDINGS, Fate
 from bot.database.privacy import FEW, SPAN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from bot.database.tables import Story
     from bot.services import Services
@@ -88,7 +88,7 @@ async def forget(services: Services, member_id: int, *, words: bool) -> None:
         match holding.fate:
             case Fate.STORY:
                 while some := await services.privacy.forget_stories(member_id, words=words):
-                    _redraw(services, some)
+                    await _redraw(services, some)
             case Fate.DELETED if holding.name == "ratings":
                 while await services.privacy.forget_ratings(member_id):
                     pass
@@ -112,11 +112,12 @@ async def _forget_copies(services: Services, member_id: int) -> None:
             copies.setdefault(prompt, []).append(story_id)
     copied = [i for prompt, ids in copies.items() if prompt not in others for i in ids]
     for start in range(0, len(copied), FEW):
-        _redraw(services, await services.privacy.blank(copied[start : start + FEW]))
+        await _redraw(services, await services.privacy.blank(copied[start : start + FEW]))
 
 
-def _redraw(services: Services, stories: Iterable[Story]) -> None:
+async def _redraw(services: Services, stories: Sequence[Story]) -> None:
     """Let what stands in the channels follow; a message takes its turn among the others."""
     for story in stories:
-        if story.message_id is not None and story.ended_at is not None and not story.prompt:
-            services.messages.redraw(story)
+        if story.message_id is not None and story.ended_at is not None:
+            services.messages.redraw(story, line_outdated=True)
+    await services.redraw_following([story.id for story in stories])

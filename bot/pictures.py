@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections import OrderedDict
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Sequence
+from bot.database.clock import now
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterator, Sequence
+
+    from bot.charts.course import Courses
     from bot.charts.strengths import Strength
     from bot.database.figures import Likes, Month
 
 KEPT = 32 << 20
 """Bytes of pictures that are kept; the longest unused go first."""
+PAUSE = dt.timedelta(minutes=5)
+"""Between two times that a member shows the same picture to everybody."""
+
+
+class PostedLatelyError(Exception):
+    """The member has shown this picture to everybody a moment ago, or is just doing it."""
+
+    def __init__(self, back_at: dt.datetime) -> None:
+        super().__init__(f"not before {back_at}")
+        self.back_at = back_at
 
 
 class Pictures:
@@ -37,6 +52,32 @@ class Pictures:
             while len(self._kept) > 1 and sum(map(len, self._kept.values())) > KEPT:
                 self._kept.popitem(last=False)
             return png
+
+
+class Posted:
+    """Which pictures members have shown to everybody lately; a restart forgets it."""
+
+    def __init__(self) -> None:
+        self._back_at: dict[tuple[int, int], dt.datetime] = {}
+
+    @contextmanager
+    def posting(self, member_id: int, story_id: int) -> Iterator[None]:
+        """Let a member show the picture of a story; what fails may be tried again at once.
+
+        Raises:
+            PostedLatelyError: They did already, or a press of theirs is at it.
+        """
+        moment, key = now(), (member_id, story_id)
+        for old in [one for one, back_at in self._back_at.items() if back_at <= moment]:
+            del self._back_at[old]
+        if (back_at := self._back_at.get(key)) is not None:
+            raise PostedLatelyError(back_at)
+        self._back_at[key] = moment + PAUSE
+        try:
+            yield
+        except BaseException:
+            self._back_at.pop(key, None)
+            raise
 
 
 def draw_card(title: str, text: str, attribution: str) -> bytes:
@@ -66,3 +107,12 @@ def draw_village(month: Month) -> bytes:
 
     with legibly():
         return village(month)
+
+
+def draw_hours(courses: Courses) -> bytes:
+    """How the bot was over the last hours; loads what draws it."""
+    from bot.charts.fonts import legibly  # noqa: PLC0415  # in the thread, as above
+    from bot.charts.hours import hours  # noqa: PLC0415
+
+    with legibly():
+        return hours(courses)

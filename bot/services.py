@@ -31,12 +31,13 @@ from bot.messages.drawing import Artist
 from bot.messages.presenter import StoryMessages
 from bot.messages.settings_page import Shown
 from bot.months import Months
-from bot.pictures import Pictures
+from bot.pictures import Pictures, Posted
 from bot.ranking import Ranking
 from bot.safety.beginnings import PromptRefusedError, Refusal, check_fit
 from bot.safety.own_words import filter_of
 from bot.safety.scripts import is_foreign_to_english
 from bot.safety.second_opinion import objects_to
+from bot.watching import Watching
 from bot.worker.bell import Bell
 from bot.worker.catalogue import Catalogue, UnknownModelError
 from bot.worker.completions import GeneratorDownError
@@ -88,8 +89,10 @@ class Services:
     guilds: Guilds
     browsing: Browsing
     pictures: Pictures
+    posted: Posted
     ranking: Ranking
     months: Months
+    watching: Watching
     mutes: Mutes
     reports: Reports
     removals: Removals
@@ -150,8 +153,10 @@ class Services:
             guilds=guilds,
             browsing=Browsing(sessions),
             pictures=Pictures(),
+            posted=Posted(),
             ranking=Ranking(figures),
             months=Months(figures),
+            watching=Watching(queue, completions),
             mutes=Mutes(sessions),
             reports=Reports(sessions),
             removals=Removals(sessions),
@@ -345,7 +350,14 @@ class Services:
             if removed is None and frozen is not None:
                 self.messages.thaw(story)
         self.bell.ring()
+        if removed is not None:
+            await self.redraw_following([removed.id])
         return removed
+
+    async def redraw_following(self, story_ids: Collection[int]) -> None:
+        """Let the messages of what goes on from some stories no longer name what is gone."""
+        for part in await self.stories.following(story_ids):
+            self.messages.redraw(part, line_outdated=True)
 
     async def tidy(self) -> None:
         """Forget what is over and needed by nobody; to be called now and then."""

@@ -53,17 +53,30 @@ class Upkeep:
             await asyncio.sleep(ROUND)
 
     async def once(self) -> None:
-        """Do all that is due now."""
+        """Do all that is due now; what nobody foresaw of one server keeps no other waiting."""
         services = self._services
         for notice in Notice:
             for board in await services.boards.due(notice):
-                await self._write(board, notice)
-        days = services.settings.privacy.days_after_leaving
-        while (guild_id := await services.departures.due(days)) is not None:
-            # Asked each time: it may come back in the middle.
-            await services.departures.forget_some(guild_id)
-            services.guilds.forget(guild_id)
+                try:
+                    await self._write(board, notice)
+                except Exception:  # noqa: BLE001  # whatever it is, others have their boards too
+                    _log.exception("Server %d gets no %s notice", board.guild_id, notice.name)
+                    await services.boards.posted(board, notice)
+        await self._forget_servers()
         await services.boards.forget_asked()
+
+    async def _forget_servers(self) -> None:
+        """Delete what is kept of servers that sent the bot away long ago."""
+        services = self._services
+        days, failed = services.settings.privacy.days_after_leaving, set[int]()
+        while (guild_id := await services.departures.due(days, but=failed)) is not None:
+            # Asked each time: it may come back in the middle.
+            try:
+                await services.departures.forget_some(guild_id)
+            except Exception:  # noqa: BLE001  # the next round tries again
+                _log.exception("What is kept of server %d could not be deleted", guild_id)
+                failed.add(guild_id)
+            services.guilds.forget(guild_id)
 
     async def _write(self, board: Board, notice: Notice) -> None:
         boards = self._services.boards
@@ -116,7 +129,8 @@ class Upkeep:
 def _open(story: Story, board: Board, guild: discord.Guild | None) -> bool:
     if story.channel_id == board.channel_id:
         return True
-    channel = guild.get_channel(story.channel_id) if guild else None
+    # Whoever may see a channel may see its public threads.
+    channel = guild.get_channel(story.thread_of or story.channel_id) if guild else None
     if guild is None or channel is None:
-        return False  # a thread, perhaps a private one, or a channel that is gone
+        return False  # a private thread, or a channel that is gone
     return channel.permissions_for(guild.default_role).view_channel

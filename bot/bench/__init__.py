@@ -2,51 +2,128 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import math
 import sys
 from typing import TYPE_CHECKING, Any
 
-from bot.bench import rows, waiting
+from bot.bench import flood, pressing, queues, rows, waiting
+from bot.bench.figures import print_json
+from bot.bench.running import BenchError
+from bot.database import DatabaseError
+from bot.playground.visitor import VisitError
 
 if TYPE_CHECKING:
-    import argparse
+    from collections.abc import Coroutine
 
 __all__ = ["add_bench_command", "main"]
+
+HELP = """\
+Starts a bot of its own on a database that is thrown away, and measures what it is asked for:
+
+  bench                            how long a member waits for the acknowledgement of /story, for
+                                   the first words and for the whole story
+  bench --members 100              100 members press and type everything there is while stories
+                                   are told: what each kind of acknowledgement takes
+  bench --rate 200 --seconds 30    200 /story a second: each is accepted or refused politely
+  bench --jobs 2000 --database URL so many through our queue, on SQLite and on an empty PostgreSQL,
+                                   and through procrastinate where it is installed
+  bench --rows 1000000             what each statement costs on a database of so many stories
+
+Discord is a stand-in on this machine, its limits are Discord's, and the bot speaks to it over
+sockets as it would to Discord. The last line is one JSON object: ack_p50_ms and ack_p99_ms are
+milliseconds until the acknowledgement, rss_mb is the memory of the bot without its generator.
+"""
 
 
 def add_bench_command(commands: argparse._SubParsersAction[Any]) -> None:
     """Describe the command on the command line."""
     parser = commands.add_parser(
         "bench",
-        help="measure how long a member waits, or what the database costs",
-        description=(
-            "Starts a bot of its own with a playground, asks it for stories, and prints how long "
-            "a member waits: for the acknowledgement, the first words, and the whole story. With "
-            "--rows it measures each statement of the bot on a database of so many stories "
-            "instead. The last line is one JSON object."
-        ),
+        help="measure how long members wait, what the bot bears, or what the database costs",
+        description=HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--model", default="gpt2-starter", help="who tells (default: %(default)s)")
     parser.add_argument(
-        "--stories", type=int, default=10, help="how many are measured (default: %(default)s)"
+        "--stories", type=_count, default=10, help="how many are measured (default: %(default)s)"
     )
     parser.add_argument(
         "--together",
-        type=int,
+        type=_count,
         default=1,
         help="how many are asked for at the same time (default: %(default)s)",
     )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--members", type=_count, metavar="N", help="so many press and type")
+    which.add_argument("--rate", type=_positive, metavar="N", help="so many /story a second")
+    which.add_argument(
+        "--rows", type=_count, metavar="N", help="measure the database with N stories in it"
+    )
+    which.add_argument("--jobs", type=_count, metavar="N", help="so many through the queue")
     parser.add_argument(
-        "--rows", type=int, metavar="N", help="measure the database with N stories in it"
+        "--database",
+        metavar="URL",
+        help="an empty PostgreSQL database for --jobs, as in [database] url",
+    )
+    parser.add_argument(
+        "--seconds",
+        type=_positive,
+        default=30.0,
+        help="how long --members and --rate last (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--waiting",
+        type=_count,
+        metavar="N",
+        help="so many stories may wait with --rate, whoever asks (default: the bot's own limits), "
+        f"and so many wait with --rows (default: {rows.LIVE})",
     )
 
 
 def main(given: argparse.Namespace) -> int:
-    """Measure and print; gives the exit status."""
-    if given.rows is None:
-        return waiting.main(given)
-    if given.rows < rows.FEWEST:
-        print(f"--rows takes a whole number from {rows.FEWEST}", file=sys.stderr)
-        return 2
-    rows.show(given.rows, asyncio.run(rows.measure(given.rows)))
+    """Measure and print; gives the exit status: 0 well, 1 it could not be measured, 2 a mistake."""
+    measured: Coroutine[Any, Any, dict[str, object]]
+    if given.rows is not None:
+        live = given.waiting or rows.LIVE
+        if given.rows < (least := rows.fewest(live)):
+            print(f"--rows takes a whole number from {least}", file=sys.stderr)
+            return 2
+        measured = rows.cost(given.rows, live)
+    elif given.jobs is not None:
+        measured = queues.compare(given.jobs, given.database)
+    elif given.members is not None:
+        measured = pressing.press(given.members, given.seconds)
+    elif given.rate is not None:
+        measured = flood.flood(given.rate, given.seconds, given.waiting)
+    else:
+        measured = waiting.wait(given.model, given.stories, given.together)
+    try:
+        print_json(asyncio.run(measured))
+    except KeyboardInterrupt:
+        print("\nStopped; nothing is left behind.", file=sys.stderr)
+        return 130
+    except TimeoutError:
+        print("No story was told in time.", file=sys.stderr)
+        return 1
+    except (BenchError, DatabaseError, VisitError) as error:
+        print(error, file=sys.stderr)
+        return 1
     return 0
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no whole number from 1")
+    return int(text)
+
+
+def _positive(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is no number above 0")
+    return number

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import statistics
-import sys
 import tempfile
 import time
 from contextlib import contextmanager
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import String, case, cast, event, insert, literal, null, select
 
+from bot.bench.figures import show_progress
 from bot.bench.steps import DUEL_EVERY, FOLLOWS_BACK, FOLLOWS_EVERY, Bench, steps
 from bot.database import Database, open_database
 from bot.database.clock import now
@@ -30,7 +29,6 @@ LIVE = 1000
 """Stories that wait: as many as the default settings let."""
 UNSHOWN = 20
 """Stories that ended and are not shown yet."""
-FEWEST = 2 * (LIVE + UNSHOWN)
 KINDS = 5000
 """Different beginnings."""
 VOTERS = 5
@@ -50,12 +48,28 @@ class Cost:
     """With the transaction's beginning and its commit, which waits for the disk."""
 
 
-async def measure(count: int, *, times: int = TIMES) -> dict[str, Cost]:
-    """Fill a database that is thrown away with so many stories, and take every step on it."""
+def fewest(live: int = LIVE) -> int:
+    """The smallest database in which so many wait."""
+    return 2 * (live + UNSHOWN)
+
+
+async def cost(count: int, live: int = LIVE) -> dict[str, object]:
+    """Measure a database of so many stories, print a table, and give the figures."""
+    return show(count, await measure(count, live=live), live)
+
+
+async def measure(count: int, *, live: int = LIVE, times: int = TIMES) -> dict[str, Cost]:
+    """Fill a database that is thrown away with so many stories, and take every step on it.
+
+    Args:
+        count: Stories in it.
+        live: How many of them wait.
+        times: How often each step is taken.
+    """
     with tempfile.TemporaryDirectory(prefix="kataribe-bench-") as folder:
         url = f"sqlite+aiosqlite:///{Path(folder) / 'bench.db'}"
         async with open_database(url) as database:
-            await fill(database, count, progress=_progress)
+            await fill(database, count, live=live, progress=_shown)
             bench = Bench(database.sessions, count)
             costs: dict[str, Cost] = {}
             for step in steps(bench):
@@ -71,7 +85,11 @@ async def measure(count: int, *, times: int = TIMES) -> dict[str, Cost]:
 
 
 async def fill(
-    database: Database, count: int, *, progress: Callable[[int, int], None] | None = None
+    database: Database,
+    count: int,
+    *,
+    live: int = LIVE,
+    progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Write stories as a busy bot leaves them: nearly all told and shown, some waiting.
 
@@ -82,7 +100,7 @@ async def fill(
     while done < count:
         until = min(done + CHUNK, count)
         async with database.sessions.begin() as session:
-            await session.execute(_stories(done + 1, until, count))
+            await session.execute(_stories(done + 1, until, count, live))
             await session.execute(_ratings(done + 1, until))
             await session.execute(_trail(done + 1, until, count))
             await session.execute(_reports(done + 1, until, count))
@@ -99,10 +117,10 @@ def _numbers(first: int, last: int, name: str = "numbers") -> Any:
     return numbers.union_all(select(numbers.c.i + 1).where(numbers.c.i < last))
 
 
-def _stories(first: int, last: int, count: int) -> Any:
+def _stories(first: int, last: int, count: int, live: int) -> Any:
     i = _numbers(first, last).c.i
-    ended = i <= count - LIVE
-    shown = i <= count - LIVE - UNSHOWN
+    ended = i <= count - live
+    shown = i <= count - live - UNSHOWN
     # A busy day: its stories are of one moment, which is as good for a statement as many.
     days = (count - last) // CHUNK
     moment = literal(now() - dt.timedelta(days=days, hours=1), Story.asked_at.type)
@@ -240,17 +258,16 @@ def _watched(database: Database) -> Iterator[list[float]]:
         event.remove(engine, "after_cursor_execute", after)
 
 
-def _progress(done: int, count: int) -> None:
-    end = "\n" if done == count else ""
-    print(f"\r{done:,} of {count:,} stories written", end=end, file=sys.stderr, flush=True)
+def _shown(done: int, count: int) -> None:
+    show_progress(done, count, "stories written")
 
 
-def show(count: int, costs: dict[str, Cost]) -> None:
-    """A table for people, and one JSON line for programs."""
-    print(f"{count:,} stories, {LIVE:,} of them waiting; milliseconds")
+def show(count: int, costs: dict[str, Cost], live: int = LIVE) -> dict[str, object]:
+    """Print a table for people, and give the figures for programs."""
+    print(f"{count:,} stories, {live:,} of them waiting; milliseconds")
     print(f"{'':20}{'statements':>16}{'with commit':>16}")
     print(f"{'':20}{'median':>8}{'worst':>8}{'median':>8}{'worst':>8}")
-    row: dict[str, object] = {"rows": count}
+    row: dict[str, object] = {"rows": count, "waiting": live}
     for name, cost in costs.items():
         figures = [
             figure(values)
@@ -259,4 +276,4 @@ def show(count: int, costs: dict[str, Cost]) -> None:
         ]
         print(f"{name:20}" + "".join(f"{figure:8.2f}" for figure in figures))
         row[f"{name}_ms"], row[f"{name}_ms_worst"] = (round(figure, 3) for figure in figures[:2])
-    print(json.dumps(row))
+    return row

@@ -211,6 +211,7 @@ def steps(bench: Bench) -> list[Step]:
         Step("stories.several", lambda story_id: stories.several([story_id, 2]), bench.told_id),
         Step("stories.together", stories.together, bench.told_id),
         Step("stories.thread", stories.thread, bench.part),
+        Step("stories.following", lambda i: stories.following([i, 2]), bench.told_id),
         Step("stories.asked_in", lambda i: stories.asked_in(1, 10, before=i), bench.told_id),
         Step("ratings.rate", lambda i: ratings.rate(i, MEMBER, 5, bench.number()), bench.told_id),
         Step("ratings.stars", ratings.stars, bench.told_id),

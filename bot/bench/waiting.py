@@ -8,32 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
-import signal
 import statistics
-import sys
 import tempfile
 import time
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bot.bench.figures import ack_figures, show_progress
+from bot.bench.running import BenchError, RunningBot, running_bot
 from bot.locales import say
-from bot.playground.visitor import VisitError, Visitor, visit
+from bot.playground.visitor import Visitor, visit
 
 if TYPE_CHECKING:
-    import argparse
-    from collections.abc import AsyncIterator
+    from contextlib import AbstractAsyncContextManager
 
-START_WITHIN = 180.0
 TOLD_WITHIN = 300.0
-
-
-class BenchError(Exception):
-    """The bot under measurement did not start, or did not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,31 +40,37 @@ class Waits:
     words: int
 
 
-def main(given: argparse.Namespace) -> int:
-    """Measure and print; gives the exit status."""
-    if given.stories < 1 or given.together < 1:
-        print("--stories and --together take a whole number from 1", file=sys.stderr)
-        return 2
-    try:
-        waits = asyncio.run(measure(given.model, given.stories, given.together))
-    except TimeoutError:
-        print(f"no story was told within {TOLD_WITHIN:.0f} s", file=sys.stderr)
-        return 1
-    except (BenchError, VisitError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    _print(given, waits)
-    return 0
+async def wait(model: str, stories: int, together: int) -> dict[str, object]:
+    """Measure, print a table, and give the figures.
+
+    Raises:
+        BenchError: The bot did not start.
+        TimeoutError: No story was told in time.
+    """
+    begun = time.monotonic()
+    waits, rss_mb = await measure(model, stories, together)
+    print(f"{stories} stories by {model}, {together} at a time; milliseconds")
+    print(f"{'':14}{'median':>8}{'worst':>8}")
+    figures: dict[str, object] = {"model": model, "stories": stories, "together": together}
+    for name in ("acknowledged", "first_words", "longest_pause", "told"):
+        values = [getattr(wait, name) for wait in waits]
+        median, worst = statistics.median(values), max(values)
+        print(f"{name.replace('_', ' '):14}{median:8.0f}{worst:8.0f}")
+        figures |= {f"{name}_ms": round(median, 1), f"{name}_ms_worst": round(worst, 1)}
+    figures["words"] = statistics.median(wait.words for wait in waits)
+    acknowledged = [wait.acknowledged for wait in waits]
+    return figures | ack_figures(acknowledged, stories, time.monotonic() - begun, rss_mb)
 
 
-async def measure(model: str, stories: int, together: int) -> list[Waits]:
-    """Ask for the stories, some at a time.
+async def measure(model: str, stories: int, together: int) -> tuple[list[Waits], float | None]:
+    """Ask for the stories, some at a time; gives the waits, and the bot's memory at the end.
 
     Raises:
         BenchError: The bot did not start, or did not tell.
     """
     with tempfile.TemporaryDirectory(prefix="kataribe-bench-") as folder:
-        async with _bot(Path(folder)) as address, visit(address, "haru") as haru:
+        limits = {"QUEUE__PER_MEMBER": "1000", "QUEUE__PER_SERVER": "1000"}
+        async with running_bot(Path(folder), **limits) as bot, _page(bot) as haru:
             # The first story of a process also pays for what is loaded on first use.
             await _ask(haru, "Once before", model)
             waits: list[Waits] = []
@@ -80,40 +78,16 @@ async def measure(model: str, stories: int, together: int) -> list[Waits]:
                 numbers = range(len(waits), min(len(waits) + together, stories))
                 prompts = [f"In the year {2100 + number}" for number in numbers]
                 waits += await asyncio.gather(*(_ask(haru, prompt, model) for prompt in prompts))
-                print(f"\r{len(waits)} of {stories} stories told", end="", file=sys.stderr)
-            print(file=sys.stderr)
-            return waits
+                show_progress(len(waits), stories, "stories told")
+            return waits, bot.rss_mb()
 
 
-@asynccontextmanager
-async def _bot(folder: Path) -> AsyncIterator[str]:
-    """A bot in a process of its own; gives its page's address."""
-    settings = {
-        "KATARIBE_DATABASE__URL": f"sqlite+aiosqlite:///{folder / 'bench.db'}",
-        "KATARIBE_PLAYGROUND__PORT": "0",
-        "KATARIBE_QUEUE__PER_MEMBER": "1000",
-        "KATARIBE_QUEUE__PER_SERVER": "1000",
-        "KATARIBE_LOG__LEVEL": "WARNING",
-    }
-    environment = {k: v for k, v in os.environ.items() if k != "DISCORD_TOKEN"} | settings
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bot", stdout=asyncio.subprocess.PIPE, env=environment
-    )
-    assert process.stdout is not None  # noqa: S101  # asked for above
-    try:
-        async with asyncio.timeout(START_WITHIN):
-            line = (await process.stdout.readline()).decode()
-    except TimeoutError:
-        raise BenchError(f"the bot did not start within {START_WITHIN:.0f} s") from None
-    else:
-        address = re.search(r"http://\S+", line)
-        if address is None:
-            raise BenchError("the bot did not start; its log above says why")
-        yield address[0]
-    finally:
-        if process.returncode is None:
-            process.send_signal(signal.SIGTERM)
-        await process.wait()
+def _page(bot: RunningBot) -> AbstractAsyncContextManager[Visitor]:
+    """The page that the bot has opened, as a member sees it."""
+    address = re.search(r"http://\S+", bot.greeting)
+    if address is None:
+        raise BenchError(f"the bot named no page: {bot.greeting}")
+    return visit(address[0], "haru")
 
 
 async def _ask(visitor: Visitor, prompt: str, model: str) -> Waits:
@@ -161,21 +135,3 @@ def page_of(visitor: Visitor, prompt: str) -> str:
 def is_over(visitor: Visitor, prompt: str) -> bool:
     """Whether it was told, or has failed: it can be asked for again."""
     return "kataribe:again:" in json.dumps(messages_of(visitor, prompt))
-
-
-def _print(given: argparse.Namespace, waits: list[Waits]) -> None:
-    """A table for people, and one JSON line for programs."""
-    print(f"{given.stories} stories by {given.model}, {given.together} at a time; milliseconds")
-    print(f"{'':14}{'median':>8}{'worst':>8}")
-    row: dict[str, object] = {
-        "model": given.model,
-        "stories": given.stories,
-        "together": given.together,
-    }
-    for name in ("acknowledged", "first_words", "longest_pause", "told"):
-        values = [getattr(wait, name) for wait in waits]
-        median, worst = statistics.median(values), max(values)
-        print(f"{name.replace('_', ' '):14}{median:8.0f}{worst:8.0f}")
-        row |= {f"{name}_ms": round(median, 1), f"{name}_ms_worst": round(worst, 1)}
-    row["words"] = statistics.median(wait.words for wait in waits)
-    print(json.dumps(row))

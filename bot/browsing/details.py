@@ -8,6 +8,7 @@ import discord
 
 from bot.browsing.tale import TITLE, title_of
 from bot.config import Sampling
+from bot.database.holdings import NOBODY
 from bot.locales import say
 from bot.messages.embeds import colour
 from bot.safety.escaping import escaped
@@ -43,9 +44,9 @@ async def details_of(interaction: Interaction[Kataribe], story: Story) -> discor
     }
     seconds = (story.told_at - story.asked_at).total_seconds() if story.told_at else 0
     when = {
-        "details.asked_by": f"<@{story.member_id}>",
+        "details.asked_by": "" if story.member_id == NOBODY else f"<@{story.member_id}>",
         "details.asked_at": discord.utils.format_dt(story.asked_at, "f"),
-        "details.told_after": say("details.seconds", seconds=round(seconds)),
+        "details.told_after": say("details.seconds", seconds=seconds),
         "details.size": say(
             "details.sized", tokens=story.tokens, words=Words(f"{story.prompt}{story.text}").count
         ),

@@ -10,6 +10,7 @@ import discord
 from bot.browsing.tale import title_of
 from bot.browsing.visible import viewer
 from bot.database.browsing import Span
+from bot.database.ratings import FEW
 from bot.database.word_index import terms
 from bot.locales import say
 from bot.safety.escaping import escaped, units
@@ -94,7 +95,8 @@ class Listing:
     def embed(self, page: Page) -> discord.Embed:
         """One page of it, as it stands in a message."""
         title = say(TITLES[self.span or self.kind], words=escaped(self.words))
-        lines = [line_of(story) for story in page.stories] or [say("list.none")]
+        none = say("list.none_top", votes=FEW) if self.kind == "top" else say("list.none")
+        lines = [line_of(story) for story in page.stories] or [none]
         embed = discord.Embed(title=title, description="\n\n".join(lines), colour=COLOUR)
         if page.number > 1 or page.more:
             embed.set_footer(text=say("list.page", page=page.number))
@@ -103,8 +105,10 @@ class Listing:
 
 def line_of(story: Found) -> str:
     """A story in a list: how it begins, who told it, how it is liked, and where it stands."""
-    title = escaped(title_of(story.prompt or "…", OPENING))
-    opening = escaped(title_of(story.opening, OPENING))
+    # A part that went on by itself has no beginning of its own: its first words stand for it.
+    begins = [f"**{escaped(title_of(story.prompt or story.opening, OPENING))}**"]
+    if story.prompt:
+        begins.append(escaped(title_of(story.opening, OPENING)))
     facts = [say("list.number", number=story.id)]
     if story.votes:
         facts.append(say("list.stars", mean=story.stars / story.votes, count=story.votes))
@@ -114,7 +118,7 @@ def line_of(story: Found) -> str:
     facts.append(discord.utils.format_dt(story.told_at, "R"))
     if story.message_id is not None:
         facts.append(f"[{say('list.jump')}]({jump(story)})")
-    return f"**{title}**\n{opening}\n-# {' · '.join(facts)}"
+    return "\n".join([*begins, f"-# {' · '.join(facts)}"])
 
 
 def jump(story: Found) -> str:

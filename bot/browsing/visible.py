@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import discord
 
 from bot.apologies import StoryGoneError
+from bot.authority import visible_story
 from bot.database.browsing import Viewer
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ def viewer(interaction: Interaction[Kataribe]) -> Viewer:
 def _channels(interaction: Interaction[Kataribe]) -> set[int]:
     """The channels and threads of the server whose stories the member may read.
 
-    Private threads are left out: who is in them, nobody tells us. So are archived threads, of which
-    Discord tells nobody.
+    Private threads are left out: who is in them, nobody tells us. Of archived threads Discord tells
+    nobody either; stories of public ones have the channel with them whose readers may read them.
     """
     guild, member, here = interaction.guild, interaction.user, interaction.channel
     seen: set[int] = set()
@@ -58,7 +59,9 @@ def readable(interaction: Interaction[Kataribe], story: Story, channels: frozens
     if story.member_id == interaction.user.id:
         return True
     return not story.private and (
-        story.channel_id == interaction.channel_id or story.channel_id in channels
+        story.channel_id == interaction.channel_id
+        or story.channel_id in channels
+        or story.thread_of in channels
     )
 
 
@@ -73,6 +76,18 @@ def check_channel(interaction: Interaction[Kataribe], story: Story) -> None:
         return
     if not readable(interaction, story, viewer(interaction).channels):
         raise StoryGoneError(f"no story {story.id} for member {interaction.user.id}")
+
+
+async def standing_story(interaction: Interaction[Kataribe], story_id: int) -> Story:
+    """Give a story, told or not, that the member may see where they act.
+
+    Raises:
+        StoryGoneError: There is none (any more), it is of another server or a channel that is
+            closed to them, or it is somebody's own.
+    """
+    story = await visible_story(interaction, story_id)
+    check_channel(interaction, story)
+    return story
 
 
 async def story_for(interaction: Interaction[Kataribe], story_id: int) -> Story:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bot.charts.canvas import COLOURS, FAINT, MARGIN, PANEL, WIDTH, Canvas
 from bot.charts.fonts import Letters
-from bot.locales import say
+from bot.locales import say, say_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +40,7 @@ def standing(strengths: Sequence[Strength], likes: Sequence[Likes]) -> bytes:
         top = _heading(canvas, top, say("ranking.duels"), say("ranking.duels_how"))
         low, high = _axis(strengths)
         for one in strengths:
-            said = f"{one.points:.0f}"
+            said = say_number(one.points)
             _row(canvas, top, one.model, said, say("ranking.noise") if one.noise else "")
             at = [
                 LEFT + (RIGHT - LEFT) * (x - low) / (high - low)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bot.charts.canvas import COLOURS, FAINT, MARGIN, PANEL, WIDTH, Canvas
 from bot.charts.fonts import Letters
-from bot.locales import say
+from bot.locales import say, say_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,6 +80,6 @@ def _bars(
         left = LEFT + LABEL
         canvas.box((left, top + 12, left + room, top + 48), PANEL)
         canvas.box((left, top + 12, left + room * count / most, top + 48), colour)
-        canvas.text((RIGHT, top + 40), NAME, str(count), anchor="r")
+        canvas.text((RIGHT, top + 40), NAME, say_number(count), anchor="r")
         top += ROW
     return top + 14 + MARGIN / 2

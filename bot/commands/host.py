@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import io
 import math
 from typing import TYPE_CHECKING
 
@@ -14,12 +16,14 @@ from bot.authority import require_host
 from bot.commands.model import suggest
 from bot.database.clock import now
 from bot.database.tables import State
-from bot.locales import say
+from bot.locales import say, say_number, spoken
+from bot.pictures import draw_hours
 from bot.safety.escaping import escaped
 from bot.worker.completions import GeneratorError
 from bot.worker.completions_server import NAME_LIMIT  # noqa: TC001  # discord.py reads it
 
 if TYPE_CHECKING:
+    from bot.charts.course import Courses
     from bot.client import Kataribe
     from bot.worker.gauges import Gauges
 
@@ -27,6 +31,22 @@ STARTED = now()
 """When this process began."""
 ANNOUNCEMENT_LIMIT = 1500
 """Characters of what is said to everybody."""
+ALT = 1024
+"""Characters that Discord takes as what a picture shows."""
+
+
+def _alt(courses: Courses) -> str:
+    """The chart in words: the newest and the largest of each."""
+    parts: list[str] = []
+    for name, values in courses.items():
+        known = [value for value in values if value is not None]
+        title = say(f"host.course.{name}")
+        parts.append(
+            say("host.course.alt_part", title=title, newest=known[-1], most=max(known))
+            if known
+            else say("host.course.alt_none", title=title)
+        )
+    return say("host.course.alt", parts="; ".join(parts))[:ALT]
 
 
 @app_commands.default_permissions(administrator=True)
@@ -61,15 +81,20 @@ class Host(app_commands.Group, name="host", description=say("command.host.descri
         lines.append(
             say(
                 "host.gateway",
-                latency="?" if math.isnan(latency) else f"{latency * 1000:.0f}",
+                latency="?" if math.isnan(latency) else say_number(latency * 1000),
                 shards=client.shard_count or 1,
                 servers=len(client.guilds),
                 since=discord.utils.format_dt(STARTED, "R"),
             )
         )
-        await interaction.edit_original_response(
-            embed=discord.Embed(title=say("host.title"), description="\n".join(lines))
-        )
+        embed = discord.Embed(title=say("host.title"), description="\n".join(lines))
+        await services.watching.look_again(latency)
+        courses = services.watching.courses
+        shown = ("host", spoken(), *courses.values())
+        png = await services.pictures.get(shown, functools.partial(draw_hours, courses))
+        file = discord.File(io.BytesIO(png), "host.png", description=_alt(courses))
+        embed.set_image(url="attachment://host.png")
+        await interaction.edit_original_response(embed=embed, attachments=[file])
 
     def _measured(self, gauges: Gauges) -> list[str]:
         """What the generator says of itself, a line for each model in memory."""
@@ -80,12 +105,12 @@ class Host(app_commands.Group, name="host", description=say("command.host.descri
             pace = say("host.no_pace")
         else:
             rate = (gauges.written - before[1]) / (moment - before[0])
-            pace = say("host.pace", rate=f"{rate:.1f}", seconds=f"{moment - before[0]:.0f}")
+            pace = say("host.pace", rate=rate, seconds=moment - before[0])
         models = [
             say(
                 "host.model",
                 model=escaped(model),
-                megabytes=f"{size / 1e6:.0f}",
+                megabytes=size / 1e6,
                 telling=gauges.telling.get(model, 0),
             )
             for model, size in sorted(gauges.memory.items())

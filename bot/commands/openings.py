@@ -100,7 +100,9 @@ class OpeningsGroup(
         """Take one of the server's openings back."""
         guild_id = _moderated(interaction)
         openings = interaction.client.services.openings
-        found = await openings.find(guild_id, opening)
+        # Words that no server has may be such as no database takes.
+        accepted = await openings.accepted(guild_id)
+        found = await openings.find(guild_id, opening) if opening in accepted else None
         if found is None or not await openings.decide(
             found.id, guild_id, interaction.user.id, accepted=False
         ):

@@ -10,7 +10,7 @@ import discord
 from discord import app_commands
 
 from bot.database.clock import now
-from bot.locales import say, say_list, spoken
+from bot.locales import say, say_list, say_number, spoken
 from bot.pictures import draw_village
 
 if TYPE_CHECKING:
@@ -44,12 +44,12 @@ async def stats(interaction: discord.Interaction[Kataribe]) -> None:
 
 
 def _alt(month: Month) -> str:
-    models = [f"{model} {count}" for model, count in month.models]
+    models = [f"{model} {say_number(count)}" for model, count in month.models]
     return say(
         "stats.alt",
         stories=month.stories,
         most=max(month.days),
         hour=max(range(24), key=lambda hour: month.hours[hour]),
         models=say_list(models, ", ", ALT // 3),
-        stars=", ".join(str(count) for count in reversed(month.stars)),
+        stars=", ".join(say_number(count) for count in reversed(month.stars)),
     )[:ALT]

@@ -13,7 +13,7 @@ from bot.browsing import views
 from bot.browsing.lists import Listing
 from bot.browsing.reading import open_tale
 from bot.browsing.visible import story_for
-from bot.components.press import Button, Press
+from bot.components.press import Button, Press, chosen, number
 
 if TYPE_CHECKING:
     from bot.client import Kataribe
@@ -52,7 +52,7 @@ class OpenStory(Press[ui.Select[ui.View]], template=re.escape(views.OPEN_ID)):
 
     async def pressed(self, interaction: discord.Interaction[Kataribe]) -> None:
         """Open it where it begins."""
-        (chosen,) = self.item.values
-        if not re.fullmatch(r"\d{1,19}", chosen, re.ASCII):
-            raise StoryGoneError(f"no story {chosen!r}")
-        await open_tale(interaction, await story_for(interaction, int(chosen)))
+        story_id = chosen(self.item)
+        if not story_id.isdecimal():
+            raise StoryGoneError(f"no story {story_id!r}")
+        await open_tale(interaction, await story_for(interaction, number(story_id)))

@@ -8,7 +8,8 @@ import discord
 from discord import ui
 
 from bot.apologies import NotYourStoryError, StoryGoneError
-from bot.authority import is_moderator, visible_story
+from bot.authority import is_moderator
+from bot.browsing.visible import standing_story
 from bot.components.press import NumberedButton
 from bot.locales import say
 from bot.moderating import RemovalForm
@@ -22,7 +23,7 @@ class Delete(NumberedButton, template=r"kataribe:delete:(?P<number>\d{1,19})"):
 
     async def pressed(self, interaction: discord.Interaction[Kataribe]) -> None:
         """Ask whoever may."""
-        story = await visible_story(interaction, self.number)
+        story = await standing_story(interaction, self.number)
         if interaction.user.id == story.member_id:
             red = discord.ButtonStyle.danger
             yes: ui.Button[ui.View] = ui.Button(
@@ -42,7 +43,7 @@ class ReallyDelete(NumberedButton, template=r"kataribe:delete:(?P<number>\d{1,19
 
     async def pressed(self, interaction: discord.Interaction[Kataribe]) -> None:
         """Blank the story."""
-        story = await visible_story(interaction, self.number)
+        story = await standing_story(interaction, self.number)
         if interaction.user.id != story.member_id:
             raise NotYourStoryError(f"story {story.id} belongs to another member")
         if await interaction.client.services.remove(story) is None:

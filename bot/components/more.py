@@ -109,11 +109,12 @@ class Post(Press[Button], template=r"kataribe:post:(?P<story_id>\d{1,19})"):
         self.story_id = story_id
 
     async def pressed(self, interaction: discord.Interaction[Kataribe]) -> None:
-        """Post it once: the button goes with the press."""
+        """Post it once: the button goes with the press, and a second press may be on its way."""
         story = await story_for(interaction, self.story_id)
         if story.private:
             raise StoryGoneError(f"story {story.id} is private")
-        await interaction.response.edit_message(view=None)
-        file = await picture_of(interaction, story)
-        said = say("more.posted", member=interaction.user.id)
-        await interaction.followup.send(said, file=file)
+        member_id = interaction.user.id
+        with interaction.client.services.posted.posting(member_id, story.id):
+            await interaction.response.edit_message(view=None)
+            file = await picture_of(interaction, story)
+            await interaction.followup.send(say("more.posted", member=member_id), file=file)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.components.press import NumberedButton
+from bot.components.press import NumberedButton, number
 from bot.database.trail import Act
 from bot.messages.trail_page import ANYTHING
 from bot.moderating import asked_for, trail_for
@@ -30,7 +30,7 @@ class OlderTrail(
             interaction,
             before=self.number,
             act=None if named == ANYTHING else Act(named),
-            moderator_id=int(self.groups["moderator"]) or None,
+            moderator_id=number(self.groups["moderator"]) or None,
         )
         await interaction.response.edit_message(embed=drawing.embed, view=drawing.view)
 
@@ -43,6 +43,6 @@ class OlderAsked(
     async def pressed(self, interaction: discord.Interaction[Kataribe]) -> None:
         """Show it in place of this one."""
         drawing = await asked_for(
-            interaction, before=self.number, member_id=int(self.groups["member"]) or None
+            interaction, before=self.number, member_id=number(self.groups["member"]) or None
         )
         await interaction.response.edit_message(embed=drawing.embed, view=drawing.view)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from discord import ui
 
 from bot.answering import Answering
-from bot.apologies import apologise
+from bot.apologies import NoSuchChoiceError, apologise
+from bot.database.columns import LARGEST
 
 if TYPE_CHECKING:
     import re
@@ -20,6 +21,22 @@ Item = TypeVar("Item", bound="ui.Item[Any]")
 Button = ui.Button[ui.View]
 
 
+def number(digits: str) -> int:
+    """Read a number that a client sent; of what is too large for every table nobody has a row."""
+    return min(int(digits), LARGEST)
+
+
+def chosen(menu: ui.Select[Any]) -> str:
+    """Give the one thing that was chosen in a menu.
+
+    Raises:
+        NoSuchChoiceError: A client sent none, or several.
+    """
+    if len(menu.values) != 1:
+        raise NoSuchChoiceError(menu.custom_id)
+    return menu.values[0]
+
+
 class Pressable(Answering, ui.DynamicItem[Item], template=r"(?!)"):
     """Found by its custom id, the groups of which are what `__init__` takes, digits as numbers."""
 
@@ -29,7 +46,7 @@ class Pressable(Answering, ui.DynamicItem[Item], template=r"(?!)"):
     ) -> Self:
         """Read it back from what Discord sends when it is pressed."""
         del interaction, item
-        given = [int(group) if group.isdigit() else group for group in match.groups()]
+        given = [number(group) if group.isdigit() else group for group in match.groups()]
         return cls(*given)  # type: ignore[arg-type]  # each item's own
 
 
@@ -63,4 +80,4 @@ class NumberedButton(Press[ui.Button[Any]], template=r"(?!)"):
         """Keep the button that was pressed."""
         del interaction
         assert isinstance(item, ui.Button)  # noqa: S101  # nothing else has these custom ids
-        return cls(item, int(match["number"]), match.groupdict())
+        return cls(item, number(match["number"]), match.groupdict())

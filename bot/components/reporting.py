@@ -9,7 +9,8 @@ from discord import app_commands, ui
 
 from bot.answering import Form
 from bot.apologies import PrivateReportError, StoryGoneError
-from bot.authority import moderated_guild, visible_story
+from bot.authority import moderated_guild
+from bot.browsing.visible import standing_story
 from bot.components.press import NumberedButton
 from bot.locales import language_of, say, speaking
 from bot.messages.report_page import reported
@@ -31,7 +32,7 @@ class Report(NumberedButton, template=r"kataribe:report:(?P<number>\d{1,19})"):
         """Ask what is wrong with it."""
         if interaction.guild_id is None:
             raise app_commands.NoPrivateMessage
-        story = await visible_story(interaction, self.number)
+        story = await standing_story(interaction, self.number)
         if story.private:
             raise PrivateReportError(f"story {story.id} is private")
         await interaction.response.send_modal(ReportForm(story.id))
@@ -51,7 +52,7 @@ class ReportForm(Form):
     async def on_submit(self, interaction: discord.Interaction[Any]) -> None:
         """Keep the report, and show it in the log channel if it is the first that waits."""
         services = interaction.client.services
-        story = await visible_story(interaction, self._story_id)
+        story = await standing_story(interaction, self._story_id)
         assert story.guild_id is not None  # noqa: S101  # the form opens in servers only
         reason = " ".join(self._reason.value.split())
         added = await services.reports.add(story.id, story.guild_id, interaction.user.id, reason)

@@ -10,7 +10,7 @@ from discord import ui
 
 from bot.apologies import SettingRefusedError
 from bot.authority import moderated_guild
-from bot.components.press import Press
+from bot.components.press import Press, number
 from bot.components.settings_forms import FilterForm, LimitsForm, RoleQuotaForm
 from bot.components.settings_saving import change, redraw
 from bot.messages.settings_page import DEFAULT, Page
@@ -32,16 +32,42 @@ class _Choice:
     """From what was chosen to the setting."""
 
 
+def _numbers(values: list[str]) -> tuple[int, ...]:
+    """Read numbers, of which Discord sends its own and a client what it likes.
+
+    Raises:
+        SettingRefusedError: Something else is among them.
+    """
+    if not all(value.isdecimal() for value in values):
+        raise SettingRefusedError(f"no numbers: {values}")
+    return tuple(map(number, values))
+
+
 def _first(values: list[str]) -> int | None:
-    return int(values[0]) if values else None
+    return next(iter(_numbers(values)), None)
+
+
+def _one(values: list[str]) -> int:
+    if len(values) != 1:
+        raise SettingRefusedError(f"not one of several: {values}")
+    return _numbers(values)[0]
+
+
+def _page(name: str | None) -> Page:
+    try:
+        return Page(name or "")
+    except ValueError as error:
+        raise SettingRefusedError(f"no page {name!r}") from error
 
 
 def _own(values: list[str]) -> str | None:
+    if not values:
+        raise SettingRefusedError("nothing was chosen")
     return None if values[0] == DEFAULT else values[0]
 
 
 _CHOICES = {
-    "story_channels": _Choice(Page.PLACES, lambda values: tuple(map(int, values))),
+    "story_channels": _Choice(Page.PLACES, _numbers),
     "log_channel": _Choice(Page.PLACES, _first),
     "language": _Choice(Page.PLACES, _own),
     "announce_model": _Choice(Page.STORIES, lambda values: values == ["on"]),
@@ -67,7 +93,7 @@ def _check_channels(
     Raises:
         SettingRefusedError: They did.
     """
-    for channel in (interaction.client.get_channel(int(value)) for value in values):
+    for channel in (interaction.client.get_channel(value) for value in _numbers(values)):
         guild = getattr(channel, "guild", None)
         if channel is not None and (guild is None or guild.id != guild_id):
             raise SettingRefusedError(f"channel {channel.id} is not of server {guild_id}")
@@ -100,14 +126,14 @@ class SettingsControl(
         values: list[str] = data.get("values", [])
         match self.what:
             case "page":
-                page = Page(self.which or Page.PLACES)
+                page = _page(self.which)
             case "limits":
                 settings = await services.guilds.settings(guild_id)
                 await interaction.response.send_modal(LimitsForm(settings, services.settings.queue))
                 return
             case "role_quota":
                 settings = await services.guilds.settings(guild_id)
-                await interaction.response.send_modal(RoleQuotaForm(settings, int(values[0])))
+                await interaction.response.send_modal(RoleQuotaForm(settings, _one(values)))
                 return
             case "filter_words":
                 settings = await services.guilds.settings(guild_id)

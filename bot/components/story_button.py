@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bot.apologies import apologise
-from bot.authority import visible_story
-from bot.browsing.visible import check_channel
+from bot.browsing.visible import standing_story
 from bot.components.press import Button, Pressable
 
 if TYPE_CHECKING:
@@ -43,8 +42,7 @@ async def act(
     repairs itself. discord.py only logs what a dynamic item raises, so nothing may get away.
     """
     try:
-        story = await visible_story(interaction, story_id)
-        check_channel(interaction, story)
+        story = await standing_story(interaction, story_id)
         try:
             await pressed(interaction, story)
         finally:

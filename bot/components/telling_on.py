@@ -16,6 +16,7 @@ from bot.apologies import (
     TaleEndedError,
 )
 from bot.asking import SEEDS, Chosen, ask, wish_of
+from bot.components.press import chosen, number
 from bot.components.story_button import StoryButton, act
 from bot.database.tables import Form as StoryForm
 from bot.database.tables import Length, State
@@ -86,14 +87,14 @@ class Teller(
     ) -> Self:
         """Read it back from what Discord sends when something is chosen."""
         del interaction, item
-        return cls(int(match["story_id"]), [])
+        return cls(number(match["story_id"]), [])
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Ask for the story, told by who was chosen."""
         await act(interaction, self.story_id, self._chosen)
 
     async def _chosen(self, interaction: discord.Interaction[Kataribe], story: Story) -> None:
-        await _tell_anew(interaction, story, self.item.values[0])
+        await _tell_anew(interaction, story, chosen(self.item))
 
 
 class Continue(StoryButton, template=r"kataribe:continue:(?P<story_id>\d{1,19})"):
@@ -126,9 +127,8 @@ class Turn(Form):
     """Where a member writes what happens next."""
 
     def __init__(self, story_id: int, limit: int) -> None:
-        super().__init__(
-            title=say("turn.title"), custom_id=views.my_turn_id(story_id), timeout=MODAL_LASTS
-        )
+        # With an id of its own each, or of two who write at once the second would not be heard.
+        super().__init__(title=say("turn.title"), timeout=MODAL_LASTS)
         self.story_id = story_id
         self.words: ui.TextInput[Self] = ui.TextInput(
             style=discord.TextStyle.paragraph, max_length=limit, custom_id="words"

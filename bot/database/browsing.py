@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, column, exists, func, select, table
+from sqlalchemy import and_, column, exists, func, or_, select, table
 from sqlalchemy import text as sql
 from sqlalchemy.orm import aliased
 
@@ -56,7 +56,8 @@ class Viewer:
     """None: outside of every server, where one finds nothing but one's own."""
     member_id: int
     channels: frozenset[int] = frozenset()
-    """The server's channels and threads whose stories the member may see."""
+    """The server's channels and threads whose stories the member may see; a channel's public
+    threads, archived ones too, are among them with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +231,7 @@ def _seen_by(viewer: Viewer) -> Select[Any]:
     return select(*_COLUMNS).where(
         sql(BROWSED),
         Story.guild_id == viewer.guild_id,
-        Story.channel_id.in_(viewer.channels),
+        or_(Story.channel_id.in_(viewer.channels), Story.thread_of.in_(viewer.channels)),
         Story.state == State.TOLD,
     )
 

@@ -58,6 +58,8 @@ def words(kind: type[StrEnum], length: int) -> Enum:
     return Enum(kind, native_enum=False, length=length, values_callable=_values)
 
 
+LARGEST = 2**63 - 1
+"""The largest number that a column takes; no row of ours will ever have it."""
 NUMBER = BigInteger().with_variant(Integer, "sqlite")
 """A row's own number."""
 

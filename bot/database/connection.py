@@ -15,15 +15,11 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import (
-    AsyncEngine,
-    AsyncSession,
-    async_sessionmaker,
-    create_async_engine,
-)
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from bot.database.errors import DatabaseError
 from bot.database.migrating import migrate
+from bot.database.sessions import Sessions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -36,8 +32,7 @@ class Database:
     """An open database."""
 
     engine: AsyncEngine
-    sessions: async_sessionmaker[AsyncSession]
-    """Objects stay readable after their session ends."""
+    sessions: Sessions
 
 
 @asynccontextmanager
@@ -53,7 +48,7 @@ async def open_database(url: str) -> AsyncIterator[Database]:
     engine = make_engine(url, pool_pre_ping=not url.startswith("sqlite"))
     try:
         await _migrate(engine, file)
-        yield Database(engine, async_sessionmaker(engine, expire_on_commit=False))
+        yield Database(engine, Sessions(engine))
     finally:
         await engine.dispose()
 

@@ -9,6 +9,7 @@ from sqlalchemy import delete, select, tuple_, update
 
 from bot.database.clock import now
 from bot.database.columns import Base
+from bot.database.in_order import take, take_dependent
 from bot.database.tables import Asked, Guild
 from bot.database.unbroken import unbroken
 from bot.database.upsert import insert_or_update
@@ -62,10 +63,11 @@ class Departures:
         async with self._sessions() as session:
             return set(await session.scalars(select(Guild.guild_id).where(Guild.left_at.is_(None))))
 
-    async def due(self, days: float) -> int | None:
-        """Give a server that the bot left so many days ago; None: there is none."""
+    async def due(self, days: float, *, but: Collection[int] = ()) -> int | None:
+        """Give a server that the bot left so many days ago, none of some; None: there is none."""
         long_ago = now() - dt.timedelta(days=days)
-        query = select(Guild.guild_id).where(Guild.left_at <= long_ago).limit(1)
+        left = select(Guild.guild_id).where(Guild.left_at <= long_ago)
+        query = left.where(Guild.guild_id.not_in(but)).limit(1)
         async with self._sessions() as session:
             return await session.scalar(query)
 
@@ -79,9 +81,12 @@ class Departures:
                 continue
             async with self._sessions.begin() as session:
                 key = list(table.primary_key)
-                some = select(*key).where(table.c.guild_id == guild_id).limit(FEW)
+                # The oldest, for what follows from them is newer: that is taken after them.
+                some = select(*key).where(table.c.guild_id == guild_id).order_by(*key).limit(FEW)
                 rows = [tuple(row) for row in await session.execute(some)]
                 if rows:
+                    await take(session, key, rows, deletes=True)
+                    await take_dependent(session, table, [row[0] for row in rows])
                     await session.execute(delete(table).where(tuple_(*key).in_(rows)))
                     return len(rows)
         own = delete(Guild).where(Guild.guild_id == guild_id, Guild.left_at.is_not(None))

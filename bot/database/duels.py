@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sqlalchemy import case, exists, func, literal, select, update
+from sqlalchemy import and_, case, exists, func, literal, select, update
 
 from bot.database.clock import now
+from bot.database.in_order import take
+from bot.database.places import LIVE
 from bot.database.tables import Duel, DuelVote, State, Story
 from bot.database.unbroken import unbroken
 from bot.database.upsert import insert_or_update
@@ -50,6 +52,23 @@ class Tally:
     def votes(self) -> int:
         """All of them."""
         return self.a + self.b + self.tie
+
+
+_WAITS = exists().where(Story.interaction_id == Duel.interaction_id, Story.state.in_(LIVE))
+"""One of its stories waits or is told: its time has not begun, however long that takes."""
+
+
+async def open_votes(session: AsyncSession, interaction_id: int, moment: dt.datetime) -> None:
+    """Let a duel last from now on, if with this story both are told; part of a transaction."""
+    # Whoever tells the other story waits here, and then sees this one.
+    duel = await session.scalar(
+        select(Duel).where(Duel.interaction_id == interaction_id).with_for_update()
+    )
+    both = select(func.count()).where(
+        Story.interaction_id == interaction_id, Story.state == State.TOLD
+    )
+    if duel is not None and await session.scalar(both) == len(("a", "b")):
+        duel.opened_at, duel.closes_at = moment, moment + (duel.closes_at - duel.opened_at)
 
 
 @unbroken
@@ -123,11 +142,14 @@ class Duels:
                     index_elements=[DuelVote.duel_id, DuelVote.member_id], set_=newest
                 ).returning(DuelVote.choice)
             )
-            duel = await session.scalar(select(Duel).where(Duel.interaction_id == interaction_id))
-            if duel is None or (said is None and (duel.closed_at or duel.closes_at <= moment)):
+            query = select(Duel, _WAITS).where(Duel.interaction_id == interaction_id)
+            row = (await session.execute(query)).one_or_none()
+            if row is None:
                 raise DuelClosedError
+            duel, waits = row
             if said is None:
-                raise DuelUndecidedError
+                over = duel.closed_at is not None or (duel.closes_at <= moment and not waits)
+                raise DuelClosedError if over else DuelUndecidedError
             if self._votes:
                 await session.execute(
                     update(Duel)
@@ -150,10 +172,13 @@ class Duels:
     async def close_due(self) -> list[int]:
         """Close those whose time has come; gives the interactions that asked for them."""
         moment = now()
+        due = and_(Duel.closed_at.is_(None), Duel.closes_at <= moment, ~_WAITS)
         async with self._sessions.begin() as session:
+            if not (some := await take(session, [Duel.id], select(Duel.id).where(due))):
+                return []
             closed = await session.scalars(
                 update(Duel)
-                .where(Duel.closed_at.is_(None), Duel.closes_at <= moment)
+                .where(Duel.id.in_([row[0] for row in some]), Duel.closed_at.is_(None))
                 .values(closed_at=moment)
                 .returning(Duel.interaction_id),
                 execution_options=PLAIN,
@@ -165,7 +190,7 @@ class Duels:
         async with self._sessions() as session:
             return await session.scalar(
                 select(Duel.closes_at)
-                .where(Duel.closed_at.is_(None))
+                .where(Duel.closed_at.is_(None), ~_WAITS)
                 .order_by(Duel.closes_at)
                 .limit(1)
             )

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
 from sqlalchemy import distinct, func, literal, select, update
 
+from bot.database.clock import now
 from bot.database.places import LIVE
 from bot.database.tables import Asked, Story
 from bot.database.upsert import insert_or_update
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from bot.config import Queue as QueueSettings
@@ -32,6 +36,8 @@ class Scope(StrEnum):
     ALL = "all"
     COOLDOWN = "cooldown"
     DAILY = "daily"
+    RUSH = "rush"
+    """Too many ask at this moment."""
 
 
 class QueueFullError(Exception):
@@ -43,6 +49,36 @@ class QueueFullError(Exception):
         self.limit = limit
         self.back_at = back_at
         """When it is worth another try."""
+
+
+ANSWERED_AT_ONCE = 16
+"""Wishes that are saved and answered at the same time. Each takes some hundredths of a second."""
+RUSH_PASSES = dt.timedelta(seconds=5)
+
+
+class Rush:
+    """How many wishes are being answered now; those that would wait long are turned away at once.
+
+    Discord gives three seconds. Without a bound everybody waits in a rush, and nobody hears why.
+    """
+
+    def __init__(self) -> None:
+        self._answered = 0
+
+    @contextmanager
+    def joined(self) -> Iterator[None]:
+        """Save a wish and answer it.
+
+        Raises:
+            QueueFullError: Too many are being answered.
+        """
+        if self._answered >= ANSWERED_AT_ONCE:
+            raise QueueFullError(Scope.RUSH, ANSWERED_AT_ONCE, now() + RUSH_PASSES)
+        self._answered += 1
+        try:
+            yield
+        finally:
+            self._answered -= 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

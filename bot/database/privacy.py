@@ -10,12 +10,14 @@ import datetime as dt
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import case, delete, func, inspect, literal, or_, select, tuple_, update
+from sqlalchemy import and_, case, delete, func, inspect, literal, or_, select, tuple_, update
 
 from bot.database.clock import now
 from bot.database.holdings import NOBODY, Fate, Holding, held
+from bot.database.in_order import take
 from bot.database.places import LIVE
 from bot.database.ratings import score
+from bot.database.removals import Removed
 from bot.database.tables import Audit, Rating, Story
 from bot.database.unbroken import unbroken
 from bot.database.wishes import PLAIN
@@ -103,6 +105,7 @@ class Privacy:
         """Take the beginning out of these stories; gives them as they are now."""
         statement = update(Story).where(Story.id.in_(story_ids)).values(prompt="")
         async with self._sessions.begin() as session:
+            await take(session, [Story.id], [(story_id,) for story_id in story_ids])
             changed = await session.scalars(statement.returning(Story), execution_options=PLAIN)
             return list(changed)
 
@@ -117,21 +120,21 @@ class Privacy:
             words: Their words go as well. The rows stay, for others' stories follow them.
         """
         moment = now()
-        some = (
-            select(Story.id)
-            .where(Story.member_id == member_id, Story.state.not_in(LIVE))
-            .limit(FEW)
-        )
+        theirs = and_(Story.member_id == member_id, Story.state.not_in(LIVE))
         gone = or_(Story.private, literal(words))
         statement = (
             update(Story)
-            .where(Story.id.in_(some))
+            .where(theirs)
             .values(
                 member_id=NOBODY,
                 prompt=case((gone, ""), else_=Story.prompt),
                 text=case((gone, ""), else_=Story.text),
                 removed_at=case(
                     (gone, func.coalesce(Story.removed_at, moment)), else_=Story.removed_at
+                ),
+                withheld=case(
+                    (and_(gone, Story.removed_at.is_(None)), Removed.BY_AUTHOR),
+                    else_=Story.withheld,
                 ),
                 score=case((gone, None), else_=Story.score),
                 error=None,
@@ -140,15 +143,23 @@ class Privacy:
             )
         )
         async with self._sessions.begin() as session:
-            changed = await session.scalars(statement.returning(Story), execution_options=PLAIN)
-            return list(changed)
+            query = select(Story.id).where(theirs).limit(FEW)
+            # Whoever deletes beside us may take all of them, which does not mean that none is left.
+            while some := list(await session.scalars(query)):
+                await take(session, [Story.id], [(story_id,) for story_id in some])
+                taken = statement.where(Story.id.in_(some)).returning(Story)
+                if changed := list(await session.scalars(taken, execution_options=PLAIN)):
+                    return changed
+            return []
 
     async def forget_ratings(self, member_id: int) -> int:
         """Take some of a member's stars back; gives how many, 0: that was all."""
         some = select(Rating.story_id).where(Rating.member_id == member_id).limit(FEW)
         async with self._sessions.begin() as session:
-            # The stories' rows first, as whoever rates takes them: nobody waits for another.
-            stories = update(Story).where(Story.id.in_(some)).values(votes=Story.votes)
+            # The stories' rows first, as whoever rates takes them.
+            rated = list(await session.scalars(some))
+            await take(session, [Story.id], [(story_id,) for story_id in rated])
+            stories = update(Story).where(Story.id.in_(rated)).values(votes=Story.votes)
             returned = stories.returning(Story.id, Story.votes, Story.stars)
             sums = {
                 story_id: (votes - 1, total)
@@ -173,7 +184,7 @@ class Privacy:
                         .values(votes=votes, stars=total, score=mean),
                         execution_options=PLAIN,
                     )
-            return len(rows)
+            return len(rated)
 
     async def forget_some(self, holding: Holding, member_id: int) -> int:
         """Delete some of a member's other rows, or their name in them; gives how many."""
@@ -181,11 +192,13 @@ class Privacy:
         key = inspect(table).primary_key
         some = select(*key).where(held(holding, member_id, now())).limit(FEW)
         async with self._sessions.begin() as session:
+            deletes = holding.fate is Fate.DELETED
             rows = [tuple(row) for row in await session.execute(some)]
-            chosen = tuple_(*key).in_(rows)
             if not rows:
                 return 0
-            if holding.fate is Fate.DELETED:
+            await take(session, key, rows, deletes=deletes)
+            chosen = tuple_(*key).in_(rows)
+            if deletes:
                 await session.execute(delete(table).where(chosen), execution_options=PLAIN)
             else:
                 values: dict[str, Any] = {

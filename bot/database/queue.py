@@ -14,9 +14,10 @@ from sqlalchemy import case, func, literal, or_, select, update
 from sqlalchemy.orm import aliased
 
 from bot.database.clock import now
+from bot.database.duels import open_votes
 from bot.database.holdings import NOBODY
 from bot.database.places import ENDED, LIVE, free, held, line, waiting
-from bot.database.tables import Length, State, Story
+from bot.database.tables import Form, Length, State, Story
 from bot.database.unbroken import unbroken
 from bot.database.upsert import insert_or_update
 from bot.database.wishes import PLAIN, Wishes
@@ -24,7 +25,7 @@ from bot.database.wishes import PLAIN, Wishes
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from sqlalchemy import Insert
+    from sqlalchemy import Insert, Update
     from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
     from bot.config import Queue as QueueSettings
@@ -114,8 +115,16 @@ class Queue(Wishes):
 
         The lease stays until the story is `shown`. `final`: its tale has come to its end.
         """
-        values = {"text": text, "tokens": tokens, "told_at": now(), "final": final}
-        return await self._end(story_id, owner, State.TOLD, error=None, **values)
+        moment = now()
+        values = {"text": text, "tokens": tokens, "told_at": moment, "final": final}
+        ending = self._ending(story_id, owner, State.TOLD, error=None, **values)
+        async with self._sessions.begin() as session:
+            story: Story | None = await session.scalar(
+                ending.returning(Story), execution_options=PLAIN
+            )
+            if story is not None and story.form is Form.DUEL:
+                await open_votes(session, story.interaction_id, moment)
+            return story
 
     async def draw_anew(self, story_id: int, owner: str, *, text: str) -> None:
         """Have a story told with another seed, for what it became is not fit to be shown.
@@ -330,8 +339,11 @@ class Queue(Wishes):
         )
 
     async def _end(self, story_id: int, owner: str, state: State, **values: object) -> Story | None:
+        return await self._change(self._ending(story_id, owner, state, **values))
+
+    def _ending(self, story_id: int, owner: str, state: State, **values: object) -> Update:
         moment = now()
-        return await self._change(
+        return (
             update(Story)
             .where(Story.id == story_id, Story.state == State.TELLING, held(owner))
             .values(state=state, ended_at=moment, lease_until=moment + self._lease, **values)
@@ -373,7 +385,7 @@ def _next_part(session: AsyncSession, story_id: int, moment: dt.datetime) -> Ins
 
 _GOES_ON = (
     *("guild_id", "channel_id", "member_id", "house_opening", "model", "mood", "form"),
-    *("private", "plain", "language", "answer_token", "answer_until"),
+    *("thread_of", "private", "plain", "language", "answer_token", "answer_until"),
 )
 """What a saga's parts have in common."""
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from bot.database.clock import now
+from bot.database.in_order import take
 from bot.database.tables import Report, State, Story
 from bot.database.trail import Act, entry
 from bot.database.unbroken import unbroken
@@ -68,6 +69,8 @@ class Removals:
             story: Story | None = await session.scalar(statement, execution_options=PLAIN)
             if story is None:
                 return None
+            reports = select(Report.id).where(Report.story_id == story_id, Report.kept.is_(None))
+            await take(session, [Report.id], reports)
             await session.execute(
                 update(Report)
                 .where(Report.story_id == story_id, Report.kept.is_(None))

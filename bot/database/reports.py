@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, select, update
+from sqlalchemy import and_, func, select, update
 
 from bot.database.clock import now
+from bot.database.in_order import take
 from bot.database.tables import Report
 from bot.database.trail import Act, entry
 from bot.database.unbroken import unbroken
@@ -109,14 +110,14 @@ class Reports:
 
     async def keep(self, story_id: int, guild_id: int, moderator_id: int) -> bool:
         """Let a reported story stand; gives whether anything was left to be decided."""
+        waiting = and_(
+            Report.story_id == story_id, Report.guild_id == guild_id, Report.kept.is_(None)
+        )
         async with self._sessions.begin() as session:
+            await take(session, [Report.id], select(Report.id).where(waiting))
             decided = await session.scalars(
                 update(Report)
-                .where(
-                    Report.story_id == story_id,
-                    Report.guild_id == guild_id,
-                    Report.kept.is_(None),
-                )
+                .where(waiting)
                 .values(kept=True, moderator_id=moderator_id)
                 .returning(Report.id)
             )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, select
 
 from bot.database.clock import now
+from bot.database.in_order import take, take_dependent
 from bot.database.places import LIVE
 from bot.database.tables import Audit, Story
 from bot.database.unbroken import unbroken
@@ -42,6 +43,8 @@ class Retention:
         old = [row.id for row in rows if row.asked_at < long_ago and row.state not in LIVE]
         if old:
             async with self._sessions.begin() as session:
+                await take(session, [Story.id], [(number,) for number in old], deletes=True)
+                await take_dependent(session, Story.__table__, old)
                 await session.execute(delete(Story).where(Story.id.in_(old)))
         return len(old)
 
@@ -54,5 +57,6 @@ class Retention:
         old = [row.id for row in rows if row.at < long_ago]
         if old:
             async with self._sessions.begin() as session:
+                await take(session, [Audit.id], [(number,) for number in old], deletes=True)
                 await session.execute(delete(Audit).where(Audit.id.in_(old)))
         return len(old)

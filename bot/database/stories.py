@@ -11,7 +11,7 @@ from bot.database.tables import Story
 from bot.database.unbroken import unbroken
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
@@ -67,6 +67,30 @@ class Stories:
                 select(Story).join(parts, parts.c.id == Story.id).order_by(parts.c.back.desc())
             )
             return [*found, story]
+
+    async def following(self, story_ids: Collection[int], *, depth: int = 100) -> list[Story]:
+        """Give what goes on from these stories, part by part, in messages that others may read.
+
+        Args:
+            story_ids: Few of them.
+            depth: How many later parts of each at most.
+        """
+        parts = (select(Story.id, literal(0).label("on")).where(Story.id.in_(story_ids))).cte(
+            recursive=True
+        )
+        later = aliased(Story)
+        parts = parts.union(
+            select(later.id, parts.c.on + 1)
+            .join(parts, later.parent_id == parts.c.id)
+            .where(parts.c.on < depth)
+        )
+        query = (
+            select(Story)
+            .join(parts, parts.c.id == Story.id)
+            .where(parts.c.on > 0, Story.message_id.is_not(None), ~Story.private)
+        )
+        async with self._sessions() as session:
+            return list((await session.scalars(query)).unique())
 
     async def asked_in(
         self, guild_id: int, limit: int, *, before: int | None = None, member_id: int | None = None

@@ -73,10 +73,14 @@ class Story(Base):
         Index("ix_stories_answer_until", "answer_until", **where("answer_token IS NOT NULL")),
         # What is browsed: a server's stories by day, and the best of those with enough votes. The
         # channel stands in them too, so that those which nobody may see now are passed over there.
-        Index("ix_stories_told", "guild_id", "told_at", "channel_id", **where(BROWSED)),
+        Index(
+            "ix_stories_told",
+            *("guild_id", "told_at", "channel_id", "thread_of"),
+            **where(BROWSED),
+        ),
         Index(
             "ix_stories_best",
-            *("guild_id", "score", "told_at", "channel_id"),
+            *("guild_id", "score", "told_at", "channel_id", "thread_of"),
             **where(f"{BROWSED} AND score IS NOT NULL"),
         ),
         Index("ix_stories_liked", "told_at", "model", "votes", "stars", **where("votes > 0")),
@@ -95,6 +99,9 @@ class Story(Base):
     )
     guild_id: Mapped[int | None] = mapped_column(BigInteger, index=True)
     channel_id: Mapped[int] = mapped_column(BigInteger)
+    thread_of: Mapped[int | None] = mapped_column(BigInteger)
+    """The channel whose readers read it too, where it is in a public thread of that channel: of an
+    archived one Discord does not tell which it is."""
     message_id: Mapped[int | None] = mapped_column(BigInteger)
     """The message that shows it; None until Discord has acknowledged the answer."""
     answer_token: Mapped[str | None] = mapped_column(Text)
@@ -250,6 +257,8 @@ class Duel(Base):
     model_a: Mapped[str] = mapped_column(String(100))
     model_b: Mapped[str] = mapped_column(String(100))
     opened_at: Mapped[dt.datetime] = mapped_column(Moment)
+    """When both stories were told: from then on it takes votes. Before that, when it was asked for,
+    so that how long it lasts is what lies between this and its close."""
     closes_at: Mapped[dt.datetime] = mapped_column(Moment)
     closed_at: Mapped[dt.datetime | None] = mapped_column(Moment)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import and_, func, or_, select, update
 
 from bot.database.clock import now
-from bot.database.limits import Limits, check, count
+from bot.database.limits import Limits, Rush, check, count
 from bot.database.places import LIVE, line
 from bot.database.tables import Duel, Form, Length, State, Story
 from bot.database.trail import Act, entry
@@ -41,6 +41,7 @@ class Wish:
     interaction_id: int
     guild_id: int | None
     channel_id: int
+    thread_of: int | None = None
     member_id: int
     prompt: str
     house_opening: bool
@@ -65,6 +66,7 @@ class Wishes:
         self._sessions = sessions
         self._settings = settings
         self._limits = Limits.of(settings)
+        self.rush = Rush()
 
     async def enqueue(self, wish: Wish, limits: Limits | None = None) -> Story:
         """Save one wish; see `enqueue_together`."""
@@ -91,7 +93,7 @@ class Wishes:
             QueueFullError: The member, the server or the whole queue has reached a limit.
         """
         moment, first = now(), wishes[0]
-        async with self._sessions() as session:
+        async with self._sessions.begin() as session:
             if session.get_bind().dialect.name == "postgresql":
                 # There two would not count each other's rows; SQLite has one writer.
                 await session.execute(select(func.pg_advisory_xact_lock(ENQUEUE_LOCK)))
@@ -102,7 +104,9 @@ class Wishes:
                 .order_by(Story.nth)
             )
             if stories := list(known):
-                return stories  # without a commit: they were counted when they came first
+                session.expunge_all()
+                await session.rollback()  # they were counted when they came first
+                return stories
             await check(
                 session,
                 first.member_id,
@@ -111,14 +115,15 @@ class Wishes:
                 limits or self._limits,
                 moment,
             )
-            before_it = select(Story.part).where(Story.id == first.parent_id)
-            part = 1 + (await session.scalar(before_it) or 0)
+            part = 1
+            if first.parent_id is not None:
+                before_it = select(Story.part).where(Story.id == first.parent_id)
+                part += await session.scalar(before_it) or 0
             stories = [_story(wish, part, moment) for wish in wishes]
             session.add_all(stories)
             if first.form is Form.DUEL:
                 session.add(_duel(wishes, moment, duel_lasts))
-            await session.commit()
-            return stories
+        return stories
 
     async def posted(self, story_id: int, message_id: int, *, answers: bool = True) -> None:
         """Keep which message shows the story, and all others of its interaction.

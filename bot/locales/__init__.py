@@ -95,6 +95,11 @@ def translated_name(name: str, language: str) -> str | None:
     return text if isinstance(text, str) else None
 
 
+def say_number(value: float, places: int = 0) -> str:
+    """A number as the spoken language writes it, with so many decimal places."""
+    return filling(spoken()).format_field(value, f".{places}n")
+
+
 def say_list(items: Sequence[str], separator: str, limit: int) -> str:
     """As many of the items as fit into `limit` characters, and how many more there are."""
     whole = separator.join(items)

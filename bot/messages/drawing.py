@@ -31,13 +31,16 @@ class Drawing:
     text: str | None = None
     """The story, where it stands as plain text."""
     line: str | None = None
-    """What stands above the embed, where the message is posted rather than edited."""
+    """What stands above the embed; written when the message is posted, and seldom again."""
+    with_line: bool = False
+    """What stands above the embed is written anew, or taken away."""
 
     @property
     def fields(self) -> dict[str, Any]:
         """What discord.py edits a message with."""
         shown = {"embed": self.embed, "content": self.text}
-        return {"view": self.view} | {name: value for name, value in shown.items() if value}
+        fields = {"view": self.view} | {name: value for name, value in shown.items() if value}
+        return {**fields, "content": self.line or None} if self.with_line else fields
 
     @property
     def posted(self) -> dict[str, Any]:
@@ -61,17 +64,17 @@ class Artist:
         if message.shows_several:
             return await self._several(message)
         (telling,) = message.tellings
-        # Once a message stands, the line above it stays as it is.
-        plain = telling.story.plain
+        # Once a message stands, the line above it stays as it is, unless it names what is gone.
+        plain, anew = telling.story.plain, message.line_outdated
         new = message.message_id is None
-        line = await self._line(telling.story) if plain or new else None
+        line = await self._line(telling.story) if plain or new or anew else None
         if telling.is_over:
             embed, view = await self._ended(telling.story)
         else:
             embed, view = self._underway(telling)
         if plain:
             return Drawing(view, text=embeds.plain(embed, line or ""))
-        return Drawing(view, embed, line=line)
+        return Drawing(view, embed, line=line, with_line=anew)
 
     def read(self, message: StoryMessage, standing: discord.Message | None) -> None:
         """Learn which words stand there that another process has shown."""

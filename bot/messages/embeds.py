@@ -72,7 +72,7 @@ def plain(embed: discord.Embed, line: str) -> str:
     if units(page) > room:
         mark = say("story.cut")
         page = cut(page, room - units(mark)) + mark
-    return f"{line}{PLAIN_MARK}{page}{footer}"
+    return f"{line}{PLAIN_MARK if line else ''}{page}{footer}"
 
 
 def ended(story: Story, stars: Stars | None = None) -> discord.Embed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bot.database.holdings import NOBODY
 from bot.locales import say
 from bot.safety.escaping import cut, escaped
 
@@ -28,19 +29,23 @@ def line(key: str, story: Story, chain: Sequence[Story]) -> str:
         key: The text that says who asked, and what for.
         story: The story.
         chain: What it follows, oldest first and itself last.
+
+    Returns:
+        Lines that name nobody who wanted to be forgotten; it may be none.
     """
-    asked = say(key, member=story.member_id)
+    lines = [] if story.member_id == NOBODY else [say(key, member=story.member_id)]
     *earlier, _ = chain
     if not earlier:
-        return asked
+        return "\n".join(lines)
     link, before = jump(earlier[-1]), earlier[-1].part
     of_what = "story.part" if link else "story.part_unlinked"
-    part = say(of_what, part=story.part, title=title(chain[0]), before=before, link=link)
-    writers = list(dict.fromkeys(part.member_id for part in chain if is_written(part)))
-    if not any(is_written(part) for part in chain[1:]):
-        return f"{asked}\n{part}"
-    names = ", ".join(f"<@{writer}>" for writer in writers[:NAMED])
-    return "\n".join([asked, part, say("story.writers", writers=names)])
+    lines.append(say(of_what, part=story.part, title=title(chain[0]), before=before, link=link))
+    written = [part.member_id for part in chain if is_written(part)]
+    writers = [writer for writer in dict.fromkeys(written) if writer != NOBODY]
+    if writers and any(is_written(part) for part in chain[1:]):
+        names = ", ".join(f"<@{writer}>" for writer in writers[:NAMED])
+        lines.append(say("story.writers", writers=names))
+    return "\n".join(lines)
 
 
 def is_written(part: Story) -> bool:

@@ -8,6 +8,7 @@ import discord
 from discord import ui
 
 from bot.database.duels import Choice
+from bot.database.holdings import NOBODY
 from bot.database.tables import State
 from bot.locales import say
 from bot.messages import embeds, views
@@ -37,7 +38,7 @@ WORDS_ID = 100
 def variations(message: StoryMessage, head: str, *, down: bool) -> ui.LayoutView:
     """Several ways to go on, each with a button that goes on from it."""
     view = ui.LayoutView(timeout=None)
-    view.add_item(ui.TextDisplay(head))
+    view.add_item(ui.TextDisplay(head or say("story.continued")))
     room = room_for(message, head)
     for telling in message.tellings:
         story, name = telling.story, f"**{telling.story.nth + 1}**"
@@ -111,7 +112,9 @@ def _add_votes(view: ui.LayoutView, message: StoryMessage, duel: Duel, tally: Ta
 
 def _head(key: str, story: Story) -> str:
     """Who asked for several stories, and how all of them begin."""
-    beginning = cut(escaped(story.prompt), BEGINNING)
+    beginning = cut(escaped(story.prompt), BEGINNING) or say("story.continued")
+    if story.member_id == NOBODY:
+        return f"**{beginning}**"
     return say(key, member=story.member_id, beginning=beginning)
 
 

@@ -53,6 +53,9 @@ class StoryMessage:
     complete: bool = True
     """All stories of the interaction are here; where not, the others are still to be read."""
 
+    line_outdated: bool = False
+    """The line above its story names words or members that are to be seen no more."""
+
     urgency: Urgency | None = None
     """Of what shall be written next; None: everything is shown."""
     wanted_at: float = math.inf

@@ -175,12 +175,24 @@ class StoryMessages:
         message.token = Token(token, self._now + TOKEN_LIVES)
         message.failures, message.rests_until = 0, float("-inf")
 
-    def redraw(self, story: Story, message_id: int | None = None) -> None:
-        """Write the message anew, soon: what stands wrong in it repairs itself."""
+    def redraw(
+        self, story: Story, message_id: int | None = None, *, line_outdated: bool = False
+    ) -> None:
+        """Write the message anew, soon: what stands wrong in it repairs itself.
+
+        Args:
+            story: One of its stories.
+            message_id: Where it stands, if the story's row does not say it.
+            line_outdated: What stands above the story is written anew, too.
+        """
         message, telling = self._kept.of(story)
         message.message_id = message_id or message.message_id
-        if telling.phase is not Phase.ENDED and story.ended_at is not None:
-            telling.ended(story)
+        message.line_outdated |= line_outdated
+        if story.ended_at is not None:
+            if telling.phase is not Phase.ENDED:
+                telling.ended(story)
+            elif line_outdated:
+                telling.changed(story)
         self._schedule.want(message, Urgency.AMBIENT)
 
     def freeze(self, story: Story) -> str | None:

@@ -47,13 +47,15 @@ def reported(story: Story, reports: Sequence[Report], link: str, *, more: bool =
         more: There is a way to the next reported story.
     """
     embed = discord.Embed(title=say("report.title"), url=link)
-    words = f"{story.prompt}{story.text}"
+    words = f"{story.prompt}{story.text}".strip()
     embed.description = cut(escaped(words), BEGINNING) if words else say("report.no_words")
     reasons = [
         say("report.reason_line", reason=escaped(report.reason), member=report.member_id)
         for report in reports
     ]
-    embed.add_field(name=say("report.reasons"), value=say_list(reasons, "\n", REASONS))
+    embed.add_field(
+        name=say("report.reasons"), value=say_list(reasons, "\n", REASONS), inline=False
+    )
     embed.add_field(name=say("report.asked_by"), value=f"<@{story.member_id}>", inline=False)
     view, first = ui.View(timeout=None), reports[0].id
     if any(report.kept is None for report in reports):

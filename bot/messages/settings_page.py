@@ -15,7 +15,7 @@ from discord import ui
 
 from bot.database.guild_settings import HOURS, MOST_CHANNELS, MOST_WORDS, GuildSettings
 from bot.database.tables import Length
-from bot.locales import LANGUAGES, say
+from bot.locales import LANGUAGES, say, say_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -140,8 +140,8 @@ def _limits(shown: Shown) -> Iterator[ui.Item[ui.LayoutView]]:
     lines = [
         say("settings.cooldown", value=pause if settings.cooldown else say("settings.no_pause")),
         say("settings.quota", value=_quota(settings.quota)),
-        say("settings.per_member", value=at_once),
-        say("settings.per_server", value=server),
+        say("settings.per_member", value=say_number(at_once)),
+        say("settings.per_server", value=say_number(server)),
     ]
     yield ui.TextDisplay("\n".join(lines))
     yield _button("limits")
@@ -178,7 +178,7 @@ def _one(value: T | None) -> tuple[T, ...]:
 
 
 def _quota(quota: int) -> str:
-    return str(quota) if quota else say("settings.unlimited")
+    return say_number(quota) if quota else say("settings.unlimited")
 
 
 def _menu(

@@ -132,6 +132,10 @@ class Telling:
         self._words, self._visible, self._at_once = Words(), 0, FIRST_WORDS
         self.begun_at = None
 
+    def changed(self, story: Story) -> None:
+        """Be what its row is now, after its end: something was taken out of it."""
+        self.story = story
+
     def ended(self, story: Story) -> None:
         """Come to its end; words that were not shown yet still are, at their pace."""
         self.story = story

@@ -104,9 +104,12 @@ class Message:
 class Messages:
     """All messages, by channel and id; every change goes to the listeners, in order."""
 
-    def __init__(self, world: World, snowflakes: Snowflakes) -> None:
+    def __init__(
+        self, world: World, snowflakes: Snowflakes, *, kept: int = KEPT_IN_A_CHANNEL
+    ) -> None:
         self._world = world
         self._snowflakes = snowflakes
+        self._kept = kept
         self._channels: dict[int, dict[int, Message]] = {id_: {} for id_ in world.channels}
         self.listeners: list[Callable[[Change, Message], None]] = []
 
@@ -207,7 +210,7 @@ class Messages:
         kept[message.id] = message
         channel.last_message_id = message.id
         self._tell(Change.CREATED, message)
-        if len(kept) > KEPT_IN_A_CHANNEL:
+        if len(kept) > self._kept:
             self.delete(next(iter(kept.values())))
         return message
 

@@ -105,6 +105,7 @@ class Page:
                 "color": member.user.color,
                 "bot": member.user.bot,
                 "moderator": member.may(Permission.MANAGE_GUILD),
+                "host": member.user == self._world.owner,
                 "player": member in self._world.players,
             }
             for member in self._world.members.values()

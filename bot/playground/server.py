@@ -20,7 +20,7 @@ from bot.playground.errors import PlaygroundError
 from bot.playground.gateway import Gateway
 from bot.playground.interactions import Interactions
 from bot.playground.journal import Journal
-from bot.playground.messages import Messages
+from bot.playground.messages import KEPT_IN_A_CHANNEL, Messages
 from bot.playground.page import Page
 from bot.playground.rate_limits import RateLimits
 from bot.playground.rest import ROOT, Rest
@@ -54,6 +54,7 @@ class Playground:
         token_lifetime: float = 900.0,
         rate_limits: RateLimits | None = None,
         heartbeat_interval: float = 41.25,
+        kept: int = KEPT_IN_A_CHANNEL,
     ) -> None:
         """Prepare a playground.
 
@@ -66,13 +67,14 @@ class Playground:
             token_lifetime: seconds for which an interaction's token works.
             rate_limits: how much the bot may do at once; None is what Discord allows.
             heartbeat_interval: seconds between a gateway client's heartbeats.
+            kept: messages of a channel that stay; the oldest leave first.
         """
         self._host = host
         self._port = port
         self.token = TOKEN
         self.world = World(bot_name)
         snowflakes = Snowflakes()
-        self.messages = Messages(self.world, snowflakes)
+        self.messages = Messages(self.world, snowflakes, kept=kept)
         self.commands = Commands(snowflakes)
         journal = state and Journal(state, self.world, self.messages, self.commands)
         self._journal = journal or None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from dataclasses import dataclass
 from enum import IntFlag
 from typing import TYPE_CHECKING
@@ -192,10 +194,10 @@ class World:
         haru = self._member(User(_BORN + 22, "haru", "Haru", "#4c9a6a"))
         mika = self._member(User(_BORN + 23, "mika", "Mika", "#a869b8"))
         self.owner = owner.user
-        """Who owns the guild and the application; nobody plays this member."""
-        self.players = (aoi, haru, mika)
+        """Who owns the guild and the application: the bot's host."""
+        self.players = (aoi, haru, mika, owner)
         """The members that a visitor of the page can be."""
-        everybody = (owner, *self.players, self._member(self.bot, own))
+        everybody = (*self.players, self._member(self.bot, own))
         self.members = {member.user.id: member for member in everybody}
         self.channels = {
             channel.id: channel
@@ -205,9 +207,17 @@ class World:
             )
         }
 
+    def join(self, username: str) -> Member:
+        """Let somebody in whom nobody plays on the page."""
+        member = self._member(User(_BORN + 100 + len(self.members), username, username, "#5c6370"))
+        self.members[member.user.id] = member
+        return member
+
     @staticmethod
     def _member(user: User, *roles: Role, administrator: bool = False) -> Member:
-        permissions = EVERYONE | (Permission.ADMINISTRATOR if administrator else Permission(0))
+        permissions = EVERYONE
+        if administrator:  # who then holds all the others too, as Discord says in interactions
+            permissions = functools.reduce(operator.or_, Permission)
         for role in roles:
             permissions |= role.permissions
         return Member(user, roles, permissions)

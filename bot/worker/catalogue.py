@@ -17,8 +17,9 @@ _log = logging.getLogger(__name__)
 
 FRESH = 30.0
 """Seconds for which a list is taken as it is; an older one is served while a new one comes."""
-PATIENCE = 2.0
-"""Seconds to wait where nothing is known yet: Discord wants an answer within three."""
+PATIENCE = 1.5
+"""Seconds to wait where nothing is known yet: Discord wants an answer within three, and the
+database is asked after it."""
 
 NAMED = 10
 """Models that a line of the log names."""

@@ -37,6 +37,7 @@ def upgrade() -> None:
             column("part", sa.Integer(), "1"),
             sa.Column("mood", sa.String(32)),
             column("length", sa.String(8), "'short'"),
+            sa.Column("thread_of", sa.BigInteger()),
             sa.Column("private", sa.Boolean(), server_default=sa.false(), nullable=False),
             sa.Column("plain", sa.Boolean(), server_default=sa.false(), nullable=False),
             column("language", sa.String(10), "'en'"),
@@ -51,9 +52,9 @@ def upgrade() -> None:
             stories.add_column(new)
         stories.drop_constraint("uq_stories_interaction_id", type_="unique")
         stories.create_unique_constraint("uq_stories_interaction_id", ["interaction_id", "nth"])
-    told = ["guild_id", "told_at", "channel_id"]
+    told = ["guild_id", "told_at", "channel_id", "thread_of"]
     op.create_index("ix_stories_told", "stories", told, **partial(BROWSED))
-    best = ["guild_id", "score", "told_at", "channel_id"]
+    best = ["guild_id", "score", "told_at", "channel_id", "thread_of"]
     scored = partial(f"{BROWSED} AND score IS NOT NULL")
     op.create_index("ix_stories_best", "stories", best, **scored)
     liked = ["told_at", "model", "votes", "stars"]
@@ -231,6 +232,6 @@ def downgrade() -> None:
         stories.create_unique_constraint("uq_stories_interaction_id", ["interaction_id"])
         for name in (
             *("score", "stars", "votes", "removed_at", "withheld", "redrawn", "final"),
-            *("language", "plain", "private", "length", "mood", "part", "form", "nth"),
+            *("language", "plain", "private", "thread_of", "length", "mood", "part", "form", "nth"),
         ):
             stories.drop_column(name)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.database import Database, open_database
+from tests.bot.migrated import migrated_database
 from tests.bot.teller import Teller, teller
 from tests.bot.wishes import queue_of
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from bot.database import Database
     from bot.database.queue import Queue
 
 
@@ -24,7 +25,7 @@ def database_url(tmp_path: Path) -> str:
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    async with open_database(database_url) as opened:
+    async with migrated_database(database_url) as opened:
         yield opened
 
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.config import Settings
-from bot.database import open_database
 from bot.database.guilds import Guilds
 from bot.database.lock import sole_user
 from bot.database.queue import Queue
@@ -26,6 +25,7 @@ from bot.worker.completions import Completions
 from bot.worker.dispatcher import Dispatcher
 from bot.worker.metrics import Metrics
 from bot.worker.screening import Screening
+from tests.bot.migrated import migrated_database
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,7 +69,7 @@ async def main(url: str, database_url: str, file: str, stuck: str) -> None:
     settings = Settings()
     async with (
         sole_user(database_url),
-        open_database(database_url) as database,
+        migrated_database(database_url) as database,
         Completions(url, settings.stories, request_timeout=60) as completions,
     ):
         queue = Queue(database.sessions, settings.queue)

@@ -14,6 +14,7 @@ from bot.charts.canvas import BACKGROUND, COLOURS, FAINT, PANEL, TEXT
 from bot.charts.card import card
 from bot.charts.errors import NoLettersError
 from bot.charts.fonts import Letters, drawable
+from bot.charts.hours import FEWEST, hours
 from bot.charts.standing import standing
 from bot.charts.strengths import Strength
 from bot.charts.village import village
@@ -128,3 +129,16 @@ def test_no_letters_are_too_small_for_a_phone() -> None:
     used = [one for room in rooms for one in vars(room).values() if isinstance(one, Letters)]
     assert len(used) == 9
     assert min(letters.size for letters in used) >= 30
+
+
+def test_an_hour_of_which_nothing_is_known_is_left_out() -> None:
+    nothing: dict[str, tuple[float | None, ...]] = {"queue": (0, 0), "pace": (None, None)}
+    assert not colours(hours(nothing)) & set(map(str.lower, COLOURS[:2]))
+    some = image(hours({"queue": (3.0,) * 10 + (None,) * (FEWEST - 10)}))
+    first = COLOURS[0].lower()
+
+    def drawn(x: float) -> bool:
+        column = [some.getpixel((round(x), y)) for y in range(some.height)]
+        return any("#{:02x}{:02x}{:02x}".format(*rgb) == first for rgb in column)  # type: ignore[misc]  # three
+
+    assert [drawn(x) for x in (100, 300, 400, 900)] == [True, True, False, False]

@@ -407,5 +407,29 @@ async def test_a_duel_that_is_due_closes_once(database: Database) -> None:
     assert (await duels.close_due(), await duels.next_close()) == ([], None)
 
 
+async def test_a_duel_lasts_from_when_both_its_stories_are_told(database: Database) -> None:
+    queue, duels = queue_of(database), Duels(database.sessions, votes=0)
+    first = wish(form=Form.DUEL)
+    second = wish(form=Form.DUEL, nth=1, interaction_id=first.interaction_id, model="lstm")
+    stories = await queue.enqueue_together([first, second], duel_lasts=60.0)
+    asked, hour = now(), dt.timedelta(hours=1)
+    async with database.sessions.begin() as session:
+        past = {"opened_at": asked - hour, "closes_at": asked - hour + dt.timedelta(minutes=1)}
+        await session.execute(update(Duel).values(**past))
+    # While they wait or are told nothing is closed, and nobody looks for its close.
+    for story in stories:
+        assert (await duels.close_due(), await duels.next_close()) == ([], None)
+        with pytest.raises(DuelUndecidedError):
+            await duels.vote(first.interaction_id, 7, Choice.B, 1)
+        assert await queue.claim("me", only=[story.id]) is not None
+    # Told at once, by two tasks.
+    await asyncio.gather(*(queue.told(story.id, "me", " went on.", 3) for story in stories))
+    closes_at = await duels.next_close()
+    assert closes_at is not None
+    assert dt.timedelta() <= closes_at - asked - dt.timedelta(minutes=1) < hour
+    assert await duels.close_due() == []
+    await duels.vote(first.interaction_id, 7, Choice.B, 1)
+
+
 def test_a_duel_lasts_an_hour_unless_the_host_says_otherwise() -> None:
     assert Settings().duels.lasts == 3600

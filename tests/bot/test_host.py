@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bot.apologies import NotHostError
+from bot.watching import KEPT
 from bot.worker.gauges import Gauges
 from tests.bot.world import World, labels, page, reply, whisper, world
 
@@ -89,6 +91,47 @@ async def test_tokens_a_second_are_counted_between_two_looks(tmp_path: Path) -> 
         shown = page(reply(await w.mod.user.slash("host status")))
         assert "look once more" in shown
         assert "No model is in memory." in shown
+
+
+async def test_the_host_sees_how_the_last_hours_went(tmp_path: Path) -> None:
+    async with hosted(tmp_path, queue={"tellers": 1}) as w:
+        watching = w.services.watching
+        w.teller.metrics = METRICS
+        await watching.look(math.nan)  # no gateway has answered yet
+        w.teller.metrics = METRICS.replace(" 20.0", " 620.0")
+        w.teller.hold()
+        for member in (w.aki, w.ben):
+            await member.slash(w.channel, "story", prompt="In the year")
+        await watching.look(0.045)
+        w.completions.url = "http://127.0.0.1:9"
+        await watching.look(0.03)
+        courses = {name: list(values) for name, values in watching.courses.items()}
+        before, pace, after = courses.pop("pace")
+        assert before is None is after
+        assert pace is not None
+        assert pace > 0
+        assert courses == {
+            "queue": [0, 2, 2],
+            "memory": [42, 42, None],
+            "latency": [None, pytest.approx(45), pytest.approx(30)],
+        }
+        shown = reply(await w.mod.user.slash("host status"))
+        (chart,) = shown.message.attachments
+        assert chart.description is not None
+        assert "Stories that wait or are told: 2 now, 2 at most" in chart.description
+        assert "45 at most" in chart.description
+        # Whoever asks sees this minute as it is now, and no minute is counted twice.
+        assert len(watching.courses["queue"]) == 3
+        await w.teller.release()
+
+
+async def test_looks_older_than_six_hours_are_forgotten(tmp_path: Path) -> None:
+    async with hosted(tmp_path) as w:
+        w.completions.url = None
+        for second in range(KEPT + 3):
+            await w.services.watching.look(second / 1000)
+        latency = w.services.watching.courses["latency"]
+        assert (len(latency), latency[0]) == (KEPT, 3)
 
 
 async def test_a_generator_that_is_away_is_said_so(tmp_path: Path) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sqlite3
 import stat
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,12 +28,12 @@ from tests.bot.wishes import queue_of, wish
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
     from bot.database import Database
     from bot.hosting.findings import Finding
     from tests.bot.teller import Teller
 
+ROOT = Path(__file__).parents[2]
 Said = pytest.CaptureFixture[str]
 
 
@@ -254,3 +256,25 @@ def test_the_doctor_is_read_by_people_and_by_programs(
     said_by = json.loads(capsys.readouterr().out)
     assert said_by["ill"] == 1
     assert {one["part"] for one in said_by["findings"] if one["state"] == "ill"} == {"generator"}
+
+
+def test_a_bot_moves_as_the_hosts_page_says(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said
+) -> None:
+    written(file, 3)
+    page = (ROOT / "docs" / "hosting.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```sh\n(\S+ -m bot backup moving\.db [^`]+)```", page)
+    lines = [line.partition("#")[0].split() for line in block.splitlines()]
+    assert [line[:3] for line in lines] == [[".venv/bin/python", "-m", "bot"]] * 3
+    here, there, asked = (line[3:] for line in lines)
+    monkeypatch.chdir(tmp_path)
+    assert main(here) == 0
+    (tmp_path / "there").mkdir()
+    (tmp_path / "moving.db").rename(tmp_path / "there" / "moving.db")
+    monkeypatch.chdir(tmp_path / "there")
+    monkeypatch.setenv("KATARIBE_DATABASE__URL", "sqlite+aiosqlite:///kataribe.db")
+    assert main(there) == 0
+    monkeypatch.setenv("KATARIBE_GENERATOR__URL", "http://127.0.0.1:9")
+    assert main(asked) == 1  # nobody tells there yet
+    assert "3 stories" in capsys.readouterr().out
+    assert stories(tmp_path / "there" / "kataribe.db") == 3

@@ -28,6 +28,7 @@ from bot.messages.settings_page import Page
 from bot.openings import ARTICLE, OPENINGS
 from bot.safety.beginnings import Refusal
 from bot.safety.own_words import WordRefusal
+from bot.watching import Look
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +53,7 @@ CHOSEN_BY_NAME = {
     *(f"language.{language}" for language in LANGUAGES),
     *(f"duel.voted_{choice}" for choice in Choice),
     *(f"sorry.word_{refusal}" for refusal in WordRefusal),
+    *(f"host.course.{name}" for name in Look._fields),
     *(f"story.{state}" for state in (State.FAILED, State.CANCELLED, State.EXPIRED)),
 }
 
@@ -94,6 +96,24 @@ def test_every_text_can_be_filled_in(language: str) -> None:
             given |= {name: dt.date(2026, 1, 31) for name, spec in fields(text) if spec == "date"}
             with speaking(language):
                 assert say(key, **given), key
+
+
+WORDS = {
+    *("a", "act", "attribution", "b", "beginning", "channel", "channels", "command"),
+    *("detail", "does", "drawn", "duels", "hour", "latency", "likes", "link", "member"),
+    *("model", "models", "moderator", "mood", "moods", "name", "names", "number"),
+    *("opening", "parts", "quotas", "reason", "role", "seed", "since", "stars", "state", "title"),
+    *("until", "value", "version", "when", "word", "words", "writers"),
+}
+"""What texts are filled in with that is no number to be read: words, lists, ids, hours, seeds."""
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_number_is_written_as_the_language_does(language: str) -> None:
+    for key, text in _texts(language).items():
+        for form in [text] if isinstance(text, str) else text.values():
+            for _, name, kind, _ in string.Formatter().parse(form):
+                assert name is None or name in WORDS or kind, f"{key}: {name}"
 
 
 @pytest.mark.parametrize("language", sorted({*LANGUAGES} - {ENGLISH}))

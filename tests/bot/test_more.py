@@ -12,6 +12,7 @@ from sqlalchemy import update
 
 from bot.database.clock import now
 from bot.database.tables import Duel, Form, Story
+from bot.pictures import Posted, PostedLatelyError
 from tests.bot.world import labels, page, reply, whisper, world
 
 if TYPE_CHECKING:
@@ -162,6 +163,23 @@ async def test_the_picture_is_shown_to_one_and_posted_once_for_all(tmp_path: Pat
             await w.ben.click(shown, label="Post it here")
 
 
+async def test_a_member_posts_a_picture_once_in_a_while(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        message = await w.story(prompt="In the year")
+        menu = said(await w.ben.click(message, label="⋯"))
+        shown = [said(await w.ben.click(menu, label="Share as a picture")) for _ in range(2)]
+        before = len(w.channel.history())
+        for one in shown:
+            result = await w.ben.click(one, label="Post it here")
+        assert len(w.channel.history()) == before + 1
+        assert whisper(result).startswith("You have just shared that picture. You can share it")
+        # Another member may share it too.
+        menu = said(await w.aki.click(message, label="⋯"))
+        mine = said(await w.aki.click(menu, label="Share as a picture"))
+        await w.aki.click(mine, label="Post it here")
+        assert len(w.channel.history()) == before + 2
+
+
 async def test_nothing_of_a_story_that_is_gone_can_be_had_any_more(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         message = await w.story()
@@ -190,6 +208,8 @@ async def test_who_tells_in_an_open_duel_is_nowhere_said(tmp_path: Path) -> None
         message = await w.story(prompt="In the year")
         story = await w.services.stories.get(1)
         assert story is not None
+        # What is opened beside its message: that was no duel's, and cannot be drawn as one.
+        menu = said(await w.ben.click(message, label="⋯"))
         await change(w, form=Form.DUEL)
         async with w.sessions.begin() as session:
             session.add(
@@ -204,12 +224,12 @@ async def test_who_tells_in_an_open_duel_is_nowhere_said(tmp_path: Path) -> None
                     closes_at=now() + dt.timedelta(hours=1),
                 )
             )
-        menu = said(await w.ben.click(message, label="⋯"))
         read = said(await w.ben.click(menu, label="Read from the beginning"))
+        details = said(await w.ben.click(read, label="Details"))
         shown = said(await w.ben.click(menu, label="Share as a picture"))
         _, text = await file_of(read)
         listed = said(await w.ben.slash(w.channel, "stories new"))
-        told = [*(m.embeds[0].to_dict() for m in (menu, read, listed)), text.decode()]
+        told = [*(m.embeds[0].to_dict() for m in (details, read, listed)), text.decode()]
         assert "gpt2" not in f"{told}{shown.attachments[0].description}"
 
 
@@ -224,3 +244,23 @@ async def test_a_press_in_the_menu_leaves_the_storys_message_alone(tmp_path: Pat
         story = await w.services.stories.get(1)
         assert story is not None
         assert story.message_id == message.id
+
+
+def test_a_press_beside_another_posts_no_second_picture() -> None:
+    posted = Posted()
+    with (
+        posted.posting(1, 7),
+        posted.posting(2, 7),
+        posted.posting(1, 8),
+        pytest.raises(PostedLatelyError),
+        posted.posting(1, 7),
+    ):
+        raise AssertionError
+
+
+def test_a_picture_that_could_not_be_posted_may_be_posted_again() -> None:
+    posted = Posted()
+    with pytest.raises(ConnectionError), posted.posting(1, 7):
+        raise ConnectionError
+    with posted.posting(1, 7):
+        pass

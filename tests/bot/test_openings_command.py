@@ -13,6 +13,7 @@ from bot.apologies import NotModeratorError, OpeningGoneError
 from bot.commands.story import SURPRISE
 from bot.database.boards import Board, Boards, Notice, next_time
 from bot.database.clock import now
+from bot.database.departures import Departures
 from bot.database.openings import AlreadyProposedError, TooManyOpeningsError
 from bot.database.tables import Audit, Guild, Length, Opening, Story
 from bot.openings import OPENINGS
@@ -332,6 +333,46 @@ async def test_a_server_is_forgotten_by_upkeep_when_its_time_is_over(tmp_path: P
         async with w.sessions() as session:
             assert list(await session.scalars(select(Opening))) == []
             assert list(await session.scalars(select(Guild))) == []
+
+
+async def test_what_nobody_foresaw_of_one_server_keeps_no_other_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(Departures):
+        async def forget_some(self, guild_id: int) -> int:
+            if guild_id == 1:
+                raise ValueError("nobody foresaw this")
+            return await super().forget_some(guild_id)
+
+    opening = Upkeep._opening
+
+    async def opened(self: Upkeep, guild_id: int) -> tuple[str, str]:
+        if guild_id == 3:
+            raise ValueError("nor this")
+        return await opening(self, guild_id)
+
+    monkeypatch.setattr(Upkeep, "_opening", opened)
+    async with world(tmp_path) as w:
+        await board(w, daily_at=now() - dt.timedelta(minutes=5))
+        await w.services.guilds.change(3, None, daily_channel=33)
+        await w.services.departures.joined([1, 2])
+        async with w.sessions.begin() as session:
+            long_ago = {"left_at": now() - dt.timedelta(days=99)}
+            await session.execute(update(Guild).where(Guild.guild_id < 3).values(**long_ago))
+            soon = {"daily_at": now() - dt.timedelta(minutes=9)}
+            await session.execute(update(Guild).where(Guild.guild_id == 3).values(**soon))
+        await Upkeep(replace(w.services, departures=Broken(w.sessions)), w.client).once()
+        assert newest(w).embeds
+        assert await w.services.departures.known() == {3, w.aki.guild.id}
+        assert await w.services.departures.due(30) == 1
+        errors = [record for record in caplog.records if record.name == "bot.upkeep"]
+        assert [(record.levelname, record.args) for record in errors] == [
+            ("ERROR", (3, "DAILY")),
+            ("ERROR", (1,)),
+        ]
+        # It is not tried each minute: there is another day.
+        await Upkeep(w.services, w.client).once()
+        assert await w.services.boards.due(Notice.DAILY) == []
 
 
 async def test_a_database_that_is_away_ends_no_upkeep(

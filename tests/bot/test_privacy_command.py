@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    import discord
     import simcord
 
 
@@ -180,6 +181,48 @@ async def test_words_go_with_the_member_also_where_others_asked_with_them_again(
         assert bens.prompt == "Words of Ben"
         assert (repeated.prompt, repeated.member_id) == ("", NOBODY)
         await w.until(lambda: all("fox of mine" not in page(m) for m in w.channel.history()))
+
+
+async def tale(w: World) -> list[discord.Message]:
+    """Aki's words, told anew for Aki, and gone on with by Ben in his own words and once more."""
+    first = await w.story(prompt="A fox of mine")
+    again = await w.ready(await w.aki.click(first, label="Again"))
+    form = await w.ben.click(again, label="My turn")
+    turn = await w.ready(await w.ben.submit_modal(form, {"words": "It rained."}))
+    return [again, turn, await w.ready(await w.mod.click(turn, label="Continue"))]
+
+
+def standing(w: World) -> str:
+    """Everything that stands above the stories in the channel."""
+    return "\n".join(message.content for message in w.channel.history())
+
+
+@pytest.mark.parametrize("how", ["Keep them without my name", "Remove their words too"])
+async def test_what_goes_on_from_a_forgotten_story_names_its_member_no_more(
+    tmp_path: Path, how: str
+) -> None:
+    async with world(tmp_path) as w:
+        _, turn, last = await tale(w)
+        for message in (turn, last):
+            assert "*A fox of mine*" in message.content
+            assert f"by turns with {w.aki.mention}, {w.ben.mention}" in message.content
+        await forget(w, w.aki, how)
+        named = "…" if "words" in how else "A fox of mine"
+
+        await w.until(lambda: w.aki.mention not in standing(w) and named in standing(w))
+        before, link = w.message(last.id).content.splitlines()[:2]
+        assert before == f"A story for {w.mod.mention}"
+        assert link.startswith(f"-# Part 3 of *{named}*")
+        assert w.message(last.id).content.endswith(f"by turns with {w.ben.mention}")
+
+
+async def test_what_goes_on_from_a_deleted_story_names_its_words_no_more(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        again, _, last = await tale(w)
+        story = next(one for one in await stories(w) if one.message_id == again.id)
+        await w.services.remove(story)
+        await w.until(lambda: "fox" not in standing(w))
+        assert w.message(last.id).content.splitlines()[1].startswith("-# Part 3 of *…*")
 
 
 async def test_what_waits_and_what_is_told_is_called_off_first(tmp_path: Path) -> None:

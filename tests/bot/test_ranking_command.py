@@ -58,7 +58,7 @@ async def test_models_stand_by_their_duels_and_by_their_stars(tmp_path: Path) ->
         assert lines[2].startswith("**2.** lstm-starter, **")
         assert "noise" not in lines[2]
         assert "lstm-starter, ★ **4.5** from 2" in lines
-        assert "From 30 closed duels" in page(said)
+        assert "Closed duels: 30." in page(said)
         attachment, image = await picture_of(said)
         assert image.width == 1000
         described = str(attachment.description)

@@ -74,7 +74,7 @@ async def test_a_report_reaches_the_log_channel_and_is_removed_there_once(tmp_pa
         (embed,) = shown.embeds
         assert embed.url == told.jump_url
         assert embed.description == "In the year a fox found the moon."
-        assert embed.fields[0].value == rf"it is \*rude\*, says {w.ben.mention}"
+        assert embed.fields[0].value == rf"{w.ben.mention}: it is \*rude\*"
         assert labels(shown) == ["Keep", "Remove"]
         # A second report of it waits with the first.
         await report(w, w.mod, "me too")
@@ -190,6 +190,29 @@ async def test_another_servers_story_can_neither_be_reported_nor_removed(tmp_pat
         story = await w.services.stories.get(1)
         assert story is not None
         assert story.removed_at is None
+
+
+async def test_what_stands_in_a_channel_that_is_closed_to_them_nobody_reports_or_removes(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as w:
+        everyone, hidden = w.env.guild.default_role, discord.PermissionOverwrite(view_channel=False)
+        secret = w.env.guild.create_text_channel("secret", overwrites={everyone: hidden})
+        await w.story()
+        form = await w.ben.click(await menu(w, 1, "report"), label="report")
+        async with w.sessions.begin() as session:
+            await session.execute(update(Story).values(channel_id=secret.id))
+        # Nor with a form that was opened before the channel was closed.
+        late = await fill_in(form, w.ben, "rude")
+        assert w.refused(late, StoryGoneError) == "I no longer have that story."
+        for what, who in (("report", w.ben), ("delete", w.ben), ("delete", w.mod)):
+            result = await who.click(await menu(w, 1, what), label=what)
+            assert whisper(result) == "I no longer have that story."
+        assert await rows(w, Report) == []
+        # It is still its own member's to delete.
+        asked = reply(await w.aki.click(await menu(w, 1, "delete"), label="delete"))
+        await w.aki.click(asked, label="Delete it")
+        assert (await _story(w, 1)).removed_at is not None
 
 
 async def test_a_private_story_is_nobody_elses(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import simcord
 from bot.apologies import StoryGoneError
 from bot.database.clock import now
 from bot.database.tables import State, Story
-from tests.bot.world import page, reply, whisper, world
+from tests.bot.world import page, reply, thread_in, whisper, world
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,7 +90,9 @@ async def test_the_best_the_newest_and_ones_own_are_listed(tmp_path: Path) -> No
 
 async def test_there_may_be_none(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
-        assert await seen(w, w.aki, "top") == "There is none yet."
+        assert (
+            await seen(w, w.aki, "top") == "None has 3 votes yet. The stars under a story rate it."
+        )
         assert await seen(w, w.aki, "search", words="?!") == "There is none yet."
         assert whisper(await w.aki.slash(w.channel, "stories random")) == "There is none yet."
         result = await w.aki.slash(w.channel, "stories show", number=1)
@@ -191,10 +193,37 @@ async def test_the_span_is_changed_by_a_press(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         await put(w, "Old", told_at=now() - dt.timedelta(days=20), **BEST)
         listed = reply(await w.ben.slash(w.channel, "stories top"))
-        assert page(listed) == "There is none yet."
+        assert page(listed).startswith("None has 3 votes yet.")
         listed = reply(await w.ben.click(listed, label="Month"))
         assert listed.embeds[0].title == "The best of this month"
         assert "Old" in page(listed)
+
+
+async def test_what_was_told_in_a_thread_that_is_archived_now_is_found_by_its_channels_readers(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as w:
+        thread = await thread_in(w)
+        await w.ready(await w.aki.slash(thread, "story", prompt="In the year"))
+        await w.idle()
+        known = w.client.get_channel(thread.id)
+        assert isinstance(known, discord.Thread)
+        await known.edit(archived=True)
+        guild = known.guild
+        await w.until(lambda: guild.get_thread(thread.id) is None)
+        elsewhere = w.env.guild.create_text_channel("elsewhere")
+        listed = reply(await w.ben.slash(elsewhere, "stories new"))
+        assert "In the year" in page(listed)
+        shown = await w.ben.slash(elsewhere, "stories show", number=1)
+        assert "a fox found the moon" in page(reply(shown))
+        # Nobody asks Discord for it; and who may not see the channel sees nothing of its threads.
+        channel = w.client.get_channel(w.channel.id)
+        assert isinstance(channel, discord.TextChannel)
+        await channel.set_permissions(guild.default_role, view_channel=False)
+        listed = reply(await w.ben.slash(elsewhere, "stories new"))
+        assert page(listed) == "There is none yet."
+        shown = await w.ben.slash(elsewhere, "stories show", number=1)
+        assert w.refused(shown, StoryGoneError) == GONE
 
 
 async def test_a_press_is_answered_by_what_the_presser_may_see_now(tmp_path: Path) -> None:
@@ -214,6 +243,8 @@ async def test_a_part_is_shown_where_it_begins(tmp_path: Path) -> None:
         shown = reply(await w.ben.slash(w.channel, "stories show", number=second))
         assert page(shown).endswith("-# Part 2\nAnd then.")
         assert str(shown.embeds[0].footer.text).startswith("Page ")
+        listed = reply(await w.ben.slash(w.channel, "stories new"))
+        assert page(listed).startswith("**And then.**\n-# ")  # it has no beginning of its own
 
 
 async def test_a_search_is_no_longer_than_a_button_can_hold(tmp_path: Path) -> None:

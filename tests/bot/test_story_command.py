@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Any
 
+import discord
 import pytest
 from sqlalchemy import update
 
+from bot.asking import places
 from bot.commands.story import SURPRISE
 from bot.database.limits import QueueFullError
+from bot.database.queue import Queue
 from bot.database.tables import Story
 from bot.openings import OPENINGS
 from bot.safety.beginnings import PromptRefusedError
 from bot.worker.catalogue import UnknownModelError
-from tests.bot.world import World, footer, labels, page, reply, world
+from tests.bot.world import PATIENCE, World, footer, labels, page, reply, world
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -305,3 +310,31 @@ async def test_a_message_deleted_in_mid_telling_ends_the_story(tmp_path: Path) -
         assert story is not None
         assert story.shown_at is not None
         assert w.channel.history() == []
+
+
+async def test_what_the_generator_took_of_the_time_to_answer_the_database_cannot_take_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thinks = asyncio.Event()
+    defer, save = discord.InteractionResponse.defer, Queue.enqueue_together
+
+    async def deferred(self: Any, **given: Any) -> Any:
+        thinks.set()
+        return await defer(self, **given)
+
+    async def saved(self: Queue, *given: Any, **named: Any) -> list[Story]:
+        async with asyncio.timeout(PATIENCE):
+            await thinks.wait()
+        return await save(self, *given, **named)
+
+    def late(interaction: discord.Interaction[Any]) -> tuple[int | None, int | None]:
+        interaction.extras["came_at"] -= 3600.0  # as long as the generator was waited for
+        return places(interaction)
+
+    monkeypatch.setattr(discord.InteractionResponse, "defer", deferred)
+    monkeypatch.setattr(Queue, "enqueue_together", saved)
+    monkeypatch.setattr(sys.modules["bot.commands.story"], "places", late)
+    monkeypatch.setattr("bot.answering.ANSWERED_WITHIN", 3600.0)
+    async with world(tmp_path) as w:
+        message = await w.story(prompt="In the year")
+        assert page(message).startswith("**In the year**")

@@ -189,6 +189,15 @@ async def test_long_ways_to_go_on_are_cut_each_to_its_share(tmp_path: Path) -> N
         assert sum(text.endswith(" under\\_score …") for text in shown) == 3
 
 
+async def test_two_who_write_what_happens_next_at_once_are_both_heard(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        first = await w.story(prompt="One day")
+        forms = [await by.click(first, label="My turn") for by in (w.aki, w.ben)]
+        for by, form, words in ((w.aki, forms[0], "It rained."), (w.ben, forms[1], "Snow came.")):
+            told = await w.ready(await by.submit_modal(form, {"words": words}))
+            assert page(told).startswith(f"**{words}**")
+
+
 @pytest.mark.parametrize("label", ["Continue", "My turn", "Variations"])
 async def test_nothing_follows_the_last_part_of_a_tale(tmp_path: Path, label: str) -> None:
     async with world(tmp_path, stories={"parts": 2}) as w:

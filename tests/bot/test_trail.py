@@ -172,6 +172,10 @@ async def test_moderators_see_who_asked_for_what_but_nothing_private(tmp_path: P
         assert lines(shown) == [by_ben, by_aki]
         shown = reply(await w.mod.slash(w.channel, "asked", member=w.aki))
         assert len(lines(shown)) == 1
+        async with w.sessions.begin() as session:
+            await session.execute(update(Story).where(Story.id == 1).values(text=" and" * 30))
+        (cut,) = lines(reply(await w.mod.slash(w.channel, "asked", member=w.aki)))
+        assert f"and…]({first.jump_url})" in cut
         # Of a channel that the moderator does not see, no word shows.
         async with w.sessions.begin() as session:
             await session.execute(update(Story).values(channel_id=secret.id))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import copy
 import functools
 import inspect
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,18 +21,19 @@ from bot import commands, components
 from bot.client import Kataribe
 from bot.commands.story import SURPRISE
 from bot.config import Settings
-from bot.database import Database, open_database
 from bot.database.tables import Story
 from bot.messages.pacing import Pace
 from bot.services import Services
 from bot.worker.completions import Completions
 from bot.worker.dispatcher import Dispatcher
+from tests.bot.migrated import migrated_database
 from tests.bot.teller import Teller, teller
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
     from pathlib import Path
 
+    from bot.database import Database
     from bot.messages.pacing import Clock
     from bot.messages.presenter import StoryMessages
 
@@ -232,6 +234,31 @@ def _bot(settings: Settings, completions: Completions, database: Database, pace:
     return client
 
 
+@contextmanager
+def made_up(w: World, **options: Any) -> Iterator[None]:
+    """Let commands come with values that Discord would not have offered, as a client may."""
+    emit = w.env.backend.emit
+
+    def emitted(event: str, payload: Mapping[str, Any]) -> None:
+        payload = copy.deepcopy(dict(payload))
+        for option in _options(payload.get("data", {})):
+            option["value"] = options.get(option["name"], option.get("value"))
+        emit(event, payload)
+
+    w.env.backend.emit = emitted  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        w.env.backend.emit = emit  # type: ignore[method-assign]
+
+
+def _options(data: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The values of a command, or of one in a group."""
+    options: list[dict[str, Any]] = data.get("options", [])
+    within = [one for option in options for one in _options(option)]
+    return within or [option for option in options if "value" in option]
+
+
 def _with_locales(env: simcord.Env, locales: dict[int, str]) -> None:
     """Let interactions say their member's and their server's language; SimCord knows one only."""
     emit = env.backend.emit
@@ -260,7 +287,7 @@ async def world(
     pace = pace or Pace(limit=10_000, per_second=10_000, clock=clock or RealClock())
     async with (
         teller() as told,
-        open_database(f"sqlite+aiosqlite:///{folder / 'kataribe.db'}") as database,
+        migrated_database(f"sqlite+aiosqlite:///{folder / 'kataribe.db'}") as database,
         Completions(
             told.url,
             loaded.stories,

@@ -32,7 +32,7 @@ export class Announcer {
     if (kind === "deleted") return this.#said.delete(id);
     const look = JSON.stringify([
       message.flags,
-      message.components.map((row) => row.components.map((one) => one.custom_id)),
+      JSON.stringify(message.components).match(/"custom_id":"[^"]*"/g),
     ]);
     const say = () => this.#say(id, author);
     if (kind === "created" || (before && before.look !== look)) say();

@@ -122,7 +122,9 @@ function select(component, room, act) {
 /** What a select menu offers: its own options, or members, roles and channels. */
 export function offered(component, room) {
   const filled = FILLED[component.type];
-  return filled ? room.named(filled) : component.options;
+  if (!filled) return component.options;
+  const chosen = new Set(component.default_values?.map((value) => value.id));
+  return room.named(filled).map((one) => ({ ...one, default: chosen.has(one.value) }));
 }
 
 /** A select menu: a native one for a single choice, a list of boxes for several. */
@@ -178,6 +180,10 @@ function several(component, options, hint, chosen) {
       ),
     ),
   );
+  const picked = options
+    .filter((option) => option.default)
+    .map((option) => option.label)
+    .join(", ");
   const done = () => {
     node.open = false;
     chosen([...node.querySelectorAll("input:checked")].map((box) => box.value));
@@ -185,7 +191,7 @@ function several(component, options, hint, chosen) {
   const node = element(
     "details",
     { class: "select several", data: { customId: component.custom_id } },
-    element("summary", {}, hint),
+    element("summary", {}, picked || hint),
     ...boxes,
     element(
       "button",

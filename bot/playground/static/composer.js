@@ -43,6 +43,13 @@ export class Composer {
     this.#typed();
   }
 
+  /** Begin a command that was clicked: its form opens, or the list shows what is like it. */
+  begin(name) {
+    this.write(`/${name}`);
+    const entry = this.#entries.find((one) => one.name === name);
+    if (entry) this.pick(entry);
+  }
+
   /** Put away the form. */
   close() {
     this.form.hidden = true;

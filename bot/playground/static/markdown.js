@@ -26,7 +26,7 @@ const INLINE = [
   [/^<@!?(\d+)>/, (match, room) => mention(`@${room.member(match[1]).name}`)],
   [/^<@&(\d+)>/, (match, room) => mention(`@${room.roleName(match[1])}`)],
   [/^<#(\d+)>/, (match, room) => mention(`#${room.channelName(match[1])}`)],
-  [/^<\/([^:>\n]+):\d+>/, (match) => mention(`/${match[1]}`)],
+  [/^<\/([^:>\n]+):\d+>/, (match, room) => command(match[1], room)],
   [/^<a?:(\w+):\d+>/, (match) => `:${match[1]}:`],
 ];
 const ORDINARY = /^(?:[^\\`*_~|[<h\n]+|\w+|.|\n)/su;
@@ -115,6 +115,15 @@ function link(address, content) {
 
 function mention(text) {
   return element("span", { class: "mention" }, text);
+}
+
+/** A command that can be clicked: it then stands in the box where one writes. */
+function command(name, room) {
+  return element(
+    "button",
+    { class: "mention", type: "button", data: { begin: name }, on: { click: () => room.begin(name) } },
+    `/${name}`,
+  );
 }
 
 function spoiler(content) {

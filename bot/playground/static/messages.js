@@ -10,10 +10,12 @@ const LOADING = 1 << 7;
 const EPHEMERAL = 1 << 6;
 const TOGETHER = 7 * 60 * 1000;
 const NEAR = 120;
+const SAID = ".content, .embed-title, .embed-description, .components .text";
 
 /** The list of messages of the channel that is open. */
 export class MessageList {
   #shown = new Map();
+  #top = 0;
 
   constructor({ log, newer, room, menu, actions }) {
     this.log = log;
@@ -23,10 +25,12 @@ export class MessageList {
     this.menu = menu;
     this.actions = actions;
     log.addEventListener("scroll", () => {
-      if (this.#atEnd()) newer.hidden = true;
+      if (this.#isPinned()) newer.hidden = true;
     });
     newer.addEventListener("click", () => this.toEnd());
-    new ResizeObserver(() => this.pinned && this.toEnd()).observe(log);
+    // The list grows as well when a picture has come.
+    const observer = new ResizeObserver(() => this.pinned && this.toEnd());
+    for (const node of [log, this.list]) observer.observe(node);
     this.pinned = true;
   }
 
@@ -41,7 +45,7 @@ export class MessageList {
 
   /** A message came, changed or went. */
   change(kind, message) {
-    const pinned = this.#atEnd();
+    const pinned = this.#isPinned();
     const old = this.#shown.get(message.id);
     if (kind === "deleted") {
       if (old?.contains(document.activeElement)) this.log.focus({ preventScroll: true });
@@ -89,7 +93,7 @@ export class MessageList {
   text(id) {
     const parts = this.#shown
       .get(id)
-      ?.querySelectorAll(".content, .embed-title, .embed-description");
+      ?.querySelectorAll(SAID);
     return [...(parts ?? [])].map((part) => part.innerText).join("\n");
   }
 
@@ -99,8 +103,12 @@ export class MessageList {
     this.pinned = true;
   }
 
-  #atEnd() {
-    this.pinned = this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < NEAR;
+  /** Whether one reads the end: as long as nobody scrolls up, whatever grows meanwhile. */
+  #isPinned() {
+    const { scrollTop, scrollHeight, clientHeight } = this.log;
+    const atEnd = scrollHeight - scrollTop - clientHeight < NEAR;
+    this.pinned = atEnd || (this.pinned && scrollTop >= this.#top);
+    this.#top = scrollTop;
     return this.pinned;
   }
 
@@ -204,7 +212,7 @@ export class MessageList {
     const node = this.#shown.get(reference.message_id);
     const original = node && this.room.member(node.dataset.author);
     const text =
-      node?.querySelector(".content, .embed-title, .embed-description")?.textContent ?? "";
+      node?.querySelector(SAID)?.textContent ?? "";
     const jump = () => node?.scrollIntoView({ block: "center", behavior: "smooth" });
     return element(
       "p",

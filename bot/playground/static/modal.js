@@ -1,6 +1,6 @@
 // A modal: the form that a bot opens, and what was filled in.
 
-import { selectField } from "./components.js";
+import { offered, selectField } from "./components.js";
 import { element } from "./dom.js";
 
 /** Opens modals in a dialog; `submit(opened, values)` resolves to the result. */
@@ -78,7 +78,7 @@ export class Modal {
   }
 
   #select(component, id, read) {
-    let values = (component.options ?? [])
+    let values = offered(component, this.room)
       .filter((option) => option.default)
       .map((option) => option.value);
     const node = selectField(component, this.room, (picked) => (values = picked));

@@ -18,7 +18,7 @@ export function optionField(option, { room, value = "", suggest }) {
   const hint = element(
     "small",
     { id: `${id}-hint` },
-    [option.description, TYPE_NAMES[option.type]]
+    [option.description, !isListed(option) && TYPE_NAMES[option.type]]
       .filter((text) => text && text !== "…")
       .join(" · "),
   );
@@ -33,6 +33,11 @@ export function optionField(option, { room, value = "", suggest }) {
     value: read,
     node: element("div", { class: "field" }, label, input, extra, hint),
   };
+}
+
+/** Whether one chooses from a list: then nobody needs to hear what to write. */
+function isListed(option) {
+  return Boolean(option.choices?.length || option.type === 5 || LISTED[option.type]);
 }
 
 function control(option, { id, room, value, suggest }) {

@@ -54,6 +54,7 @@ const composer = new Composer({
   suggest: (entry, values, focus) =>
     live.ask({ do: "suggest", command: entry.id, path: entry.path, values, focus }),
 });
+room.begin = (name) => composer.begin(name);
 const modal = new Modal({
   dialog: find("modal"),
   room,
@@ -127,8 +128,7 @@ function surroundings() {
     ...room.members.map((member) => {
       const here = member.bot ? room.online : member.player;
       const status = here ? "online" : "offline";
-      const role = member.player ? member.moderator && "moderator" : "owns the server";
-      const note = member.bot ? (room.online ? room.activity : "offline") : role;
+      const note = member.bot ? (room.online ? room.activity : "offline") : role(member);
       return element(
         "li",
         { class: status },
@@ -152,19 +152,29 @@ function surroundings() {
           {
             role: "radio",
             "aria-checked": String(member === room.me),
-            "aria-label": `${member.name}${member.moderator ? ", moderator" : ""}`,
-            title: `Be ${member.name}${member.moderator ? " (moderator: Manage Server)" : ""}`,
+            "aria-label": named(member),
+            title: `Be ${named(member)}`,
             tabIndex: member === room.me ? 0 : -1,
             data: { member: member.username },
             on: { click: () => enter({ as: member.username }), keydown: turn },
           },
           avatar(member, "small"),
           element("span", { class: "label" }, member.name),
-          member.moderator && element("span", { class: "badge", "aria-hidden": "true" }, "MOD"),
+          role(member) &&
+            element("span", { class: "badge", "aria-hidden": "true" }, member.host ? "host" : "mod"),
         ),
       ),
   );
   banner();
+}
+
+/** What a member is beside being one. */
+function role(member) {
+  return member.host ? "host" : member.moderator ? "moderator" : "";
+}
+
+function named(member) {
+  return [member.name, role(member)].filter(Boolean).join(", ");
 }
 
 function turn(event) {
@@ -204,11 +214,15 @@ function welcome() {
       ]
     : ["No bot is connected yet. It appears in the list of members when it is."];
   const example = "/story In the year";
-  const moderator = room.members.find((member) => member.player && member.moderator);
-  const you =
-    room.me === moderator
-      ? `You are ${room.me.name}, a moderator`
-      : `You are ${room.me.name}; ${moderator.name} is a moderator`;
+  const [moderator, host] = [
+    room.members.find((member) => member.moderator && !member.host),
+    room.members.find((member) => member.host),
+  ];
+  const others = [
+    room.me !== moderator && `${moderator.name} is a moderator`,
+    room.me !== host && `${host.name} is the host`,
+  ].filter(Boolean);
+  const you = `You are ${named(room.me)}; ${others.join(", ")}`;
   return element(
     "li",
     { class: "welcome" },

@@ -12,6 +12,8 @@ export const room = {
   me: UNKNOWN,
   bot: { ...UNKNOWN, name: "The bot", bot: true },
   channel: { name: "" },
+  /** Begin a command, by its name; who owns the box where one writes says how. */
+  begin: () => {},
   member: (id) => room.members.find((member) => member.id === id) ?? UNKNOWN,
   roleName: (id) => room.roles.find((role) => role.id === id)?.name.replace(/^@/, "") ?? "unknown",
   channelName: (id) => room.channels.find((channel) => channel.id === id)?.name ?? "unknown",

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import itertools
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import BigInteger, Boolean, Date, Enum, Float, Integer, Table, insert, select
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Date,
+    Enum,
+    Float,
+    Integer,
+    Table,
+    insert,
+    select,
+    update,
+)
 
 from bot.database.clock import now
 from bot.database.columns import Base, Moment
 from bot.database.departures import Departures
 from bot.database.holdings import HOLDINGS, MEMBERS, NOBODY, Fate
 from bot.database.privacy import Privacy
-from bot.database.tables import Asked, Guild, Length, Mute, Rating, State, Story
+from bot.database.removals import Removals
+from bot.database.reports import Reports
+from bot.database.tables import Asked, Guild, Length, Mute, Rating, Report, State, Story
 from tests.bot.wishes import queue_of, wish
 
 if TYPE_CHECKING:
@@ -83,7 +97,16 @@ def test_every_column_with_a_members_id_is_exported_and_forgotten() -> None:
 
 def test_no_column_hides_a_members_id_under_another_name() -> None:
     """What has a number of Discord's is a member's, or it is one of these."""
-    others = {"guild_id", "channel_id", "message_id", "interaction_id", "press_id", "seed", "id"}
+    others = {
+        "guild_id",
+        "channel_id",
+        "thread_of",
+        "message_id",
+        "interaction_id",
+        "press_id",
+        "seed",
+        "id",
+    }
     for table in Base.metadata.sorted_tables:
         for column in table.columns:
             if isinstance(column.type, BigInteger) and not column.foreign_keys:
@@ -295,3 +318,44 @@ async def test_a_server_that_came_back_meanwhile_keeps_its_row(database: Databas
     await Departures(database.sessions).joined([1])
     await forget_server(database, 1)
     assert await Departures(database.sessions).known() == {1}
+
+
+async def rate_all(database: Database, member: int, stories: list[int]) -> None:
+    """Rows that lie in the order in which the stories are given."""
+    async with database.engine.begin() as connection:
+        await connection.execute(
+            insert(Rating),
+            [
+                {"story_id": i, "member_id": member, "stars": 5, "press_id": 1, "rated_at": now()}
+                for i in stories
+            ],
+        )
+
+
+async def test_deletions_beside_each_other_wait_for_no_one_for_ever(database: Database) -> None:
+    """Two members', a moderator's and a server's, over the same rows in opposite orders."""
+    privacy, removals = Privacy(database.sessions), Removals(database.sessions)
+    queue = queue_of(database, per_member=1000, per_server=1000, waiting=1000)
+    wishes = [wish(AKI if n % 2 else BEN, prompt="The same") for n in range(60)]
+    stories = [(await queue.enqueue(one)).id for one in wishes]
+    async with database.sessions.begin() as session:
+        over = {"state": State.TOLD, "ended_at": now(), "shown_at": now(), "told_at": now()}
+        await session.execute(update(Story).values(votes=2, stars=10, **over))
+    await rate_all(database, AKI, stories)
+    await rate_all(database, BEN, stories[::-1])
+    for member, order in ((AKI, stories), (BEN, stories[::-1])):
+        for story_id in order:
+            await Reports(database.sessions).add(story_id, 10, member, "rude")
+
+    async def remove() -> None:
+        for story_id in stories[::-1]:
+            await removals.remove(story_id, moderator_id=7)
+
+    await asyncio.gather(
+        *(forget(privacy, member, words=True) for member in (AKI, BEN)),
+        *(privacy.blank(order) for order in (stories, stories[::-1])),
+        remove(),
+        forget_server(database, 10),
+    )
+    for table in (Story, Rating, Report):
+        assert await rows(database, table.__table__) == []  # type: ignore[arg-type]

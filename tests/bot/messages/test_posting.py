@@ -51,11 +51,12 @@ def drawing(story: Story) -> Drawing:
     return Drawing(views.unfinished(story), embeds.waiting(story, 1))
 
 
+@pytest.mark.parametrize("interaction_id", [10**18, -7], ids=["a wish", "a saga's part"])
 async def test_a_crash_between_sending_and_writing_down_posts_once(
-    database: Database, client: Kataribe
+    database: Database, client: Kataribe, interaction_id: int
 ) -> None:
     queue = queue_of(database)
-    story = await asked(queue)
+    story = await queue.enqueue(wish(channel_id=STORIES, interaction_id=interaction_id))
     ids = []
     for _ in range(2):
         message = StoryMessage.of(story)

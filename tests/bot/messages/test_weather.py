@@ -12,7 +12,7 @@ import pytest
 from discord.webhook.async_ import async_context
 from sqlalchemy import update
 
-from bot import asking
+from bot import answering
 from bot.config import Log
 from bot.database.tables import State, Story
 from bot.hosting.log import open_log
@@ -147,7 +147,7 @@ async def test_after_a_wish_is_saved_no_error_tells_the_member_to_try_again(
 async def test_a_wish_that_is_saved_while_discord_takes_no_word_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asking, "SAVED_WITHIN", 0.0)
+    monkeypatch.setattr(answering, "ANSWERED_WITHIN", 0.0)
     async with world(tmp_path) as w:
         w.env.inject_error("POST", "/interactions/*", status=500, times=None)
         result = await w.aki.slash(w.channel, "story", prompt="Zero")
@@ -160,7 +160,7 @@ async def test_a_wish_that_is_saved_while_discord_takes_no_word_is_told(
 async def test_a_busy_database_is_waited_for_and_the_member_sees_that_the_bot_thinks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asking, "SAVED_WITHIN", 0.0)
+    monkeypatch.setattr(answering, "ANSWERED_WITHIN", 0.0)
     async with world(tmp_path) as w:
         enqueue, free = w.services.queue.enqueue_together, asyncio.Event()
 

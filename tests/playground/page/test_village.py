@@ -1,0 +1,222 @@
+"""The village by clicks: what a member, a moderator and the host do all day, and what they see."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest_asyncio
+from playwright.async_api import expect
+
+from tests.bot.teller import teller
+from tests.playground.page.box import write
+from tests.playground.page.clicks import answer, button, enter, hear, message, submit
+from tests.running import running_bot
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import pytest
+    from playwright.async_api import Page, ViewportSize
+
+PHONE: ViewportSize = {"width": 390, "height": 844}
+AT_ONCE = {"STORIES__WORDS_PER_SECOND": "0", "STORIES__EDIT_INTERVAL": "0.2"}
+METRICS = """\
+kataribe_tokens_total{kind="completion",model="gpt2-starter"} 100.0
+kataribe_slots_in_use{model="gpt2-starter"} 0.0
+kataribe_model_bytes{model="gpt2-starter"} 3.52e+08
+"""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def village(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """Where the page of a bot is whose storyteller tells everybody the same at once."""
+    async with teller() as tells:
+        tells.metrics = METRICS
+        folder = tmp_path_factory.mktemp("village")
+        async with running_bot(folder, GENERATOR__URL=tells.url, **AT_ONCE) as bot:
+            yield bot.address
+
+
+async def test_a_member_has_all_of_theirs_deleted(village: str, page: Page) -> None:
+    await enter(page, village, "mika")
+    story = await hear(page, "A letter nobody sent")
+    await write(page, "/privacy")
+    await button(answer(page), "Delete all of mine").click()
+    await expect(answer(page)).to_contain_text("Delete all of yours?")
+    await button(answer(page), "Remove their words too").click()
+    await expect(answer(page)).to_contain_text("nothing here is yours any more")
+    await expect(story).to_contain_text("Who asked for this story has deleted it.")
+    await expect(story).not_to_contain_text("A letter")
+
+
+async def test_a_member_hears_a_story_and_goes_on_with_it_on_a_phone(
+    village: str, page: Page
+) -> None:
+    await page.set_viewport_size(PHONE)
+    await enter(page, village, "haru")
+    story = await hear(page, "Once at sea", "model:lstm-starter mood:calm length:short seed:7")
+    await expect(story).to_contain_text("Once at sea a fox found the moon.")
+    await expect(story).to_contain_text("lstm-starter · seed 7 · 8 words")
+    for one in await story.locator(".components button").all():
+        box = await one.bounding_box()
+        assert box is not None
+        assert min(box["width"], box["height"]) >= 44, "smaller than a thumb"
+    await button(story, "5 ★").click()
+    await expect(answer(page)).to_contain_text("That is your own story.")
+
+    await enter(page, village, "mika")
+    await button(story, "4 ★").click()
+    await expect(answer(page)).to_contain_text("★★★★☆ from you.")
+    await expect(story).to_contain_text("★ 4.0 from 1 vote")
+
+    await button(story, "Continue").click()
+    second = await message(page, "Part 2 of Once at sea")
+    await expect(second).to_contain_text("Mika hears what happens next")
+    await button(second, "My turn").click()
+    await submit(page, "But the moon was hers.")
+    third = await message(page, "Part 3 of Once at sea")
+    await expect(third).to_contain_text("goes on in their own words")
+    await expect(third).to_contain_text("But the moon was hers. a fox found the moon.")
+
+    await button(third, "Variations").click()
+    several = await message(page, "looks for a way to go on")
+    await expect(button(several, "Go on from 3")).to_be_visible()
+    await button(several, "Go on from 2").click()
+    await message(page, "Part 5 of Once at sea")
+    assert await page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+
+
+async def test_a_member_reads_a_story_again_and_has_its_picture(village: str, page: Page) -> None:
+    await enter(page, village, "haru")
+    story = await hear(page, "Behind the mill")
+    await button(story, "⋯").click()
+    await expect(answer(page)).to_contain_text("Asked for by@Haru")
+    await expect(answer(page)).to_contain_text("8 words")
+    await button(answer(page), "Read from the beginning").click()
+    await expect(answer(page)).to_contain_text("Behind the mill a fox found the moon.")
+    await expect(answer(page).locator(".file")).to_contain_text(".txt")
+    await button(answer(page), "Share as a picture").click()
+    picture = answer(page).get_by_alt_text("A card with the story “Behind the mill”.")
+    await expect(picture).to_have_js_property("naturalWidth", 1000)
+    await button(answer(page), "Post it here").click()
+    shared = await message(page, "@Haru shares a story")
+    await expect(shared.get_by_role("img", name="Behind the mill")).to_be_visible()
+
+
+async def test_two_tellers_are_voted_on_blind_and_named_at_the_end(
+    village: str, page: Page
+) -> None:
+    await enter(page, village, "haru")
+    await write(page, "/duel The last lantern")
+    duel = await message(page, "which is better?")
+    await expect(button(duel, "Tie")).to_be_visible()
+    await expect(duel).not_to_contain_text("starter")
+    await button(duel, "A").click()
+    await expect(answer(page)).to_contain_text(re.compile(r"You chose A. A is \S+-starter"))
+    await expect(duel).to_contain_text("Votes: 1")
+    await button(duel, "Close").click()
+    await expect(duel).to_contain_text(re.compile(r"A \S+-starter: 1 · B \S+-starter: 0 · tie: 0"))
+
+    await write(page, "/contrast Far from home")
+    contrast = await message(page, "hears it told by two kinds of storytellers")
+    for kind in ("gpt2-starter", "lstm-starter"):
+        await expect(contrast).to_contain_text(f"{kind} · seed")
+
+
+async def test_a_member_looks_round_the_village(village: str, page: Page) -> None:
+    await page.set_viewport_size(PHONE)
+    await enter(page, village, "haru")
+    await hear(page, "Under the bridge")
+    for line, seen in (
+        ("/stories top", "The best of this week"),
+        ("/stories new", "Under the bridge"),
+        ("/openings list", "This server's beginnings"),
+    ):
+        await write(page, line)
+        await expect(answer(page)).to_contain_text(seen)
+    for line, title in (("/ranking", "Who tells best"), ("/stats", "The village's month")):
+        await write(page, line)
+        await message(page, title)
+    chart = (await message(page, "The village's month")).get_by_role("img")
+    await expect(chart).to_have_js_property("naturalWidth", 1000)
+    await expect(chart).to_be_in_viewport(ratio=0.9)
+    assert await chart.get_attribute("alt")
+
+    await write(page, "/help")
+    await expect(answer(page)).not_to_contain_text("As a moderator")
+    await answer(page).get_by_role("button", name="/stories search").click()
+    words = page.locator("[data-form='stories search'] [data-option=words]")
+    await words.fill("bridge")
+    await words.press("Enter")
+    await expect(answer(page)).to_contain_text("Stories with “bridge”")
+    await expect(answer(page)).to_contain_text("Under the bridge")
+
+
+async def test_a_moderator_decides_what_is_told(village: str, page: Page) -> None:
+    await enter(page, village, "aoi")
+    await write(page, "/settings")
+    settings = answer(page)
+    await settings.get_by_role("combobox").first.select_option("#lounge")
+    await expect(settings.get_by_role("combobox").first).to_have_value(re.compile(r"\d+"))
+    await button(settings, "Words").click()
+    await button(settings, "Change …").click()
+    await submit(page, "turnip")
+    await expect(settings).to_contain_text("Words that are not told here: 1 of 100")
+    await write(page, "/model use model:lstm-starter reason:a change")
+    await message(page, "a change")
+    await write(page, "/audit")
+    await expect(answer(page)).to_contain_text("log_channel = #lounge")
+
+    await enter(page, village, "haru")
+    await write(page, "/story The turnip king")
+    await expect(answer(page)).to_contain_text("Please try another.")
+
+
+async def test_a_moderator_keeps_order(village: str, page: Page) -> None:
+    await enter(page, village, "haru")
+    first, second = await hear(page, "The quiet well"), await hear(page, "The loud well")
+    await enter(page, village, "mika")
+    await button(first, "⋯").click()
+    await button(answer(page), "Report").click()
+    await submit(page, "too sad")
+    await expect(answer(page)).to_contain_text("The moderators of this server will see it.")
+
+    await enter(page, village, "aoi")
+    await write(page, "/reports")
+    await expect(answer(page)).to_contain_text("@Mika: too sad")
+    await button(answer(page), "Remove").click()
+    await expect(first).to_contain_text("A moderator has removed this story.")
+    await second.hover()
+    await second.get_by_label("More for this message").click()
+    await page.get_by_role("menuitem", name="Remove story").click()
+    await submit(page, "too loud")
+    await expect(second).to_contain_text("A moderator has removed this story.")
+    await write(page, "/mute member:Mika time:10 minutes")
+    await expect(answer(page)).to_contain_text("I tell @Mika nothing here until")
+    await write(page, "/audit")
+    for act in ("of @Mika", "story", "too loud"):
+        await expect(answer(page)).to_contain_text(act)
+
+    await enter(page, village, "mika")
+    await write(page, "/story Once more")
+    await expect(answer(page)).to_contain_text("moderators")
+    await enter(page, village, "aoi")
+    await write(page, "/unmute member:Mika")
+    await expect(answer(page)).to_contain_text("I tell @Mika stories again.")
+
+
+async def test_the_host_sees_how_the_bot_is(village: str, page: Page) -> None:
+    await page.set_viewport_size(PHONE)
+    await enter(page, village, "toshi")
+    await write(page, "/host status")
+    await expect(answer(page)).to_contain_text("gpt2-starter · 352 MB at most")
+    chart = answer(page).get_by_role("img", name="Models in memory, MB: 352 now")
+    await expect(chart).to_have_js_property("naturalWidth", 1000)
+    await write(page, "/host pause")
+    await expect(answer(page)).to_contain_text("I begin no story")
+    await write(page, "/story Behind the stars")
+    waits = await message(page, "Behind the stars")
+    await expect(waits).to_contain_text("Next to be told")
+    await write(page, "/host resume")
+    await expect(waits).to_contain_text("Behind the stars a fox found the moon.")
