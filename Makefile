@@ -49,6 +49,25 @@ fuzz: $(VENV)/.installed-dev ## ten thousand bad requests, and as many bad files
 	FUZZ_EXAMPLES=1250 $(BIN)/python -m pytest tests/fuzzing/test_parsers.py
 	$(BIN)/python -m tests.fuzzing $(ARGS)
 
+# The wheel for machines without an NVIDIA card is in no index that everybody reaches: its digest is
+# taken from the one that `make` installs.
+lock: $(VENV)/bin/python ## write requirements.lock: constraints.txt with the digests of all files
+	rm -rf .wheels
+	$(PIP) download --quiet --no-deps --dest .wheels --constraint constraints.txt $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
+	$(BIN)/python deploy/lock.py .wheels/torch-*
+	rm -rf .wheels
+
+# Tools of their own, in a place of their own: nothing of them is needed to run or test.
+.tools/bin/python:
+	$(PYTHON) -m venv .tools
+	.tools/bin/pip --disable-pip-version-check install --quiet cyclonedx-bom==7.5.0 pip-audit==2.10.1
+
+sbom: .tools/bin/python ## write sbom.json: what is installed, in CycloneDX's format
+	.tools/bin/cyclonedx-py environment --output-reproducible --output-file sbom.json --pyproject pyproject.toml $(BIN)/python
+
+audit: .tools/bin/python ## ask for known holes in what requirements.lock names
+	.tools/bin/pip-audit --require-hashes --disable-pip --requirement requirements.lock
+
 check: $(VENV)/.installed-dev ## lint, types, and who imports whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

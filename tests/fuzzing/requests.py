@@ -25,6 +25,8 @@ PATIENCE = 60.0
 """Seconds for an answer: more is a server that hangs."""
 WAITS = 0.3
 """Seconds after which a server may be waiting for a body that was promised."""
+FEW = 100
+"""Requests of a test that has to be short."""
 PATIENT = frozenset({503})
 """Statuses of 500 and more that no bad request is to blame for: a server that says to come back."""
 
@@ -102,8 +104,10 @@ def fuzz_described(
             share = count // 20  # a request with a name and no body has few kinds
             send_all(operation.as_strategy(generation_mode=GenerationMode.POSITIVE), send, share)
     tells = schema["/v1/completions"]["POST"]
-    for mode, share in ((GenerationMode.NEGATIVE, 2), (GenerationMode.POSITIVE, 1)):
-        left = (last - answers.count) // share
+    # What breaks a description is thought out for some seconds before the first is sent.
+    modes = [GenerationMode.POSITIVE] if count < FEW else [*GenerationMode]
+    for number, mode in enumerate(modes):
+        left = (last - answers.count) // (len(modes) - number)
         send_all(tells.as_strategy(generation_mode=mode), send, left)
 
 

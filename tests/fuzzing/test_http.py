@@ -33,7 +33,7 @@ async def test_the_generator_survives_what_it_is_sent(tmp_path: Path) -> None:
     save_lstm(tmp_path / "lstm-small")
     answers = Answers()
     async with running(tmp_path) as address:
-        await asyncio.to_thread(targets.generator, address, ["lstm-small"], answers, 120)
+        await asyncio.to_thread(targets.generator, address, ["lstm-small"], answers, 60)
         async with aiohttp.ClientSession(address) as http, http.get("/openapi.json") as answer:
             assert await answer.json() == json.loads(targets.DESCRIPTION.read_text("utf-8"))
     assert answers.statuses[200] > 0
@@ -43,7 +43,7 @@ async def test_the_generator_survives_what_it_is_sent(tmp_path: Path) -> None:
 async def test_the_playground_survives_what_it_is_sent() -> None:
     answers = Answers()
     async with Playground(port=0, rate_limits=unlimited()) as playground:
-        await asyncio.to_thread(targets.playground, playground.url, answers, 200)
+        await asyncio.to_thread(targets.playground, playground.url, answers, 80)
     assert answers.statuses[200] > 0
     assert answers.statuses[400] > 0
 
@@ -56,7 +56,7 @@ async def test_the_bots_page_survives_what_it_is_sent(
     async with world(tmp_path) as w, health_page(Health(port=0), w.client):
         found = re.search(r"(http://\S+)/health", caplog.text)
         assert found is not None
-        await asyncio.to_thread(targets.health, found[1], answers, 100)
+        await asyncio.to_thread(targets.health, found[1], answers, 60)
     assert answers.statuses[200] + answers.statuses[503] > 0
 
 
