@@ -151,6 +151,12 @@ async def test_every_menu_saves_what_is_chosen(tmp_path: Path) -> None:
             acts = list(await session.scalars(select(Audit).order_by(Audit.id)))
         assert [act.act for act in acts] == ["settings"] * 3 + ["model use"] + ["settings"] * 3
         assert [act.detail for act in acts][:2] == ["language = en", "length = long"]
+        said = [message.content for message in w.channel.history()]
+        assert said.count("From now on **lstm-starter** tells the stories here.") == 1
+        # Where the server does not want it said, nobody but the moderator hears.
+        await w.services.guilds.change(w.env.guild.id, w.mod.id, announce_model=False)
+        await w.mod.select(await opened(w, "stories"), ["-"], custom_id=control("model"))
+        assert len(w.channel.history()) == len(said)
         # The choice of nothing of one's own goes back.
         await w.mod.select(await opened(w, "stories"), ["-"], custom_id=control("length"))
         assert (await chosen(w)).length is None
