@@ -7,7 +7,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help run test variants check clean
+.PHONY: help run test variants chaos sanitize fuzz lock sbom audit check clean
 
 help: ## this list
 	@echo "Kataribe, a storyteller for Discord"
@@ -32,6 +32,44 @@ AVX2 := ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 \
 variants: $(VENV)/.installed-dev ## the tests of numbers, as on a processor with AVX2, and without the C++ step
 	$(AVX2) $(PYTEST) $(EVERY_STEP) $(COMPILED) $(LEARNING)
 	NATIVE_ISA=off $(PYTEST) $(EVERY_STEP)
+
+chaos: $(VENV)/.installed-dev ## the bot among faults, and whether it kept its promises: ARGS="--minutes 3 --seed 7"
+	@$(BIN)/python -m tests.chaos $(ARGS)
+
+# What a compiler warns of is an error here, and what a sanitizer finds ends the tests. libstdc++ is
+# loaded first too, or the sanitizer does not know how to throw.
+SANITIZED := g++ -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -g
+PRELOADED := $(foreach one,asan ubsan stdc++,$(shell g++ -print-file-name=lib$(one).so))
+
+sanitize: $(VENV)/.installed-dev ## the C++ step under AddressSanitizer and UndefinedBehaviorSanitizer
+	for isa in $(if $(filter x86_64,$(shell uname -m)),sapphirerapids haswell x86-64,native); do \
+	  g++ -std=c++20 -O3 -Wall -Wextra -Werror -fPIC -march=$$isa -c -o /dev/null \
+	    generator/native/library.cpp || exit; done
+	CXX="$(SANITIZED)" LD_PRELOAD="$(PRELOADED)" PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 \
+	  UBSAN_OPTIONS=print_stacktrace=1 $(BIN)/python -m pytest --capture=no $(COMPILED)
+
+fuzz: $(VENV)/.installed-dev ## ten thousand bad requests, and as many bad files and texts
+	FUZZ_EXAMPLES=1250 $(BIN)/python -m pytest tests/fuzzing/test_parsers.py
+	$(BIN)/python -m tests.fuzzing $(ARGS)
+
+# The wheel for machines without an NVIDIA card is in no index that everybody reaches: its digest is
+# taken from the one that `make` installs.
+lock: $(VENV)/bin/python ## write requirements.lock: constraints.txt with the digests of all files
+	rm -rf .wheels
+	$(PIP) download --quiet --no-deps --dest .wheels --constraint constraints.txt $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
+	$(BIN)/python deploy/lock.py .wheels/torch-*
+	rm -rf .wheels
+
+# Tools of their own, in a place of their own: nothing of them is needed to run or test.
+.tools/bin/python:
+	$(PYTHON) -m venv .tools
+	.tools/bin/pip --disable-pip-version-check install --quiet cyclonedx-bom==7.5.0 pip-audit==2.10.1
+
+sbom: .tools/bin/python ## write sbom.json: what is installed, in CycloneDX's format
+	.tools/bin/cyclonedx-py environment --output-reproducible --output-file sbom.json --pyproject pyproject.toml $(BIN)/python
+
+audit: .tools/bin/python ## ask for known holes in what requirements.lock names
+	.tools/bin/pip-audit --require-hashes --disable-pip --requirement requirements.lock
 
 check: $(VENV)/.installed-dev ## lint, types, and who imports whom
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -104,6 +105,19 @@ class EngineSettings(BaseModel):
         keys = self.api_keys.get_secret_value().split(",")
         return [key.strip().encode() for key in keys if key.strip()]
 
+    @property
+    def is_open(self) -> bool:
+        """Whether other machines could reach it without a key."""
+        return not self.bearer_keys() and not is_loopback(self.host)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address, or the name `localhost`, is this machine's alone."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False  # a name
+
 
 def load_settings(
     overrides: Mapping[str, object], *, file: Path = Path("config.toml")
@@ -121,9 +135,11 @@ def load_settings(
                 f"{file} must not hold api_keys: they are secrets. Remove them there and give them "
                 "in the environment, as KATARIBE_ENGINE__API_KEYS."
             )
-        return _reader(file)(**given).engine
+        settings = _reader(file)(**given).engine
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file} is not valid TOML: {error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file} is not UTF-8 text (byte {error.start})") from error
     except OSError as error:
         raise ConfigError(f"{file} cannot be read: {error.strerror}") from error
     except SettingsError as error:
@@ -131,6 +147,12 @@ def load_settings(
     except ValidationError as error:
         lines = (_sentence(dict(detail)) for detail in error.errors(include_url=False))
         raise ConfigError("\n".join(lines)) from error
+    if settings.is_open:
+        raise ConfigError(
+            f"engine.host {settings.host} is open to others: give the keys that its clients show, "
+            "as KATARIBE_ENGINE__API_KEYS, or take 127.0.0.1."
+        )
+    return settings
 
 
 class _Settings(BaseSettings):

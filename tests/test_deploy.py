@@ -17,7 +17,8 @@ from generator.config import EngineSettings
 from generator.engine.registry import Registry
 from generator.server.metrics import Metrics as GeneratorMetrics
 
-DEPLOY = Path(__file__).parents[1] / "deploy"
+ROOT = Path(__file__).parents[1]
+DEPLOY = ROOT / "deploy"
 
 
 def measured() -> set[str]:
@@ -70,3 +71,13 @@ def test_the_container_is_built_of_what_is_there() -> None:
             patched.setenv(name, value)
         settings = Settings.load(DEPLOY.parent / "config.toml")
     assert settings.health.port == 8889
+
+
+def test_every_package_is_locked_with_digests_at_the_version_that_is_tested() -> None:
+    pins = [
+        line
+        for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+        if line and not line.startswith("#")
+    ]
+    lock = (ROOT / "requirements.lock").read_text("utf-8")
+    assert re.findall(r"^(\S+==\S+) \\\n    --hash=sha256:[0-9a-f]{64}", lock, re.MULTILINE) == pins

@@ -19,6 +19,7 @@ from bot.config.sections import (
     Sampling,
     Stories,
     Votes,
+    is_loopback,
 )
 from bot.config.settings import Settings
 
@@ -36,4 +37,5 @@ __all__ = [
     "SettingsError",
     "Stories",
     "Votes",
+    "is_loopback",
 ]

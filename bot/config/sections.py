@@ -64,7 +64,8 @@ def _key(key: SecretStr | None) -> SecretStr | None:
     return SecretStr(said) if said else None
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether an address, or the name `localhost`, is this machine's alone."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -72,7 +73,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _loopback(host: str) -> str:
-    if not _is_loopback(host):
+    if not is_loopback(host):
         raise ValueError("not a loopback address")
     return host
 
@@ -258,7 +259,7 @@ class Health(Server):
     @property
     def is_open(self) -> bool:
         """Whether other machines could read it without a key."""
-        return self.port is not None and self.api_key is None and not _is_loopback(self.host)
+        return self.port is not None and self.api_key is None and not is_loopback(self.host)
 
 
 class Log(Section):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, case, func, or_, select
+from sqlalchemy.orm import aliased
 
 from bot.database.clock import now
 from bot.database.tables import State, Story
@@ -39,6 +40,48 @@ def waiting(story: type[Story], moment: dt.datetime) -> ColumnElement[bool]:
     )
 
 
+def head(chosen: type[Story], moment: dt.datetime) -> list[ColumnElement[bool]]:
+    """What the oldest story that may be taken has to be, to be the first of `line`.
+
+    It is the oldest of a member, and neither they nor their server hear anything now. Everybody is
+    put in order only where nobody is like that: with ten thousand who wait that takes long, and
+    then most of them are. A story that rests, or whose model does, takes no turn here.
+    """
+    begun = [Story.shown_at.is_(None), Story.state == State.TELLING]
+    telling, older = aliased(Story), aliased(Story)
+    return [
+        chosen.shown_at.is_(None),
+        chosen.state == State.QUEUED,
+        _server(chosen).not_in(select(_server(Story)).where(*begun)),
+        chosen.member_id.not_in(select(Story.member_id).where(*begun)),
+        ~select(older.id)
+        .where(
+            older.shown_at.is_(None),
+            older.state == State.QUEUED,
+            older.member_id == chosen.member_id,
+            older.id < chosen.id,
+            older.interaction_id != chosen.interaction_id,
+        )
+        .exists(),
+        # What a dead bot had begun, and the rest of an interaction that is being told, go first.
+        ~select(Story.id).where(*begun, free(Story, moment)).exists(),
+        ~select(telling.id)
+        .where(
+            telling.shown_at.is_(None),
+            telling.state == State.TELLING,
+            select(older.id)
+            .where(older.interaction_id == telling.interaction_id, older.state == State.QUEUED)
+            .exists(),
+        )
+        .exists(),
+    ]
+
+
+def _server(story: type[Story]) -> ColumnElement[int]:
+    """The server of a story; private messages are one of their member's own."""
+    return func.coalesce(story.guild_id, -story.member_id)
+
+
 def line() -> Select[int, int]:
     """Everybody who waits, in order: (story id, place), 1 being the next.
 
@@ -52,7 +95,7 @@ def line() -> Select[int, int]:
         select(
             Story.id,
             Story.member_id,
-            func.coalesce(Story.guild_id, -Story.member_id).label("server"),
+            _server(Story).label("server"),
             waits.label("waits"),
             # Those being told come first, and take the rest of their interaction with them.
             func.min(waits).over(partition_by=Story.interaction_id).label("begun"),

@@ -16,7 +16,7 @@ from sqlalchemy.orm import aliased
 from bot.database.clock import now
 from bot.database.duels import open_votes
 from bot.database.holdings import NOBODY
-from bot.database.places import ENDED, LIVE, free, held, line, waiting
+from bot.database.places import ENDED, LIVE, free, head, held, line, waiting
 from bot.database.tables import Form, Length, State, Story
 from bot.database.unbroken import unbroken
 from bot.database.upsert import insert_or_update
@@ -25,7 +25,7 @@ from bot.database.wishes import PLAIN, Wishes
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from sqlalchemy import Insert, Update
+    from sqlalchemy import Insert, Select, Update
     from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
     from bot.config import Queue as QueueSettings
@@ -65,25 +65,31 @@ class Queue(Wishes):
             busy: Stories that the owner still works on, though their lease may have run out.
             only: Take one of these stories, or none.
         """
-        moment = now()
+        moment, chosen = now(), aliased(Story)
+        # Asked of the row itself: PostgreSQL asks it again once it has the lock.
+        may_be_taken = [
+            waiting(chosen, moment),
+            free(chosen, moment),
+            chosen.attempts < self._settings.attempts,
+            chosen.model.not_in(resting),
+            chosen.id.not_in(busy),
+        ]
+        if only is None:
+            oldest = select(chosen.id).where(*may_be_taken, *head(chosen, moment))
+            story = await self._take(oldest.order_by(chosen.id), chosen, owner, moment)
+            if story is not None:
+                return story
         places = line().subquery()
-        chosen = aliased(Story)
-        following = (
-            select(chosen.id)
-            .join(places, places.c.id == chosen.id)
-            # Asked of the row itself as well: PostgreSQL asks it again once it has the lock.
-            .where(
-                waiting(chosen, moment),
-                free(chosen, moment),
-                chosen.attempts < self._settings.attempts,
-                chosen.model.not_in(resting),
-                chosen.id.not_in(busy),
-                *([] if only is None else [chosen.id.in_(only)]),
-            )
-            .order_by(places.c.place)
-            .limit(1)
-            .with_for_update(of=chosen, skip_locked=True)
-        )
+        first = select(chosen.id).join(places, places.c.id == chosen.id).where(*may_be_taken)
+        if only is not None:
+            first = first.where(chosen.id.in_(only))
+        return await self._take(first.order_by(places.c.place), chosen, owner, moment)
+
+    async def _take(
+        self, order: Select[int], chosen: type[Story], owner: str, moment: dt.datetime
+    ) -> Story | None:
+        """Let the owner have the first story of an order."""
+        following = order.limit(1).with_for_update(of=chosen, skip_locked=True)
         return await self._change(
             update(Story)
             .where(Story.id == following.scalar_subquery())

@@ -70,6 +70,7 @@ class Story(Base):
         # What the queue looks at is only what has not ended in the channel yet: it stays small
         # however many stories were ever told.
         Index("ix_stories_unshown", "state", "id", **where("shown_at IS NULL")),
+        Index("ix_stories_unshown_of", "member_id", "id", **where("shown_at IS NULL")),
         Index("ix_stories_answer_until", "answer_until", **where("answer_token IS NOT NULL")),
         # What is browsed: a server's stories by day, and the best of those with enough votes. The
         # channel stands in them too, so that those which nobody may see now are passed over there.

@@ -14,10 +14,12 @@ import time
 from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 from sqlalchemy.exc import SQLAlchemyError
 
+from bot.config import is_loopback
 from bot.database.places import LIVE
 from bot.database.tables import State
 from bot.worker.completions import GeneratorError
@@ -137,6 +139,14 @@ class Health:
         return page
 
 
+def _is_from_here(request: web.Request) -> bool:
+    """Whether it names this machine: a page whose own name was made to mean it does not."""
+    try:
+        return is_loopback(urlsplit(f"//{request.host}").hostname or "")
+    except ValueError:  # a bracket that nothing closes
+        return False
+
+
 @asynccontextmanager
 async def health_page(settings: HealthSettings, client: Kataribe) -> AsyncIterator[Health | None]:
     """Serve `/health` and `/metrics` if the host named a port; gives what is to be watched.
@@ -158,8 +168,11 @@ async def health_page(settings: HealthSettings, client: Kataribe) -> AsyncIterat
         if settings.api_key is not None:
             wanted = f"Bearer {settings.api_key.get_secret_value()}"
             given = request.headers.get(hdrs.AUTHORIZATION, "")
-            if not hmac.compare_digest(given.encode(), wanted.encode()):
+            # A header may hold bytes that are no text.
+            if not hmac.compare_digest(given.encode(errors="surrogateescape"), wanted.encode()):
                 raise web.HTTPUnauthorized(text="a bearer key is needed\n")
+        elif not _is_from_here(request):
+            raise web.HTTPForbidden(text="without a key, only programs of this machine may read\n")
         return web.Response(body=await health.metrics(), headers={hdrs.CONTENT_TYPE: CONTENT_TYPE})
 
     app = web.Application()

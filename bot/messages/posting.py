@@ -23,6 +23,10 @@ _log = logging.getLogger(__name__)
 
 UNKNOWN_CHANNEL, UNKNOWN_MESSAGE = 10003, 10008
 """Discord's codes of what was deleted; whatever else it answers may be otherwise tomorrow."""
+NO_MORE = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND})
+"""With which an interaction's webhook says that its token is dead, or its message not there."""
+REFUSED = 3
+"""Times that a message cannot be reached before a refusal to read it is taken for the answer."""
 LOOKED_THROUGH = 50
 """Messages after the interaction among which its answer is looked for."""
 
@@ -90,15 +94,23 @@ class Posts:
         """Give the message as it stands; None where it may not be read.
 
         Raises:
+            MessageGoneError: It was deleted.
+            RouteLostError: The token is good for nothing (any more).
             OutOfReachError: It cannot be read now.
         """
         try:
-            if token is not None:
+            if token is None:
+                return await self._channel(message.story).fetch_message(message_id)
+            try:
                 return await self._channels.webhook(token).fetch_message(message_id)
-            return await self._channel(message.story).fetch_message(message_id)
+            except discord.HTTPException as error:
+                self._lose(message, token, error)
+                raise
         except (aiohttp.ClientError, OSError, discord.DiscordException) as error:
-            if isinstance(error, discord.HTTPException) and not is_weather(error):
+            if isinstance(error, discord.NotFound):
                 return None  # whoever writes to it will hear why
+            if isinstance(error, discord.Forbidden) and message.failures >= REFUSED:
+                return None  # that is no weather: better a word taken back than none ever shown
             raise OutOfReachError(repr(error)) from error
 
     async def _edit_by_token(
@@ -108,18 +120,28 @@ class Posts:
         try:
             await webhook.edit_message(message_id, **drawing.fields)
         except discord.HTTPException as error:
-            if error.code == UNKNOWN_MESSAGE and not self._may_look(message.story):
-                raise MessageGoneError(str(error)) from error
-            # Where the bot itself may not write, the token is the one way while it lives: only
-            # what says that it is dead counts, not every refusal.
-            dead = error.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND}
-            if is_weather(error) or not (dead or self._may_look(message.story)):
-                raise
-            # Or it is no answer of that interaction: the channel itself says so. A press may
-            # have brought another token meanwhile.
-            if message.token is not None and message.token.value == token:
-                message.token = None
-            raise RouteLostError(f"its interaction takes no more edits: {error}") from error
+            self._lose(message, token, error)
+            raise
+
+    def _lose(self, message: StoryMessage, token: str, error: discord.HTTPException) -> None:
+        """Let go of a token that is refused, if it is for good.
+
+        Raises:
+            MessageGoneError: The message was deleted.
+            RouteLostError: The token is good for nothing (any more).
+        """
+        if error.code == UNKNOWN_MESSAGE and not self._may_look(message.story):
+            raise MessageGoneError(str(error)) from error
+        # Where the bot itself may not write, the token is the one way while it lives: only
+        # what says that it is dead counts, not every refusal.
+        dead = error.status in NO_MORE
+        if is_weather(error) or not (dead or self._may_look(message.story)):
+            return
+        # Or it is no answer of that interaction: the channel itself says so. A press may
+        # have brought another token meanwhile.
+        if message.token is not None and message.token.value == token:
+            message.token = None
+        raise RouteLostError(f"its interaction takes no more edits: {error}") from error
 
     async def _edit(self, story: Story, message_id: int, drawing: Drawing) -> None:
         message = self._channel(story).get_partial_message(message_id)
@@ -150,7 +172,9 @@ class Posts:
         try:
             return await self._channels.answer_of(token)
         except discord.HTTPException as error:
-            if is_weather(error):
+            # Only what says that there is no answer, or that the token is dead, says so: whoever
+            # takes another refusal for it posts a second message.
+            if error.status not in NO_MORE:
                 raise
             return None
 
@@ -163,6 +187,8 @@ class Posts:
                 if asked is not None and asked.id == story.interaction_id:
                     return message.id
         except (discord.Forbidden, discord.NotFound) as error:
+            if error.status == HTTPStatus.FORBIDDEN and self._may_look(story):
+                raise  # the answer may stand there: it is looked for again when we may
             # If it was deleted, posting says so.
             _log.info("No history of channel %d: %s", story.channel_id, error)
         return None
@@ -171,7 +197,8 @@ class Posts:
         """Show a story whose answer never came to stand in the channel, or that is none.
 
         Discord posts the same nonce once, so a crash before the message is written down posts no
-        second one. Where the bot may not write by itself, an interaction's token is the way.
+        second one; what it gives back then is the first, as it was sent at that time. Where the bot
+        may not write by itself, an interaction's token is the way.
         """
         story = message.story
         if token is not None and (story.private or not self._may_look(story)):
@@ -191,6 +218,8 @@ class Posts:
             raise
         message.message_id, message.token = posted.id, None
         await self._queue.posted(story.id, posted.id, answers=False)
+        if not _stands(posted, drawing):
+            await posted.edit(**drawing.fields)
 
     def _is_deleted(self, error: discord.NotFound, story: Story) -> bool:
         return error.code == UNKNOWN_CHANNEL and self._may_look(story)
@@ -204,6 +233,18 @@ class Posts:
 
     def _channel(self, story: Story) -> discord.PartialMessageable:
         return self._channels.get_partial_messageable(story.channel_id, guild_id=story.guild_id)
+
+
+def _stands(posted: discord.Message, drawing: Drawing) -> bool:
+    """Whether a message that was posted surely shows what was drawn; if in doubt, it does not."""
+    if drawing.embed is None:
+        return drawing.text is not None and posted.content == drawing.text.strip()
+    (embed,) = posted.embeds or (None,)
+    return (
+        embed is not None
+        and embed.description == drawing.embed.description
+        and embed.footer.text == drawing.embed.footer.text
+    )
 
 
 def is_weather(error: discord.HTTPException) -> bool:

@@ -89,7 +89,7 @@ class Api:
         }
 
     def _guilds(self, _: Call) -> list[Json]:
-        return [self._world.guild_summary()]
+        return [self._world.guild_summary(id_) for id_ in self._world.guild_ids]
 
     def _application(self, _: Call) -> Json:
         return self._world.application_payload()

@@ -98,27 +98,29 @@ class Gateway:
     # What happens
 
     def dispatch(self, name: str, data: Json, *, intent: Intent | None = None) -> None:
-        """Tell an event of the guild to every session that asked for its kind."""
+        """Tell an event of a guild to every session that asked for its kind."""
+        guild_id = int(data.get("guild_id", GUILD_ID))
         for session in self._sessions.values():
-            if session.serves(GUILD_ID) and (intent is None or session.intents & intent):
+            if session.serves(guild_id) and (intent is None or session.intents & intent):
                 self.events.append(session.dispatch(name, data))
 
     def message_changed(self, change: Change, message: Message) -> None:
         """Tell what happened to a message; ephemeral ones are nobody else's business."""
         if message.visible_to is not None:
             return
+        guild_id = self._world.channels[message.channel_id].guild_id
         if change is Change.DELETED:
             ids = {"id": str(message.id), "channel_id": str(message.channel_id)}
-            gone = ids | {"guild_id": str(GUILD_ID)}
+            gone = ids | {"guild_id": str(guild_id)}
             self.dispatch("MESSAGE_DELETE", gone, intent=Intent.GUILD_MESSAGES)
             return
         name = "MESSAGE_CREATE" if change is Change.CREATED else "MESSAGE_UPDATE"
         member = self._world.members[message.author.id].payload()
         del member["user"]
-        data = message.payload() | {"guild_id": str(GUILD_ID), "member": member}
+        data = message.payload() | {"guild_id": str(guild_id), "member": member}
         public = message.author.bot or self._world.bot in message.mentions
         for session in self._sessions.values():
-            if session.serves(GUILD_ID) and session.intents & Intent.GUILD_MESSAGES:
+            if session.serves(guild_id) and session.intents & Intent.GUILD_MESSAGES:
                 seen = data
                 if not public:
                     seen = data | {"content": "", "embeds": [], "components": [], "attachments": []}
@@ -201,19 +203,19 @@ class Gateway:
         session = Session(secrets.token_hex(16), intents, _shard(data.get("shard", [0, 1])))
         self._sessions[session.id] = session
         self._attach(connection, session)
-        guilds = [{"id": str(GUILD_ID), "unavailable": True}] if session.serves(GUILD_ID) else []
+        guilds = [id_ for id_ in self._world.guild_ids if session.serves(id_)]
         ready = {
             "v": 10,
             "user": self._world.bot.payload() | {"verified": True, "mfa_enabled": True},
-            "guilds": guilds,
+            "guilds": [{"id": str(id_), "unavailable": True} for id_ in guilds],
             "session_id": session.id,
             "resume_gateway_url": self.url,
             "shard": list(session.shard),
             "application": {"id": str(APPLICATION_ID), "flags": 0, "flags_new": "0"},
         }
         self.events.append(session.dispatch("READY", ready))
-        if guilds and intents & Intent.GUILDS:
-            guild = self._world.guild_create_payload()
+        for guild_id in guilds if intents & Intent.GUILDS else ():
+            guild = self._world.guild_create_payload(guild_id)
             self.events.append(session.dispatch("GUILD_CREATE", guild))
         if data.get("presence"):
             self._show_presence(_fields(data["presence"]))

@@ -13,7 +13,7 @@ from enum import Enum, IntEnum
 from typing import TYPE_CHECKING
 
 from bot.playground.attachments import LARGEST_FILE
-from bot.playground.world import APPLICATION_ID, GUILD_ID
+from bot.playground.world import APPLICATION_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,7 +98,7 @@ class Interaction:
             "id": str(self.id),
             "type": int(self.kind),
             "user": self.member.user.payload(),
-            "authorizing_integration_owners": {"0": str(GUILD_ID)},
+            "authorizing_integration_owners": {"0": str(self.channel.guild_id)},
         }
         if self.kind is Kind.COMPONENT and self.message is not None:
             metadata["interacted_message_id"] = str(self.message.id)
@@ -196,8 +196,8 @@ class Interactions:
             "application_id": str(APPLICATION_ID),
             "type": int(interaction.kind),
             "data": interaction.data,
-            "guild_id": str(GUILD_ID),
-            "guild": {"id": str(GUILD_ID), "locale": "en-US", "features": []},
+            "guild_id": str(channel.guild_id),
+            "guild": {"id": str(channel.guild_id), "locale": "en-US", "features": []},
             "channel_id": str(channel.id),
             "channel": channel.payload() | {"permissions": permissions},
             "member": member.payload() | {"permissions": permissions},
@@ -207,7 +207,7 @@ class Interactions:
             "locale": "en-US",
             "guild_locale": "en-US",
             "entitlements": [],
-            "authorizing_integration_owners": {"0": str(GUILD_ID)},
+            "authorizing_integration_owners": {"0": str(channel.guild_id)},
             "context": 0,
             "attachment_size_limit": LARGEST_FILE,
         }

@@ -113,7 +113,7 @@ class Rest:
                 body = json.loads(text) if text else None
         except web.HTTPRequestEntityTooLarge:
             raise ApiError.of(Fault.TOO_LARGE) from None
-        except ValueError:
+        except (ValueError, LookupError, RecursionError):  # the second: no such charset
             raise ApiError.of(Fault.INVALID_JSON) from None
         return Call(dict(request.match_info), dict(request.query), body, files)
 

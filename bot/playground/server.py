@@ -190,11 +190,18 @@ async def _only_from_here(request: web.Request, handler: Handler) -> web.StreamR
     """Refuse what another site's page could send: a foreign Host (DNS rebinding) or Origin."""
     origin = request.headers.get("Origin")
     for address in (f"//{request.host}", origin):
-        if address is not None and not _is_loopback(urlsplit(address).hostname or ""):
+        if address is not None and not _is_loopback(_name_in(address)):
             raise web.HTTPForbidden(text="The playground is for this machine only.")
-    if origin is not None and urlsplit(origin).netloc != request.host:
+    if origin is not None and origin != f"http://{request.host}":
         raise web.HTTPForbidden(text="The playground is for its own page only.")
     return await handler(request)
+
+
+def _name_in(address: str) -> str:
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:  # a bracket that nothing closes
+        return ""
 
 
 def _is_loopback(host: str) -> bool:

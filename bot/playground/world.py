@@ -1,10 +1,10 @@
-"""The small world of the playground: one guild, its channels, roles and members."""
+"""The small world of the playground: a guild, its channels, roles and members."""
 
 from __future__ import annotations
 
 import functools
 import operator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntFlag
 from typing import TYPE_CHECKING
 
@@ -152,13 +152,14 @@ class Channel:
     topic: str
     position: int
     last_message_id: int | None = None
+    guild_id: int = GUILD_ID
 
     def payload(self) -> Json:
         """The channel as Discord sends it."""
         return {
             "id": str(self.id),
             "type": 0,
-            "guild_id": str(GUILD_ID),
+            "guild_id": str(self.guild_id),
             "name": self.name,
             "topic": self.topic,
             "position": self.position,
@@ -222,9 +223,16 @@ class World:
             permissions |= role.permissions
         return Member(user, roles, permissions)
 
-    def _guild_payload(self) -> Json:
+    @property
+    def guild_ids(self) -> list[int]:
+        """Every guild: one here, more where somebody adds channels of others."""
+        return list(dict.fromkeys(channel.guild_id for channel in self.channels.values()))
+
+    def _guild_payload(self, guild_id: int) -> Json:
+        # The role of everyone has its guild's id.
+        roles = [replace(r, id=guild_id) if r.id == GUILD_ID else r for r in self.roles.values()]
         return {
-            "id": str(GUILD_ID),
+            "id": str(guild_id),
             "name": self.name,
             "icon": None,
             "description": None,
@@ -243,7 +251,7 @@ class World:
             "widget_enabled": False,
             "widget_channel_id": None,
             "verification_level": 0,
-            "roles": [role.payload() for role in self.roles.values()],
+            "roles": [role.payload() for role in roles],
             "default_message_notifications": 0,
             "mfa_level": 0,
             "explicit_content_filter": 0,
@@ -266,15 +274,16 @@ class World:
             "incidents_data": None,
         }
 
-    def guild_create_payload(self) -> Json:
-        """The guild as the gateway announces it; of its members only the bot, without an intent."""
-        return self._guild_payload() | {
+    def guild_create_payload(self, guild_id: int) -> Json:
+        """A guild as the gateway announces it; of its members only the bot, without an intent."""
+        channels = [one.payload() for one in self.channels.values() if one.guild_id == guild_id]
+        return self._guild_payload(guild_id) | {
             "joined_at": created_at(GUILD_ID).isoformat(),
             "large": False,
             "unavailable": False,
             "member_count": len(self.members),
             "members": [self.members[self.bot.id].payload()],
-            "channels": [channel.payload() for channel in self.channels.values()],
+            "channels": channels,
             "voice_states": [],
             "threads": [],
             "presences": [],
@@ -284,9 +293,9 @@ class World:
             "hub_type": None,
         }
 
-    def guild_summary(self) -> Json:
-        """The guild as the list of the bot's own guilds has it, with what the bot may do there."""
-        whole = self._guild_payload()
+    def guild_summary(self, guild_id: int) -> Json:
+        """A guild as the list of the bot's own guilds has it, with what the bot may do there."""
+        whole = self._guild_payload(guild_id)
         permissions = str(int(self.members[self.bot.id].permissions))
         of = {name: whole[name] for name in ("id", "name", "icon", "banner", "features")}
         return of | {"owner": False, "permissions": permissions}
@@ -309,7 +318,7 @@ class World:
             "interactions_endpoint_url": None,
             "role_connections_verification_url": None,
             "owner": self.owner.payload(),
-            "approximate_guild_count": 1,
+            "approximate_guild_count": len(self.guild_ids),
             "approximate_user_install_count": 0,
             "approximate_user_authorization_count": 0,
             "explicit_content_filter": 0,

@@ -214,7 +214,7 @@ class Completions:
     async def _command(self, name: str, what: str) -> None:
         path = f"/models/{quote(name, safe='')}/{what}"
         timeout = aiohttp.ClientTimeout(total=LOADED_WITHIN)
-        async with self._generator.answer(self._http, "POST", path, timeout=timeout):
+        async with self._generator.answer(self._http, "POST", path, timeout=timeout, json={}):
             pass
 
     def languages(self, model: str) -> tuple[str, ...]:

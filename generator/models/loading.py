@@ -58,6 +58,8 @@ Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "float32", "bfloat16", "float16", "int8"]
 
 _FLOATS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+LONGEST_TEXT = 64 << 20
+"""Bytes of a file of a model folder that is read as a whole."""
 _KINDS = (GPT2Config.model_type, LSTMConfig.model_type)
 
 
@@ -213,11 +215,13 @@ def load_model(
         raise ModelFolderError(f"there is no model folder {where}")
     chosen_device = _choose_device(device)
     try:
-        config = AutoConfig.from_pretrained(where)
+        config = AutoConfig.from_pretrained(where, trust_remote_code=False)
         if config.model_type not in _KINDS:
             raise ModelFolderError(
                 f"{where} holds a {config.model_type} model; GPT-2 and LSTM models tell stories"
             )
+        if local:
+            _check_shape(folder, config)
         tokenizer = _load_tokenizer(where)
         model, report = _load_weights(where, _generation_config(where))
     except (OSError, TypeError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
@@ -261,7 +265,7 @@ def _check_ids(loaded: LoadedModel) -> None:
 def _load_tokenizer(where: str) -> PreTrainedTokenizerFast:
     """The folder's, which turns a text into its own tokens, no more and no fewer."""
     try:
-        tokenizer = AutoTokenizer.from_pretrained(where)
+        tokenizer = AutoTokenizer.from_pretrained(where, trust_remote_code=False)
         if not isinstance(tokenizer, PreTrainedTokenizerFast):
             raise ModelFolderError(f"{where} has no fast tokenizer (tokenizer.json)")
         tokenizer.backend_tokenizer.no_padding()
@@ -313,6 +317,7 @@ def _load_weights(
     loaded: Any = AutoModelForCausalLM.from_pretrained(
         where,
         dtype=torch.float32,
+        trust_remote_code=False,
         use_safetensors=True,
         output_loading_info=True,
         generation_config=generation_config,
@@ -337,6 +342,27 @@ def _check_files(folder: Path) -> None:
     for needed in ("config.json", "model.safetensors", "tokenizer.json"):
         if not (folder / needed).is_file() and not (folder / f"{needed}.index.json").is_file():
             raise ModelFolderError(f"the model folder {folder} has no {needed}")
+    for file in folder.glob("*.json"):
+        if (size := file.stat().st_size) > LONGEST_TEXT:
+            raise ModelFolderError(
+                f"{file} has {size >> 20} MiB; a model's settings and tokens take at most "
+                f"{LONGEST_TEXT >> 20} MiB"
+            )
+
+
+def _check_shape(folder: Path, config: Any) -> None:
+    """The weights must be there before room is made for them: a config may promise any number."""
+    if isinstance(config, LSTMConfig):
+        width, layers, embedding = config.hidden_size, config.num_layers, config.embedding_size
+    else:
+        width, layers, embedding = config.n_embd, config.n_layer, config.n_embd
+    fewest = config.vocab_size * embedding + layers * width**2
+    held = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    if not 0 < fewest <= held:  # each weight takes a byte at least
+        raise ModelFolderError(
+            f"config.json of {folder} says {width} numbers wide, {layers} layers, "
+            f"{config.vocab_size} tokens, for which its weights are too few: {held} bytes"
+        )
 
 
 def _choose_device(device: Device) -> torch.device:

@@ -151,8 +151,7 @@ def _made_by(compiler: list[str], options: list[str]) -> ctypes.CDLL:
     command = [*compiler, *options]
     try:
         folder = _cache_folder()
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o700)  # what lies there is run
+        _ours_alone(folder)
         built = folder / name
         if not _is_whole(built):
             # Under a name of its own first, so that two processes may do it at the same time.
@@ -168,6 +167,18 @@ def _made_by(compiler: list[str], options: list[str]) -> ctypes.CDLL:
         raise NoNativeStepError(f"the compiled step cannot be loaded: {error}") from error
 
 
+def _ours_alone(folder: Path) -> None:
+    """Makes the cache's folder; nobody else writes there, for what lies there is run.
+
+    Raises:
+        OSError: it is somebody else's.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder.stat().st_uid != os.geteuid():
+        raise PermissionError(f"{folder} belongs to another user")
+    folder.chmod(0o700)
+
+
 def _sealed(built: Path) -> Path:
     """The same file with its digest behind it, which a loader does not read."""
     with built.open("r+b") as file:
@@ -176,8 +187,13 @@ def _sealed(built: Path) -> Path:
 
 
 def _is_whole(built: Path) -> bool:
-    """Whether it is as it was built: what was cut short would end the process that loads it."""
+    """Whether it is as it was built: what was cut short would end the process that loads it.
+
+    It is nobody else's either, put there while the folder was open to others.
+    """
     try:
+        if built.stat().st_uid != os.geteuid():
+            return False
         content = built.read_bytes()
     except FileNotFoundError:
         return False

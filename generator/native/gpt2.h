@@ -24,7 +24,7 @@ class GPT2 {
 public:
     GPT2(const Shape &shape, const Block *blocks, Norm last, Linear head, const float *tokens,
          const float *positions, Half *cache)
-        : shape_(shape), blocks_(blocks, blocks + shape.layers), last_(last), head_(head),
+        : shape_(shape), blocks_(each_layer(blocks, shape.layers)), last_(last), head_(head),
           tokens_(tokens), positions_(positions), size_(shape.width / shape.heads),
           blocks_of_slot_((shape.context + LANES - 1) / LANES), cache_(cache) {}
 

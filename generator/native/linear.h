@@ -12,6 +12,7 @@
 #include "vectors.h"
 
 #include <algorithm>
+#include <stdexcept>
 #include <vector>
 
 constexpr int GROUP = 128;            // inputs that share a scale
@@ -25,6 +26,12 @@ struct Linear {
     int32_t inputs;          // a multiple of 16, padded with zeros
     int32_t outputs;         // a multiple of 64, padded
 };
+
+// A model's layers, kept.
+template <class Layer> std::vector<Layer> each_layer(const Layer *first, int count) {
+    if (count < 1) throw std::invalid_argument("a model has at least one layer");
+    return {first, first + count};
+}
 
 // Rows of 8-bit inputs.
 class Rows {

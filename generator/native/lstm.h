@@ -19,7 +19,7 @@ struct Layers {
 class LSTM {
 public:
     LSTM(const Layers &layers, State state)
-        : layers_(layers), stack_(layers.layers, layers.layers + layers.count), state_(state) {
+        : layers_(layers), stack_(each_layer(layers.layers, layers.count)), state_(state) {
         if (layers.projection) projection_.push_back(*layers.projection);
     }
 

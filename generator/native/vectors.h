@@ -188,12 +188,16 @@ inline Floats hyperbolic_tangent(Floats x) { return 2.0f * sigmoid(2.0f * x) - 1
 // since not every compiler has a type for them.
 typedef uint16_t Half;
 #if defined(__AVX512BW__)
+// The forms with a mask, as GCC 12 warns of its own header's others.
+constexpr __mmask16 EVERY_LANE = 0xffff;
 inline Floats load(const Half *from) {
-    return same_bits<float>(std::bit_cast<Words>(_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(from)))));
+    const __m256i halves = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(from));
+    return same_bits<float>(std::bit_cast<Words>(_mm512_maskz_cvtph_ps(EVERY_LANE, halves)));
 }
 inline void store(Half *to, Floats value) {
     _mm256_storeu_si256(reinterpret_cast<__m256i *>(to),
-                        _mm512_cvtps_ph(__m512(value.piece[0]), _MM_FROUND_TO_NEAREST_INT));
+                        _mm512_maskz_cvtps_ph(EVERY_LANE, __m512(value.piece[0]),
+                                               _MM_FROUND_TO_NEAREST_INT));
 }
 #elif defined(__F16C__)
 inline Floats load(const Half *from) {

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
-import ipaddress
 import logging
 from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aiohttp import ClientPayloadError, web
@@ -14,6 +13,7 @@ from aiohttp import ClientPayloadError, web
 from generator.engine.errors import EngineError
 from generator.engine.registry import Registry
 from generator.server.completions import Completions
+from generator.server.door import let_in, only_json
 from generator.server.errors import ApiError, refusal, wrong
 from generator.server.languages import languages_of
 from generator.server.metrics import CONTENT_TYPE, Metrics
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 JSON = "application/json"
+_DESCRIPTION = Path(__file__).with_name("openapi.json").read_bytes()
 
 
 class Server:
@@ -35,7 +36,6 @@ class Server:
     def __init__(self, settings: EngineSettings) -> None:
         self.registry = Registry(settings)
         self._settings = settings
-        self._keys = settings.bearer_keys()
         self._metrics = Metrics(self.registry)
         self._ready = False
         completions = Completions(
@@ -45,7 +45,7 @@ class Server:
             at_once=settings.slots + settings.waiting,
         )
         self._app = web.Application(
-            middlewares=[self._speak_openai, self._check_key],
+            middlewares=[self._speak_openai, let_in(settings.bearer_keys())],
             client_max_size=settings.body_limit,
         )
         self._app.add_routes(
@@ -57,6 +57,7 @@ class Server:
                 web.post("/v1/models/{name}/unload", self._unload_model),
                 web.get("/health", self._health),
                 web.get("/metrics", self._show_metrics),
+                web.get("/openapi.json", self._describe),
             ]
         )
         self._app.on_shutdown.append(self._let_stories_end)
@@ -111,12 +112,12 @@ class Server:
         return _json(self._card(request.match_info["name"]))
 
     async def _load_model(self, request: web.Request) -> web.Response:
-        self._only_the_host(request)
+        only_json(request)
         await self.registry.load(request.match_info["name"])
         return await self._show_model(request)
 
     async def _unload_model(self, request: web.Request) -> web.Response:
-        self._only_the_host(request)
+        only_json(request)
         await self.registry.unload(request.match_info["name"])
         return await self._show_model(request)
 
@@ -137,6 +138,9 @@ class Server:
     async def _show_metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=self._metrics.page(), headers={"Content-Type": CONTENT_TYPE})
 
+    async def _describe(self, _: web.Request) -> web.Response:
+        return web.Response(body=_DESCRIPTION, content_type=JSON)
+
     def _card(self, name: str) -> ModelCard:
         folder = self.registry.folder(name)
         resident = self.registry.resident(name)
@@ -149,13 +153,6 @@ class Server:
         )
 
     # Around every request.
-
-    def _only_the_host(self, request: web.Request) -> None:
-        """Without keys, loading and unloading is for this machine alone."""
-        here = request.remote is not None and ipaddress.ip_address(request.remote).is_loopback
-        if not self._keys and not here:
-            message = "Without keys, only the generator's own machine may load and unload models."
-            raise ApiError(HTTPStatus.FORBIDDEN, message, code="host_only")
 
     @web.middleware
     async def _speak_openai(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -182,17 +179,6 @@ class Server:
         return web.Response(
             status=error.status, body=error.body(), headers=headers, content_type=JSON
         )
-
-    @web.middleware
-    async def _check_key(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if self._keys and request.path != "/health":
-            shown = request.headers.get("Authorization", "").encode(errors="surrogateescape")
-            # All are compared, each in constant time: nothing is learnt from how long it takes.
-            fits = [hmac.compare_digest(shown, b"Bearer " + key) for key in self._keys]
-            if not any(fits):
-                message = "This generator wants one of its keys, as Authorization: Bearer KEY."
-                raise ApiError(HTTPStatus.UNAUTHORIZED, message, code="invalid_api_key")
-        return await handler(request)
 
 
 def _json(body: BaseModel, status: HTTPStatus = HTTPStatus.OK) -> web.Response:

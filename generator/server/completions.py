@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import time
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from generator.sampling.memfree import MEMFREE_FILE
@@ -12,7 +11,8 @@ from generator.sampling.requests import Request
 from generator.server.answers import Answer
 from generator.server.choice import Choice
 from generator.server.defaults import settings_of
-from generator.server.errors import ApiError, wrong
+from generator.server.door import only_json
+from generator.server.errors import wrong
 from generator.server.logbook import Logbook
 from generator.server.metrics import Stopwatch
 from generator.server.prompts import encode
@@ -56,9 +56,7 @@ class Completions:
             ApiError, EngineError: only before anything was sent; later errors are sent as an event.
         """
         arrival = time.perf_counter()
-        if http.content_type != "application/json":
-            message = "The body has to be JSON, with Content-Type: application/json."
-            raise ApiError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, message)
+        only_json(http)
         asked = CompletionRequest.parse(await http.read())
         wanted = len(asked.prompt) * asked.candidates
         if wanted > self._at_once:

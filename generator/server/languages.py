@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 LONGEST = 16
 """Characters of a code."""
+LONGEST_CARD = 1 << 20
+"""Bytes."""
 
 
 def languages_of(folder: Path) -> list[str]:
@@ -19,8 +21,11 @@ def languages_of(folder: Path) -> list[str]:
 
     What is not understood there says nothing either.
     """
+    card = folder / "README.md"
     try:
-        said = (metadata_load(folder / "README.md") or {}).get("language")
+        if card.stat().st_size > LONGEST_CARD:
+            return []
+        said = (metadata_load(card) or {}).get("language")
     except (OSError, ValueError, yaml.YAMLError):
         return []
     codes = said if isinstance(said, list) else [said]

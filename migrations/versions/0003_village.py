@@ -59,6 +59,8 @@ def upgrade() -> None:
     op.create_index("ix_stories_best", "stories", best, **scored)
     liked = ["told_at", "model", "votes", "stars"]
     op.create_index("ix_stories_liked", "stories", liked, **partial("votes > 0"))
+    own = ["member_id", "id"]
+    op.create_index("ix_stories_unshown_of", "stories", own, **partial("shown_at IS NULL"))
     op.create_index("ix_ratings_member_id", "ratings", ["member_id"])
     for kind, value in (("votes", "count(stars)"), ("stars", "coalesce(sum(stars), 0)")):
         op.execute(
@@ -218,6 +220,7 @@ def downgrade() -> None:
         op.drop_column("guilds", name)
     op.drop_column("guilds", "settings")
     op.drop_index("ix_ratings_member_id", "ratings")
+    op.drop_index("ix_stories_unshown_of", "stories")
     op.drop_index("ix_stories_liked", "stories")
     op.drop_index("ix_stories_best", "stories")
     op.drop_index("ix_stories_told", "stories")

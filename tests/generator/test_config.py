@@ -43,6 +43,25 @@ def test_keys_come_from_the_environment_and_are_never_printed(
     assert "crane" not in repr(settings)
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.20", "my-machine"])  # noqa: S104
+def test_others_are_let_in_with_keys_only(
+    host: str, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_settings({"host": host}, file=file)
+    assert str(caught.value) == (
+        f"engine.host {host} is open to others: give the keys that its clients show, as "
+        "KATARIBE_ENGINE__API_KEYS, or take 127.0.0.1."
+    )
+    monkeypatch.setenv("KATARIBE_ENGINE__API_KEYS", "crane")
+    assert load_settings({"host": host}, file=file).host == host
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])
+def test_on_this_machine_nobody_needs_a_key(host: str, file: Path) -> None:
+    assert load_settings({"host": host}, file=file).host == host
+
+
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
@@ -64,6 +83,12 @@ def test_a_wrong_value_is_one_line_that_says_what_the_setting_takes(
         load_settings({}, file=file)
     assert sentence in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_no_text_is_one_line(file: Path) -> None:
+    file.write_bytes(b"[engine]\n\xff")
+    with pytest.raises(ConfigError, match=r"config\.toml is not UTF-8 text \(byte 9\)"):
+        load_settings({}, file=file)
 
 
 def test_a_wrong_environment_is_named_as_such(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import BertConfig, GenerationConfig, PreTrainedTokenizerFast
 
-from generator.models.loading import ModelFolderError, load_model
+from generator.models.loading import LONGEST_TEXT, ModelFolderError, load_model
 from generator.sampling.settings import StorySettings
 from generator.sampling.vocabulary import _goes_on
 from tests.generator.small_folders import VOCABULARY, save_gpt2, save_lstm, save_words
@@ -121,6 +122,54 @@ def test_a_damaged_file_is_one_sentence(folder: Path, damaged: str) -> None:
     with pytest.raises(ModelFolderError, match="teller cannot be loaded: ") as caught:
         load_model(folder)
     assert "\n" not in str(caught.value)
+
+
+def test_no_code_of_a_model_folder_runs(folder: Path, tmp_path: Path) -> None:
+    """Transformers can run a folder's own Python for a config, a model and a tokenizer."""
+    ran = tmp_path / "ran"
+    (folder / "evil.py").write_text(f"from pathlib import Path\nPath({str(ran)!r}).touch()\n")
+    autos = {"AutoConfig": "evil.C", "AutoModelForCausalLM": "evil.M"}
+    for file, auto_map in (
+        ("config.json", autos),
+        ("tokenizer_config.json", {"AutoTokenizer": ["evil.T", "evil.T"]}),
+    ):
+        for kind in ("gpt2", "evil"):
+            said = json.loads((folder / file).read_text())
+            said |= {"auto_map": auto_map}
+            said |= {"model_type": kind} if file == "config.json" else {"tokenizer_class": kind}
+            (folder / file).write_text(json.dumps(said))
+            with suppress(ModelFolderError):
+                load_model(folder)
+            assert not ran.exists()
+
+
+def test_weights_that_could_hold_code_are_not_read(folder: Path) -> None:
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    torch.save(weights, folder / "pytorch_model.bin")  # which is a pickle
+    with pytest.raises(ModelFolderError, match=r"has no model\.safetensors"):
+        load_model(folder)
+    (folder / "model.safetensors").mkdir()
+    (folder / "model.safetensors.index.json").write_text("{}")
+    with pytest.raises(ModelFolderError, match=r"cannot be loaded|too few"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("promise", [{"n_layer": 10**9}, {"vocab_size": 10**12}, {"n_embd": -64}])
+def test_a_config_that_promises_more_weights_than_there_are_is_refused_unread(
+    folder: Path, promise: dict[str, int]
+) -> None:
+    file = folder / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | promise))
+    with pytest.raises(ModelFolderError, match=r"its weights are too few|cannot be loaded"):
+        load_model(folder)
+
+
+def test_a_file_that_is_read_as_a_whole_has_a_bound(folder: Path) -> None:
+    with (folder / "tokenizer.json").open("r+b") as file:
+        file.truncate(LONGEST_TEXT + 2**20)  # a hole, of which the disk keeps nothing
+    with pytest.raises(ModelFolderError, match=r"tokenizer\.json has 65 MiB"):
+        load_model(folder)
 
 
 def test_weights_that_lack_a_layer_are_refused(folder: Path) -> None:

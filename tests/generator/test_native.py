@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 from ctypes import byref
 from typing import TYPE_CHECKING
@@ -202,13 +203,38 @@ def test_a_damaged_library_is_made_again(
     assert built.parent.stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize("whose", ["folder", "file"])
+def test_what_another_user_may_have_put_into_the_cache_is_not_run(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    copying: str,
+    whose: str,
+) -> None:
+    monkeypatch.setenv("CXX", script(tmp_path / "quick", copying))
+    native.library()
+    folder = tmp_path / "kataribe"
+    (built,) = folder.glob("step-*.so")
+    planted = built.stat().st_ino
+    os.chown(folder if whose == "folder" else built, 65534, 65534)
+    native.forget()
+    with caplog.at_level(logging.WARNING):
+        loaded = native.library()._name
+    if whose == "folder":
+        assert f"{folder} belongs to another user" in caplog.text
+        assert not loaded.startswith(str(folder))
+    else:
+        assert (built.stat().st_ino != planted, built.stat().st_uid) == (True, 0)
+
+
 def test_what_fails_in_cpp_is_an_exception_in_python() -> None:
     try:
         library = native.library()
     except native.NoNativeStepError as error:
         pytest.skip(str(error))
     impossible = byref(_Shape(layers=-1, heads=1, width=16))
-    with pytest.raises(native.NativeStepError, match="vector"):
+    with pytest.raises(native.NativeStepError, match="at least one layer"):
         library.gpt2_open(impossible, None, byref(_Norm()), byref(_Linear()), None, None, None)
 
 

@@ -92,7 +92,8 @@ async def test_every_error_is_openais_object(http: aiohttp.ClientSession) -> Non
     asked: list[tuple[str, str, dict[str, Any], int]] = [
         ("GET", "/v1/nothing", {}, 404),
         ("GET", "/v1/models/nothing", {}, 404),
-        ("POST", "/v1/models/..%2Fno-model/load", {}, 404),
+        ("POST", "/v1/models/..%2Fno-model/load", {"json": {}}, 404),
+        ("POST", "/v1/models/lstm-small/load", {}, 415),
         ("GET", "/v1/completions", {}, 405),
         ("POST", "/v1/completions", {"data": b"x", "headers": {"Content-Type": "text/plain"}}, 415),
         ("POST", "/v1/completions", {"data": io.BytesIO(b"x" * 2**21), "headers": JSON}, 413),

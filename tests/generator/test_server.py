@@ -63,10 +63,54 @@ async def test_the_starters_know_english_and_models_without_a_card_say_nothing(
 
 async def test_the_host_loads_and_unloads(http: aiohttp.ClientSession) -> None:
     for act, held in (("unload", False), ("load", True), ("load", True)):
-        async with http.post(f"/v1/models/lstm-small/{act}") as response:
+        async with http.post(f"/v1/models/lstm-small/{act}", json={}) as response:
             card = await response.json()
         assert card["loaded"] is held
         assert card["max_model_len"] == (128 if held else None)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "attacker.example"},  # DNS rebinding: its name means this machine now
+        {"Host": "127.0.0.1.attacker.example:80"},
+        {"Host": "[::1"},
+        {"Origin": "https://attacker.example"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Origin": "null"},
+    ],
+)
+async def test_no_web_page_is_answered(
+    http: aiohttp.ClientSession, headers: dict[str, str]
+) -> None:
+    body = {"model": "lstm-small", "prompt": "In"}
+    for method, path in (
+        ("GET", "/v1/models"),
+        ("POST", "/v1/completions"),
+        ("POST", "/v1/models/lstm-small/unload"),
+    ):
+        async with http.request(method, path, json=body, headers=headers) as response:
+            assert response.status == 403
+            assert (await response.json())["error"]["code"] == "host_only"
+
+
+async def test_what_a_page_may_send_unasked_moves_no_model(http: aiohttp.ClientSession) -> None:
+    """A form, a text, or no body at all needs no leave of the server."""
+    everything: list[dict[str, Any]] = [{}, {"data": {"a": "form"}}, {"data": "{}"}]
+    for sent in everything:
+        async with http.post("/v1/models/lstm-small/unload", **sent) as response:
+            assert response.status == 415
+    async with http.get("/v1/models/lstm-small") as response:
+        assert (await response.json())["loaded"]
+
+
+async def test_a_programs_own_page_of_this_machine_is_answered(
+    http: aiohttp.ClientSession, address: str
+) -> None:
+    port = address.rpartition(":")[2]
+    for headers in ({"Origin": address}, {"Host": f"localhost:{port}"}, {"Host": f"[::1]:{port}"}):
+        async with http.get("/v1/models", headers=headers) as response:
+            assert response.status == 200
 
 
 async def test_running_stories_get_their_ends_when_the_server_closes(models: Path) -> None:

@@ -315,13 +315,14 @@ async def test_a_nonce_is_forgotten_after_some_minutes(
     assert (await quick("POST", MESSAGES, json=body))[1]["id"] != first["id"]
 
 
-async def test_the_oldest_message_leaves_a_full_channel(
-    quick: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("bot.playground.messages.KEPT_IN_A_CHANNEL", 3)
-    for number in range(5):
-        await quick("POST", MESSAGES, json={"content": str(number)})
-    _, kept = await quick("GET", MESSAGES)
+async def test_the_oldest_message_leaves_a_full_channel() -> None:
+    async with (
+        Playground(port=0, rate_limits=RateLimits(10_000), kept=3) as playground,
+        as_bot(playground) as client,
+    ):
+        for number in range(5):
+            await client("POST", MESSAGES, json={"content": str(number)})
+        _, kept = await client("GET", MESSAGES)
     assert [message["content"] for message in kept] == ["4", "3", "2"]
 
 

@@ -38,9 +38,11 @@ async def test_it_opens_to_this_machine_only(host: str) -> None:
         ({"Host": "localhost:80"}, 200),
         ({"Host": "[::1]:80"}, 200),
         ({"Host": "attacker.example"}, 403),
+        ({"Host": "[::1"}, 403),
         ({"Host": "127.0.0.1.attacker.example"}, 403),
         ({"Origin": "https://attacker.example"}, 403),
         ({"Origin": "http://127.0.0.1:1"}, 403),
+        ({"Origin": "http://[::1"}, 403),
         ({"Origin": "null"}, 403),
     ],
 )

@@ -113,7 +113,7 @@ def _pretrained(
             f"model.name: {shape.name} is a {config.model_type}; the generator tells from GPT-2 "
             "and our LSTM only. It can teach one of them: model.teaches=true."
         )
-    options = {"dtype": torch.float32, **_dropouts(shape, config)}
+    options = {"dtype": torch.float32, "use_safetensors": True, **_dropouts(shape, config)}
     model: PreTrainedModel = _load(AutoModelForCausalLM, shape.name, options=options)
     if shape.context > (most := reach(model, "model.name")):
         raise InputError(f"model.context: {shape.name} reads {most} tokens at most.")
@@ -144,7 +144,7 @@ def _load(
     kind: Any, name: str, place: str = "model.name", options: dict[str, Any] | None = None
 ) -> Any:
     try:
-        return kind.from_pretrained(name, **(options or {}))
+        return kind.from_pretrained(name, trust_remote_code=False, **(options or {}))
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise InputError(
             f"{place}: {name} is no model folder and cannot be had from the hub."

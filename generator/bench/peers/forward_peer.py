@@ -29,7 +29,9 @@ class Forward:
     name = "forward"
 
     def __init__(self, folder: Path, loaded: LoadedModel) -> None:
-        model: Any = AutoModelForCausalLM.from_pretrained(folder)
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            folder, trust_remote_code=False, use_safetensors=True
+        )
         self._model = model.to(loaded.device).eval()
         self._device = loaded.device
 

@@ -42,7 +42,9 @@ class Transformers:
         self.name = "transformers-static" if static else "transformers"
         self._cache = {"cache_implementation": "static"} if static else {}
         dtype = _HALVES.get(loaded.precision, torch.float32)
-        model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=dtype, trust_remote_code=False, use_safetensors=True
+        )
         self._model = model.to(loaded.device).eval()
         self._device = loaded.device
 

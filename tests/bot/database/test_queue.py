@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import random
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -380,3 +382,30 @@ async def test_a_told_story_is_called_off_only_where_its_words_are_still_being_s
     assert [again.id for again in await queue.unshown("bot", 10)] == [story.id]
     await queue.shown(story.id, State.CANCELLED)
     assert await queue.cancel(story.id, 1, text=" one") is None
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_whoever_stands_first_is_taken_however_many_wait(
+    database: Database, seed: int
+) -> None:
+    queue = queue_of(database, per_member=100, per_server=100)
+    dice = random.Random(seed)
+    told: list[int] = []
+    for _ in range(60):
+        what = dice.random()
+        if what < 0.6:
+            guild = dice.choice((None, 1, 2, 3, 4))
+            member = dice.randrange(8)
+            one = wish(member=member, guild_id=guild)
+            more = [replace(one, seed=8, nth=1)] if dice.random() < 0.2 else []
+            await queue.enqueue_together([one, *more])
+        elif what < 0.85:
+            places = await queue.positions()
+            story = await queue.claim("bot")
+            assert (story and places[story.id]) == (1 if places else None)
+            if story is not None:
+                told.append(story.id)
+        elif told:
+            ended = told.pop(dice.randrange(len(told)))
+            await queue.fail(ended, "bot", "no")
+    assert told

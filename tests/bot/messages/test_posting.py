@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import discord
 import pytest
@@ -14,9 +16,10 @@ from bot.database.stories import Stories
 from bot.database.tables import Story
 from bot.messages import embeds, views
 from bot.messages.drawing import Drawing
-from bot.messages.message import StoryMessage
+from bot.messages.message import StoryMessage, Token
 from bot.messages.pacing import Pace
-from bot.messages.posting import Posts
+from bot.messages.posting import REFUSED, Posts
+from bot.messages.schedule import RouteLostError
 from bot.playground import Playground
 from bot.worker.presenter import MessageGoneError, OutOfReachError
 from tests.bot.wishes import queue_of, wish
@@ -68,6 +71,48 @@ async def test_a_crash_between_sending_and_writing_down_posts_once(
     assert ids[0] == ids[1]
 
 
+async def test_what_was_posted_before_a_crash_is_brought_up_to_date(
+    database: Database, client: Kataribe
+) -> None:
+    queue = queue_of(database)
+    story = await asked(queue)
+    posts = Posts(client, Stories(database.sessions), queue)
+    await posts.write(StoryMessage.of(story), drawing(story), None)
+    async with database.sessions.begin() as session:  # it died before this was written
+        await session.execute(update(Story).values(message_id=None))
+    again = StoryMessage.of(story)
+    further = Drawing(views.unfinished(story), embeds.telling(story, " 2100 it rained"))
+    await posts.write(again, further, None)
+    assert again.message_id is not None
+    stands = await client.get_partial_messageable(STORIES).fetch_message(again.message_id)
+    assert stands.embeds == [further.embed]
+
+
+@pytest.mark.parametrize(("status", "code"), [(403, 50013), (403, 40333), (400, 50083)])
+async def test_while_it_cannot_be_looked_for_nothing_is_posted_a_second_time(
+    database: Database,
+    client: Kataribe,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    code: int,
+) -> None:
+    async def refused(token: str) -> int:
+        del token
+        response: Any = SimpleNamespace(status=status, reason="")
+        raise discord.HTTPException(response, {"code": code, "message": ""})
+
+    monkeypatch.setattr(client, "answer_of", refused)
+    queue = queue_of(database)
+    story = await asked(queue)
+    message = StoryMessage.of(story)
+    with pytest.raises(OutOfReachError):
+        await Posts(client, Stories(database.sessions), queue).write(
+            message, drawing(story), "token"
+        )
+    history = client.get_partial_messageable(STORIES).history()
+    assert (message.message_id, [one async for one in history]) == (None, [])
+
+
 async def test_a_story_that_was_never_posted_is_gone_with_its_channel(
     database: Database, client: Kataribe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,3 +140,33 @@ async def test_a_deleted_message_is_gone_for_good_and_a_channel_unknown_to_us_is
     story.channel_id = 5  # not one of ours: a user installed the bot there
     with pytest.raises(OutOfReachError):
         await posts.write(message, drawing(story), None)
+
+
+async def test_what_stands_there_is_not_taken_for_nothing_because_it_may_not_be_read_now(
+    database: Database, client: Kataribe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = queue_of(database)
+    story = await asked(queue)
+    posts = Posts(client, Stories(database.sessions), queue)
+    message = StoryMessage.of(story)
+    await posts.write(message, drawing(story), None)
+    assert message.message_id is not None
+    # The token died early, as after a restart of Discord's: the channel itself is asked next.
+    message.token = Token("dead", math.inf)
+    with pytest.raises(RouteLostError):
+        await posts.read(message, message.message_id, "dead")
+    assert message.live_token(0) is None
+    read = await posts.read(message, message.message_id, None)
+    assert read is not None
+    assert read.id == message.message_id
+
+    async def refused(*_: object) -> None:
+        response: Any = SimpleNamespace(status=403, reason="")
+        raise discord.Forbidden(response, {"code": 50001, "message": ""})
+
+    monkeypatch.setattr(client.http, "get_message", refused)
+    for _ in range(REFUSED):
+        with pytest.raises(OutOfReachError):
+            await posts.read(message, message.message_id, None)
+        message.out_of_reach(0)
+    assert await posts.read(message, message.message_id, None) is None

@@ -1,0 +1,169 @@
+"""The bot and the generator as processes that die, are stopped, and are started again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import resource
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.chaos.history import History
+
+START_WITHIN = 120.0
+STOP_WITHIN = 20.0
+FAILURE = 1
+"""The status of a bot that cannot run now."""
+AGAIN = 1.0
+"""Seconds after which whoever watches over a process starts it again."""
+
+
+class Watched:
+    """A process that is started again whenever it ends, as systemd would."""
+
+    def __init__(
+        self,
+        name: str,
+        arguments: list[str],
+        environment: dict[str, str],
+        history: History,
+        *,
+        folder: Path | None = None,
+    ) -> None:
+        """Prepare it.
+
+        Args:
+            name: What it is called in the history and by its log.
+            arguments: Python's.
+            environment: What is added to this process's.
+            history: Where its ends and beginnings are noted.
+            folder: Where it runs; None: here.
+        """
+        self._folder = folder
+        self.name = name
+        self.history = history
+        self._arguments = arguments
+        self._environment = os.environ | environment
+        self._process: asyncio.subprocess.Process | None = None
+        self._log = history.path.with_name(f"{name}.log")
+        self._expected = False
+        """It was told to end, so that it ends is no wonder."""
+        self._held = asyncio.Event()
+        self._held.set()
+        self.ready = asyncio.Event()
+        self.greeting = ""
+        self.endings: list[int] = []
+        """Statuses of the ends that nobody asked for."""
+
+    async def run(self) -> None:
+        """Keep it running until cancelled; then it is told to stop, and killed if it does not."""
+        try:
+            while True:
+                await self._held.wait()
+                await self._start()
+                assert self._process is not None
+                status = await self._process.wait()
+                was_ready = self.ready.is_set()
+                self.ready.clear()
+                self.history.add("process", name=self.name, did="ended", status=status)
+                # At a start it may find that it cannot run, says why, and is started again.
+                if not self._expected and (was_ready or status != FAILURE):
+                    self._ended_by_itself(status)
+                await asyncio.sleep(AGAIN)
+        finally:
+            await self._stop()
+
+    async def _start(self) -> None:
+        with self._log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *self._arguments,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+                env=self._environment,
+                cwd=self._folder,
+            )
+        self._expected = False
+        self.history.add("process", name=self.name, did="started")
+        assert self._process.stdout is not None
+        async with asyncio.timeout(START_WITHIN):
+            greeting = (await self._process.stdout.readline()).decode()
+        if greeting:
+            self.greeting = greeting
+            self.ready.set()
+            self.history.add("process", name=self.name, did="ready")
+
+    async def _stop(self) -> None:
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        self._expected = True
+        with suppress(ProcessLookupError):
+            process.send_signal(signal.SIGCONT)
+            process.send_signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(STOP_WITHIN):
+                await process.wait()
+        except TimeoutError:
+            self.history.add("stuck", name=self.name)
+            process.kill()
+            await process.wait()
+
+    def _ended_by_itself(self, status: int) -> None:
+        self.endings.append(status)
+        self.history.add("ended-by-itself", name=self.name, status=status)
+
+    @property
+    def address(self) -> str:
+        """Where it listens, if it said so."""
+        found = re.search(r"http://[^\s]+", self.greeting)
+        return found[0] if found else ""
+
+    @property
+    def pid(self) -> int | None:
+        """Its id, while it runs."""
+        process = self._process
+        return process.pid if process is not None and process.returncode is None else None
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        if self.pid is not None:
+            self._expected = self._expected or number in {signal.SIGKILL, signal.SIGTERM}
+            self.history.add("process", name=self.name, did=number.name)
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def hold(self, held: bool) -> None:
+        """While held it is not started again."""
+        (self._held.clear if held else self._held.set)()
+
+    def full_disk(self, full: bool) -> None:
+        """Let it write no byte beyond a file's first, or all it wants again."""
+        if self.pid is None:
+            return
+        with suppress(ProcessLookupError):
+            _, hard = resource.prlimit(self.pid, resource.RLIMIT_FSIZE)
+            resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (1 if full else hard, hard))
+
+    def measure(self, moment: str) -> None:
+        """Note what it holds."""
+        if self.pid is None:
+            return
+        of = Path(f"/proc/{self.pid}")
+        status = dict(
+            line.split(":", 1) for line in (of / "status").read_text().splitlines() if ":" in line
+        )
+        self.history.add(
+            "measured",
+            moment=moment,
+            name=self.name,
+            pid=self.pid,
+            rss_kb=int(status["VmRSS"].split()[0]),
+            threads=int(status["Threads"]),
+            handles=len(list((of / "fd").iterdir())),
+        )

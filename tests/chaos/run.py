@@ -1,0 +1,183 @@
+"""One run: a village, the bot and the generator, faults among it, and quiet at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sqlite3
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bot.playground.server import TOKEN
+from tests.chaos.discord import Discord
+from tests.chaos.faults import happen
+from tests.chaos.generator import Line
+from tests.chaos.history import History
+from tests.chaos.members import Members
+from tests.chaos.processes import Watched
+from tests.chaos.schedule import plan
+from tests.chaos.stage import Stage
+from tests.chaos.village import Village
+from tests.chaos.weather import Weather
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Coroutine, Sequence
+    from pathlib import Path
+    from typing import Any
+
+LOOK_AGAIN = 0.5
+"""Seconds between two looks at what another process does."""
+REST = 2.0
+"""Seconds in which the bot lets go of what it held, once nothing is left to do."""
+SETTINGS = {
+    "STORIES__MIN_TOKENS": "20",
+    "STORIES__MAX_TOKENS": "50",
+    "STORIES__VARIATION_TOKENS": "30",
+    "VOTES__ACCOUNT_AGE": "0",
+    "QUEUE__LEASE": "10",
+    "GENERATOR__REQUEST_TIMEOUT": "8",
+    "DUELS__LASTS": "60",
+    "LOG__LEVEL": "info",
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How large a run is."""
+
+    seed: int
+    seconds: float
+    """In which members ask and faults happen."""
+    kinds: Sequence[str]
+    servers: int = 20
+    members: int = 200
+    rate: float = 4.0
+    """Things that members do in a second."""
+    every: float = 5.0
+    """Seconds from one fault to the next, about."""
+    deadline: float = 3.0
+    """Seconds in which an interaction is acknowledged."""
+    warm_up: float = 10.0
+    """Seconds without a fault, after which it is measured what the bot holds."""
+    drained_within: float = 150.0
+    """Seconds after the last fault in which nothing may be left to tell."""
+    generator: str = ""
+    """The address of one that runs already; empty: one of the run's own, as a process."""
+    code: Path | None = None
+    """The folder in which the bot's code lies; None: this checkout."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the run leaves to the checker, and some counts."""
+
+    history: Path
+    database: Path
+    done: dict[str, int]
+    faults: int
+    met: int
+    """Requests that met a trouble."""
+    endings: list[int]
+    """Statuses with which the bot ended by itself."""
+
+
+async def run(plan_: Plan, folder: Path) -> Outcome:
+    """Carry it out; everything it leaves is in the folder."""
+    history = History(folder / "history.jsonl")
+    rng = random.Random(plan_.seed)
+    database = folder / "kataribe.db"
+    async with AsyncExitStack() as opened:
+        opened.callback(history.close)
+        discord = Discord(
+            Village(plan_.servers, plan_.members), history, deadline=plan_.deadline, lifetime=900
+        )
+        weather = Weather(random.Random(rng.random()))
+        await opened.enter_async_context(discord.open(weather))
+        storyteller = Watched(
+            "generator", ["-m", "generator", "serve", "--port", "0", "--slots", "8"], {}, history
+        )
+        line = Line(
+            random.Random(rng.random()),
+            lambda: plan_.generator or (storyteller.ready.is_set() and storyteller.address) or "",
+            history,
+        )
+        await opened.enter_async_context(line.open())
+        settings = SETTINGS | {
+            "DATABASE__URL": f"sqlite+aiosqlite:///{database}",
+            "DISCORD__API_URL": discord.api_url,
+            "DISCORD__GATEWAY_URL": discord.gateway_url,
+            "GENERATOR__URL": line.url,
+        }
+        environment = {f"KATARIBE_{name}": value for name, value in settings.items()}
+        environment["DISCORD_TOKEN"] = TOKEN
+        bot = Watched("bot", ["-m", "bot"], environment, history, folder=plan_.code)
+        for process in (bot,) if plan_.generator else (storyteller, bot):
+            await opened.enter_async_context(_task(process.run()))
+        for process in (bot,) if plan_.generator else (storyteller, bot):
+            await process.ready.wait()
+        stage = Stage(discord, weather, line, bot, storyteller, database, history)
+        members = Members(discord, rng, plan_.rate)
+        happened = await _busy(plan_, stage, members)
+        await _quiet(plan_, stage, members)
+        discord.interactions.close()
+        await members.answered()
+        met = sum(weather.met.values()) + sum(line.met.values())
+    return Outcome(history.path, database, members.done, happened, met, bot.endings)
+
+
+async def _busy(plan_: Plan, stage: Stage, members: Members) -> int:
+    """Let members ask and faults happen; gives how many did."""
+    planned = plan(plan_.seed, plan_.kinds, plan_.seconds - plan_.warm_up, plan_.every)
+    async with _task(members.run()):
+        await asyncio.sleep(plan_.warm_up)
+        stage.bot.measure("before")
+        began = stage.history.now
+        async with asyncio.TaskGroup() as faults:
+            for one in planned:
+                await asyncio.sleep(max(0.0, began + one.at - stage.history.now))
+                faults.create_task(happen(stage, one))
+            await asyncio.sleep(max(0.0, began + plan_.seconds - stage.history.now))
+    return len(planned)
+
+
+async def _quiet(plan_: Plan, stage: Stage, members: Members) -> None:
+    """Wait until nothing is left to tell, then ask once more in every server."""
+    stage.history.add("quiet")
+    with suppress(TimeoutError):
+        async with asyncio.timeout(plan_.drained_within):
+            await _drained(stage)
+            homes = {one.user.id % plan_.servers: one for one in stage.discord.village.villagers}
+            await members.probe(homes.values())
+            await _drained(stage)
+            stage.history.add("drained")
+    await asyncio.sleep(REST)
+    stage.bot.measure("after")
+    stage.history.add("end")
+
+
+async def _drained(stage: Stage) -> None:
+    """Wait for the bot: there is nothing to be woken by, so look again and again."""
+    await stage.bot.ready.wait()
+    while _left(stage.database) or not stage.discord.gateway.online:  # noqa: ASYNC110  # see above
+        await asyncio.sleep(LOOK_AGAIN)
+
+
+def _left(database: Path) -> int:
+    """Stories whose last word does not stand in the channel."""
+    with closing(sqlite3.connect(database, timeout=10)) as connection:
+        (left,) = connection.execute(
+            "SELECT count(*) FROM stories WHERE shown_at IS NULL"
+        ).fetchone()
+    return int(left)
+
+
+@asynccontextmanager
+async def _task(work: Coroutine[Any, Any, object]) -> AsyncIterator[asyncio.Task[object]]:
+    """Run beside the rest; on leaving it is cancelled and has ended."""
+    task = asyncio.create_task(work)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait([task])

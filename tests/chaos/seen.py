@@ -1,0 +1,205 @@
+"""A run's history, read: who asked what, what stood in each message and when, what went wrong."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from tests.chaos.history import Event
+
+WORDS_ID = 100
+"""Of the text in a layout that has its first story's words."""
+TEXT = 10
+"""Discord's number of a text in a layout."""
+CURSOR = "▌"
+NOTICE = "-# "
+"""What the bot says of a story in small print, apart from its words."""
+PLACE = re.compile(r"Place (\d+) in the queue")
+STOP = re.compile(r"kataribe:cancel:\d+")
+
+Row = dict[str, Any]
+
+
+@dataclass
+class Shown:
+    """A message: each of its versions, until it was deleted."""
+
+    id: int
+    channel: int
+    to: int | None
+    """The member who alone sees it."""
+    of: int
+    """The interaction that it answers."""
+    versions: list[Event] = field(default_factory=list)
+    deleted: bool = False
+
+
+@dataclass
+class Asked:
+    """What a member did, and what became of it."""
+
+    event: Event
+    answer: Event | None = None
+
+    @property
+    def acknowledged(self) -> bool:
+        """Whether the bot answered in time."""
+        return self.answer is not None and self.answer["outcome"] != "no answer"
+
+
+@dataclass
+class Seen:
+    """Everything of a run, by what it is about."""
+
+    asked: dict[int, Asked] = field(default_factory=dict)
+    messages: dict[int, Shown] = field(default_factory=dict)
+    answers: dict[int, list[Shown]] = field(default_factory=dict)
+    """By the interaction that they answer."""
+    destroyed: set[int] = field(default_factory=set)
+    """Messages and channels that were deleted."""
+    troubled: list[tuple[float, float]] = field(default_factory=list)
+    """From when to when a fault happened, the deaths of processes among them."""
+    marks: dict[str, float] = field(default_factory=dict)
+    """When the run came to quiet, drained and end."""
+    measured: list[Event] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, events: Iterable[Event]) -> Seen:
+        """Read a history."""
+        seen, began = cls(), dict[str, list[float]]()
+        for event in events:
+            seen.events.append(event)
+            match event["what"]:
+                case "asked":
+                    seen.asked[event["id"]] = Asked(event)
+                case "answered":
+                    seen.asked[event["id"]].answer = event
+                case "message":
+                    seen._message(event)
+                case "destroyed":
+                    seen.destroyed.add(event.get("message") or event["channel"])
+                case "fault" if event["on"]:
+                    began.setdefault(event["kind"], []).append(event["at"])
+                case "fault":
+                    seen.troubled.append((began[event["kind"]].pop(0), event["at"]))
+                case "process":
+                    seen.troubled.append((event["at"], event["at"]))
+                case "measured":
+                    seen.measured.append(event)
+                case mark:
+                    seen.marks[mark] = event["at"]
+        return seen
+
+    def _message(self, event: Event) -> None:
+        known = self.messages.get(event["id"])
+        if known is None:
+            known = Shown(event["id"], event["channel"], event["to"], event["of"])
+            self.messages[known.id] = known
+            self.answers.setdefault(known.of, []).append(known)
+        if event["change"] == "deleted":
+            known.deleted = True
+        else:
+            known.versions.append(event)
+
+    def calm(self, since: float, until: float) -> bool:
+        """Whether nothing was wrong in all that time."""
+        return not any(begin <= until and end >= since for begin, end in self.troubled)
+
+    def about(self, interaction_id: int) -> list[Event]:
+        """The events of one interaction, and of the messages that answer it."""
+        mine = {shown.id for shown in self.answers.get(interaction_id, [])}
+        return [
+            event
+            for event in self.events
+            if (event["what"] in {"asked", "answered"} and event["id"] == interaction_id)
+            or (event["what"] == "message" and event["id"] in mine)
+            or (event["what"] == "destroyed" and event.get("message") in mine)
+        ]
+
+
+@dataclass
+class Kept:
+    """What the database holds at the end."""
+
+    stories: list[Row]
+    ratings: list[Row]
+    duels: list[Row]
+    duel_votes: list[Row]
+    faults: list[str] = field(default_factory=list)
+    """What SQLite finds wrong with the file."""
+
+    @classmethod
+    def of(cls, database: Path) -> Kept:
+        """Read it."""
+        with closing(sqlite3.connect(database)) as connection:
+            connection.row_factory = sqlite3.Row
+
+            def rows(table: str) -> list[Row]:
+                return [dict(row) for row in connection.execute(f"SELECT * FROM {table}")]  # noqa: S608
+
+            faults = [str(row[0]) for row in connection.execute("PRAGMA integrity_check")]
+            faults += [str(tuple(row)) for row in connection.execute("PRAGMA foreign_key_check")]
+            return cls(
+                rows("stories"),
+                rows("ratings"),
+                rows("duels"),
+                rows("duel_votes"),
+                [fault for fault in faults if fault != "ok"],
+            )
+
+
+def texts_of(components: Iterable[Any]) -> Iterator[tuple[int, str]]:
+    """Every text in a layout with its id, in order."""
+    for component in components:
+        if component["type"] == TEXT:
+            yield component.get("id", 0), component["content"]
+        yield from texts_of(component.get("components", []))
+
+
+def stories_in(version: Event) -> dict[int, str]:
+    """The stories that stand in a message, by which of them it is; the beginning is part of one."""
+    if version["embeds"]:
+        return {0: version["embeds"][0].get("description", "")}
+    found = texts_of(version["components"])
+    return {id_ - WORDS_ID: text for id_, text in found if WORDS_ID <= id_ < WORDS_ID + 10}
+
+
+def small_print(version: Event) -> str:
+    """Everything that a message says beside its stories' words."""
+    texts = [version["content"]]
+    for embed in version["embeds"]:
+        texts += [embed.get("footer", {}).get("text", ""), _notice(embed.get("description", ""))]
+    texts += [text for _, text in texts_of(version["components"])]
+    return "\n".join(texts)
+
+
+def _notice(page: str) -> str:
+    return page.rpartition("\n\n" + NOTICE)[2] if "\n\n" + NOTICE in page else ""
+
+
+def words(text: str) -> str:
+    """A text's letters and digits: neither escapes nor marks, nor the notice under it."""
+    told = text.rpartition("\n\n" + NOTICE)[0] if "\n\n" + NOTICE in text else text
+    return "".join(sign for sign in told if sign.isalnum())
+
+
+def custom_ids(components: Iterable[Any]) -> Iterator[str]:
+    """What can be pressed."""
+    for component in components:
+        if "custom_id" in component:
+            yield component["custom_id"]
+        yield from custom_ids(component.get("components", []))
+
+
+def is_unfinished(version: Event) -> bool:
+    """Whether a story in the message can still be stopped, or nothing stands in it yet."""
+    empty = not (version["content"] or version["embeds"] or version["components"])
+    return empty or any(map(STOP.fullmatch, custom_ids(version["components"])))

@@ -1,0 +1,261 @@
+"""The checker itself: a history in which all is well, and one bug after the other planted in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.chaos.promises import broken
+from tests.chaos.seen import Kept, Seen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.chaos.history import Event
+    from tests.chaos.seen import Row
+
+    Plant = Callable[[list[Event], Kept], None]
+
+ASKER, VOTER, CHANNEL, WISH, MESSAGE, PRESS = 1, 2, 30, 400, 500, 600
+
+
+def message(text: str, *buttons: str, footer: str = "", change: str = "edited") -> Event:
+    button_row = {"type": 1, "components": [{"type": 2, "custom_id": id_} for id_ in buttons]}
+    return {
+        "what": "message",
+        "change": change,
+        "id": MESSAGE,
+        "channel": CHANNEL,
+        "to": None,
+        "of": WISH,
+        "content": "",
+        "embeds": [{"description": text, "footer": {"text": footer}}],
+        "components": [button_row],
+    }
+
+
+def confirmation(text: str) -> Event:
+    return message("") | {
+        "id": MESSAGE + 1,
+        "to": VOTER,
+        "of": PRESS,
+        "content": text,
+        "embeds": [],
+        "components": [],
+    }
+
+
+def measured(moment: str, handles: int = 20) -> Event:
+    return {
+        "what": "measured",
+        "moment": moment,
+        "handles": handles,
+        "threads": 8,
+        "rss_kb": 100_000,
+    }
+
+
+def asked(id_: int, member: int, **fields: Any) -> Event:
+    return {"what": "asked", "id": id_, "member": member, "channel": CHANNEL, **fields}
+
+
+def well() -> tuple[list[Event], Kept]:
+    """A story that is asked for, waits, is told and gets four stars."""
+    stop, again = "kataribe:cancel:7", "kataribe:again:7"
+    events = [
+        measured("before"),
+        asked(WISH, ASKER, kind="COMMAND"),
+        message("**In the year**", stop, footer="Place 2 in the queue", change="created"),
+        {"what": "answered", "id": WISH, "outcome": "answered", "message": MESSAGE},
+        message("**In the year**", stop, footer="Next to be told"),
+        {"what": "telling", "number": 1, "story": ["gpt2", "In the year", 5]},
+        message("**In the year** 2100▌", stop, footer="gpt2 is telling"),
+        {"what": "telling-over", "number": 1},
+        message("**In the year** 2100 it rained\\.", again, footer="gpt2 · seed 5 · 6 words"),
+        asked(PRESS, VOTER, kind="COMPONENT", custom_id="kataribe:rate:7:4"),
+        {"what": "answered", "id": PRESS, "outcome": "answered", "message": MESSAGE},
+        confirmation("★★★★☆ from you. Another star changes your vote."),
+        {"what": "quiet"},
+        {"what": "drained"},
+        measured("after"),
+        {"what": "end"},
+    ]
+    story: Row = {
+        "id": 7,
+        "interaction_id": WISH,
+        "nth": 0,
+        "channel_id": CHANNEL,
+        "member_id": ASKER,
+        "prompt": "In the year",
+        "text": " 2100 it rained.",
+        "state": "told",
+        "shown_at": "then",
+        "answer_token": None,
+        "redrawn": 0,
+        "withheld": None,
+        "votes": 1,
+        "stars": 4,
+    }
+    return events, Kept([story], [{"story_id": 7, "member_id": VOTER, "stars": 4}], [], [])
+
+
+def promises(plant: Plant) -> set[str]:
+    """Those that are broken once something was planted."""
+    events, kept = well()
+    plant(events, kept)
+    timed = [{**event, "at": 100.0 * number} for number, event in enumerate(events)]
+    return {one.promise for one in broken(Seen.of(timed), kept)}
+
+
+def index(events: list[Event], text: str) -> int:
+    return next(n for n, event in enumerate(events) if text in repr(event))
+
+
+def test_a_history_in_which_all_is_well_breaks_nothing() -> None:
+    assert promises(lambda _, __: None) == set()
+
+
+def _never_saved(_: list[Event], kept: Kept) -> None:
+    kept.stories.clear()
+    kept.ratings.clear()
+
+
+def _saved_after_it_was_sent(events: list[Event], kept: Kept) -> None:
+    _never_saved(events, kept)
+    del events[index(events, "is telling") :]
+    events += [{"what": "quiet"}, {"what": "drained"}]
+
+
+def _lost_wake_up(_: list[Event], kept: Kept) -> None:
+    kept.stories[0] |= {"state": "queued", "shown_at": None}
+
+
+def _never_drained(events: list[Event], _: Kept) -> None:
+    events.remove({"what": "drained"})
+
+
+def _told_in_two_messages(events: list[Event], _: Kept) -> None:
+    second = message("**In the year** 2100 it rained.", change="created") | {"id": MESSAGE + 9}
+    events.append(second)
+
+
+def _lease_ignored(events: list[Event], _: Kept) -> None:
+    at = index(events, "telling-over")
+    events.insert(at, {"what": "telling", "number": 2, "story": ["gpt2", "In the year", 5]})
+
+
+def _cut_short(_: list[Event], kept: Kept) -> None:
+    kept.stories[0]["text"] += " And it went on."
+
+
+def _still_telling(events: list[Event], _: Kept) -> None:
+    del events[index(events, "6 words")]
+
+
+def _no_reason_given(events: list[Event], kept: Kept) -> None:
+    events[index(events, "6 words")]["embeds"] = [{"description": "**In the year** 2100"}]
+    kept.stories[0] |= {"state": "failed", "text": ""}
+    _vote_lost(events, kept)
+    events[:] = [one for one in events if one.get("id") not in {PRESS, MESSAGE + 1}]
+
+
+def _never_shown(events: list[Event], _: Kept) -> None:
+    events[:] = [event for event in events if event.get("of") != WISH]
+
+
+def _older_text(events: list[Event], _: Kept) -> None:
+    at = index(events, "6 words")
+    events.insert(at + 1, events[index(events, "is telling")])
+    events.insert(at + 2, events[at])
+
+
+def _vote_lost(_: list[Event], kept: Kept) -> None:
+    kept.ratings.clear()
+    kept.stories[0] |= {"votes": 0, "stars": 0}
+
+
+def _vote_counted_twice(_: list[Event], kept: Kept) -> None:
+    kept.stories[0] |= {"votes": 2, "stars": 8}
+
+
+def _another_star_counted(_: list[Event], kept: Kept) -> None:
+    kept.ratings[0]["stars"] = kept.stories[0]["stars"] = 5
+
+
+def _vote_before_its_check(events: list[Event], kept: Kept) -> None:
+    events[index(events, "rate:7")]["member"] = ASKER
+    del events[index(events, "from you")]
+    kept.ratings[0]["member_id"] = ASKER
+
+
+def _place_rises(events: list[Event], _: Kept) -> None:
+    at = index(events, "Next to be told")
+    events[at] = message("**In the year**", "kataribe:cancel:7", footer="Place 3 in the queue")
+
+
+def _nobody_answers(events: list[Event], _: Kept) -> None:
+    events.append(asked(WISH + 1, ASKER, kind="COMMAND"))
+
+
+def _wrong_for_ever(events: list[Event], _: Kept) -> None:
+    events.append(asked(WISH + 1, ASKER, kind="COMMAND", probe=True))
+    events.append({"what": "answered", "id": WISH + 1, "outcome": "answered", "message": None})
+
+
+def _damaged(_: list[Event], kept: Kept) -> None:
+    kept.faults.append("row 3 missing from index")
+
+
+def _token_kept(_: list[Event], kept: Kept) -> None:
+    kept.stories[0]["answer_token"] = "secret"
+
+
+def _handles_stay_open(events: list[Event], _: Kept) -> None:
+    events[index(events, "'after'")] = measured("after", handles=200)
+
+
+def _ends_by_itself(events: list[Event], _: Kept) -> None:
+    events.append({"what": "ended-by-itself", "name": "bot", "status": 1})
+
+
+@pytest.mark.parametrize(
+    ("plant", "promise"),
+    [
+        (_never_saved, "saved"),
+        (_saved_after_it_was_sent, "saved"),
+        (_lost_wake_up, "drained"),
+        (_never_drained, "drained"),
+        (_told_in_two_messages, "told-once"),
+        (_lease_ignored, "told-by-one"),
+        (_cut_short, "told"),
+        (_still_telling, "told"),
+        (_no_reason_given, "told"),
+        (_never_shown, "told"),
+        (_older_text, "words-stay"),
+        (_vote_lost, "votes-count-once"),
+        (_vote_counted_twice, "votes-count-once"),
+        (_another_star_counted, "votes-count-once"),
+        (_vote_before_its_check, "votes-count-once"),
+        (_place_rises, "places-fall"),
+        (_nobody_answers, "acknowledged"),
+        (_wrong_for_ever, "works-again"),
+        (_damaged, "sound"),
+        (_token_kept, "sound"),
+        (_handles_stay_open, "lets-go"),
+        (_ends_by_itself, "stays-up"),
+    ],
+)
+def test_a_planted_bug_breaks_its_promise_and_no_other(plant: Plant, promise: str) -> None:
+    assert promises(plant) == {promise}
+
+
+def test_a_press_that_nobody_answered_may_count_or_not() -> None:
+    def unanswered(events: list[Event], _: Kept) -> None:
+        del events[index(events, "from you")]
+
+    def unanswered_and_not_counted(events: list[Event], kept: Kept) -> None:
+        unanswered(events, kept)
+        _vote_lost(events, kept)
+
+    assert promises(unanswered) == promises(unanswered_and_not_counted) == set()
