@@ -156,6 +156,8 @@ async def run(settings: Settings, *, config: Path | None = None) -> None:
             services.screening,
             services.metrics,
         )
+        # Before there is work to do: where its port is taken, none was begun.
+        health = await opened.enter_async_context(health_page(settings.health, client))
         logged_in = asyncio.Event()
         work = [still_alone()]
         if not settings.generator.url:
@@ -166,7 +168,7 @@ async def run(settings: Settings, *, config: Path | None = None) -> None:
         work.append(_keep_up(client, Upkeep(services, client), logged_in))
         work.append(_close_duels(client, logged_in))
         work.append(_watch(client, logged_in))
-        if health := await opened.enter_async_context(health_page(settings.health, client)):
+        if health is not None:
             work.append(health.watch())
         opened.push_async_callback(_leave, client)
         opened.push_async_callback(services.messages.close)

@@ -1,4 +1,4 @@
-"""The host says something in the story channels of all servers, slowly and not often."""
+"""What is said in channels unasked: who tells there now, and the host's word to all servers."""
 
 from __future__ import annotations
 
@@ -50,10 +50,15 @@ async def announce(client: Kataribe, text: str) -> int:
     for nth, (guild_id, channel_id) in enumerate(await story_channels(client)):
         if nth:
             await asyncio.sleep(PAUSE)
-        try:
-            await client.get_partial_messageable(channel_id, guild_id=guild_id).send(text)
-        except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
-            _log.info("Channel %d does not hear the host: %s", channel_id, error)
-        else:
-            reached += 1
+        reached += await said_in(client, guild_id, channel_id, text)
     return reached
+
+
+async def said_in(client: Kataribe, guild_id: int, channel_id: int, text: str) -> bool:
+    """Say something in a channel; gives whether it stands there."""
+    try:
+        await client.get_partial_messageable(channel_id, guild_id=guild_id).send(text)
+    except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
+        _log.info("Channel %d hears nothing: %s", channel_id, error)
+        return False
+    return True

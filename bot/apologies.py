@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import textwrap
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -20,7 +19,7 @@ from bot.database.reports import ReportedError
 from bot.locales import say, say_list
 from bot.pictures import PostedLatelyError
 from bot.safety.beginnings import PromptRefusedError
-from bot.safety.escaping import escaped
+from bot.safety.escaping import cut, escaped
 from bot.safety.own_words import LONGEST_WORD, WordRefusedError
 from bot.services import NoStoriesHereError, UnknownMoodError
 from bot.worker.catalogue import UnknownModelError
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 NAMED = 60
-"""Characters of a wrong name that are said back."""
+"""UTF-16 units of a wrong name that are said back."""
 LISTED = 1000
 """Characters of the names that there are; a message takes 2,000."""
 
@@ -47,6 +46,10 @@ class StoryGoneError(Exception):
 
 class NotYoursError(Exception):
     """A member who is no moderator would call off somebody else's story."""
+
+
+class NotYourDuelError(Exception):
+    """A member who is no moderator would close somebody else's duel."""
 
 
 class AlreadyOverError(Exception):
@@ -201,7 +204,9 @@ def _posted_lately(error: PostedLatelyError) -> Told:
 
 
 def _short(name: str) -> str:
-    return escaped(textwrap.shorten(name, NAMED, placeholder="…"))
+    line = " ".join(name.split())
+    kept = cut(line, NAMED)
+    return escaped(kept if kept == line else f"{kept}…")
 
 
 def _too_many_openings(error: TooManyOpeningsError) -> Told:
@@ -236,6 +241,7 @@ _KEYS: dict[type[BaseException], str] = {
     NotToldError: "sorry.not_told",
     StoryGoneError: "sorry.story_gone",
     NotYoursError: "sorry.not_yours",
+    NotYourDuelError: "sorry.not_your_duel",
     AlreadyOverError: "sorry.already_over",
     NothingToContinueError: "sorry.nothing_to_continue",
     TaleEndedError: "sorry.tale_ended",

@@ -10,7 +10,7 @@ from discord import ui
 from bot.answering import Form
 from bot.apologies import StoryGoneError
 from bot.authority import moderated_guild
-from bot.locales import language_of, say, speaking
+from bot.locales import say, speaking
 from bot.messages import trail_page
 from bot.messages.report_page import reported
 from bot.mod_log import tell_moderators
@@ -68,7 +68,7 @@ async def remove_by_moderator(
     removed = await client.services.remove(story, moderator_id=moderator_id, reason=reason)
     if removed is None:
         return False
-    with speaking(language_of(str(interaction.guild_locale))):
+    with speaking(await client.services.language(guild_id, interaction.guild_locale)):
         line = say(
             "remove.log",
             moderator=moderator_id,

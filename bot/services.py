@@ -25,6 +25,7 @@ from bot.database.retention import Retention
 from bot.database.stories import Stories
 from bot.database.tables import Form, Length
 from bot.database.trail import Trail
+from bot.locales import language_of, say
 from bot.messages.closing import Closing
 from bot.messages.confirmations import Confirmations
 from bot.messages.drawing import Artist
@@ -34,6 +35,7 @@ from bot.months import Months
 from bot.pictures import Pictures, Posted
 from bot.ranking import Ranking
 from bot.safety.beginnings import PromptRefusedError, Refusal, check_fit
+from bot.safety.escaping import escaped
 from bot.safety.own_words import filter_of
 from bot.safety.scripts import is_foreign_to_english
 from bot.safety.second_opinion import objects_to
@@ -242,9 +244,18 @@ class Services:
         # A host may have taken away all that a server had chosen.
         return allowed or tuple(self.settings.moods)
 
+    async def language(self, guild_id: int, locale: object) -> str:
+        """What is spoken in a server's channels: what it chose, else its language in Discord."""
+        return language_of((await self.guilds.settings(guild_id)).language or str(locale))
+
     async def length(self, guild_id: int | None) -> Length:
         """How long a story is in a server, or anywhere else, where its member does not say it."""
         return (await self.guilds.settings(guild_id)).length or Length.SHORT
+
+    async def said_of_teller(self, model: str | None) -> str:
+        """What a server hears when its moderators chose a model, or none of their own any more."""
+        teller = model or await self.catalogue.default()
+        return say("model.used" if model else "model.unchosen", model=escaped(teller))
 
     async def mood(self, name: str, guild_id: int | None) -> str:
         """Give a mood's name as the host spells it.

@@ -11,7 +11,7 @@ from discord import app_commands
 from bot.apologies import NoContrastError, OnlyTellerError, SameTellerError
 from bot.asking import ask, places, wish_of
 from bot.commands.model import suggest
-from bot.commands.story import SURPRISE, begin
+from bot.commands.story import begin, left_to_us
 from bot.database.tables import Form
 from bot.locales import say
 from bot.openings import OPENINGS, opening
@@ -78,7 +78,7 @@ async def _tell_both(
 ) -> None:
     """Ask for the same beginning, with the same seed, by both models."""
     limit = interaction.client.services.settings.stories.prompt_limit
-    given = "" if prompt == SURPRISE else prompt
+    given = "" if left_to_us(prompt) else prompt
     beginning = checked_prompt(given, limit) or opening()
     first = wish_of(
         interaction,

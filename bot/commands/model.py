@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
-import aiohttp
 import discord
 from discord import app_commands
 
+from bot.announcing import said_in
 from bot.asking import places
 from bot.authority import moderated_guild
 from bot.commands.help import Audience
-from bot.locales import say, say_list
+from bot.locales import say, say_list, speaking
 from bot.safety.escaping import escaped
 from bot.worker.completions import GeneratorDownError
 from bot.worker.completions_server import NAME_LIMIT  # noqa: TC001  # discord.py reads it
@@ -20,8 +19,6 @@ from bot.worker.completions_server import NAME_LIMIT  # noqa: TC001  # discord.p
 if TYPE_CHECKING:
     from bot.client import Kataribe
     from bot.worker.completions import Card
-
-_log = logging.getLogger(__name__)
 
 CHOICES = 25
 """Suggestions that Discord takes."""
@@ -129,14 +126,18 @@ class Model(app_commands.Group, name="model", description=say("command.model.des
             channel_id=place,
             reason=reason or "",
         )
-        said = await _decision(interaction, guild_id, model, channel)
-        if reason is not None:
-            said += "\n" + say("model.reason", reason=escaped(reason))
-        announced = (await services.guilds.settings(guild_id)).announce_model
-        here = place is None or place == interaction.channel_id
-        if announced and not here:
-            said += "\n" + await _announce(interaction, guild_id, place, said)
-        await interaction.response.send_message(said, ephemeral=not (announced and here))
+        said = await _decision(interaction, guild_id, model, channel, reason)
+        if not (await services.guilds.settings(guild_id)).announce_model:
+            await interaction.response.send_message(said, ephemeral=True)
+            return
+        with speaking(await services.language(guild_id, interaction.guild_locale)):
+            aloud = await _decision(interaction, guild_id, model, channel, reason)
+        if place is None or place == interaction.channel_id:
+            await interaction.response.send_message(aloud)
+            return
+        heard = await said_in(interaction.client, guild_id, place, aloud)
+        said += "\n" + say("model.announced" if heard else "model.not_announced")
+        await interaction.response.send_message(said, ephemeral=True)
 
 
 def _facts(card: Card | None) -> list[str]:
@@ -156,27 +157,17 @@ async def _decision(
     guild_id: int,
     model: str | None,
     channel: Place | None,
+    reason: str | None,
 ) -> str:
-    """What holds from now on, in one sentence."""
+    """What holds from now on, in one sentence, and why if the moderator says so."""
     services = interaction.client.services
     if channel is None:
-        teller = model or await services.catalogue.default()
-        return say("model.used" if model else "model.unchosen", model=escaped(teller))
-    parent = channel.parent_id if isinstance(channel, app_commands.AppCommandThread) else None
-    teller = model or await services.teller(guild_id, channel.id, parent)
-    key = "model.used_in" if model else "model.unchosen_in"
-    return say(key, model=escaped(teller), channel=channel.mention)
-
-
-async def _announce(
-    interaction: discord.Interaction[Kataribe], guild_id: int, channel_id: int | None, said: str
-) -> str:
-    """Say it in the channel that it is about; gives what the moderator hears of that."""
-    assert channel_id is not None  # noqa: S101  # the caller named one
-    channel = interaction.client.get_partial_messageable(channel_id, guild_id=guild_id)
-    try:
-        await channel.send(said)
-    except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
-        _log.info("A new model is not announced in channel %d: %s", channel_id, error)
-        return say("model.not_announced")
-    return say("model.announced")
+        said = await services.said_of_teller(model)
+    else:
+        parent = channel.parent_id if isinstance(channel, app_commands.AppCommandThread) else None
+        teller = model or await services.teller(guild_id, channel.id, parent)
+        key = "model.used_in" if model else "model.unchosen_in"
+        said = say(key, model=escaped(teller), channel=channel.mention)
+    if reason is not None:
+        said += "\n" + say("model.reason", reason=escaped(reason))
+    return said

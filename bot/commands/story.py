@@ -32,6 +32,15 @@ LARGEST_SEED = 2**53 - 1
 """Discord's whole numbers go no further."""
 
 
+def left_to_us(prompt: str) -> bool:
+    """Whether the bot shall begin: *Surprise me* was chosen, or typed by who did not choose it."""
+    return prompt == SURPRISE or _letters(prompt) == _letters(say("command.story.surprise"))
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text)).casefold()
+
+
 async def begin(
     interaction: discord.Interaction[Kataribe], typed: str
 ) -> list[app_commands.Choice[str]]:
@@ -95,7 +104,7 @@ async def story(
     The prompt is required: Discord would drop words typed after a command without such an option.
     """
     services = interaction.client.services
-    given = "" if prompt == SURPRISE else prompt
+    given = "" if left_to_us(prompt) else prompt
     beginning = checked_prompt(given, services.settings.stories.prompt_limit)
     if not beginning:
         beginning = opening(await services.openings.accepted(interaction.guild_id))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import discord
 
-from bot.apologies import NotYoursError, StoryGoneError
+from bot.apologies import NotYourDuelError, StoryGoneError
 from bot.components.story_button import StoryButton, acknowledge
 from bot.database.duels import Choice
 from bot.database.ratings import check_account
@@ -53,7 +53,7 @@ class CloseDuel(StoryButton, template=r"kataribe:duel-close:(?P<story_id>\d{1,19
         """Close it; its message is drawn anew with the names and the votes."""
         _check_is_duel(story)
         if interaction.user.id != story.member_id and not interaction.permissions.manage_guild:
-            raise NotYoursError(f"duel of story {story.id} belongs to another member")
+            raise NotYourDuelError(f"duel of story {story.id} belongs to another member")
         await acknowledge(interaction, story)
         await interaction.client.services.duels.close(story.interaction_id)
 

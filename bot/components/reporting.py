@@ -12,7 +12,7 @@ from bot.apologies import PrivateReportError, StoryGoneError
 from bot.authority import moderated_guild
 from bot.browsing.visible import standing_story
 from bot.components.press import NumberedButton
-from bot.locales import language_of, say, speaking
+from bot.locales import say, speaking
 from bot.messages.report_page import reported
 from bot.mod_log import tell_moderators
 from bot.moderating import REASON_LIMIT, link_of, remove_by_moderator, reported_page
@@ -59,7 +59,7 @@ class ReportForm(Form):
         await interaction.response.send_message(say("report.thanks"), ephemeral=True)
         if added.first:
             rows = await services.reports.of_story(story.id)
-            with speaking(language_of(str(interaction.guild_locale))):
+            with speaking(await services.language(story.guild_id, interaction.guild_locale)):
                 drawing = reported(story, rows, link_of(interaction.client, story))
             await tell_moderators(
                 interaction.client, story.guild_id, embed=drawing.embed, view=drawing.view

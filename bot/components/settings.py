@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, Self
 import discord
 from discord import ui
 
+from bot.announcing import said_in
 from bot.apologies import SettingRefusedError
 from bot.authority import moderated_guild
 from bot.components.press import Press, number
 from bot.components.settings_forms import FilterForm, LimitsForm, RoleQuotaForm
 from bot.components.settings_saving import change, redraw
+from bot.locales import say, speaking
 from bot.messages.settings_page import DEFAULT, Page
 
 if TYPE_CHECKING:
@@ -140,11 +142,8 @@ class SettingsControl(
                 await interaction.response.send_modal(FilterForm(settings))
                 return
             case "model":
-                model = _own(values)
-                if model is not None:
-                    model = await services.catalogue.find(model)
-                await services.guilds.use_model(guild_id, model, interaction.user.id)
-                page = Page.STORIES
+                await _let_tell(interaction, guild_id, _own(values))
+                return
             case what if what in _CHOICES:
                 chosen = [self.which] if self.which is not None else values
                 page = _CHOICES[what].page
@@ -154,3 +153,21 @@ class SettingsControl(
             case _:
                 raise SettingRefusedError(f"no setting {self.what!r}")
         await redraw(interaction, guild_id, page)
+
+
+async def _let_tell(
+    interaction: discord.Interaction[Kataribe], guild_id: int, model: str | None
+) -> None:
+    """Let a model tell in the server; said in the channel as `/model use` would, if it can be."""
+    services = interaction.client.services
+    if model is not None:
+        model = await services.catalogue.find(model)
+    await services.guilds.use_model(guild_id, model, interaction.user.id)
+    await redraw(interaction, guild_id, Page.STORIES)
+    if not (await services.guilds.settings(guild_id)).announce_model:
+        return
+    with speaking(await services.language(guild_id, interaction.guild_locale)):
+        aloud = await services.said_of_teller(model)
+    assert interaction.channel_id is not None  # noqa: S101  # it was pressed in one
+    if not await said_in(interaction.client, guild_id, interaction.channel_id, aloud):
+        await interaction.followup.send(say("model.not_announced"), ephemeral=True)

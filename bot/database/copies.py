@@ -85,6 +85,10 @@ def look_at(file: Path) -> Contents:
                 raise DatabaseError(f"{file} is damaged: a row of {lost[0]} refers to none")
             (revision,) = connection.execute("SELECT version_num FROM alembic_version").fetchone()
             (stories,) = connection.execute("SELECT count(*) FROM stories").fetchone()
+            # The file alone is less while a bot runs: what it wrote last stands beside it.
+            (size,) = connection.execute(
+                "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
+            ).fetchone()
     except (sqlite3.Error, TypeError) as error:
         raise DatabaseError(f"{file} is no database of Kataribe's: {error}") from error
     except OSError as error:
@@ -93,7 +97,7 @@ def look_at(file: Path) -> Contents:
         raise DatabaseError(
             f"{file} was written by a newer Kataribe (revision {revision}): update the code first"
         )
-    return Contents(revision, stories, file.stat().st_size)
+    return Contents(revision, stories, size)
 
 
 def put_in_place(copy: Path, file: Path) -> Path | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING
 
 import discord
@@ -10,13 +9,13 @@ from discord import ui
 
 from bot.locales import say
 from bot.messages.embeds import colour
-from bot.safety.escaping import escaped
+from bot.safety.escaping import cut, escaped
 
 if TYPE_CHECKING:
     from bot.database.tables import Opening, Story
 
 EXCERPT = 600
-"""Characters of the story of the week; the whole one is a click away."""
+"""UTF-16 units of the story of the week; the whole one is a click away."""
 
 
 def begin_id(opening: Opening | int) -> str:
@@ -43,11 +42,12 @@ def daily(text: str, custom_id: str) -> tuple[discord.Embed, ui.View]:
 
 def weekly(story: Story) -> discord.Embed:
     """The story of the week, its first lines, and where it stands."""
-    told = textwrap.shorten(f"{story.prompt}{story.text}", EXCERPT, placeholder=" …")
+    whole = " ".join(f"{story.prompt}{story.text}".split())
+    told = cut(whole, EXCERPT)
     embed = discord.Embed(
         title=say("notice.weekly.title"),
         url=f"https://discord.com/channels/{story.guild_id}/{story.channel_id}/{story.message_id}",
-        description=escaped(told),
+        description=escaped(told if told == whole else f"{told}…"),
         colour=colour(story.model),
     )
     mean = story.stars / story.votes if story.votes else 0.0

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MOST_WORDS = 200
 """Words of a server; of more the first count."""
-SHORTEST_WORD, LONGEST_WORD = 2, 50
+SHORTEST_WORD, LONGEST_WORD = 2, 32
 """Letters and digits of one, if they are Latin, and characters (code points) of one at most."""
 COMPILED = 256
 """Servers whose words are kept ready: those that were asked for last."""

@@ -212,6 +212,7 @@ async def test_the_doctor_looks_at_the_database(file: Path) -> None:
     async with with_stories(file, 3):
         found = await finding()
         assert (found.state, "3 stories" in found.said) == (State.WELL, True)
+        assert ", 0.0 MB" not in found.said  # what is not in the file yet counts too
     await asyncio.to_thread(file.chmod, 0o644)
     found = await finding()
     assert (found.state, found.advice) == (State.NOTE, f"chmod 600 {file}")

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from discord import ui
+from sqlalchemy import select
 
 from bot.answering import Answering
 from bot.commands.story import SURPRISE
+from bot.database.tables import Story
 from bot.locales import say, speaking
+from bot.openings import OPENINGS
 from bot.safety.beginnings import PromptRefusedError
 from tests.bot.world import whisper, world
 
@@ -32,6 +35,17 @@ async def test_suggestions_are_in_the_members_language(tmp_path: Path) -> None:
         w.locales[w.aki.id] = "ja"
         choices = await w.aki.autocomplete(w.channel, "story", "prompt", "")
         assert {"name": "✨ おまかせ", "value": SURPRISE} in choices
+
+
+async def test_surprise_me_may_be_typed_as_it_is_read(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.locales[w.ben.id] = "ja"
+        for member, typed in ((w.aki, " surprise ME!"), (w.ben, "おまかせ")):
+            await member.slash(w.channel, "story", prompt=typed)
+        await w.idle()
+        async with w.sessions() as session:
+            began = set(await session.scalars(select(Story.prompt)))
+        assert began <= set(OPENINGS)
 
 
 async def test_a_press_is_answered_in_the_members_language(tmp_path: Path) -> None:

@@ -96,10 +96,11 @@ async def test_a_discord_that_cannot_be_reached_is_one_sentence(tmp_path: Path) 
     assert line.startswith(f"Discord cannot be reached at {api_url}: ")
 
 
-async def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
+@pytest.mark.parametrize("section", ["PLAYGROUND", "HEALTH"])
+async def test_a_port_in_use_is_one_sentence(tmp_path: Path, section: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        status, line = await refusal(tmp_path, KATARIBE_PLAYGROUND__PORT=port)
+        status, line = await refusal(tmp_path, **{f"KATARIBE_{section}__PORT": port})
     assert status == 1
     assert port in line
 

@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from bot.apologies import NotModeratorError
 from bot.database.tables import Audit
+from bot.locales import say, speaking
 from bot.worker.catalogue import Catalogue, UnknownModelError
 from tests.bot.world import footer, page, reply, thread_in, whisper, world
 
@@ -27,6 +28,11 @@ async def test_a_moderator_chooses_who_tells_in_the_server(tmp_path: Path) -> No
         async with w.sessions() as session:
             act = (await session.scalars(select(Audit))).one()
         assert (act.moderator_id, act.detail) == (w.mod.id, "lstm-starter")
+        # What stands in the channel is in the server's language, whoever decided it.
+        await w.services.guilds.change(w.env.guild.id, w.mod.id, language="ja")
+        said = reply(await w.mod.slash(w.channel, "model use", model="lstm-starter")).content
+        with speaking("ja"):
+            assert said == say("model.used", model="lstm-starter")
         # A private conversation is no part of the server.
         told = await w.aki.user.slash("model list")
         assert "gpt2-starter · tells here" in page(reply(told))

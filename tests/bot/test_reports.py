@@ -14,6 +14,7 @@ from bot.apologies import NoStoryThereError, StoryGoneError
 from bot.database.clock import now
 from bot.database.reports import ReportedError
 from bot.database.tables import Asked, Audit, Report, State, Story
+from bot.locales import say, speaking
 from tests.bot.world import World, labels, page, reply, whisper, world
 
 if TYPE_CHECKING:
@@ -95,6 +96,20 @@ async def test_a_report_reaches_the_log_channel_and_is_removed_there_once(tmp_pa
         # A second moderator's press on what they still see changes nothing and shows who decided.
         await w.mod.click(await _with_button(w, log, "kataribe:reported:1:keep"), label="Keep")
         assert [r.kept for r in await rows(w, Report)] == [False, False]
+
+
+async def test_a_log_channel_is_told_in_the_servers_language(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        log = await log_channel(w)
+        told = await w.story()
+        await w.services.guilds.change(w.env.guild.id, w.mod.id, language="ja")
+        await report(w, w.ben, "rude")
+        shown = log.history()[-1]
+        await w.mod.click(shown, label=labels(shown)[1])
+        with speaking("ja"):
+            assert shown.embeds[0].title == say("report.title")
+            who = {"moderator": w.mod.id, "member": w.aki.id, "link": told.jump_url}
+            assert log.history()[-1].content.startswith(say("remove.log", **who))
 
 
 async def _with_button(w: World, channel: simcord.ChannelHandle, custom_id: str) -> discord.Message:

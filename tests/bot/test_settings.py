@@ -13,6 +13,7 @@ from bot.apologies import NotModeratorError, NumberRefusedError, TooManyError
 from bot.database.guild_settings import GuildSettings
 from bot.database.limits import QueueFullError
 from bot.database.tables import Audit, Guild, Length, Story
+from bot.safety.own_words import WordRefusedError
 from bot.services import NoStoriesHereError, UnknownMoodError
 from tests.bot.world import World, footer, reply, thread_in, whisper, world
 
@@ -150,6 +151,12 @@ async def test_every_menu_saves_what_is_chosen(tmp_path: Path) -> None:
             acts = list(await session.scalars(select(Audit).order_by(Audit.id)))
         assert [act.act for act in acts] == ["settings"] * 3 + ["model use"] + ["settings"] * 3
         assert [act.detail for act in acts][:2] == ["language = en", "length = long"]
+        said = [message.content for message in w.channel.history()]
+        assert said.count("From now on **lstm-starter** tells the stories here.") == 1
+        # Where the server does not want it said, nobody but the moderator hears.
+        await w.services.guilds.change(w.env.guild.id, w.mod.id, announce_model=False)
+        await w.mod.select(await opened(w, "stories"), ["-"], custom_id=control("model"))
+        assert len(w.channel.history()) == len(said)
         # The choice of nothing of one's own goes back.
         await w.mod.select(await opened(w, "stories"), ["-"], custom_id=control("length"))
         assert (await chosen(w)).length is None
@@ -244,6 +251,10 @@ async def test_filter_words_are_typed_one_on_each_line(tmp_path: Path) -> None:
         assert "2 of 100" in texts(message)
         form = await w.mod.click(message, custom_id=control("filter_words"))
         result = await submit(w, form, ["x" * 33])
+        long = w.refused(result, WordRefusedError)
+        assert long == f"A word of the filter has at most 32 characters: “{'x' * 33}” is too long."
+        form = await w.mod.click(message, custom_id=control("filter_words"))
+        result = await submit(w, form, ["\n".join(f"word{number}" for number in range(101))])
         assert w.refused(result, TooManyError).startswith("At most 100 words of 1 to 32")
         async with w.sessions() as session:
             act = (await session.scalars(select(Audit))).one()
