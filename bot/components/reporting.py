@@ -60,7 +60,8 @@ class ReportForm(Form):
         if added.first:
             rows = await services.reports.of_story(story.id)
             with speaking(await services.language(story.guild_id, interaction.guild_locale)):
-                drawing = reported(story, rows, link_of(interaction.client, story))
+                link = link_of(interaction.client, story)
+                drawing = reported(story, rows, link, words=False)
             await tell_moderators(
                 interaction.client, story.guild_id, embed=drawing.embed, view=drawing.view
             )
@@ -84,12 +85,9 @@ class _Decision(NumberedButton, template=r"(?!)"):
             rows = await services.reports.of_story(story.id)
             story = await services.stories.get(story.id) or story
         assert interaction.message is not None  # noqa: S101  # the one with the button
-        drawing = reported(
-            story,
-            rows,
-            link_of(interaction.client, story),
-            more=interaction.message.flags.ephemeral,
-        )
+        alone = interaction.message.flags.ephemeral
+        link = link_of(interaction.client, story)
+        drawing = reported(story, rows, link, words=alone, more=alone)
         await interaction.edit_original_response(embed=drawing.embed, view=drawing.view)
 
     async def decide(

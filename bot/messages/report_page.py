@@ -37,18 +37,30 @@ def next_id(report_id: int) -> str:
     return f"kataribe:reported:{report_id}:next"
 
 
-def reported(story: Story, reports: Sequence[Report], link: str, *, more: bool = False) -> Framed:
+def reported(
+    story: Story,
+    reports: Sequence[Report],
+    link: str,
+    *,
+    words: bool = True,
+    more: bool = False,
+) -> Framed:
     """A reported story, with what was decided, or the buttons that decide it.
 
     Args:
         story: As it stands; what was removed has no words any more.
         reports: All of them, the oldest first.
         link: To its message.
+        words: Whether they are shown. Not where they would stay: what is deleted in its own
+            message later would still be read there.
         more: There is a way to the next reported story.
     """
     embed = discord.Embed(title=say("report.title"), url=link)
-    words = f"{story.prompt}{story.text}".strip()
-    embed.description = cut(escaped(words), BEGINNING) if words else say("report.no_words")
+    told = f"{story.prompt}{story.text}".strip()
+    if not told:
+        embed.description = say("report.no_words")
+    elif words:
+        embed.description = cut(escaped(told), BEGINNING)
     reasons = [
         say("report.reason_line", reason=escaped(report.reason), member=report.member_id)
         for report in reports

@@ -58,6 +58,8 @@ AFTER_A_FAILURE = 1.0
 FIRST_REST = 0.5
 LONGEST_REST = 30.0
 """Seconds that a model rests when its server does not answer; doubled from first to longest."""
+SAGA_PARTS = 3
+"""Parts before which a saga goes on though its model came to an end."""
 REDRAWN = 1
 """Times that a story is told anew which is not fit to be shown, or goes round in circles."""
 UNFIT = "unfit"
@@ -292,8 +294,11 @@ class Dispatcher:
     def _is_final(self, story: Story, *, by_itself: bool) -> bool:
         """Whether a tale that was told so far has come to its end."""
         settings = self._settings.stories
-        if story.length is Length.SAGA and (by_itself or story.part >= settings.saga_parts):
-            return True
+        if story.length is Length.SAGA:
+            # Small models end nearly every telling by themselves: one part is no saga.
+            own_end = by_itself and story.part >= SAGA_PARTS
+            if own_end or story.part >= settings.saga_parts:
+                return True
         return story.part >= settings.parts
 
     async def _draw_anew(

@@ -37,7 +37,6 @@ def upgrade() -> None:
             column("part", sa.Integer(), "1"),
             sa.Column("mood", sa.String(32)),
             column("length", sa.String(8), "'short'"),
-            sa.Column("thread_of", sa.BigInteger()),
             sa.Column("private", sa.Boolean(), server_default=sa.false(), nullable=False),
             sa.Column("plain", sa.Boolean(), server_default=sa.false(), nullable=False),
             column("language", sa.String(10), "'en'"),
@@ -52,15 +51,13 @@ def upgrade() -> None:
             stories.add_column(new)
         stories.drop_constraint("uq_stories_interaction_id", type_="unique")
         stories.create_unique_constraint("uq_stories_interaction_id", ["interaction_id", "nth"])
-    told = ["guild_id", "told_at", "channel_id", "thread_of"]
+    told = ["guild_id", "told_at", "channel_id"]
     op.create_index("ix_stories_told", "stories", told, **partial(BROWSED))
-    best = ["guild_id", "score", "told_at", "channel_id", "thread_of"]
+    best = ["guild_id", "score", "told_at", "channel_id"]
     scored = partial(f"{BROWSED} AND score IS NOT NULL")
     op.create_index("ix_stories_best", "stories", best, **scored)
     liked = ["told_at", "model", "votes", "stars"]
     op.create_index("ix_stories_liked", "stories", liked, **partial("votes > 0"))
-    own = ["member_id", "id"]
-    op.create_index("ix_stories_unshown_of", "stories", own, **partial("shown_at IS NULL"))
     op.create_index("ix_ratings_member_id", "ratings", ["member_id"])
     for kind, value in (("votes", "count(stars)"), ("stars", "coalesce(sum(stars), 0)")):
         op.execute(
@@ -220,7 +217,6 @@ def downgrade() -> None:
         op.drop_column("guilds", name)
     op.drop_column("guilds", "settings")
     op.drop_index("ix_ratings_member_id", "ratings")
-    op.drop_index("ix_stories_unshown_of", "stories")
     op.drop_index("ix_stories_liked", "stories")
     op.drop_index("ix_stories_best", "stories")
     op.drop_index("ix_stories_told", "stories")
@@ -235,6 +231,6 @@ def downgrade() -> None:
         stories.create_unique_constraint("uq_stories_interaction_id", ["interaction_id"])
         for name in (
             *("score", "stars", "votes", "removed_at", "withheld", "redrawn", "final"),
-            *("language", "plain", "private", "thread_of", "length", "mood", "part", "form", "nth"),
+            *("language", "plain", "private", "length", "mood", "part", "form", "nth"),
         ):
             stories.drop_column(name)

@@ -246,13 +246,16 @@ async def test_a_saga_goes_on_by_itself_part_by_part_to_its_last(tmp_path: Path)
         assert "Continue" not in labels(three)
 
 
-async def test_a_saga_ends_where_the_model_ends_it(tmp_path: Path) -> None:
-    async with world(tmp_path, stories={"saga_parts": 3}) as w:
+async def test_a_saga_has_three_parts_and_then_ends_where_the_model_ends_it(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path, stories={"saga_parts": 9}) as w:
         w.teller.ended = "stop"
-        message = await w.story(prompt="In the year", length="saga")
+        await w.story(prompt="In the year", length="saga")
+        await w.until(lambda: len(w.channel.history()) == 3)
         await w.idle()
-        assert footer(message).endswith("The end")
-        assert len(w.channel.history()) == 1
+        assert footer(w.message()).endswith("The end")
+        assert [story.final for story in await stories(w)] == [False, False, True]
 
 
 async def test_stop_ends_a_saga(tmp_path: Path) -> None:

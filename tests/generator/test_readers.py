@@ -38,7 +38,7 @@ async def test_a_reader_of_the_whole_who_leaves_frees_all_slots(
     body = json.dumps(ENDLESS | {"n": 6}).encode()
     _, writer = await asyncio.open_connection("127.0.0.1", URL(address).port)
     writer.write(
-        b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b"POST /v1/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
         b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
     )
     await until(http, told=4, waiting=2)
@@ -123,7 +123,7 @@ async def test_a_slow_reader_misses_nothing_and_delays_nobody(
     reader, writer = await asyncio.open_connection(sock=narrow, limit=1024)
     content = json.dumps(body | {"stream": True}).encode()
     writer.write(
-        b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b"POST /v1/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
         b"Connection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(content), content)
     )
     await reader.readuntil(b"\r\n\r\n")

@@ -219,7 +219,7 @@ async def test_a_row_that_refers_to_none_is_named_and_nothing_changes(database_u
 async def test_a_copy_of_the_file_is_made_before_it_changes(
     database_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    copy = tmp_path / "kataribe.db.before-0004"
+    copy = tmp_path / "kataribe.db.before-0005"
     async with changing(database_url) as connection:
         await connection.run_sync(move, "0001")
         await fill(connection)

@@ -158,6 +158,7 @@ async def test_a_moderator_decides_what_is_told(village: str, page: Page) -> Non
     await write(page, "/settings")
     settings = answer(page)
     await settings.get_by_role("combobox").first.select_option("#lounge")
+    await expect(settings.locator("[aria-busy]")).to_have_count(0)  # it was answered
     await expect(settings.get_by_role("combobox").first).to_have_value(re.compile(r"\d+"))
     await button(settings, "Words").click()
     await button(settings, "Change …").click()
