@@ -19,6 +19,7 @@ from bot.database import Database, open_database
 from bot.database.clock import now
 from bot.database.ratings import PRIOR_STARS, PRIOR_VOTES
 from bot.database.tables import Asked, Audit, Duel, DuelVote, Rating, Report, State, Story
+from bot.database.turns import write_turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -108,6 +109,9 @@ async def fill(
             await session.execute(_duels(done + 1, until))
             await session.execute(_duel_votes(done + 1, until))
         done = until
+        if done == count:
+            async with database.sessions.begin() as session:
+                await write_turns(session, Story.shown_at.is_(None))
         if progress is not None:
             progress(done, count)
 

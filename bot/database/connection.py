@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_POOL = {"pool_pre_ping": True, "pool_size": 24, "max_overflow": 0}
+"""Connections of PostgreSQL: some more than wishes that are answered at once. They stay open, for
+to make one takes longer than what it is made for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Database:
@@ -45,7 +49,7 @@ async def open_database(url: str) -> AsyncIterator[Database]:
     file = sqlite_file(url)
     if file is not None:
         await asyncio.to_thread(_prepare_file, file)
-    engine = make_engine(url, pool_pre_ping=not url.startswith("sqlite"))
+    engine = make_engine(url, **({} if url.startswith("sqlite") else _POOL))
     try:
         await _migrate(engine, file)
         yield Database(engine, Sessions(engine))

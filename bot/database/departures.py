@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, select, tuple_, update
+from sqlalchemy import delete, or_, select, tuple_, update
 
 from bot.database.clock import now
 from bot.database.columns import Base
 from bot.database.in_order import take, take_dependent
-from bot.database.tables import Asked, Guild
+from bot.database.tables import Asked, Guild, Story
+from bot.database.turns import moving
 from bot.database.unbroken import unbroken
 from bot.database.upsert import insert_or_update
 from bot.database.wishes import PLAIN
@@ -85,9 +87,14 @@ class Departures:
                 some = select(*key).where(table.c.guild_id == guild_id).order_by(*key).limit(FEW)
                 rows = [tuple(row) for row in await session.execute(some)]
                 if rows:
-                    await take(session, key, rows, deletes=True)
-                    await take_dependent(session, table, [row[0] for row in rows])
-                    await session.execute(delete(table).where(tuple_(*key).in_(rows)))
+                    numbers = [row[0] for row in rows]
+                    # Stories may be in line still, and others' may go on from one of them.
+                    theirs = or_(Story.id.in_(numbers), Story.parent_id.in_(numbers))
+                    of_stories = table is Story.__table__
+                    async with moving(session, theirs) if of_stories else nullcontext():
+                        await take(session, key, rows, deletes=True)
+                        await take_dependent(session, table, numbers)
+                        await session.execute(delete(table).where(tuple_(*key).in_(rows)))
                     return len(rows)
         own = delete(Guild).where(Guild.guild_id == guild_id, Guild.left_at.is_not(None))
         async with self._sessions.begin() as session:

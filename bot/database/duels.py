@@ -10,8 +10,8 @@ from sqlalchemy import and_, case, exists, func, literal, select, update
 
 from bot.database.clock import now
 from bot.database.in_order import take
-from bot.database.places import LIVE
 from bot.database.tables import Duel, DuelVote, State, Story
+from bot.database.turns import LIVE
 from bot.database.unbroken import unbroken
 from bot.database.upsert import insert_or_update
 

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
-from sqlalchemy import distinct, func, literal, select, update
+from sqlalchemy import func, select
 
 from bot.database.clock import now
-from bot.database.places import LIVE
 from bot.database.tables import Asked, Story
 from bot.database.upsert import insert_or_update
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sqlalchemy import Select
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from bot.config import Queue as QueueSettings
@@ -117,32 +117,28 @@ async def count(
 ) -> Before:
     """Write one more wish into the ledger; gives what stood there.
 
-    It writes first: on SQLite that takes the one lock there is, so that nothing that is read
-    afterwards changes before the commit. What is deleted later stays counted: nobody gets their
-    quota back by it.
+    What is deleted later stays counted: nobody gets their quota back by it. The member is taken.
     """
     day, guild_id = moment.date(), guild_id or NO_SERVER
+    latest = (
+        await session.execute(
+            select(Asked.day, Asked.count.label("wishes"), Asked.last_at)
+            .where(Asked.member_id == member_id, Asked.guild_id == guild_id)
+            .order_by(Asked.day.desc())
+            .limit(1)
+        )
+    ).one_or_none()
     await session.execute(
         insert_or_update(session, Asked)
         .values(member_id=member_id, guild_id=guild_id, day=day, count=1, last_at=moment)
         .on_conflict_do_update(
             index_elements=[Asked.member_id, Asked.guild_id, Asked.day],
-            set_={"count": Asked.count + 1},
+            set_={"count": Asked.count + 1, "last_at": moment},
         )
     )
-    mine = (Asked.member_id == member_id, Asked.guild_id == guild_id)
-    today, *earlier = (
-        await session.execute(
-            select(Asked.count.label("wishes"), Asked.last_at)
-            .where(*mine)
-            .order_by(Asked.day.desc())
-            .limit(2)
-        )
-    ).all()
-    if today.wishes == 1:
-        return Before(0, earlier[0].last_at if earlier else None)
-    await session.execute(update(Asked).where(*mine, Asked.day == day).values(last_at=moment))
-    return Before(today.wishes - 1, today.last_at)
+    if latest is None:
+        return Before(0, None)
+    return Before(latest.wishes if latest.day == day else 0, latest.last_at)
 
 
 async def check(
@@ -165,20 +161,25 @@ async def check(
         again = before.last_at + dt.timedelta(seconds=limits.cooldown)
         if moment < again:
             raise QueueFullError(Scope.COOLDOWN, limits.cooldown, again)
-    # A literal, since `== None` would mean IS NULL: private messages are no server.
-    server = literal(guild_id, Story.guild_id.type)
-    wishes = func.count(distinct(Story.interaction_id))
-    live = select(
-        wishes.filter(Story.member_id == member_id),
-        wishes.filter(Story.guild_id == server),
-        wishes,
-    ).where(Story.shown_at.is_(None), Story.state.in_(LIVE))
+    found = (await session.execute(_wishing(member_id, guild_id, limits.waiting))).one()
     caps = (
         (Scope.MEMBER, limits.per_member),
         (Scope.SERVER, limits.per_server),
         (Scope.ALL, limits.waiting),
     )
-    found = (await session.execute(live)).one()
     for (scope, limit), wishing in zip(caps, found, strict=True):
         if wishing >= limit:
             raise QueueFullError(scope, limit, moment + ROOM_AGAIN)
+
+
+def _wishing(member_id: int, guild_id: int | None, enough: int) -> Select[int, int, int]:
+    """How many wishes are in line: of a member, of a server, of all; no more than is enough."""
+    theirs = select(func.count(Story.wish.distinct())).where(
+        Story.member_id == member_id, Story.shown_at.is_(None)
+    )
+    # Each wish has one first story. Private messages are of no server, and so none of these.
+    first = Story.id == Story.wish
+    of_server = select(func.count()).where(Story.server == guild_id, first)
+    everybody = select(Story.id).where(Story.server.is_not(None), first).limit(enough).subquery()
+    of_all = select(func.count()).select_from(everybody)
+    return select(*(query.scalar_subquery() for query in (theirs, of_server, of_all)))

@@ -1,22 +1,25 @@
-"""Who waits, who may be taken, and in which order, as SQL."""
+"""Who waits, who may be taken, and at which place, as SQL; `turns` has the order."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, case, func, or_, select
+from sqlalchemy import Integer, and_, func, literal, or_, select, tuple_
 from sqlalchemy.orm import aliased
 
-from bot.database.clock import now
 from bot.database.tables import State, Story
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Sequence
 
-    from sqlalchemy import ColumnElement, Select
+    from sqlalchemy import CTE, ColumnElement, Select
+    from sqlalchemy.ext.asyncio import AsyncSession
+    from sqlalchemy.orm import InstrumentedAttribute
 
-LIVE = (State.QUEUED, State.TELLING)
 ENDED = (State.TOLD, State.FAILED, State.CANCELLED, State.EXPIRED)
+AFTER_ALL = 2
+"""More than any `waits`."""
 
 
 def free(story: type[Story], moment: dt.datetime) -> ColumnElement[bool]:
@@ -40,81 +43,122 @@ def waiting(story: type[Story], moment: dt.datetime) -> ColumnElement[bool]:
     )
 
 
-def head(chosen: type[Story], moment: dt.datetime) -> list[ColumnElement[bool]]:
-    """What the oldest story that may be taken has to be, to be the first of `line`.
+def _stands(story: type[Story]) -> tuple[InstrumentedAttribute[int | None], ...]:
+    """Where it stands in its server."""
+    return (story.waits, story.own, story.wish)
 
-    It is the oldest of a member, and neither they nor their server hear anything now. Everybody is
-    put in order only where nobody is like that: with ten thousand who wait that takes long, and
-    then most of them are. A story that rests, or whose model does, takes no turn here.
+
+def _servers() -> CTE:
+    """Every server that has a story in line; the last row is none.
+
+    Each is looked up after the one before it, which reads no more of the index than that.
     """
-    begun = [Story.shown_at.is_(None), Story.state == State.TELLING]
-    telling, older = aliased(Story), aliased(Story)
-    return [
-        chosen.shown_at.is_(None),
-        chosen.state == State.QUEUED,
-        _server(chosen).not_in(select(_server(Story)).where(*begun)),
-        chosen.member_id.not_in(select(Story.member_id).where(*begun)),
-        ~select(older.id)
-        .where(
-            older.shown_at.is_(None),
-            older.state == State.QUEUED,
-            older.member_id == chosen.member_id,
-            older.id < chosen.id,
-            older.interaction_id != chosen.interaction_id,
-        )
-        .exists(),
-        # What a dead bot had begun, and the rest of an interaction that is being told, go first.
-        ~select(Story.id).where(*begun, free(Story, moment)).exists(),
-        ~select(telling.id)
-        .where(
-            telling.shown_at.is_(None),
-            telling.state == State.TELLING,
-            select(older.id)
-            .where(older.interaction_id == telling.interaction_id, older.state == State.QUEUED)
-            .exists(),
-        )
-        .exists(),
-    ]
+    servers = select(func.min(Story.server).label("server")).where(Story.server.is_not(None))
+    found = servers.cte("servers", recursive=True)
+    following = select(func.min(Story.server)).where(Story.server > found.c.server)
+    return found.union_all(select(following.scalar_subquery()).where(found.c.server.is_not(None)))
 
 
-def _server(story: type[Story]) -> ColumnElement[int]:
-    """The server of a story; private messages are one of their member's own."""
-    return func.coalesce(story.guild_id, -story.member_id)
+def _turn(story: type[Story]) -> ColumnElement[int]:
+    """How many of its server's wishes stand before it: one less than its turn."""
+    before = aliased(Story)
+    return (
+        select(func.count(before.wish.distinct()))
+        .where(before.server == story.server, tuple_(*_stands(before)) < tuple_(*_stands(story)))
+        .scalar_subquery()
+    )
 
 
-def line() -> Select[int, int]:
-    """Everybody who waits, in order: (story id, place), 1 being the next.
+def heads(may_be_taken: Sequence[ColumnElement[bool]], chosen: type[Story]) -> Select[int, int]:
+    """The first of each server that may be taken, in order: (story id, member id).
 
-    Servers take turns, and in each its members; private messages are a server of their member's
-    own. A turn counts what is being told already, so that neither a busy server nor a busy member
-    keeps others waiting: nobody's first wish stands behind another's second. The stories of one
-    interaction are told together, and are one turn.
+    `may_be_taken`: what is asked of `chosen`.
     """
-    waits = case((waiting(Story, now()), 1), else_=0)
-    live = (
-        select(
-            Story.id,
-            Story.member_id,
-            _server(Story).label("server"),
-            waits.label("waits"),
-            # Those being told come first, and take the rest of their interaction with them.
-            func.min(waits).over(partition_by=Story.interaction_id).label("begun"),
-            func.min(Story.id).over(partition_by=Story.interaction_id).label("wish"),
+    servers, head = _servers(), aliased(Story)
+    first = (
+        select(chosen.id)
+        .where(chosen.server == servers.c.server, *may_be_taken)
+        .order_by(*_stands(chosen), chosen.id)
+        .limit(1)
+        .scalar_subquery()
+    )
+    return (
+        select(head.id, head.member_id)
+        .join_from(servers, head, head.id == first)
+        .order_by(_turn(head), head.own, head.id)
+    )
+
+
+async def place(session: AsyncSession, story_id: int, moment: dt.datetime) -> int | None:
+    """Find a story's place, 1 being the next; None when it does not wait."""
+    mine = (
+        await session.execute(
+            select(Story.own, _turn(Story).label("turn")).where(
+                Story.id == story_id, Story.server.is_not(None), waiting(Story, moment)
+            )
         )
-        .where(Story.shown_at.is_(None), Story.state.in_(LIVE))
+    ).one_or_none()
+    if mine is None:
+        return None
+    before = await session.scalar(_before(story_id, mine.own, mine.turn, moment))
+    return 1 + int(before or 0)
+
+
+def _before(story_id: int, own: int, turn: int, moment: dt.datetime) -> Select[int]:
+    """How many wait before a story; `turn`: how many wishes of each server have theirs before."""
+    servers, lead, same, earlier, equal = _servers(), *(aliased(Story) for _ in range(4))
+    # The wish of each server whose turn comes at the same time, if it has one.
+    of_that_turn = (
+        select(lead.id)
+        .where(lead.server == servers.c.server, lead.id == lead.wish)
+        .order_by(*_stands(lead))
+        .limit(1)
+        .offset(turn)
+        .scalar_subquery()
+    )
+    edges = select(servers.c.server, of_that_turn.label("wish")).where(
+        servers.c.server.is_not(None)
+    )
+    edge = edges.subquery()
+    waits = func.coalesce(same.waits, literal(AFTER_ALL, Integer))
+    sooner = (
+        select(func.count())
+        .where(
+            earlier.server == edge.c.server,
+            tuple_(*_stands(earlier))
+            < tuple_(waits, func.coalesce(same.own, 0), func.coalesce(same.wish, 0)),
+            _counts(earlier, moment),
+        )
+        .scalar_subquery()
+    )
+    beside = (
+        select(func.count())
+        .where(
+            equal.server == same.server,
+            tuple_(*_stands(equal)) == tuple_(*_stands(same)),
+            tuple_(equal.own, equal.id) < tuple_(own, story_id),
+            _counts(equal, moment),
+        )
+        .scalar_subquery()
+    )
+    return (
+        select(func.sum(sooner + beside)).select_from(edge).outerjoin(same, same.id == edge.c.wish)
+    )
+
+
+def _counts(story: type[Story], moment: dt.datetime) -> ColumnElement[bool]:
+    """It waits; asked in an order in which the index alone answers for nearly all."""
+    return or_(story.waits == 1, waiting(story, moment))
+
+
+def line(moment: dt.datetime) -> Select[int, int]:
+    """Everybody who waits, in order: (story id, place), 1 being the next."""
+    turn = func.dense_rank().over(partition_by=Story.server, order_by=_stands(Story))
+    everybody = (
+        select(Story.id, Story.own, turn.label("turn"), waiting(Story, moment).label("waiting"))
+        .where(Story.server.is_not(None))
         .subquery()
     )
-    own = func.dense_rank().over(
-        partition_by=live.c.member_id, order_by=(live.c.begun, live.c.wish)
-    )
-    members = select(live, own.label("own")).subquery()
-    turn = func.dense_rank().over(
-        partition_by=members.c.server, order_by=(members.c.begun, members.c.own, members.c.wish)
-    )
-    servers = select(members, turn.label("turn")).subquery()
-    place = (
-        func.row_number()
-        .over(order_by=(servers.c.turn, servers.c.own, servers.c.id))
-        .label("place")
-    )
-    return select(servers.c.id, place).where(servers.c.waits == 1).order_by(place)
+    order = (everybody.c.turn, everybody.c.own, everybody.c.id)
+    place = func.row_number().over(order_by=order).label("place")
+    return select(everybody.c.id, place).where(everybody.c.waiting).order_by(place)

@@ -15,10 +15,10 @@ from sqlalchemy import and_, case, delete, func, inspect, literal, or_, select, 
 from bot.database.clock import now
 from bot.database.holdings import NOBODY, Fate, Holding, held
 from bot.database.in_order import take
-from bot.database.places import LIVE
 from bot.database.ratings import score
 from bot.database.removals import Removed
 from bot.database.tables import Audit, Rating, Story
+from bot.database.turns import LIVE, take_members
 from bot.database.unbroken import unbroken
 from bot.database.wishes import PLAIN
 
@@ -105,6 +105,7 @@ class Privacy:
         """Take the beginning out of these stories; gives them as they are now."""
         statement = update(Story).where(Story.id.in_(story_ids)).values(prompt="")
         async with self._sessions.begin() as session:
+            await take_members(session, Story.id.in_(story_ids))
             await take(session, [Story.id], [(story_id,) for story_id in story_ids])
             changed = await session.scalars(statement.returning(Story), execution_options=PLAIN)
             return list(changed)

@@ -11,6 +11,7 @@ from bot.database.clock import now
 from bot.database.in_order import take
 from bot.database.tables import Report, State, Story
 from bot.database.trail import Act, entry
+from bot.database.turns import moving
 from bot.database.unbroken import unbroken
 from bot.database.wishes import PLAIN
 
@@ -65,7 +66,7 @@ class Removals:
             )
             .returning(Story)
         )
-        async with self._sessions.begin() as session:
+        async with self._sessions.begin() as session, moving(session, Story.id == story_id):
             story: Story | None = await session.scalar(statement, execution_options=PLAIN)
             if story is None:
                 return None

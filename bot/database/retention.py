@@ -10,6 +10,7 @@ from sqlalchemy import delete, select
 from bot.database.clock import now
 from bot.database.in_order import take, take_dependent
 from bot.database.tables import Audit, Story
+from bot.database.turns import take_members
 from bot.database.unbroken import unbroken
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class Retention:
         old = [row.id for row in rows if row.asked_at < long_ago and row.shown_at]
         if old:
             async with self._sessions.begin() as session:
+                # One that is in line may go on from one of them.
+                await take_members(session, Story.parent_id.in_(old))
                 await take(session, [Story.id], [(number,) for number in old], deletes=True)
                 await take_dependent(session, Story.__table__, old)
                 await session.execute(delete(Story).where(Story.id.in_(old)))

@@ -71,6 +71,12 @@ class Story(Base):
         # however many stories were ever told.
         Index("ix_stories_unshown", "state", "id", **where("shown_at IS NULL")),
         Index("ix_stories_unshown_of", "member_id", "id", **where("shown_at IS NULL")),
+        # Whose turn it is, of those in line alone; `bot.database.turns` keeps them.
+        Index(
+            "ix_stories_line",
+            *("server", "waits", "own", "wish", "id"),
+            **where("server IS NOT NULL"),
+        ),
         Index("ix_stories_answer_until", "answer_until", **where("answer_token IS NOT NULL")),
         # What is browsed: a server's stories by day, and the best of those with enough votes. The
         # channel stands in them too, so that those which nobody may see now are passed over there.
@@ -146,6 +152,11 @@ class Story(Base):
     lease_owner: Mapped[str | None] = mapped_column(String(64))
     lease_until: Mapped[dt.datetime | None] = mapped_column(Moment)
     """Until then nobody but the owner takes it; without an owner: it rests after a failure."""
+    server: Mapped[int | None] = mapped_column(BigInteger)
+    """Whose turn it takes; None: it is not in line. This and the next three are `turns`' alone."""
+    waits: Mapped[int | None]
+    own: Mapped[int | None]
+    wish: Mapped[int | None] = mapped_column(BigInteger)
     error: Mapped[str | None] = mapped_column(Text)
     """The last failure, in words for the host."""
     final: Mapped[bool] = mapped_column(default=False, server_default=false())

@@ -4,31 +4,28 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import and_, or_, select, update
 
 from bot.database.clock import now
 from bot.database.limits import Limits, Rush, check, count
-from bot.database.places import LIVE, line
+from bot.database.places import line, place
 from bot.database.tables import Duel, Form, Length, State, Story
 from bot.database.trail import Act, entry
+from bot.database.turns import LIVE, moving, put_right, take_members, take_wisher
 from bot.database.unbroken import unbroken
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import ColumnElement, Update
+    from sqlalchemy import ColumnElement
     from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
     from bot.config import Queue as QueueSettings
 
 TOKEN_LIFE = dt.timedelta(minutes=15)
 """How long after its interaction Discord takes a token."""
-
-# Any number that all bots share: on PostgreSQL wishes are counted and inserted one at a time.
-ENQUEUE_LOCK = 0x6B6174617269
-
 
 PLAIN = {"synchronize_session": False}
 """No session outlives its statement, so there are no loaded objects to bring up to date."""
@@ -94,19 +91,15 @@ class Wishes:
         """
         moment, first = now(), wishes[0]
         async with self._sessions.begin() as session:
-            if session.get_bind().dialect.name == "postgresql":
-                # There two would not count each other's rows; SQLite has one writer.
-                await session.execute(select(func.pg_advisory_xact_lock(ENQUEUE_LOCK)))
-            before = await count(session, first.member_id, first.guild_id, moment)
+            await take_wisher(session, first.member_id, first.guild_id)
             known = await session.scalars(
                 select(Story)
                 .where(Story.interaction_id == first.interaction_id)
                 .order_by(Story.nth)
             )
             if stories := list(known):
-                session.expunge_all()
-                await session.rollback()  # they were counted when they came first
                 return stories
+            before = await count(session, first.member_id, first.guild_id, moment)
             await check(
                 session,
                 first.member_id,
@@ -123,6 +116,8 @@ class Wishes:
             session.add_all(stories)
             if first.form is Form.DUEL:
                 session.add(_duel(wishes, moment, duel_lasts))
+            await session.flush()
+            await put_right(session, [story.id for story in stories], {first.member_id})
         return stories
 
     async def posted(self, story_id: int, message_id: int, *, answers: bool = True) -> None:
@@ -133,26 +128,22 @@ class Wishes:
         values: dict[str, object] = {"message_id": message_id}
         if not answers:
             values |= {"answer_token": None, "answer_until": None}
-        await self._update(update(Story).where(_in_one_message(story_id)).values(**values))
+        await self._touch(_in_one_message(story_id), values)
 
     async def answerable(self, story_id: int, token: str) -> None:
         """Keep the token of a new press on the story's message, while the story is not shown."""
-        await self._update(
-            update(Story)
-            .where(_in_one_message(story_id), Story.shown_at.is_(None))
-            .values(answer_token=token, answer_until=now() + TOKEN_LIFE)
-        )
+        values = {"answer_token": token, "answer_until": now() + TOKEN_LIFE}
+        await self._touch(and_(_in_one_message(story_id), Story.shown_at.is_(None)), values)
 
     async def position(self, story_id: int) -> int | None:
         """Give the story's place, 1 being the next; None when it no longer waits."""
-        places = line().subquery()
         async with self._sessions() as session:
-            return await session.scalar(select(places.c.place).where(places.c.id == story_id))
+            return await place(session, story_id, now())
 
     async def positions(self) -> dict[int, int]:
         """Give everybody's place in one query: story id → place."""
         async with self._sessions() as session:
-            return dict((await session.execute(line())).all())
+            return dict((await session.execute(line(now()))).all())
 
     async def cancel(
         self,
@@ -189,7 +180,7 @@ class Wishes:
             )
             .returning(Story)
         )
-        async with self._sessions.begin() as session:
+        async with self._sessions.begin() as session, moving(session, Story.id == story_id):
             story: Story | None = await session.scalar(statement, execution_options=PLAIN)
             # Only a server has moderators.
             if story is not None and story.guild_id is not None and moderator_id is not None:
@@ -204,17 +195,23 @@ class Wishes:
                 )
             return story
 
-    async def _change(self, statement: Update) -> Story | None:
-        async with self._sessions.begin() as session:
+    async def _move(
+        self, story_id: int, *where: ColumnElement[bool], **values: Any
+    ) -> Story | None:
+        """Change whether a story is in line, or is told, if it is what it should be."""
+        statement = update(Story).where(Story.id == story_id, *where).values(**values)
+        async with self._sessions.begin() as session, moving(session, Story.id == story_id):
             story: Story | None = await session.scalar(
                 statement.returning(Story), execution_options=PLAIN
             )
             return story
 
-    async def _update(self, statement: Update) -> set[int]:
+    async def _touch(self, which: ColumnElement[bool], values: dict[str, Any]) -> set[int]:
+        """Write into several stories what moves none of them in line; gives which they were."""
+        statement = update(Story).where(which).values(**values).returning(Story.id)
         async with self._sessions.begin() as session:
-            ids = await session.scalars(statement.returning(Story.id), execution_options=PLAIN)
-            return set(ids)
+            await take_members(session, which)
+            return set(await session.scalars(statement, execution_options=PLAIN))
 
 
 def _in_one_message(story_id: int) -> ColumnElement[bool]:

@@ -20,8 +20,8 @@ from aiohttp import hdrs, web
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.config import is_loopback
-from bot.database.places import LIVE
 from bot.database.tables import State
+from bot.database.turns import LIVE
 from bot.worker.completions import GeneratorError
 from bot.worker.metrics import CONTENT_TYPE
 

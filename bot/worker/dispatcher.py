@@ -14,8 +14,8 @@ from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from structlog.contextvars import bound_contextvars
 
 from bot.database.clock import now
-from bot.database.places import LIVE
 from bot.database.tables import Length, State
+from bot.database.turns import LIVE
 from bot.safety.live import UnfitError
 from bot.worker.backoff import Backoff
 from bot.worker.catalogue import UnknownModelError

@@ -1,0 +1,125 @@
+"""Whose turn it is: kept in the rows of those who wait, so that nobody need look at all of them.
+
+Servers take turns, and in each its members; private messages are a server of their member's own.
+A turn counts what is being told already, so that neither a busy server nor a busy member keeps
+others waiting: nobody's first wish stands behind another's second. The stories of one interaction
+are told together, and are one turn. Of a story in line (it waits or is told) its row says:
+
+- `server`: whose turn it takes;
+- `waits`: 0 while one of its interaction is being told, which then goes on with it; else 1;
+- `wish`: the first story of its interaction that is in line;
+- `own`: which of its member's wishes it is, in all servers together, by `waits` and `wish`.
+
+In its server it stands by `waits`, `own` and `wish`; which one of the server's wishes it is then is
+its turn, and everybody stands by that, `own` and the story's number (`bot.database.places`). What a
+member has in line depends on that member alone. So whoever changes which stories are in line, or
+are told, does it within `moving`, and the member's few rows are put right in the same transaction.
+
+Two who move one member would each overlook what the other does, and PostgreSQL lets two write at
+the same time. So there members are locked until the transaction ends, before any row is: a server
+(a wish alone does that, to be counted) before members, members by their number, and then rows. Who
+changes several stories in line without moving them takes their members too, or the two would wait
+for each other's rows. What is locked is a number, so it need not exist. SQLite has one writer.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from sqlalchemy import and_, case, func, or_, select, update
+
+from bot.database.tables import State, Story
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+LIVE = (State.QUEUED, State.TELLING)
+"""In line."""
+
+
+def two_write(session: AsyncSession) -> bool:
+    """Whether several transactions may write at the same time."""
+    return session.get_bind().dialect.name == "postgresql"
+
+
+async def take_wisher(session: AsyncSession, member_id: int, guild_id: int | None) -> None:
+    """Let nobody else move a member, or ask for something in their server, until the end."""
+    if two_write(session):
+        # Members' numbers are positive, so a server's is none of theirs.
+        servers = [] if guild_id is None else [-guild_id]
+        locks = [func.pg_advisory_xact_lock(number) for number in (*servers, member_id)]
+        await session.execute(select(*locks))
+
+
+async def take_members(session: AsyncSession, which: ColumnElement[bool]) -> list[tuple[int, int]]:
+    """Let nobody else move these stories' members until the end; gives (story id, member id)."""
+    stories = select(Story.id, Story.member_id).where(which).order_by(Story.member_id).subquery()
+    locks = [func.pg_advisory_xact_lock(stories.c.member_id)] if two_write(session) else []
+    rows = await session.execute(select(stories.c.id, stories.c.member_id, *locks))
+    return [(row[0], row[1]) for row in rows]
+
+
+@asynccontextmanager
+async def moving(session: AsyncSession, which: ColumnElement[bool]) -> AsyncIterator[None]:
+    """Change whether stories are in line, or are told; on leaving their members' turns are right.
+
+    Args:
+        session: The transaction's, which has taken no rows yet.
+        which: The stories, or more of them.
+    """
+    stories = await take_members(session, which)
+    yield
+    await put_right(session, [row[0] for row in stories], {row[1] for row in stories})
+
+
+async def put_right(session: AsyncSession, story_ids: Sequence[int], member_ids: set[int]) -> None:
+    """Write the turns of these members anew, and of stories of theirs that may be over.
+
+    The members are taken already.
+    """
+    if not member_ids:
+        return
+    theirs = and_(Story.member_id.in_(member_ids), Story.shown_at.is_(None))
+    await write_turns(session, or_(Story.id.in_(story_ids), theirs))
+
+
+async def write_turns(session: AsyncSession, which: ColumnElement[bool]) -> None:
+    """Write the turns of stories anew, among which are all in line of their members."""
+    in_line = case((and_(Story.shown_at.is_(None), Story.state.in_(LIVE)), 1), else_=0)
+    of_one_interaction = (in_line, Story.interaction_id)
+    rows = (
+        select(
+            Story.id,
+            Story.member_id,
+            in_line.label("in_line"),
+            # Private messages are a server of their member's own.
+            func.coalesce(Story.guild_id, -Story.member_id).label("server"),
+            func.min(case((Story.state == State.TELLING, 0), else_=1))
+            .over(partition_by=of_one_interaction)
+            .label("waits"),
+            func.min(Story.id).over(partition_by=of_one_interaction).label("wish"),
+        )
+        .where(which)
+        .subquery()
+    )
+    own = func.dense_rank().over(
+        partition_by=(rows.c.in_line, rows.c.member_id), order_by=(rows.c.waits, rows.c.wish)
+    )
+    ranked = select(rows, own.label("own")).subquery()
+    turns = {
+        column: case((ranked.c.in_line == 1, ranked.c[column.key]))
+        for column in (Story.server, Story.waits, Story.wish, Story.own)
+    }
+    await session.execute(
+        update(Story)
+        .where(
+            Story.id == ranked.c.id,
+            or_(*(column.is_distinct_from(turn) for column, turn in turns.items())),
+        )
+        .values({column.key: turn for column, turn in turns.items()}),
+        execution_options={"synchronize_session": False},
+    )
