@@ -19,7 +19,7 @@ from bot.database import Database, open_database
 from bot.database.clock import now
 from bot.database.ratings import PRIOR_STARS, PRIOR_VOTES
 from bot.database.tables import Asked, Audit, Duel, DuelVote, Rating, Report, State, Story
-from bot.database.turns import write_turns
+from bot.database.turns import put_all_right
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -111,7 +111,7 @@ async def fill(
         done = until
         if done == count:
             async with database.sessions.begin() as session:
-                await write_turns(session, Story.shown_at.is_(None))
+                await put_all_right(session)
         if progress is not None:
             progress(done, count)
 

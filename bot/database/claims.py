@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, case, func, select, update
-from sqlalchemy.orm import aliased
+from sqlalchemy import and_, bindparam, case, func, select, update
 
 from bot.database.clock import now
-from bot.database.places import free, heads, held, waiting
+from bot.database.places import MOMENT, free, heads, held, waiting
 from bot.database.tables import State, Story
 from bot.database.turns import moving, put_right, take_members, two_write
 from bot.database.unbroken import unbroken
 from bot.database.wishes import PLAIN, Wishes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection
 
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, Select
     from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
     from bot.config import Queue as QueueSettings
-
-    Asked = Callable[[type[Story]], list[ColumnElement[bool]]]
 
 
 @unbroken
@@ -50,28 +47,24 @@ class Claims(Wishes):
             busy: Stories that the owner still works on, though their lease may have run out.
             only: Take one of these stories, or none.
         """
-
-        def may_be_taken(chosen: type[Story]) -> list[ColumnElement[bool]]:
-            moment = now()
-            return [
-                waiting(chosen, moment),
-                free(chosen, moment),
-                chosen.attempts < self._settings.attempts,
-                chosen.model.not_in(resting),
-                chosen.id.not_in(busy),
-                *([] if only is None else [chosen.id.in_(only)]),
-            ]
-
         while True:
+            given: dict[str, Any] = {
+                "moment": now(),
+                "most": self._settings.attempts,
+                "resting": list(resting),
+                "busy": list(busy),
+            }
+            if only is not None:
+                given["only"] = list(only)
             async with self._sessions.begin() as session:
-                found = await _first(session, may_be_taken)
+                found = await _first(session, given)
                 if found is None:
                     return None
                 story_id, member_id = found
                 # Asked once more of the row: another may have been quicker.
                 story: Story | None = await session.scalar(
                     update(Story)
-                    .where(Story.id == story_id, *may_be_taken(Story))
+                    .where(Story.id == story_id, waiting(Story, now()), free(Story, now()))
                     .values(
                         state=State.TELLING,
                         lease_owner=owner,
@@ -117,25 +110,43 @@ class Claims(Wishes):
         await self._touch(leased, {"lease_owner": None, "lease_until": None})
 
 
-async def _first(session: AsyncSession, may_be_taken: Asked) -> tuple[int, int] | None:
+async def _first(session: AsyncSession, given: dict[str, Any]) -> tuple[int, int] | None:
     """Find who is to be told next, and take their member: (story id, member id)."""
-    chosen = aliased(Story)
-    order = heads(may_be_taken(chosen), chosen)
-    if not two_write(session):
-        row = (await session.execute(order.limit(1))).one_or_none()
-        return row and (row[0], row[1])
-    # Those whose members are being moved now are left to who does it. The inner query's limit
-    # keeps PostgreSQL from taking members in another order.
+    one_of, those = _FIRST["only" in given]
+    if two_write(session):
+        row = (await session.execute(those, given)).one_or_none()
+        if row is not None:
+            return row[0], row[1]
+    row = (await session.execute(one_of, given)).one_or_none()
+    if row is None:
+        return None
+    # Where several write: all of them are being moved now. Nothing is held while waiting for one.
+    await take_members(session, row[0])
+    return row[0], row[1]
+
+
+def _first_of(*, only: bool) -> tuple[Select[int, int], Select[int, int]]:
+    """The next story to tell; and, where several write, the next of a member who is then taken."""
+
+    def may_be_taken(chosen: type[Story]) -> list[ColumnElement[bool]]:
+        some = [chosen.id.in_(bindparam("only", expanding=True))] if only else []
+        return [
+            waiting(chosen, MOMENT),
+            free(chosen, MOMENT),
+            chosen.attempts < bindparam("most"),
+            chosen.model.not_in(bindparam("resting", expanding=True)),
+            chosen.id.not_in(bindparam("busy", expanding=True)),
+            *some,
+        ]
+
+    order = heads(may_be_taken)
+    # The limit keeps PostgreSQL from taking members in another order.
     in_order = order.limit(MANY).subquery()
     taken = func.pg_try_advisory_xact_lock(in_order.c.member_id)
-    row = (
-        await session.execute(select(in_order.c.id, in_order.c.member_id).where(taken).limit(1))
-    ).one_or_none()
-    if row is None and (row := (await session.execute(order.limit(1))).one_or_none()) is not None:
-        # All are: so wait for the first. Nothing is held meanwhile.
-        await take_members(session, Story.id == row[0])
-    return row and (row[0], row[1])
+    members = select(in_order.c.id, in_order.c.member_id).where(taken).limit(1)
+    return order.limit(1), members
 
 
 MANY = 32
-"""Of how many servers the first is looked at where several bots take stories at once."""
+"""Of how many servers the first is looked at where several take stories at once."""
+_FIRST = [_first_of(only=only) for only in (False, True)]

@@ -62,7 +62,7 @@ class Endings(Claims):
             if state is State.TOLD:
                 part = (await session.execute(next_part(session, story_id, moment))).one_or_none()
                 if part is not None:
-                    await take_members(session, Story.id == part.id)
+                    await take_members(session, part.id)
                     await put_right(session, [part.id], {part.member_id})
             await session.execute(
                 update(Story)

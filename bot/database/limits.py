@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
-from sqlalchemy import func, select
+from sqlalchemy import Integer, bindparam, func, select
 
 from bot.database.clock import now
 from bot.database.tables import Asked, Story
@@ -161,7 +161,8 @@ async def check(
         again = before.last_at + dt.timedelta(seconds=limits.cooldown)
         if moment < again:
             raise QueueFullError(Scope.COOLDOWN, limits.cooldown, again)
-    found = (await session.execute(_wishing(member_id, guild_id, limits.waiting))).one()
+    of_whom = {"member": member_id, "guild": guild_id, "enough": limits.waiting}
+    found = (await session.execute(_WISHING, of_whom)).one()
     caps = (
         (Scope.MEMBER, limits.per_member),
         (Scope.SERVER, limits.per_server),
@@ -172,14 +173,18 @@ async def check(
             raise QueueFullError(scope, limit, moment + ROOM_AGAIN)
 
 
-def _wishing(member_id: int, guild_id: int | None, enough: int) -> Select[int, int, int]:
+def _wishing() -> Select[int, int, int]:
     """How many wishes are in line: of a member, of a server, of all; no more than is enough."""
     theirs = select(func.count(Story.wish.distinct())).where(
-        Story.member_id == member_id, Story.shown_at.is_(None)
+        Story.member_id == bindparam("member"), Story.shown_at.is_(None)
     )
     # Each wish has one first story. Private messages are of no server, and so none of these.
     first = Story.id == Story.wish
-    of_server = select(func.count()).where(Story.server == guild_id, first)
-    everybody = select(Story.id).where(Story.server.is_not(None), first).limit(enough).subquery()
-    of_all = select(func.count()).select_from(everybody)
+    of_server = select(func.count()).where(Story.server == bindparam("guild"), first)
+    everybody = select(Story.id).where(Story.server.is_not(None), first)
+    enough = everybody.limit(bindparam("enough", type_=Integer)).subquery()
+    of_all = select(func.count()).select_from(enough)
     return select(*(query.scalar_subquery() for query in (theirs, of_server, of_all)))
+
+
+_WISHING = _wishing()

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Integer, and_, func, literal, or_, select, tuple_
+from sqlalchemy import BigInteger, Integer, and_, bindparam, func, or_, select, tuple_
 from sqlalchemy.orm import aliased
 
+from bot.database.columns import Moment
 from bot.database.tables import State, Story
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
-    from sqlalchemy import CTE, ColumnElement, Select
+    from sqlalchemy import CTE, BindParameter, ColumnElement, Select
     from sqlalchemy.ext.asyncio import AsyncSession
     from sqlalchemy.orm import InstrumentedAttribute
+
+    _Moment = dt.datetime | BindParameter[dt.datetime]
 
 ENDED = (State.TOLD, State.FAILED, State.CANCELLED, State.EXPIRED)
 AFTER_ALL = 2
 """More than any `waits`."""
+MOMENT = bindparam("moment", type_=Moment)
+"""Now."""
 
 
-def free(story: type[Story], moment: dt.datetime) -> ColumnElement[bool]:
+def free(story: type[Story], moment: _Moment) -> ColumnElement[bool]:
     """Nobody holds its lease, and it does not rest after a failure."""
     return or_(story.lease_until.is_(None), story.lease_until < moment)
 
@@ -32,7 +37,7 @@ def held(owner: str) -> ColumnElement[bool]:
     return and_(Story.shown_at.is_(None), Story.lease_owner == owner)
 
 
-def waiting(story: type[Story], moment: dt.datetime) -> ColumnElement[bool]:
+def waiting(story: type[Story], moment: _Moment) -> ColumnElement[bool]:
     """Queued, or begun by a bot that died."""
     return and_(
         story.shown_at.is_(None),
@@ -69,15 +74,12 @@ def _turn(story: type[Story]) -> ColumnElement[int]:
     )
 
 
-def heads(may_be_taken: Sequence[ColumnElement[bool]], chosen: type[Story]) -> Select[int, int]:
-    """The first of each server that may be taken, in order: (story id, member id).
-
-    `may_be_taken`: what is asked of `chosen`.
-    """
-    servers, head = _servers(), aliased(Story)
+def heads(may_be_taken: Callable[[type[Story]], list[ColumnElement[bool]]]) -> Select[int, int]:
+    """The first of each server that may be taken, in order: (story id, member id)."""
+    servers, chosen, head = _servers(), aliased(Story), aliased(Story)
     first = (
         select(chosen.id)
-        .where(chosen.server == servers.c.server, *may_be_taken)
+        .where(chosen.server == servers.c.server, *may_be_taken(chosen))
         .order_by(*_stands(chosen), chosen.id)
         .limit(1)
         .scalar_subquery()
@@ -91,21 +93,16 @@ def heads(may_be_taken: Sequence[ColumnElement[bool]], chosen: type[Story]) -> S
 
 async def place(session: AsyncSession, story_id: int, moment: dt.datetime) -> int | None:
     """Find a story's place, 1 being the next; None when it does not wait."""
-    mine = (
-        await session.execute(
-            select(Story.own, _turn(Story).label("turn")).where(
-                Story.id == story_id, Story.server.is_not(None), waiting(Story, moment)
-            )
-        )
-    ).one_or_none()
+    given: dict[str, Any] = {"story_id": story_id, "moment": moment}
+    mine = (await session.execute(_MINE, given)).one_or_none()
     if mine is None:
         return None
-    before = await session.scalar(_before(story_id, mine.own, mine.turn, moment))
+    before = await session.scalar(_BEFORE, {**given, "mine": mine.own, "turn": mine.turn})
     return 1 + int(before or 0)
 
 
-def _before(story_id: int, own: int, turn: int, moment: dt.datetime) -> Select[int]:
-    """How many wait before a story; `turn`: how many wishes of each server have theirs before."""
+def _before() -> Select[int]:
+    """How many wait before a story, of whose server so many wishes have their `turn` before it."""
     servers, lead, same, earlier, equal = _servers(), *(aliased(Story) for _ in range(4))
     # The wish of each server whose turn comes at the same time, if it has one.
     of_that_turn = (
@@ -113,52 +110,60 @@ def _before(story_id: int, own: int, turn: int, moment: dt.datetime) -> Select[i
         .where(lead.server == servers.c.server, lead.id == lead.wish)
         .order_by(*_stands(lead))
         .limit(1)
-        .offset(turn)
+        .offset(bindparam("turn", type_=Integer))
         .scalar_subquery()
     )
-    edges = select(servers.c.server, of_that_turn.label("wish")).where(
-        servers.c.server.is_not(None)
+    edge = (
+        select(servers.c.server, of_that_turn.label("wish"))
+        .where(servers.c.server.is_not(None))
+        .subquery()
     )
-    edge = edges.subquery()
-    waits = func.coalesce(same.waits, literal(AFTER_ALL, Integer))
+    here = (func.coalesce(same.waits, AFTER_ALL), *(func.coalesce(n, 0) for n in _stands(same)[1:]))
     sooner = (
         select(func.count())
         .where(
             earlier.server == edge.c.server,
-            tuple_(*_stands(earlier))
-            < tuple_(waits, func.coalesce(same.own, 0), func.coalesce(same.wish, 0)),
-            _counts(earlier, moment),
+            tuple_(*_stands(earlier)) < tuple_(*here),
+            _counts(earlier),
         )
         .scalar_subquery()
     )
+    mine = (bindparam("mine", type_=Integer), bindparam("story_id", type_=BigInteger))
     beside = (
         select(func.count())
         .where(
             equal.server == same.server,
             tuple_(*_stands(equal)) == tuple_(*_stands(same)),
-            tuple_(equal.own, equal.id) < tuple_(own, story_id),
-            _counts(equal, moment),
+            tuple_(equal.own, equal.id) < tuple_(*mine),
+            _counts(equal),
         )
         .scalar_subquery()
     )
-    return (
-        select(func.sum(sooner + beside)).select_from(edge).outerjoin(same, same.id == edge.c.wish)
-    )
+    joined = select(func.sum(sooner + beside)).select_from(edge)
+    return joined.outerjoin(same, same.id == edge.c.wish)
 
 
-def _counts(story: type[Story], moment: dt.datetime) -> ColumnElement[bool]:
+def _counts(story: type[Story]) -> ColumnElement[bool]:
     """It waits; asked in an order in which the index alone answers for nearly all."""
-    return or_(story.waits == 1, waiting(story, moment))
+    return or_(story.waits == 1, waiting(story, MOMENT))
 
 
-def line(moment: dt.datetime) -> Select[int, int]:
-    """Everybody who waits, in order: (story id, place), 1 being the next."""
+def _line() -> Select[int, int]:
     turn = func.dense_rank().over(partition_by=Story.server, order_by=_stands(Story))
     everybody = (
-        select(Story.id, Story.own, turn.label("turn"), waiting(Story, moment).label("waiting"))
+        select(Story.id, Story.own, turn.label("turn"), waiting(Story, MOMENT).label("waiting"))
         .where(Story.server.is_not(None))
         .subquery()
     )
     order = (everybody.c.turn, everybody.c.own, everybody.c.id)
     place = func.row_number().over(order_by=order).label("place")
     return select(everybody.c.id, place).where(everybody.c.waiting).order_by(place)
+
+
+# Made once: to make one takes longer than it does.
+_MINE = select(Story.own, _turn(Story).label("turn")).where(
+    Story.id == bindparam("story_id"), Story.server.is_not(None), waiting(Story, MOMENT)
+)
+_BEFORE = _before()
+LINE = _line()
+"""Everybody who waits at a `moment`, in order: (story id, place), 1 being the next."""

@@ -51,7 +51,7 @@ class Queue(Endings):
             .values(**self._ended(State.TOLD), **told)
             .returning(Story)
         )
-        async with self._sessions.begin() as session, moving(session, Story.id == story_id):
+        async with self._sessions.begin() as session, moving(session, story_id):
             story: Story | None = await session.scalar(statement, execution_options=PLAIN)
             if story is not None and story.form is Form.DUEL:
                 await open_votes(session, story.interaction_id, moment)

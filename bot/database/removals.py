@@ -66,7 +66,7 @@ class Removals:
             )
             .returning(Story)
         )
-        async with self._sessions.begin() as session, moving(session, Story.id == story_id):
+        async with self._sessions.begin() as session, moving(session, story_id):
             story: Story | None = await session.scalar(statement, execution_options=PLAIN)
             if story is None:
                 return None

@@ -25,20 +25,23 @@ for each other's rows. What is locked is a number, so it need not exist. SQLite 
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, case, func, or_, select, update
+from sqlalchemy import BigInteger, and_, bindparam, case, func, or_, select, update
 
 from bot.database.tables import State, Story
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Collection, Sequence
 
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, Select, Update
     from sqlalchemy.ext.asyncio import AsyncSession
 
 LIVE = (State.QUEUED, State.TELLING)
 """In line."""
+
+_stories = Story.metadata.tables["stories"].c
+# Statements for every story are made once: to make one takes longer than what it does.
 
 
 def two_write(session: AsyncSession) -> bool:
@@ -50,58 +53,78 @@ async def take_wisher(session: AsyncSession, member_id: int, guild_id: int | Non
     """Let nobody else move a member, or ask for something in their server, until the end."""
     if two_write(session):
         # Members' numbers are positive, so a server's is none of theirs.
-        servers = [] if guild_id is None else [-guild_id]
-        locks = [func.pg_advisory_xact_lock(number) for number in (*servers, member_id)]
-        await session.execute(select(*locks))
+        server = None if guild_id is None else -guild_id
+        await session.execute(_WISHER, {"server": server, "member": member_id})
 
 
-async def take_members(session: AsyncSession, which: ColumnElement[bool]) -> list[tuple[int, int]]:
-    """Let nobody else move these stories' members until the end; gives (story id, member id)."""
-    stories = select(Story.id, Story.member_id).where(which).order_by(Story.member_id).subquery()
-    locks = [func.pg_advisory_xact_lock(stories.c.member_id)] if two_write(session) else []
-    rows = await session.execute(select(stories.c.id, stories.c.member_id, *locks))
+async def take_members(
+    session: AsyncSession, which: ColumnElement[bool] | int
+) -> list[tuple[int, int]]:
+    """Let nobody else move these stories' members until the end; gives (story id, member id).
+
+    `which`: the stories, or the one of that id.
+    """
+    locks = two_write(session)
+    if isinstance(which, int):
+        rows = await session.execute(_ONE_LOCKED if locks else _ONE, {"story_id": which})
+    else:
+        rows = await session.execute(_members(which, locks=locks))
     return [(row[0], row[1]) for row in rows]
 
 
 @asynccontextmanager
-async def moving(session: AsyncSession, which: ColumnElement[bool]) -> AsyncIterator[None]:
+async def moving(session: AsyncSession, which: ColumnElement[bool] | int) -> AsyncIterator[None]:
     """Change whether stories are in line, or are told; on leaving their members' turns are right.
 
     Args:
         session: The transaction's, which has taken no rows yet.
-        which: The stories, or more of them.
+        which: The stories, or more of them, or the one of that id.
     """
     stories = await take_members(session, which)
     yield
     await put_right(session, [row[0] for row in stories], {row[1] for row in stories})
 
 
-async def put_right(session: AsyncSession, story_ids: Sequence[int], member_ids: set[int]) -> None:
+async def put_right(
+    session: AsyncSession, story_ids: Sequence[int], member_ids: Collection[int]
+) -> None:
     """Write the turns of these members anew, and of stories of theirs that may be over.
 
     The members are taken already.
     """
-    if not member_ids:
-        return
-    theirs = and_(Story.member_id.in_(member_ids), Story.shown_at.is_(None))
-    await write_turns(session, or_(Story.id.in_(story_ids), theirs))
+    if member_ids:
+        which = {"story_ids": story_ids, "member_ids": list(member_ids)}
+        await session.execute(_RIGHT, which)
 
 
-async def write_turns(session: AsyncSession, which: ColumnElement[bool]) -> None:
+async def put_all_right(session: AsyncSession) -> None:
+    """Write the turns of everybody in line anew."""
+    await session.execute(_turns(_stories.shown_at.is_(None)))
+
+
+def _members(which: ColumnElement[bool], *, locks: bool) -> Select[Any]:
+    stories = (
+        select(_stories.id, _stories.member_id).where(which).order_by(_stories.member_id).subquery()
+    )
+    lock = [func.pg_advisory_xact_lock(stories.c.member_id)] if locks else []
+    return select(stories.c.id, stories.c.member_id, *lock)
+
+
+def _turns(which: ColumnElement[bool]) -> Update:
     """Write the turns of stories anew, among which are all in line of their members."""
-    in_line = case((and_(Story.shown_at.is_(None), Story.state.in_(LIVE)), 1), else_=0)
-    of_one_interaction = (in_line, Story.interaction_id)
+    in_line = case((and_(_stories.shown_at.is_(None), _stories.state.in_(LIVE)), 1), else_=0)
+    of_one_interaction = (in_line, _stories.interaction_id)
     rows = (
         select(
-            Story.id,
-            Story.member_id,
+            _stories.id,
+            _stories.member_id,
             in_line.label("in_line"),
             # Private messages are a server of their member's own.
-            func.coalesce(Story.guild_id, -Story.member_id).label("server"),
-            func.min(case((Story.state == State.TELLING, 0), else_=1))
+            func.coalesce(_stories.guild_id, -_stories.member_id).label("server"),
+            func.min(case((_stories.state == State.TELLING, 0), else_=1))
             .over(partition_by=of_one_interaction)
             .label("waits"),
-            func.min(Story.id).over(partition_by=of_one_interaction).label("wish"),
+            func.min(_stories.id).over(partition_by=of_one_interaction).label("wish"),
         )
         .where(which)
         .subquery()
@@ -111,15 +134,30 @@ async def write_turns(session: AsyncSession, which: ColumnElement[bool]) -> None
     )
     ranked = select(rows, own.label("own")).subquery()
     turns = {
-        column: case((ranked.c.in_line == 1, ranked.c[column.key]))
-        for column in (Story.server, Story.waits, Story.wish, Story.own)
+        name: case((ranked.c.in_line == 1, ranked.c[name]))
+        for name in ("server", "waits", "wish", "own")
     }
-    await session.execute(
-        update(Story)
-        .where(
-            Story.id == ranked.c.id,
-            or_(*(column.is_distinct_from(turn) for column, turn in turns.items())),
-        )
-        .values({column.key: turn for column, turn in turns.items()}),
-        execution_options={"synchronize_session": False},
+    changed = (_stories[name].is_distinct_from(turn) for name, turn in turns.items())
+    return (
+        update(Story.metadata.tables["stories"])
+        .where(_stories.id == ranked.c.id, or_(*changed))
+        .values(turns)
     )
+
+
+_RIGHT = _turns(
+    or_(
+        _stories.id.in_(bindparam("story_ids", expanding=True)),
+        and_(
+            _stories.member_id.in_(bindparam("member_ids", expanding=True)),
+            _stories.shown_at.is_(None),
+        ),
+    )
+)
+_ONE, _ONE_LOCKED = (
+    _members(_stories.id == bindparam("story_id"), locks=locks) for locks in (False, True)
+)
+# Of none no lock is taken.
+_WISHER = select(
+    *(func.pg_advisory_xact_lock(bindparam(who, type_=BigInteger)) for who in ("server", "member"))
+)

@@ -10,7 +10,7 @@ from sqlalchemy import and_, or_, select, update
 
 from bot.database.clock import now
 from bot.database.limits import Limits, Rush, check, count
-from bot.database.places import line, place
+from bot.database.places import LINE, place
 from bot.database.tables import Duel, Form, Length, State, Story
 from bot.database.trail import Act, entry
 from bot.database.turns import LIVE, moving, put_right, take_members, take_wisher
@@ -143,7 +143,7 @@ class Wishes:
     async def positions(self) -> dict[int, int]:
         """Give everybody's place in one query: story id → place."""
         async with self._sessions() as session:
-            return dict((await session.execute(line(now()))).all())
+            return dict((await session.execute(LINE, {"moment": now()})).all())
 
     async def cancel(
         self,
@@ -180,7 +180,7 @@ class Wishes:
             )
             .returning(Story)
         )
-        async with self._sessions.begin() as session, moving(session, Story.id == story_id):
+        async with self._sessions.begin() as session, moving(session, story_id):
             story: Story | None = await session.scalar(statement, execution_options=PLAIN)
             # Only a server has moderators.
             if story is not None and story.guild_id is not None and moderator_id is not None:
@@ -200,7 +200,7 @@ class Wishes:
     ) -> Story | None:
         """Change whether a story is in line, or is told, if it is what it should be."""
         statement = update(Story).where(Story.id == story_id, *where).values(**values)
-        async with self._sessions.begin() as session, moving(session, Story.id == story_id):
+        async with self._sessions.begin() as session, moving(session, story_id):
             story: Story | None = await session.scalar(
                 statement.returning(Story), execution_options=PLAIN
             )

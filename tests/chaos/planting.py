@@ -27,7 +27,9 @@ BUGS = {
                     "    del moment\n    return story.id > 0\n",
                 ),
             ),
-            "bot/database/claims.py": (("                chosen.id.not_in(busy),\n", ""),),
+            "bot/database/claims.py": (
+                ('            chosen.id.not_in(bindparam("busy", expanding=True)),\n', ""),
+            ),
             "bot/database/endings.py": (("                ended.id.not_in(busy),\n", ""),),
         },
         "told-by-one",
