@@ -36,6 +36,7 @@ from bot.database.tables import Rating
 from bot.database.word_index import in_tables
 from tests.bot.database.ddl import declared
 from tests.bot.database.first_schema import fill, rows
+from tests.bot.database.in_turn import expected, kept
 from tests.bot.wishes import queue_of, wish
 
 if TYPE_CHECKING:
@@ -89,9 +90,9 @@ def assert_kept(
 ) -> None:
     """Every row is there with every value; tables and columns may have come or gone."""
     assert before.keys() <= after.keys()
-    for name, kept in before.items():
-        assert len(kept) == len(after[name])
-        for old, new in zip(kept, after[name], strict=True):
+    for name, old_rows in before.items():
+        assert len(old_rows) == len(after[name])
+        for old, new in zip(old_rows, after[name], strict=True):
             both = old.keys() & new.keys()
             assert {key: new[key] for key in both} == {key: old[key] for key in both}
 
@@ -176,6 +177,19 @@ async def test_what_had_ended_has_its_moment_after_the_migration(database_url: s
             assert story["ended_at"] == (story["told_at"] or story["asked_at"] if ended else None)
 
 
+async def test_whoever_waits_stands_where_they_should_after_the_migration(
+    database_url: str,
+) -> None:
+    async with changing(database_url) as connection:
+        await connection.run_sync(move, "0001")
+        await fill(connection)
+    async with open_database(database_url) as database:
+        places = await expected(database)
+        # Nobody holds the leases any more, so the five that were being told wait as well.
+        assert len(places) == 2 * 5
+        assert await kept(queue_of(database)) == places
+
+
 @on_sqlite
 async def test_a_table_written_anew_loses_nothing(
     database_url: str, new_url: Callable[[], str]
@@ -219,7 +233,7 @@ async def test_a_row_that_refers_to_none_is_named_and_nothing_changes(database_u
 async def test_a_copy_of_the_file_is_made_before_it_changes(
     database_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    copy = tmp_path / "kataribe.db.before-0005"
+    copy = tmp_path / "kataribe.db.before-0006"
     async with changing(database_url) as connection:
         await connection.run_sync(move, "0001")
         await fill(connection)
