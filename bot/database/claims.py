@@ -63,15 +63,13 @@ class Claims(Wishes):
                 story_id, member_id = found
                 # Asked once more of the row: another may have been quicker.
                 story: Story | None = await session.scalar(
-                    update(Story)
-                    .where(Story.id == story_id, waiting(Story, now()), free(Story, now()))
-                    .values(
-                        state=State.TELLING,
-                        lease_owner=owner,
-                        lease_until=now() + self._lease,
-                        attempts=Story.attempts + 1,
-                    )
-                    .returning(Story),
+                    _TAKEN,
+                    {
+                        "story_id": story_id,
+                        "moment": now(),
+                        "owner": owner,
+                        "until": now() + self._lease,
+                    },
                     execution_options=PLAIN,
                 )
                 if story is not None:
@@ -150,3 +148,14 @@ def _first_of(*, only: bool) -> tuple[Select[int, int], Select[int, int]]:
 MANY = 32
 """Of how many servers the first is looked at where several take stories at once."""
 _FIRST = [_first_of(only=only) for only in (False, True)]
+_TAKEN = (
+    update(Story)
+    .where(Story.id == bindparam("story_id"), waiting(Story, MOMENT), free(Story, MOMENT))
+    .values(
+        state=State.TELLING,
+        lease_owner=bindparam("owner"),
+        lease_until=bindparam("until"),
+        attempts=Story.attempts + 1,
+    )
+    .returning(Story)
+)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, case, func, select, update
+from sqlalchemy import and_, bindparam, case, func, select, update
 from sqlalchemy.orm import aliased
 
 from bot.database.claims import Claims
 from bot.database.clock import now
-from bot.database.places import ENDED, free, held, waiting
+from bot.database.places import ENDED, MOMENT, free, held, waiting
 from bot.database.sagas import next_part
-from bot.database.tables import State, Story
+from bot.database.tables import Length, State, Story
 from bot.database.turns import LIVE, moving, put_right, take_members
 from bot.database.unbroken import unbroken
 from bot.database.wishes import PLAIN
@@ -20,7 +20,7 @@ from bot.database.wishes import PLAIN
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import BindParameter, ColumnElement
     from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
     from bot.config import Queue as QueueSettings
@@ -59,17 +59,13 @@ class Endings(Claims):
         """
         moment = now()
         async with self._sessions.begin() as session:
-            if state is State.TOLD:
+            if state is State.TOLD and await session.scalar(_IS_SAGA, {"story_id": story_id}):
+                await take_members(session, story_id)
                 part = (await session.execute(next_part(session, story_id, moment))).one_or_none()
                 if part is not None:
-                    await take_members(session, part.id)
                     await put_right(session, [part.id], {part.member_id})
-            await session.execute(
-                update(Story)
-                .where(Story.id == story_id, Story.state == state)
-                .values(**_over(moment)),
-                execution_options=PLAIN,
-            )
+            end = {"story_id": story_id, "end": state, "moment": moment}
+            await session.execute(_SHOWN, end, execution_options=PLAIN)
 
     async def postpone(self, story_id: int, owner: str) -> None:
         """Let an ended story that could not be shown rest for as long as a lease."""
@@ -144,7 +140,7 @@ class Endings(Claims):
                     )
 
 
-def _over(moment: dt.datetime) -> dict[str, Any]:
+def _over(moment: dt.datetime | BindParameter[dt.datetime]) -> dict[str, Any]:
     """What a story has that nobody works on any more."""
     return {
         "shown_at": moment,
@@ -153,3 +149,15 @@ def _over(moment: dt.datetime) -> dict[str, Any]:
         "answer_token": None,
         "answer_until": None,
     }
+
+
+# Made once: to make one takes longer than what it does.
+_IS_SAGA = select(Story.length == Length.SAGA).where(Story.id == bindparam("story_id"))
+_SHOWN = (
+    update(Story)
+    .where(
+        Story.id == bindparam("story_id"),
+        Story.state == bindparam("end", type_=Story.state.type),
+    )
+    .values(_over(MOMENT))
+)

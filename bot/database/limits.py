@@ -6,21 +6,22 @@ import datetime as dt
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from sqlalchemy import Integer, bindparam, func, select
+from sqlalchemy import Integer, bindparam, exists, func, literal, select, true
 
 from bot.database.clock import now
 from bot.database.tables import Asked, Story
-from bot.database.upsert import insert_or_update
+from bot.database.upsert import SPELLINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy import Select
+    from sqlalchemy import Insert, Row, Select
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from bot.config import Queue as QueueSettings
+    from bot.database.wishes import Wish
 
 NO_SERVER = 0
 """What the ledger has as a server outside of every one."""
@@ -102,79 +103,64 @@ class Limits:
         return cls(**{name: getattr(settings, name) for name in cls.__slots__})
 
 
-@dataclass(frozen=True, slots=True)
-class Before:
-    """What the ledger had before a wish was written into it."""
+async def admit(session: AsyncSession, wish: Wish, limits: Limits, moment: dt.datetime) -> bool:
+    """Write a wish into the ledger, if there is room for it; False: it was written already.
 
-    today: int
-    """Wishes of this day."""
-    last_at: dt.datetime | None
-    """The latest of any day."""
-
-
-async def count(
-    session: AsyncSession, member_id: int, guild_id: int | None, moment: dt.datetime
-) -> Before:
-    """Write one more wish into the ledger; gives what stood there.
-
-    What is deleted later stays counted: nobody gets their quota back by it. The member is taken.
-    """
-    day, guild_id = moment.date(), guild_id or NO_SERVER
-    latest = (
-        await session.execute(
-            select(Asked.day, Asked.count.label("wishes"), Asked.last_at)
-            .where(Asked.member_id == member_id, Asked.guild_id == guild_id)
-            .order_by(Asked.day.desc())
-            .limit(1)
-        )
-    ).one_or_none()
-    await session.execute(
-        insert_or_update(session, Asked)
-        .values(member_id=member_id, guild_id=guild_id, day=day, count=1, last_at=moment)
-        .on_conflict_do_update(
-            index_elements=[Asked.member_id, Asked.guild_id, Asked.day],
-            set_={"count": Asked.count + 1, "last_at": moment},
-        )
-    )
-    if latest is None:
-        return Before(0, None)
-    return Before(latest.wishes if latest.day == day else 0, latest.last_at)
-
-
-async def check(
-    session: AsyncSession,
-    member_id: int,
-    guild_id: int | None,
-    before: Before,
-    limits: Limits,
-    moment: dt.datetime,
-) -> None:
-    """Refuse a wish for which there is no room.
+    What is deleted later stays counted: nobody gets their quota back by it. The wisher is taken.
+    On PostgreSQL as many as are saved at the same time may pass the limit of all: to count them
+    exactly each would have to wait for all others.
 
     Raises:
         QueueFullError: A limit is reached.
     """
-    if limits.daily and before.today >= limits.daily:
+    day, guild_id = moment.date(), wish.guild_id or NO_SERVER
+    of_whom = {
+        "interaction": wish.interaction_id,
+        "member": wish.member_id,
+        "guild": wish.guild_id,
+        "ledger": guild_id,
+        "enough": limits.waiting,
+    }
+    found = (await session.execute(_FOUND, of_whom)).one()
+    if found.delivered:
+        return False
+    _check(found, limits, moment)
+    counted = {"member_id": wish.member_id, "guild_id": guild_id, "day": day}
+    await session.execute(
+        _COUNTING[session.get_bind().dialect.name], {**counted, "count": 1, "last_at": moment}
+    )
+    return True
+
+
+def _check(found: Row[Any], limits: Limits, moment: dt.datetime) -> None:
+    """Refuse a wish for which there is no room."""
+    if limits.daily and found.day == moment.date() and found.wishes >= limits.daily:
         tomorrow = dt.datetime.combine(moment.date() + dt.timedelta(days=1), dt.time(), dt.UTC)
         raise QueueFullError(Scope.DAILY, limits.daily, tomorrow)
-    if limits.cooldown and before.last_at is not None:
-        again = before.last_at + dt.timedelta(seconds=limits.cooldown)
+    if limits.cooldown and found.last_at is not None:
+        again = found.last_at + dt.timedelta(seconds=limits.cooldown)
         if moment < again:
             raise QueueFullError(Scope.COOLDOWN, limits.cooldown, again)
-    of_whom = {"member": member_id, "guild": guild_id, "enough": limits.waiting}
-    found = (await session.execute(_WISHING, of_whom)).one()
     caps = (
-        (Scope.MEMBER, limits.per_member),
-        (Scope.SERVER, limits.per_server),
-        (Scope.ALL, limits.waiting),
+        (Scope.MEMBER, limits.per_member, found.theirs),
+        (Scope.SERVER, limits.per_server, found.of_server),
+        (Scope.ALL, limits.waiting, found.of_all),
     )
-    for (scope, limit), wishing in zip(caps, found, strict=True):
+    for scope, limit, wishing in caps:
         if wishing >= limit:
             raise QueueFullError(scope, limit, moment + ROOM_AGAIN)
 
 
-def _wishing() -> Select[int, int, int]:
-    """How many wishes are in line: of a member, of a server, of all; no more than is enough."""
+def _found() -> Select[Any]:
+    """What a wish is measured by; made once, for to make it takes longer than it does."""
+    delivered = exists().where(Story.interaction_id == bindparam("interaction"))
+    ledger = (
+        select(Asked.day, Asked.count.label("wishes"), Asked.last_at)
+        .where(Asked.member_id == bindparam("member"), Asked.guild_id == bindparam("ledger"))
+        .order_by(Asked.day.desc())
+        .limit(1)
+        .subquery()
+    )
     theirs = select(func.count(Story.wish.distinct())).where(
         Story.member_id == bindparam("member"), Story.shown_at.is_(None)
     )
@@ -184,7 +170,23 @@ def _wishing() -> Select[int, int, int]:
     everybody = select(Story.id).where(Story.server.is_not(None), first)
     enough = everybody.limit(bindparam("enough", type_=Integer)).subquery()
     of_all = select(func.count()).select_from(enough)
-    return select(*(query.scalar_subquery() for query in (theirs, of_server, of_all)))
+    always = select(literal(1)).subquery()
+    return select(
+        ledger,
+        delivered.label("delivered"),
+        theirs.scalar_subquery().label("theirs"),
+        of_server.scalar_subquery().label("of_server"),
+        of_all.scalar_subquery().label("of_all"),
+    ).select_from(always.outerjoin(ledger, true()))
 
 
-_WISHING = _wishing()
+def _counting(dialect: str) -> Insert:
+    insert = SPELLINGS[dialect](Asked.metadata.tables["asked"])
+    return insert.on_conflict_do_update(
+        index_elements=[Asked.member_id, Asked.guild_id, Asked.day],
+        set_={"count": Asked.count + 1, "last_at": insert.excluded.last_at},
+    )
+
+
+_FOUND = _found()
+_COUNTING = {dialect: _counting(dialect) for dialect in SPELLINGS}

@@ -32,7 +32,7 @@ def free(story: type[Story], moment: _Moment) -> ColumnElement[bool]:
     return or_(story.lease_until.is_(None), story.lease_until < moment)
 
 
-def held(owner: str) -> ColumnElement[bool]:
+def held(owner: str | BindParameter[str]) -> ColumnElement[bool]:
     """The owner has its lease: to tell it, or to show how it ended."""
     return and_(Story.shown_at.is_(None), Story.lease_owner == owner)
 

@@ -10,19 +10,19 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, func, select, update
+from sqlalchemy import String, and_, bindparam, func, select, update
 
 from bot.database.clock import now
 from bot.database.duels import open_votes
 from bot.database.endings import Endings
-from bot.database.places import held
+from bot.database.places import MOMENT, held
 from bot.database.tables import Form, State, Story
 from bot.database.turns import LIVE, moving
 from bot.database.unbroken import unbroken
 from bot.database.wishes import PLAIN
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import BindParameter, ColumnElement
 
 REST = 1.0
 """Seconds a story rests after its first failure; doubled with each further one."""
@@ -44,15 +44,17 @@ class Queue(Endings):
         The lease stays until the story is `shown`. `final`: its tale has come to its end.
         """
         moment = now()
-        told = {"text": text, "tokens": tokens, "told_at": moment, "final": final, "error": None}
-        statement = (
-            update(Story)
-            .where(Story.id == story_id, _tells(owner))
-            .values(**self._ended(State.TOLD), **told)
-            .returning(Story)
-        )
+        told = {
+            "story_id": story_id,
+            "owner": owner,
+            "moment": moment,
+            "until": moment + self._lease,
+            "words": text,
+            "length_in_tokens": tokens,
+            "last": final,
+        }
         async with self._sessions.begin() as session, moving(session, story_id):
-            story: Story | None = await session.scalar(statement, execution_options=PLAIN)
+            story: Story | None = await session.scalar(_TOLD, told, execution_options=PLAIN)
             if story is not None and story.form is Form.DUEL:
                 await open_votes(session, story.interaction_id, moment)
             return story
@@ -132,7 +134,7 @@ class Queue(Endings):
         return {"state": state, "ended_at": moment, "lease_until": moment + self._lease}
 
 
-def _tells(owner: str) -> ColumnElement[bool]:
+def _tells(owner: str | BindParameter[str]) -> ColumnElement[bool]:
     """The owner has its lease, to tell it."""
     return and_(Story.state == State.TELLING, held(owner))
 
@@ -146,3 +148,21 @@ def _untold(text: str) -> dict[str, Any]:
         "lease_owner": None,
         "lease_until": None,
     }
+
+
+# Made once: to make it takes longer than it does.
+_TOLD = (
+    update(Story)
+    .where(Story.id == bindparam("story_id"), _tells(bindparam("owner", type_=String)))
+    .values(
+        state=State.TOLD,
+        text=bindparam("words"),
+        tokens=bindparam("length_in_tokens"),
+        final=bindparam("last"),
+        error=None,
+        told_at=MOMENT,
+        ended_at=MOMENT,
+        lease_until=bindparam("until"),
+    )
+    .returning(Story)
+)

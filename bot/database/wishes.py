@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, or_, select, update
 
 from bot.database.clock import now
-from bot.database.limits import Limits, Rush, check, count
+from bot.database.limits import Limits, Rush, admit
 from bot.database.places import LINE, place
 from bot.database.tables import Duel, Form, Length, State, Story
 from bot.database.trail import Act, entry
@@ -92,22 +92,9 @@ class Wishes:
         moment, first = now(), wishes[0]
         async with self._sessions.begin() as session:
             await take_wisher(session, first.member_id, first.guild_id)
-            known = await session.scalars(
-                select(Story)
-                .where(Story.interaction_id == first.interaction_id)
-                .order_by(Story.nth)
-            )
-            if stories := list(known):
-                return stories
-            before = await count(session, first.member_id, first.guild_id, moment)
-            await check(
-                session,
-                first.member_id,
-                first.guild_id,
-                before,
-                limits or self._limits,
-                moment,
-            )
+            if not await admit(session, first, limits or self._limits, moment):
+                known = select(Story).where(Story.interaction_id == first.interaction_id)
+                return list(await session.scalars(known.order_by(Story.nth)))
             part = 1
             if first.parent_id is not None:
                 before_it = select(Story.part).where(Story.id == first.parent_id)
