@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from bot.config import Queue as QueueSettings
-    from bot.database.wishes import Wish
 
 NO_SERVER = 0
 """What the ledger has as a server outside of every one."""
@@ -103,7 +102,16 @@ class Limits:
         return cls(**{name: getattr(settings, name) for name in cls.__slots__})
 
 
-async def admit(session: AsyncSession, wish: Wish, limits: Limits, moment: dt.datetime) -> bool:
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Who asks where, by which interaction."""
+
+    interaction_id: int
+    member_id: int
+    guild_id: int | None
+
+
+async def admit(session: AsyncSession, by: Asking, limits: Limits, moment: dt.datetime) -> bool:
     """Write a wish into the ledger, if there is room for it; False: it was written already.
 
     What is deleted later stays counted: nobody gets their quota back by it. The wisher is taken.
@@ -113,11 +121,11 @@ async def admit(session: AsyncSession, wish: Wish, limits: Limits, moment: dt.da
     Raises:
         QueueFullError: A limit is reached.
     """
-    day, guild_id = moment.date(), wish.guild_id or NO_SERVER
+    day, guild_id = moment.date(), by.guild_id or NO_SERVER
     of_whom = {
-        "interaction": wish.interaction_id,
-        "member": wish.member_id,
-        "guild": wish.guild_id,
+        "interaction": by.interaction_id,
+        "member": by.member_id,
+        "guild": by.guild_id,
         "ledger": guild_id,
         "enough": limits.waiting,
     }
@@ -125,7 +133,7 @@ async def admit(session: AsyncSession, wish: Wish, limits: Limits, moment: dt.da
     if found.delivered:
         return False
     _check(found, limits, moment)
-    counted = {"member_id": wish.member_id, "guild_id": guild_id, "day": day}
+    counted = {"member_id": by.member_id, "guild_id": guild_id, "day": day}
     await session.execute(
         _COUNTING[session.get_bind().dialect.name], {**counted, "count": 1, "last_at": moment}
     )

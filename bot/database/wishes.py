@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, or_, select, update
 
 from bot.database.clock import now
-from bot.database.limits import Limits, Rush, admit
+from bot.database.limits import Asking, Limits, Rush, admit
 from bot.database.places import LINE, place
 from bot.database.tables import Duel, Form, Length, State, Story
 from bot.database.trail import Act, entry
@@ -92,7 +92,8 @@ class Wishes:
         moment, first = now(), wishes[0]
         async with self._sessions.begin() as session:
             await take_wisher(session, first.member_id, first.guild_id)
-            if not await admit(session, first, limits or self._limits, moment):
+            by = Asking(first.interaction_id, first.member_id, first.guild_id)
+            if not await admit(session, by, limits or self._limits, moment):
                 known = select(Story).where(Story.interaction_id == first.interaction_id)
                 return list(await session.scalars(known.order_by(Story.nth)))
             part = 1
