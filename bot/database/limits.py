@@ -172,8 +172,9 @@ def _found() -> Select[Any]:
     theirs = select(func.count(Story.wish.distinct())).where(
         Story.member_id == bindparam("member"), Story.shown_at.is_(None)
     )
-    # Each wish has one first story. Private messages are of no server, and so none of these.
-    first = Story.id == Story.wish
+    # Each wish has one first story, and none before that; of "is the first" PostgreSQL would think
+    # that hardly any is. Private messages are of no server, and so none of these.
+    first = Story.id <= Story.wish
     of_server = select(func.count()).where(Story.server == bindparam("guild"), first)
     everybody = select(Story.id).where(Story.server.is_not(None), first)
     enough = everybody.limit(bindparam("enough", type_=Integer)).subquery()

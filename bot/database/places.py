@@ -104,10 +104,11 @@ async def place(session: AsyncSession, story_id: int, moment: dt.datetime) -> in
 def _before() -> Select[int]:
     """How many wait before a story, of whose server so many wishes have their `turn` before it."""
     servers, lead, same, earlier, equal = _servers(), *(aliased(Story) for _ in range(4))
-    # The wish of each server whose turn comes at the same time, if it has one.
+    # The wish of each server whose turn comes at that time, if it has one. None comes before the
+    # first of its wish; of "is the first" PostgreSQL would think that hardly any is.
     of_that_turn = (
         select(lead.id)
-        .where(lead.server == servers.c.server, lead.id == lead.wish)
+        .where(lead.server == servers.c.server, lead.id <= lead.wish)
         .order_by(*_stands(lead))
         .limit(1)
         .offset(bindparam("turn", type_=Integer))
@@ -116,36 +117,30 @@ def _before() -> Select[int]:
     edge = (
         select(servers.c.server, of_that_turn.label("wish"))
         .where(servers.c.server.is_not(None))
-        .subquery()
+        .cte("edges")
+        .prefix_with("MATERIALIZED", dialect="postgresql")
     )
     here = (func.coalesce(same.waits, AFTER_ALL), *(func.coalesce(n, 0) for n in _stands(same)[1:]))
-    sooner = (
-        select(func.count())
-        .where(
-            earlier.server == edge.c.server,
-            tuple_(*_stands(earlier)) < tuple_(*here),
-            _counts(earlier),
-        )
-        .scalar_subquery()
-    )
     mine = (bindparam("mine", type_=Integer), bindparam("story_id", type_=BigInteger))
-    beside = (
-        select(func.count())
-        .where(
-            equal.server == same.server,
-            tuple_(*_stands(equal)) == tuple_(*_stands(same)),
-            tuple_(equal.own, equal.id) < tuple_(*mine),
-            _counts(equal),
-        )
-        .scalar_subquery()
+    sooner = _count(
+        earlier, earlier.server == edge.c.server, tuple_(*_stands(earlier)) < tuple_(*here)
+    )
+    beside = _count(
+        equal,
+        equal.server == same.server,
+        tuple_(*_stands(equal)) == tuple_(*_stands(same)),
+        tuple_(equal.own, equal.id) < tuple_(*mine),
     )
     joined = select(func.sum(sooner + beside)).select_from(edge)
     return joined.outerjoin(same, same.id == edge.c.wish)
 
 
-def _counts(story: type[Story]) -> ColumnElement[bool]:
-    """It waits; asked in an order in which the index alone answers for nearly all."""
-    return or_(story.waits == 1, waiting(story, MOMENT))
+def _count(story: type[Story], *where: ColumnElement[bool]) -> ColumnElement[int]:
+    """How many of some in line wait; of nearly all the index alone says it."""
+    count = select(func.count()).select_from(story)
+    most = count.where(*where, story.waits == 1)
+    rest = count.where(*where, story.waits == 0, waiting(story, MOMENT))
+    return most.scalar_subquery() + rest.scalar_subquery()
 
 
 def _line() -> Select[int, int]:
