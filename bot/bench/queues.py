@@ -57,7 +57,7 @@ async def compare(jobs: int, database_url: str | None) -> dict[str, object]:
 
 
 async def _ours(url: str, jobs: int) -> Mapping[str, float]:
-    """A wish with its place, limits and ledger; a fair claim with a lease; told, and shown."""
+    """A wish with limits, a ledger and its turn; a fair claim with a lease; told, and shown."""
     limits = {"waiting": 1_000_000, "per_server": 100_000, "per_member": 1000}
     async with open_database(url) as database:
         queue, numbers = Queue(database.sessions, QueueSettings(**limits)), itertools.count(1)

@@ -10,6 +10,7 @@ from sqlalchemy.orm import aliased
 
 from bot.database.claims import Claims
 from bot.database.clock import now
+from bot.database.in_order import take
 from bot.database.places import ENDED, MOMENT, free, held, waiting
 from bot.database.sagas import next_part
 from bot.database.tables import Length, State, Story
@@ -126,7 +127,7 @@ class Endings(Claims):
 
     async def _sweep(self, which: ColumnElement[bool], values: dict[str, Any]) -> None:
         """Change all of some stories, which are none of them afterwards; a few at a time."""
-        some = select(Story.id).where(which).order_by(Story.id).limit(FEW)
+        some = select(Story.id).where(which).limit(FEW)
         while True:
             async with self._sessions.begin() as session:
                 story_ids = list(await session.scalars(some))
@@ -134,6 +135,7 @@ class Endings(Claims):
                     return
                 theirs = Story.id.in_(story_ids)
                 async with moving(session, theirs):
+                    await take(session, [Story.id], [(story_id,) for story_id in story_ids])
                     await session.execute(
                         update(Story).where(theirs, which).values(**values),
                         execution_options=PLAIN,

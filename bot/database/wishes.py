@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, or_, select, update
 
 from bot.database.clock import now
+from bot.database.in_order import take
 from bot.database.limits import Asking, Limits, Rush, admit
 from bot.database.places import LINE, place
 from bot.database.tables import Duel, Form, Length, State, Story
@@ -198,7 +199,9 @@ class Wishes:
         """Write into several stories what moves none of them in line; gives which they were."""
         statement = update(Story).where(which).values(**values).returning(Story.id)
         async with self._sessions.begin() as session:
-            await take_members(session, which)
+            several = [(row[0],) for row in await take_members(session, which)]
+            if len(several) > 1:
+                await take(session, [Story.id], several)
             return set(await session.scalars(statement, execution_options=PLAIN))
 
 
