@@ -45,6 +45,9 @@ def main() -> int:
         seed=given.seed, seconds=60 * given.minutes, kinds=kinds, every=given.every, code=code
     )
     outcome = asyncio.run(run(plan, folder))
+    if outcome.left_out:
+        left_out = ", ".join(outcome.left_out)
+        print(f"Without a C compiler, or Linux, some faults cannot be made: {left_out}")
     seen, kept, found = check(outcome)
     if found:
         print(details(found))

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from tests.chaos.database_faults import seen_meanwhile
 from tests.chaos.history import read
 from tests.chaos.promises import EVERY, Broken, broken
 from tests.chaos.seen import Kept, Seen
@@ -23,7 +24,10 @@ LONGEST = 2000
 
 def check(outcome: Outcome) -> tuple[Seen, Kept, list[Broken]]:
     """Read what a run left, and look for what was not kept."""
-    seen, kept = Seen.of(read(outcome.history)), Kept.of(outcome.database)
+    seen, kept = (
+        Seen.of(read(outcome.history)),
+        Kept.of(outcome.database, seen_meanwhile(outcome.database)),
+    )
     return seen, kept, broken(seen, kept)
 
 

@@ -70,10 +70,11 @@ def test_a_process_sees_the_clock_stepped_and_a_disk_that_takes_nothing(tmp_path
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
+        ask, answer = process.stdin, process.stdout
 
         def look() -> dict[str, Any]:
-            print(file=process.stdin, flush=True)
-            found: dict[str, Any] = json.loads(process.stdout.readline())
+            print(file=ask, flush=True)
+            found: dict[str, Any] = json.loads(answer.readline())
             clocks = found.pop("clocks")
             # Whole hours: however long the look took.
             found["ahead"] = {round((clock - time.time()) / 3600) for clock in clocks}
@@ -93,4 +94,4 @@ def test_a_process_sees_the_clock_stepped_and_a_disk_that_takes_nothing(tmp_path
             only_read = {"there": "EROFS", "deleted": "EROFS", "row": "SQLITE_IOERR_WRITE"}
             assert look() == well | only_read | {"ahead": {0}, "rows": 2}
         assert look() == well | {"ahead": {0}, "rows": 3}
-        process.stdin.close()
+        ask.close()
