@@ -37,12 +37,14 @@ def _dies(*names: str, by: int = SIGKILL) -> Fault:
     async def fault(stage: Stage, rng: random.Random, lasts: float) -> None:
         del rng
         processes: list[Watched] = [getattr(stage, name) for name in names]
+        # The generator is away for a while; the bot is started again at once.
+        held = [process for process in processes if process is stage.generator]
+        for process in held:
+            process.hold(True)
         for process in processes:
-            # The generator is away for a while; the bot is started again at once.
-            process.hold(process is stage.generator)
             process.signal(SIGTERM if by == SIGTERM else SIGKILL)
-        await asyncio.sleep(lasts if "generator" in names else 0)
-        for process in processes:
+        await asyncio.sleep(lasts if held else 0)
+        for process in held:
             process.hold(False)
         for process in processes:
             await process.ready.wait()

@@ -53,9 +53,9 @@ class Plan:
     kinds: Sequence[str]
     servers: int = 20
     members: int = 200
-    rate: float = 4.0
+    rate: float = 6.5
     """Things that members do in a second."""
-    every: float = 5.0
+    every: float = 3.0
     """Seconds from one fault to the next, about."""
     deadline: float = 3.0
     """Seconds in which an interaction is acknowledged."""

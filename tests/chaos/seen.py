@@ -23,6 +23,7 @@ NOTICE = "-# "
 """What the bot says of a story in small print, apart from its words."""
 PLACE = re.compile(r"Place (\d+) in the queue")
 STOP = re.compile(r"kataribe:cancel:\d+")
+WISH = re.compile("kataribe:(continue|variations|again):")
 
 Row = dict[str, Any]
 
@@ -206,6 +207,11 @@ class Kept:
                 + [fault for other in others for fault in other.faults],
                 [story for other in others for story in other.stories],
             )
+
+
+def is_wish(asked: Event) -> bool:
+    """Whether it asks for a story: every command does, and some of what is pressed."""
+    return "custom_id" not in asked or WISH.match(asked["custom_id"]) is not None
 
 
 def texts_of(components: Iterable[Any]) -> Iterator[tuple[int, str]]:
