@@ -202,9 +202,12 @@ class Posts:
         """
         story = message.story
         if token is not None and (story.private or not self._may_look(story)):
-            answer = await self._channels.webhook(token).send(
-                **drawing.posted, ephemeral=story.private, wait=True
-            )
+            webhook = self._channels.webhook(token)
+            try:
+                answer = await webhook.send(**drawing.posted, ephemeral=story.private, wait=True)
+            except discord.HTTPException as error:
+                self._lose(message, token, error)
+                raise
             message.message_id = answer.id
             await self._queue.posted(story.id, answer.id)
             return

@@ -188,8 +188,8 @@ def words_stay(seen: Seen, kept: Kept) -> Findings:
 
 def places_fall(seen: Seen, kept: Kept) -> Findings:
     """No place in the queue rises without as many wishes, or returns, that may go before it."""
-    del kept
     asked = [one.event["at"] for one in seen.asked.values() if one.acknowledged]
+    asked += _parts_asked_for(seen, kept)
     for shown in seen.messages.values():
         drawn = [
             (version, int(found[1]))
@@ -202,6 +202,16 @@ def places_fall(seen: Seen, kept: Kept) -> Findings:
             returned = 0 if seen.calm(since, until) else 3 * TELLERS
             if new > old + came + returned:
                 yield f"the place in message {shown.id} rose from {old} to {new}", [before, after]
+
+
+def _parts_asked_for(seen: Seen, kept: Kept) -> Iterator[float]:
+    """When sagas went on by themselves: as soon as the part before stood there to its end."""
+    for row in kept.stories:
+        if row["length"] == "saga" and row["state"] == "told":
+            for shown in _shown(seen, row)[:1]:
+                ends = (one["at"] for one in shown.versions if not is_unfinished(one))
+                if (end := next(ends, None)) is not None:
+                    yield end
 
 
 def is_acknowledged(seen: Seen, kept: Kept) -> Findings:

@@ -204,6 +204,19 @@ def _place_rises(events: list[Event], _: Kept) -> None:
     events[at] = message("**In the year**", "kataribe:cancel:7", footer="Place 3 in the queue")
 
 
+def _place_rises_for_a_saga(events: list[Event], kept: Kept) -> None:
+    _place_rises(events, kept)
+    part = message("**Long ago** it rained\\.", "kataribe:again:8", change="created")
+    part |= {"id": MESSAGE + 20, "of": WISH + 20}
+    events.insert(index(events, "Place 3"), part)
+    other = {"id": 8, "interaction_id": WISH + 20, "length": "saga", "votes": 0, "stars": 0}
+    other |= {"prompt": "Long ago", "text": " it rained."}
+    next_part = other | {"id": 9, "interaction_id": -8, "parent_id": 8, "shown_at": None}
+    kept.stories += [kept.stories[0] | other, kept.stories[0] | next_part]
+    kept.stories[-1] |= {"guild_id": SERVER + 1, "state": "told", "final": 1}
+    events.append({"what": "destroyed", "server": SERVER + 1})
+
+
 def _nobody_answers(events: list[Event], _: Kept) -> None:
     events.append(asked(WISH + 1, ASKER, kind="COMMAND"))
 
@@ -345,6 +358,7 @@ def test_a_planted_bug_breaks_its_promise_and_no_other(plant: Plant, promise: st
         _started_in_the_future,
         _token_lost,
         _saga_at_its_end,
+        _place_rises_for_a_saga,
         _works_on_it_again,
     ],
 )
