@@ -146,6 +146,20 @@ async def test_a_private_story_that_nothing_can_show_any_more_is_over(
         assert w.channel.history() == []
 
 
+async def test_a_private_story_outlives_refusals_that_are_not_about_its_token(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as w:
+        w.teller.hold()
+        w.env.inject_error("PATCH", "/webhooks/*/*/messages/*", status=403, code=40333, times=2)
+        result = await w.aki.slash(w.channel, "story", prompt="In the year", private=True)
+        await w.teller.release()
+        await w.idle()
+        (story,) = await stories(w)
+        assert story.state is State.TOLD
+        assert page(reply(result)) == "**In the year** a fox found the moon."
+
+
 class Fixed:
     """An attribute that is always the same, whatever is written into it."""
 
