@@ -88,6 +88,26 @@ class NothingWrittenError(Exception):
     """The message has no words that a story could begin with."""
 
 
+class NoWordsError(Exception):
+    """What a member wrote for a story to go on with has nothing that can be read."""
+
+
+class NoStoryOfNumberError(Exception):
+    """A member asked for a story by a number that is no story's, or none's for them."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"no story {number} that the member may see")
+        self.number = number
+
+
+class NothingSearchedError(Exception):
+    """What shall be searched for has no word in it."""
+
+
+class BotMutedError(Exception):
+    """A bot shall be muted, which asks for nothing."""
+
+
 class NotModeratorError(Exception):
     """The act needs the Manage Server permission."""
 
@@ -158,6 +178,10 @@ def _prompt_refused(error: PromptRefusedError) -> Told:
     return f"sorry.{error.refusal}", {"length": error.length, "limit": error.limit}
 
 
+def _no_story(error: NoStoryOfNumberError) -> Told:
+    return "sorry.no_such_story", {"number": error.number}
+
+
 def _word_refused(error: WordRefusedError) -> Told:
     return f"sorry.word_{error.refusal}", {"word": _short(error.word), "limit": LONGEST_WORD}
 
@@ -174,7 +198,7 @@ def _unknown_mood(error: UnknownMoodError) -> Told:
 
 def _queue_full(error: QueueFullError) -> Told:
     when = discord.utils.format_dt(error.back_at, "R")
-    return f"sorry.queue_{error.scope}", {"limit": error.limit, "when": when}
+    return f"sorry.queue_{error.scope}", {"limit": error.limit, "count": error.limit, "when": when}
 
 
 def _muted(error: MutedError) -> Told:
@@ -252,6 +276,9 @@ _KEYS: dict[type[BaseException], str] = {
     OnlyTellerError: "sorry.only_teller",
     NotYourMessageError: "sorry.not_your_message",
     NothingWrittenError: "sorry.nothing_written",
+    NoWordsError: "sorry.no_words",
+    NothingSearchedError: "sorry.nothing_searched",
+    BotMutedError: "sorry.bot_muted",
     NotModeratorError: "sorry.not_moderator",
     NoLettersError: "sorry.no_letters",
     NotYourStoryError: "sorry.not_your_story",
@@ -270,6 +297,7 @@ _KEYS: dict[type[BaseException], str] = {
 _TOLD: dict[type[BaseException], Callable[[Any], Told]] = {
     PromptRefusedError: _prompt_refused,
     WordRefusedError: _word_refused,
+    NoStoryOfNumberError: _no_story,
     UnknownModelError: _unknown_model,
     UnknownMoodError: _unknown_mood,
     QueueFullError: _queue_full,

@@ -95,7 +95,13 @@ class Listing:
     def embed(self, page: Page) -> discord.Embed:
         """One page of it, as it stands in a message."""
         title = say(TITLES[self.span or self.kind], words=escaped(self.words))
-        none = say("list.none_top", votes=FEW) if self.kind == "top" else say("list.none")
+        match self.kind:
+            case "top":
+                none = say("list.none_top", votes=FEW)
+            case "search":
+                none = say("list.none_found")
+            case _:
+                none = say("list.none")
         lines = [line_of(story) for story in page.stories] or [none]
         embed = discord.Embed(title=title, description="\n\n".join(lines), colour=COLOUR)
         if page.number > 1 or page.more:

@@ -11,6 +11,7 @@ from discord import ui
 from bot.answering import Answering, Form
 from bot.apologies import (
     NothingToContinueError,
+    NoWordsError,
     OnlyTellerError,
     StoryGoneError,
     TaleEndedError,
@@ -142,7 +143,9 @@ class Turn(Form):
     async def _written(self, interaction: discord.Interaction[Kataribe], story: Story) -> None:
         limit = interaction.client.services.settings.stories.prompt_limit
         words = checked_prompt(self.words.value, limit)
-        await _go_on(interaction, story, words, "story.turn" if words else "story.continue")
+        if not words:
+            raise NoWordsError(f"nothing to read in the words of member {interaction.user.id}")
+        await _go_on(interaction, story, words, "story.turn")
 
 
 class Variations(StoryButton, template=r"kataribe:variations:(?P<story_id>\d{1,19})"):

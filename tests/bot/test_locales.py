@@ -19,6 +19,7 @@ from bot.commands.help import Audience
 from bot.commands.muting import TIMES
 from bot.database.browsing import Span
 from bot.database.duels import Choice
+from bot.database.guild_settings import GuildSettings
 from bot.database.limits import Scope
 from bot.database.tables import Length, State
 from bot.database.trail import Act
@@ -49,6 +50,8 @@ CHOSEN_BY_NAME = {
     *(f"settings.{what}" for what in ("framed", "plain", "announce_model", "learning")),
     *(f"settings.modal.{name}" for name in ("cooldown", "quota", "per_member", "per_server")),
     *(f"trail.act.{act.replace(' ', '_')}" for act in Act),
+    *(f"trail.setting.{name}" for name in GuildSettings.model_fields),
+    *("trail.story", "trail.opening"),
     *(f"mute.time.{time}" for time in TIMES),
     *(f"language.{language}" for language in LANGUAGES),
     *(f"duel.voted_{choice}" for choice in Choice),
@@ -102,7 +105,20 @@ WORDS = {
     *("a", "act", "attribution", "b", "beginning", "channel", "channels", "command"),
     *("detail", "does", "drawn", "duels", "hour", "latency", "likes", "link", "member"),
     *("model", "models", "moderator", "mood", "moods", "name", "names", "number"),
-    *("opening", "parts", "quotas", "reason", "role", "seed", "since", "stars", "state", "title"),
+    *(
+        "opening",
+        "parts",
+        "quotas",
+        "reason",
+        "role",
+        "seed",
+        "servers",
+        "setting",
+        "since",
+        "stars",
+        "state",
+        "title",
+    ),
     *("until", "value", "version", "when", "word", "words", "writers"),
 }
 """What texts are filled in with that is no number to be read: words, lists, ids, hours, seeds."""

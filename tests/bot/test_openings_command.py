@@ -74,6 +74,12 @@ async def test_surprises_begin_with_the_servers_own_too(
         story = await w.services.stories.get(1)
         assert story is not None
         assert not story.house_opening  # a member's words teach nothing
+        await w.aki.slash(w.channel, "duel", prompt=SURPRISE)
+        await w.idle()
+        for story_id in (2, 3):
+            story = await w.services.stories.get(story_id)
+            assert story is not None
+            assert (story.prompt, story.house_opening) == (OWN, False)
 
 
 async def test_a_refused_one_is_offered_to_nobody_and_cannot_come_again(tmp_path: Path) -> None:
