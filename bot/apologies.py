@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+WRITE_AGAIN = "write_again"
+"""In an interaction's extras: gives the buttons under an apology, by which what was typed is not
+lost; nothing where it is better left."""
 NAMED = 60
 """UTF-16 units of a wrong name that are said back."""
 LISTED = 1000
@@ -86,6 +89,14 @@ class NotYourMessageError(Exception):
 
 class NothingWrittenError(Exception):
     """The message has no words that a story could begin with."""
+
+
+class NothingProposedError(Exception):
+    """A proposed opening has nothing that can be read."""
+
+
+class FormGoneError(Exception):
+    """What was typed into a form is kept no longer."""
 
 
 class NoWordsError(Exception):
@@ -250,11 +261,13 @@ async def apologise(interaction: discord.Interaction[Any], error: BaseException)
             exc_info=error,
         )
         said = say("sorry.unexpected")
+    offer = interaction.extras.get(WRITE_AGAIN)
+    view = offer(error) if offer is not None else discord.utils.MISSING
     try:
         if interaction.response.is_done():
-            await interaction.followup.send(said, ephemeral=True)
+            await interaction.followup.send(said, view=view, ephemeral=True)
         else:
-            await interaction.response.send_message(said, ephemeral=True)
+            await interaction.response.send_message(said, view=view, ephemeral=True)
     except (discord.DiscordException, aiohttp.ClientError, OSError) as unheard:
         _log.warning("Interaction %d could not be answered: %s", interaction.id, unheard)
 
@@ -277,6 +290,8 @@ _KEYS: dict[type[BaseException], str] = {
     NotYourMessageError: "sorry.not_your_message",
     NothingWrittenError: "sorry.nothing_written",
     NoWordsError: "sorry.no_words",
+    FormGoneError: "sorry.form_gone",
+    NothingProposedError: "sorry.nothing_proposed",
     NothingSearchedError: "sorry.nothing_searched",
     BotMutedError: "sorry.bot_muted",
     NotModeratorError: "sorry.not_moderator",

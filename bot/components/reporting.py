@@ -49,6 +49,10 @@ class ReportForm(Form):
         )
         self.add_item(ui.Label(text=say("report.form_reason"), component=self._reason))
 
+    def anew(self) -> ReportForm:
+        """Give it once more."""
+        return ReportForm(self._story_id)
+
     async def on_submit(self, interaction: discord.Interaction[Any]) -> None:
         """Keep the report, and show it in the log channel if it is the first that waits."""
         services = interaction.client.services

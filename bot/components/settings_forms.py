@@ -56,6 +56,7 @@ class LimitsForm(SettingsForm):
 
     def __init__(self, settings: GuildSettings, host: QueueSettings) -> None:
         super().__init__(title=say("settings.modal.limits"))
+        self._of = settings, host
         unlimited = say("settings.modal.empty_is_unlimited")
         self._bounds = {
             "cooldown": (0, LONGEST_COOLDOWN, 0, say("settings.modal.empty_is_none")),
@@ -69,6 +70,10 @@ class LimitsForm(SettingsForm):
         }
         for name, field in self._fields.items():
             self.add_item(ui.Label(text=say(f"settings.modal.{name}"), component=field))
+
+    def anew(self) -> LimitsForm:
+        """Give it once more."""
+        return LimitsForm(*self._of)
 
     def changes(self) -> dict[str, object]:
         """The four numbers."""
@@ -85,11 +90,16 @@ class RoleQuotaForm(SettingsForm):
 
     def __init__(self, settings: GuildSettings, role_id: int) -> None:
         super().__init__(title=say("settings.modal.role_quota"))
+        self._settings = settings
         self._quotas = settings.role_quotas
         self._role_id = role_id
         self._field = _number_field(self._quotas.get(role_id), "")
         label = say("settings.modal.role_quota_label")
         self.add_item(ui.Label(text=label, component=self._field))
+
+    def anew(self) -> RoleQuotaForm:
+        """Give it once more."""
+        return RoleQuotaForm(self._settings, self._role_id)
 
     def changes(self) -> dict[str, object]:
         """All quotas, with this one put in or taken out."""
@@ -109,6 +119,7 @@ class FilterForm(SettingsForm):
 
     def __init__(self, settings: GuildSettings) -> None:
         super().__init__(title=say("settings.modal.filter_words"))
+        self._settings = settings
         self._field: ui.TextInput[Any] = ui.TextInput(
             style=TextStyle.paragraph,
             default="\n".join(settings.filter_words) or None,
@@ -117,6 +128,10 @@ class FilterForm(SettingsForm):
         )
         label = say("settings.modal.filter_words_label")
         self.add_item(ui.Label(text=label, component=self._field))
+
+    def anew(self) -> FilterForm:
+        """Give it once more."""
+        return FilterForm(self._settings)
 
     def changes(self) -> dict[str, object]:
         """The words, each once."""

@@ -131,10 +131,15 @@ class Turn(Form):
         # With an id of its own each, or of two who write at once the second would not be heard.
         super().__init__(title=say("turn.title"), timeout=MODAL_LASTS)
         self.story_id = story_id
+        self._limit = limit
         self.words: ui.TextInput[Self] = ui.TextInput(
             style=discord.TextStyle.paragraph, max_length=limit, custom_id="words"
         )
         self.add_item(ui.Label(text=say("turn.words"), component=self.words))
+
+    def anew(self) -> Turn:
+        """Give it once more."""
+        return Turn(self.story_id, self._limit)
 
     async def on_submit(self, interaction: discord.Interaction[Any], /) -> None:
         """Tell on from the words."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import discord
@@ -13,6 +14,8 @@ from bot.apologies import NotModeratorError, NumberRefusedError, TooManyError
 from bot.database.guild_settings import GuildSettings
 from bot.database.limits import QueueFullError
 from bot.database.tables import Audit, Guild, Length, Story
+from bot.messages.settings_newest import KEPT, NewestPages
+from bot.messages.settings_page import Page
 from bot.safety.own_words import WordRefusedError
 from bot.services import NoStoriesHereError, UnknownMoodError
 from tests.bot.world import World, footer, reply, thread_in, whisper, world
@@ -333,6 +336,38 @@ async def test_two_moderators_do_not_undo_each_other(tmp_path: Path) -> None:
         await w.mod.select(second, ["3"], custom_id=control("daily_hour"))
         settings = await chosen(w)
         assert (settings.learning, settings.daily_hour) == (True, 3)
+
+
+async def test_the_page_that_was_pressed_last_stands_there_whoever_is_answered_first() -> None:
+    pages = NewestPages()
+    # The press of a menu of the first page takes long to save; another page is turned to meanwhile.
+    async with pages.turned(1, 20, Page.LIMITS) as page:
+        assert page is Page.LIMITS
+        late = asyncio.create_task(_turned(pages, 10, Page.PLACES))
+        newer = asyncio.create_task(_turned(pages, 30, Page.WORDS))
+        await asyncio.sleep(0)
+    assert [await late, await newer] == [Page.WORDS, Page.WORDS]
+    for message_id in range(2, KEPT + 2):
+        async with pages.turned(message_id, 5, Page.DAILY):
+            pass
+    # Of what was pressed long ago nothing is remembered.
+    assert await _turned(pages, 1, Page.PLACES) is Page.PLACES
+
+
+async def _turned(pages: NewestPages, press_id: int, page: Page) -> Page:
+    async with pages.turned(1, press_id, page) as newest:
+        return newest
+
+
+async def test_a_late_answer_shows_the_page_that_was_turned_to_since(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        message = await opened(w)
+        far = 2**62  # a press that is newer than any that SimCord has
+        async with w.services.newest_pages.turned(message.id, far, Page.WORDS):
+            pass
+        await w.mod.select(message, ["ja"], custom_id=control("language"))
+        assert (await chosen(w)).language == "ja"
+        assert "Learning from ratings" in texts(message)
 
 
 async def submit(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import discord
 from sqlalchemy import select, update
@@ -125,7 +125,7 @@ async def test_the_trail_says_who_did_what(tmp_path: Path) -> None:
 async def test_the_trail_shows_settings_as_people_read_them(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         here = w.channel.id
-        shown = {
+        shown: dict[str, dict[str, Any]] = {
             "story channels: none": {"story_channels": ()},
             f"story channels: <#{here}>, <#77>": {"story_channels": (here, 77)},
             f"log channel: {w.channel.mention}": {"log_channel": here},
@@ -148,7 +148,7 @@ async def test_the_trail_shows_settings_as_people_read_them(tmp_path: Path) -> N
             "language: Japanese (日本語)": {"language": "ja"},
             "language: The server's language in Discord": {"language": None},
         }
-        others = {"moods": ("calm",), "cooldown": 9, "quota": 7, "per_server": 9}
+        others: dict[str, Any] = {"moods": ("calm",), "cooldown": 9, "quota": 7, "per_server": 9}
         others |= {"length": "long", "language": "en", "story_channels": (1,)}
         for expected, change in shown.items():
             (name,) = change
