@@ -11,7 +11,7 @@ from discord import ui
 from structlog.contextvars import bind_contextvars
 
 from bot.apologies import WRITE_AGAIN, apologise
-from bot.locales import language_of, say, speak
+from bot.locales import language_of, name_commands, say, speak
 from bot.safety.beginnings import PromptRefusedError, Refusal
 
 ANSWERED_WITHIN = 2.0
@@ -23,13 +23,16 @@ _CAME_AT = "came_at"
 
 
 def understand(interaction: discord.Interaction[Any]) -> None:
-    """Speak the member's language from now on, in the task that answers them.
+    """Speak the member's language from now on, and name commands so that they can be clicked.
+
+    Both hold in the task that answers them.
 
     The log names the interaction wherever this task, or one that it starts, has something to say.
     """
     interaction.extras[_CAME_AT] = asyncio.get_running_loop().time()
     bind_contextvars(interaction=interaction.id)
     speak(language_of(str(interaction.locale)))
+    name_commands(interaction.client.command_ids)
 
 
 def left_to_answer(interaction: discord.Interaction[Any]) -> float:

@@ -15,7 +15,7 @@ from discord import app_commands
 
 from bot.command_texts import CommandTexts
 from bot.commands import EVERY
-from bot.commands.help import Audience
+from bot.commands.help import Audience, every
 from bot.commands.muting import TIMES
 from bot.database.browsing import Span
 from bot.database.duels import Choice
@@ -129,7 +129,21 @@ def test_every_number_is_written_as_the_language_does(language: str) -> None:
     for key, text in _texts(language).items():
         for form in [text] if isinstance(text, str) else text.values():
             for _, name, kind, _ in string.Formatter().parse(form):
-                assert name is None or name in WORDS or kind, f"{key}: {name}"
+                is_word = name is None or name.startswith("/") or name in WORDS
+                assert is_word or kind, f"{key}: {name}"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_every_command_that_a_text_names_is_there_and_can_be_clicked(language: str) -> None:
+    tree = app_commands.CommandTree(discord.Client(intents=discord.Intents.none()))
+    for command in EVERY:
+        tree.add_command(command)
+    commands = {command.qualified_name for command in every(tree)}
+    named = {n for text in _texts(language).values() for n, _ in fields(text) if n[0] == "/"}
+    assert {name[1:] for name in named} <= commands
+    assert len(named) > 8
+    plain = [key for key, text in _texts(language).items() if "**/" in str(text)]
+    assert plain == []
 
 
 @pytest.mark.parametrize("language", sorted({*LANGUAGES} - {ENGLISH}))
