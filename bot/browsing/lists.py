@@ -112,9 +112,11 @@ class Listing:
 def line_of(story: Found) -> str:
     """A story in a list: how it begins, who told it, how it is liked, and where it stands."""
     # A part that went on by itself has no beginning of its own: its first words stand for it.
-    begins = [f"**{escaped(title_of(story.prompt or story.opening, OPENING))}**"]
+    begins = f"**{escaped(title_of(story.prompt or story.opening, OPENING))}**"
     if story.prompt:
-        begins.append(escaped(title_of(story.opening, OPENING)))
+        told = escaped(title_of(story.opening, OPENING))
+        # As in the story's own message: one reads on, and not from a line of two words.
+        begins += f" {told}" if story.opening[:1].isspace() else told
     facts = [say("list.number", number=story.id)]
     if story.votes:
         facts.append(say("list.stars", mean=story.stars / story.votes, count=story.votes))
@@ -124,7 +126,7 @@ def line_of(story: Found) -> str:
     facts.append(discord.utils.format_dt(story.told_at, "R"))
     if story.message_id is not None:
         facts.append(f"[{say('list.jump')}]({jump(story)})")
-    return "\n".join([*begins, f"-# {' · '.join(facts)}"])
+    return f"{begins}\n-# {' · '.join(facts)}"
 
 
 def jump(story: Found) -> str:

@@ -55,16 +55,15 @@ async def test_a_duel_is_told_side_by_side_and_nobody_knows_by_whom(tmp_path: Pa
         w.teller.hold()
         w.teller.each = 1
         result = await w.aki.slash(w.channel, "duel", prompt="In the *year*")
-        await w.until(lambda: texts(w.message(reply(result).id)).count("a fox▌") == 2)
+        begun = r"**In the \*year\*** a fox▌"
+        await w.until(lambda: texts(w.message(reply(result).id)).count(begun) == 2)
         assert labels(w.message(reply(result).id)) == ["Stop"]
         await w.teller.release()
         await w.until(lambda: labels(w.message(reply(result).id)) == VOTES)
         head, *rest, votes = texts(w.message(reply(result).id))
-        assert head == (
-            f"{w.aki.mention} lets two storytellers tell it: which is better?\n"
-            "**In the \\*year\\***"
-        )
-        assert rest == ["**A**", "a fox found the moon.", "**B**", "a fox found the moon."]
+        assert head == f"{w.aki.mention} lets two storytellers tell it: which is better?"
+        told = r"**In the \*year\*** a fox found the moon."
+        assert rest == ["**A**", told, "**B**", told]
         assert votes.startswith("-# Votes: 0 · closes <t:")
         # Of the same beginning and the same seed, by both models at once.
         one, two = w.teller.asked
@@ -242,6 +241,16 @@ async def test_a_long_story_of_a_duel_is_read_whole_without_its_tellers_name(
         assert not any(model in str(reply(read).embeds[0].to_dict()) for model in MODELS)
 
 
+async def test_a_beginning_too_long_to_be_said_twice_stands_above_both(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        long = "On a night " * 12 + "it rained"
+        result = await w.aki.slash(w.channel, "duel", prompt=long)
+        await w.until(lambda: labels(w.message(reply(result).id)) == VOTES)
+        head, *rest = texts(w.message(reply(result).id))
+        assert head.endswith(f"which is better?\n**{long}**")
+        assert rest[1] == rest[3] == "a fox found the moon."
+
+
 MADE_UP = ("continue", "turn", "variations", "again", "tellers", "more")
 """Buttons of a story that none in an open duel has."""
 
@@ -333,7 +342,8 @@ async def test_a_contrast_shows_both_kinds_at_once_with_their_names(tmp_path: Pa
         w.teller.hold()
         w.teller.each = 1
         result = await w.aki.slash(w.channel, "contrast", prompt="In the year")
-        await w.until(lambda: texts(w.message(reply(result).id)).count("a fox▌") == 2)
+        begun = "**In the year** a fox▌"
+        await w.until(lambda: texts(w.message(reply(result).id)).count(begun) == 2)
         shown = texts(w.message(reply(result).id))
         assert [text for text in shown if "starter" in text] == [
             "**gpt2-starter**",
