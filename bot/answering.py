@@ -14,9 +14,9 @@ from bot.apologies import WRITE_AGAIN, apologise
 from bot.locales import language_of, name_commands, say, speak
 from bot.safety.beginnings import PromptRefusedError, Refusal
 
-ANSWERED_WITHIN = 2.0
-"""Seconds in which an interaction is answered, or the member told that the bot thinks: Discord
-gives up after three, and the way there takes some."""
+ANSWERED_WITHIN = 0.3
+"""Seconds in which an interaction is answered, or the member told that the bot thinks: a press that
+shows nothing for longer is pressed again, and Discord gives up after three."""
 DRAFTS = 1000
 """Refused forms that are kept: the newest."""
 _CAME_AT = "came_at"
