@@ -18,6 +18,7 @@ from bot.database.duels import Choice, DuelClosedError, Duels, DuelUndecidedErro
 from bot.database.figures import Figures
 from bot.database.stories import Stories
 from bot.database.tables import Asked, Duel, Form, State, Story
+from bot.messages import layouts
 from bot.messages.closing import Closing
 from tests.bot.rows import change
 from tests.bot.wishes import queue_of, wish
@@ -239,6 +240,21 @@ async def test_a_long_story_of_a_duel_is_read_whole_without_its_tellers_name(
         assert read.ephemeral
         assert page(reply(read)) == "**In the year**" + " word" * 500
         assert not any(model in str(reply(read).embeds[0].to_dict()) for model in MODELS)
+
+
+async def test_the_words_of_a_duel_are_read_back_from_its_message(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.teller.hold()
+        w.teller.each = 2
+        result = await w.aki.slash(w.channel, "duel", prompt="In the *year*")
+        begun = r"**In the \*year\*** a fox found the moon▌"
+        await w.until(lambda: texts(w.message(reply(result).id)).count(begun) == 2)
+        async with w.sessions() as session:
+            both = list(await session.scalars(select(Story)))
+        # As after a restart, when nobody but the message knows which words stand there.
+        message = w.message(reply(result).id)
+        words = [layouts.told_in(message, story) for story in both]
+        assert words == [" a fox found the moon"] * 2
 
 
 async def test_a_beginning_too_long_to_be_said_twice_stands_above_both(tmp_path: Path) -> None:
