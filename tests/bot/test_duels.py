@@ -11,14 +11,13 @@ import pytest
 from discord import ui
 from sqlalchemy import select, update
 
-from bot.apologies import NoContrastError, OnlyTellerError, SameTellerError
+from bot.apologies import SameTellerError
 from bot.config import Settings
 from bot.database.clock import now
 from bot.database.duels import Choice, DuelClosedError, Duels, DuelUndecidedError, Tally
 from bot.database.figures import Figures
 from bot.database.stories import Stories
 from bot.database.tables import Asked, Duel, Form, State, Story
-from bot.messages import layouts
 from bot.messages.closing import Closing
 from tests.bot.rows import change
 from tests.bot.wishes import queue_of, wish
@@ -227,46 +226,6 @@ async def test_stop_ends_both_stories_of_a_duel(tmp_path: Path) -> None:
         assert states == [State.CANCELLED] * 2
 
 
-async def test_a_long_story_of_a_duel_is_read_whole_without_its_tellers_name(
-    tmp_path: Path,
-) -> None:
-    async with world(tmp_path) as w:
-        w.teller.pieces = [" word" * 500]
-        result = await w.aki.slash(w.channel, "duel", prompt="In the year")
-        await w.until(lambda: labels(w.message(reply(result).id))[-4:] == VOTES)
-        message = w.message(reply(result).id)
-        assert labels(message) == ["Read the whole", "Read the whole", *VOTES]
-        read = await w.ben.click(message, custom_id="kataribe:duel-read:1")
-        assert read.ephemeral
-        assert page(reply(read)) == "**In the year**" + " word" * 500
-        assert not any(model in str(reply(read).embeds[0].to_dict()) for model in MODELS)
-
-
-async def test_the_words_of_a_duel_are_read_back_from_its_message(tmp_path: Path) -> None:
-    async with world(tmp_path) as w:
-        w.teller.hold()
-        w.teller.each = 2
-        result = await w.aki.slash(w.channel, "duel", prompt="In the *year*")
-        begun = r"**In the \*year\*** a fox found the moon▌"
-        await w.until(lambda: texts(w.message(reply(result).id)).count(begun) == 2)
-        async with w.sessions() as session:
-            both = list(await session.scalars(select(Story)))
-        # As after a restart, when nobody but the message knows which words stand there.
-        message = w.message(reply(result).id)
-        words = [layouts.told_in(message, story) for story in both]
-        assert words == [" a fox found the moon"] * 2
-
-
-async def test_a_beginning_too_long_to_be_said_twice_stands_above_both(tmp_path: Path) -> None:
-    async with world(tmp_path) as w:
-        long = "On a night " * 12 + "it rained"
-        result = await w.aki.slash(w.channel, "duel", prompt=long)
-        await w.until(lambda: labels(w.message(reply(result).id)) == VOTES)
-        head, *rest = texts(w.message(reply(result).id))
-        assert head.endswith(f"which is better?\n**{long}**")
-        assert rest[1] == rest[3] == "a fox found the moon."
-
-
 MADE_UP = ("continue", "turn", "variations", "again", "tellers", "more")
 """Buttons of a story that none in an open duel has."""
 
@@ -335,40 +294,12 @@ async def test_no_press_reads_what_stands_in_a_channel_that_is_closed_to_the_mem
             assert whisper(await w.ben.click(buttons, label=what)) == GONE
 
 
-async def test_where_one_model_tells_there_is_no_duel_and_no_contrast(tmp_path: Path) -> None:
-    async with world(tmp_path) as w:
-        w.teller.models = ("gpt2-starter",)
-        result = await w.aki.slash(w.channel, "duel", prompt="One")
-        assert w.refused(result, OnlyTellerError) == "Nobody else can tell here."
-        result = await w.aki.slash(w.channel, "contrast", prompt="One")
-        assert w.refused(result, NoContrastError).startswith("For a contrast I need a GPT-2 and")
-        assert w.teller.asked == []
-
-
 async def test_nobody_duels_themselves(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         result = await w.aki.slash(
             w.channel, "duel", prompt="One", model="gpt2-starter", against="GPT2-starter"
         )
         assert w.refused(result, SameTellerError) == "A duel takes two different storytellers."
-
-
-async def test_a_contrast_shows_both_kinds_at_once_with_their_names(tmp_path: Path) -> None:
-    async with world(tmp_path) as w:
-        w.teller.hold()
-        w.teller.each = 1
-        result = await w.aki.slash(w.channel, "contrast", prompt="In the year")
-        begun = "**In the year** a fox▌"
-        await w.until(lambda: texts(w.message(reply(result).id)).count(begun) == 2)
-        shown = texts(w.message(reply(result).id))
-        assert [text for text in shown if "starter" in text] == [
-            "**gpt2-starter**",
-            "**lstm-starter**",
-        ]
-        await w.teller.release()
-        buttons = ["Continue", "⋯", "Continue", "⋯"]
-        await w.until(lambda: labels(w.message(reply(result).id)) == buttons)
-        assert any("lstm-starter · seed " in text for text in texts(w.message(reply(result).id)))
 
 
 async def test_a_duel_in_private_messages_works_there(tmp_path: Path) -> None:
