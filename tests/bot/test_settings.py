@@ -201,8 +201,10 @@ async def test_a_role_has_a_quota_of_its_own(tmp_path: Path) -> None:
         assert settings.role_quotas == {fans.id: 30}
         assert f"{fans.mention}: 30" in texts(message)
         form = await w.mod.select(message, [fans], custom_id=control("role_quota"))
+        # What another moderator sets while the form is open stays.
+        await w.services.guilds.change(w.env.guild.id, w.mod.id, role_quotas={fans.id: 30, 7: 9})
         await submit(w, form, [""])
-        assert (await chosen(w)).role_quotas == {}
+        assert (await chosen(w)).role_quotas == {7: 9}
 
 
 @pytest.mark.parametrize(
