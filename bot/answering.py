@@ -122,6 +122,11 @@ class Drafts:
         if len(self._kept) > DRAFTS:
             self._kept.popitem(last=False)
 
+    def forget(self, member_id: int) -> None:
+        """Keep nothing that a member typed."""
+        for key in [key for key in self._kept if key[1] == member_id]:
+            del self._kept[key]
+
     def of(self, number: int, member_id: int) -> Form | None:
         """What a member typed in an interaction; None: it is kept no longer."""
         return self._kept.get((number, member_id))
