@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from bot.playground.world import Member
 
 Json = dict[str, Any]
+
+WRITING = 1.0
+"""Seconds that a member needs at least to fill in a form."""
 
 WORDS = ("fox", "moon", "school", "robot", "summer", "sea", "knight", "village")
 OWN_WORDS = "and then the lanterns went out"
@@ -83,6 +87,9 @@ class Pressed:
             self.what, Kind.COMPONENT, member, data, wish=self.wish, message=message
         )
         if (modal := pressed.result.result().modal) is not None:
+            # discord.py hears a form only once Discord's answer to its opening has come: sent at
+            # once, as nobody writes, it would now and then be one that the bot does not know.
+            await asyncio.sleep(WRITING)
             await crowd.act(
                 f"{self.what}: sent",
                 Kind.MODAL_SUBMIT,
