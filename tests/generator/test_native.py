@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from generator import native
-from generator.models.loading import ModelFolderError, load_model
+from generator.models.errors import ModelFolderError
+from generator.models.loading import load_model
 from generator.models.quantised import _Linear, _Norm, _Shape
 from tests.generator import test_quantised, test_sampling
 from tests.generator.small_folders import save_gpt2, save_lstm

@@ -13,8 +13,9 @@ from transformers import GPT2LMHeadModel
 
 from generator.engine.loop import Engine
 from generator.models.decoder import Batch
+from generator.models.errors import ModelFolderError
 from generator.models.gpt2 import GPT2Decoder
-from generator.models.loading import LoadedModel, ModelFolderError, load_model
+from generator.models.loading import LoadedModel, load_model
 from generator.models.lstm import LSTMForCausalLM
 from generator.models.lstm_decoder import LSTMDecoder
 from generator.models.quantised import QuantisedGPT2, QuantisedLSTM, fastest_threads, pack
