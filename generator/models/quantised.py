@@ -288,7 +288,7 @@ def fastest_threads(decoder: _Quantised, slots: int) -> Threads:
     batch = Batch(slots=rows, starts=zeros, counts=ones, tokens=zeros)
     best, count = math.inf, 1
     chosen = decoder.threads
-    while count <= _cores():
+    while count <= _most_threads():
         decoder.threads = Threads(count)
         times = []
         for _ in range(_TRIALS):
@@ -308,8 +308,11 @@ def _packed_bytes(model: nn.Module) -> int:
     return sum((rows + _OUTPUTS) * (columns + _OUTPUTS) for rows, columns in shapes)
 
 
-def _cores() -> int:
-    """Cores that this process may use."""
+def _most_threads() -> int:
+    """Cores that this process may use, or what OMP_NUM_THREADS says, as torch itself heeds it."""
+    told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    if told.isascii() and told.isdigit() and int(told) > 0:
+        return int(told)
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -226,6 +226,25 @@ def test_threads_are_measured(loaded: LoadedModel) -> None:
     assert torch.equal(decoder.step(batch((0, 0, tokens(30)))), first)
 
 
+@pytest.mark.parametrize(("told", "tried"), [("1", [1]), ("5, 2", [1, 2, 4])])
+def test_no_more_threads_are_tried_than_omp_num_threads_says(
+    loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch, told: str, tried: list[int]
+) -> None:
+    opened = []
+
+    class Counted(Threads):
+        def __init__(self, count: int) -> None:
+            opened.append(count)
+            super().__init__(count)
+
+    decoder, _ = both(loaded)
+    assert isinstance(decoder, QuantisedGPT2 | QuantisedLSTM)
+    monkeypatch.setattr("generator.models.quantised.Threads", Counted)
+    monkeypatch.setenv("OMP_NUM_THREADS", told)
+    fastest_threads(decoder, slots=8)
+    assert opened == tried
+
+
 def test_a_gpt2_of_unusual_shape_is_told_in_float32(tmp_path: Path) -> None:
     folder = save_gpt2(tmp_path / "relu", activation_function="relu")
     assert load_model(folder).precision == "float32"
