@@ -122,6 +122,18 @@ def script(place: Path, text: str) -> str:
     return str(place)
 
 
+@pytest.mark.parametrize("changed", [False, True])
+def test_what_was_compiled_serves_another_checkout_of_the_same_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, changed: bool
+) -> None:
+    here = native._fingerprint(["c++"], ["-O3"])
+    shutil.copytree(native._SOURCE, tmp_path / "native")
+    if changed:
+        (tmp_path / "native" / "library.cpp").write_text("")
+    monkeypatch.setattr(native, "_SOURCE", tmp_path / "native")
+    assert (native._fingerprint(["c++"], ["-O3"]) == here) is not changed
+
+
 @pytest.mark.usefixtures("fresh")
 def test_a_compiler_that_fails_is_named_with_its_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
