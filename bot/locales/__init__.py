@@ -9,7 +9,7 @@ from __future__ import annotations
 import tomllib
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ NAMES = "command.name."
 _spoken: ContextVar[str] = ContextVar("spoken", default=ENGLISH)
 
 
+@lru_cache(maxsize=128)  # at each start discord.py asks ten thousand times
 def language_of(locale: str | None) -> str:
     """The language for one of Discord's locales (`en-GB`, `ja`); English where we have no texts."""
     if locale in LANGUAGES:
