@@ -23,6 +23,19 @@ if TYPE_CHECKING:
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
+LONG = (
+    "tests/test_first_light.py",
+    "tests/training/test_team.py",
+    "tests/training/test_hub.py",
+    "tests/training/test_train_command.py",
+    "tests/chaos/test_short_run.py",
+    "tests/bot/test_durability.py",
+    "tests/bot/test_own_generator.py",
+    "tests/bot/test_words_over_restarts.py",
+    "tests/test_discord_description.py",
+    "tests/test_browsing.py",
+)
+"""Files whose tests start bots, generators and trainings, and wait for them."""
 PATIENCE_MS = 20_000
 MOST_WORKERS = 4
 WORKERS_MEMORY = 3 << 30
@@ -68,7 +81,10 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first, or a worker would have one left when all others have ended."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
     for item in items:
         if "page" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
