@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     import discord
 
 
-ANSWERED_WITHIN = 2.0
-"""Seconds in which an interaction is answered, or the member told that the bot thinks: Discord
-gives up after three, and the way there takes some."""
+ANSWERED_WITHIN = 0.3
+"""Seconds in which an interaction is answered, or the member told that the bot thinks: a press that
+shows nothing for longer is pressed again, and Discord gives up after three."""
 _CAME_AT = "came_at"
 
 

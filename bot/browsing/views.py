@@ -102,9 +102,10 @@ def listed(listing: Listing, page: Page) -> ui.View:
             turn.row = 1
             view.add_item(turn)
     for span in Span if listing.span is not None else ():
-        # Page 0 is the first as well: so no two buttons have one custom id.
-        other = listing.within(span)
-        change = list_button(other, 0, say(f"list.span.{span}"), there=span is not listing.span)
+        # The one that is shown stays at its page: so no two buttons have one custom id.
+        shown = span is listing.span
+        first = page.number if shown else 1
+        change = list_button(listing.within(span), first, say(f"list.span.{span}"), there=not shown)
         change.row = 2
         view.add_item(change)
     return view

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import discord
 
 from bot.apologies import NotYourDuelError, StoryGoneError
-from bot.components.story_button import StoryButton, acknowledge
+from bot.components.story_button import StoryButton, take_token
 from bot.database.duels import Choice
 from bot.database.ratings import check_account
 from bot.database.tables import Form
@@ -25,6 +25,8 @@ CHOICES = tuple(Choice)
 class Vote(StoryButton, template=r"kataribe:duel:(?P<story_id>\d{1,19}):(?P<choice>[012])"):
     """One vote a member, changeable until the duel closes."""
 
+    at_once = True
+
     def __init__(self, story_id: int, choice: int) -> None:
         super().__init__(views.duel_vote(story_id, CHOICES[choice]))
         self.story_id = story_id
@@ -33,7 +35,7 @@ class Vote(StoryButton, template=r"kataribe:duel:(?P<story_id>\d{1,19}):(?P<choi
     async def pressed(self, interaction: discord.Interaction[Kataribe], story: Story) -> None:
         """Keep the vote, and tell who voted whom they voted on."""
         _check_is_duel(story)
-        await acknowledge(interaction, story)
+        await take_token(interaction, story)
         services = interaction.client.services
         check_account(interaction.user.id, services.settings.votes)
         duel, choice = await services.duels.vote(
@@ -45,6 +47,8 @@ class Vote(StoryButton, template=r"kataribe:duel:(?P<story_id>\d{1,19}):(?P<choi
 class CloseDuel(StoryButton, template=r"kataribe:duel-close:(?P<story_id>\d{1,19})"):
     """No more votes; for whoever asked for the duel, and for moderators."""
 
+    at_once = True
+
     def __init__(self, story_id: int) -> None:
         super().__init__(views.duel_close(story_id))
         self.story_id = story_id
@@ -54,7 +58,7 @@ class CloseDuel(StoryButton, template=r"kataribe:duel-close:(?P<story_id>\d{1,19
         _check_is_duel(story)
         if interaction.user.id != story.member_id and not interaction.permissions.manage_guild:
             raise NotYourDuelError(f"duel of story {story.id} belongs to another member")
-        await acknowledge(interaction, story)
+        await take_token(interaction, story)
         await interaction.client.services.duels.close(story.interaction_id)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.components.story_button import StoryButton, acknowledge
+from bot.components.story_button import StoryButton, take_token
 from bot.locales import say
 from bot.messages import views
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 class Rate(StoryButton, template=r"kataribe:rate:(?P<story_id>\d{1,19}):(?P<stars>[1-5])"):
     """Another press changes the vote, and the star that one gave takes it back."""
 
+    at_once = True
+
     def __init__(self, story_id: int, stars: int) -> None:
         super().__init__(views.star(story_id, stars))
         self.story_id = story_id
@@ -25,7 +27,7 @@ class Rate(StoryButton, template=r"kataribe:rate:(?P<story_id>\d{1,19}):(?P<star
 
     async def pressed(self, interaction: discord.Interaction[Kataribe], story: Story) -> None:
         """Keep the vote and confirm it; the average is brought up to date after any press."""
-        await acknowledge(interaction, story)
+        await take_token(interaction, story)
         services = interaction.client.services
         vote = await services.ratings.rate(
             story.id, interaction.user.id, self.stars, interaction.id

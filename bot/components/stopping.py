@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bot.apologies import NotYoursError
 from bot.authority import visible_story
-from bot.components.story_button import StoryButton, acknowledge
+from bot.components.story_button import StoryButton, take_token
 from bot.messages import views
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 class Stop(StoryButton, template=r"kataribe:cancel:(?P<story_id>\d{1,19})"):
     """For the story's member and for moderators, while it waits, is told, or is shown."""
 
+    at_once = True
+
     def __init__(self, story_id: int) -> None:
         super().__init__(views.stop(story_id))
         self.story_id = story_id
@@ -29,7 +31,7 @@ class Stop(StoryButton, template=r"kataribe:cancel:(?P<story_id>\d{1,19})"):
         may = own or interaction.permissions.manage_guild
         if not may and story.ended_at is None:
             raise NotYoursError(f"story {story.id} belongs to another member")
-        await acknowledge(interaction, story)
+        await take_token(interaction, story)
         services = interaction.client.services
         moderator = None if own else interaction.user.id
         if not may or await services.call_off(story, moderator_id=moderator) is None:

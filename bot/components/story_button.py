@@ -21,10 +21,12 @@ class StoryButton(Pressable[Button], template=r"(?!)"):
     """A button of `bot.messages.views`."""
 
     story_id: int
+    at_once = False
+    """The press is taken before anything is read: its answer is no message of its own."""
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Act."""
-        await act(interaction, self.story_id, self.pressed)
+        await act(interaction, self.story_id, self.pressed, at_once=self.at_once)
 
     async def pressed(self, interaction: discord.Interaction[Kataribe], story: Story) -> None:
         """What the button is for."""
@@ -35,6 +37,8 @@ async def act(
     interaction: discord.Interaction[Kataribe],
     story_id: int,
     pressed: Callable[[discord.Interaction[Kataribe], Story], Awaitable[None]],
+    *,
+    at_once: bool = False,
 ) -> None:
     """Do what a press is for.
 
@@ -42,6 +46,8 @@ async def act(
     repairs itself. discord.py only logs what a dynamic item raises, so nothing may get away.
     """
     try:
+        if at_once:
+            await interaction.response.defer()
         story = await standing_story(interaction, story_id)
         try:
             await pressed(interaction, story)
@@ -60,11 +66,10 @@ def stands_in(message: discord.Message, story: Story) -> bool:
     return bool(message.flags.ephemeral) is story.private
 
 
-async def acknowledge(interaction: discord.Interaction[Kataribe], story: Story) -> None:
-    """Take the press, and with it a fresh way to write the message it was on."""
+async def take_token(interaction: discord.Interaction[Kataribe], story: Story) -> None:
+    """Keep the fresh way to write the message with the button that a taken press brings."""
     assert interaction.message is not None  # noqa: S101  # the one with the button
     services = interaction.client.services
-    await interaction.response.defer()
     if not stands_in(interaction.message, story):
         return
     services.messages.pressed(story, interaction.message, interaction.token)

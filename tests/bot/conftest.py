@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bot import answering
 from tests.bot.migrated import migrated_database
 from tests.bot.teller import Teller, teller
 from tests.bot.wishes import queue_of
@@ -38,3 +39,9 @@ def queue(database: Database) -> Queue:
 async def tells() -> AsyncIterator[Teller]:
     async with teller() as told:
         yield told
+
+
+@pytest.fixture(autouse=True)
+def _a_slow_machine_answers_as_a_fast_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the database takes here, no member is told that the bot thinks."""
+    monkeypatch.setattr(answering, "ANSWERED_WITHIN", 3600.0)

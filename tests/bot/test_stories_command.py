@@ -197,6 +197,11 @@ async def test_the_span_is_changed_by_a_press(tmp_path: Path) -> None:
         listed = reply(await w.ben.click(listed, label="Month"))
         assert listed.embeds[0].title == "The best of this month"
         assert "Old" in page(listed)
+        # Of several pages, too, each has buttons of its own.
+        for number in range(10):
+            await put(w, f"Story-{number}", told_at=now() - dt.timedelta(days=19), **BEST)
+        for label in ("All", "Month", "On ▶", "All"):
+            listed = reply(await w.ben.click(listed, label=label))
 
 
 async def test_what_was_told_in_a_thread_that_is_archived_now_is_found_by_its_channels_readers(

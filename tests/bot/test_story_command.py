@@ -334,7 +334,6 @@ async def test_what_the_generator_took_of_the_time_to_answer_the_database_cannot
     monkeypatch.setattr(discord.InteractionResponse, "defer", deferred)
     monkeypatch.setattr(Queue, "enqueue_together", saved)
     monkeypatch.setattr(sys.modules["bot.commands.story"], "places", late)
-    monkeypatch.setattr("bot.answering.ANSWERED_WITHIN", 3600.0)
     async with world(tmp_path) as w:
         message = await w.story(prompt="In the year")
         assert page(message).startswith("**In the year**")

@@ -23,6 +23,7 @@ from bot.commands.story import SURPRISE
 from bot.config import Settings
 from bot.database.tables import Story
 from bot.messages.pacing import Pace
+from bot.playground.layouts import parts_of
 from bot.services import Services
 from bot.worker.completions import Completions
 from bot.worker.dispatcher import Dispatcher
@@ -274,6 +275,19 @@ def _with_locales(env: simcord.Env, locales: dict[int, str]) -> None:
     env.backend.emit = emitted  # type: ignore[method-assign]
 
 
+def _check_custom_ids(env: simcord.Env) -> None:
+    """Discord refuses a message in which two components have one custom id; SimCord does not."""
+    for request in env.http_requests:
+        said = request.json if isinstance(request.json, dict) else {}
+        said = said.get("data") or said
+        ids = [
+            part["custom_id"]
+            for part in parts_of(said.get("components") or ())
+            if "custom_id" in part
+        ]
+        assert len(set(ids)) == len(ids), (request.path, ids)
+
+
 @asynccontextmanager
 async def world(
     folder: Path, *, clock: Clock | None = None, pace: Pace | None = None, **settings: Any
@@ -330,3 +344,4 @@ async def world(
                 yield here
             finally:
                 await here.stop()
+            _check_custom_ids(env)

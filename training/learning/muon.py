@@ -22,11 +22,13 @@ _LEVEL = 0.966
 _TERMS = ((0.01035, 2.39e-5), (0.1903, 0.00973))
 """Level + the sum of weight / (s + shift) is near s^-½: within 16 % for s from 1.6e-5 to 1."""
 _BLOCK = 256
-"""Rows of a Gram matrix that are made at once: products of fewer are too small to be fast."""
+"""Rows of a small matrix that are made at once: products of fewer are too small to be fast."""
 
 
-def orthogonalised(update: Tensor, eps: float) -> Tensor:
-    """The update with its singular vectors as they are, and its singular values near one.
+def inverse_root(update: Tensor, eps: float) -> Tensor:
+    """(X'X)^-½ of an update X that is tall, (XX')^-½ of another, nearly.
+
+    Their product has X's singular vectors, and singular values near one.
 
     Args:
         update: (rows, columns) float32.
@@ -36,18 +38,40 @@ def orthogonalised(update: Tensor, eps: float) -> Tensor:
     gram = _gram(update if tall else update.T)
     norm = gram.trace().sqrt().clamp(min=eps)
     if not norm.isfinite():
-        return torch.full_like(update, torch.nan)  # the next loss says so
+        return torch.full_like(gram, torch.nan)  # the next loss says so
     gram /= norm * norm
     root, reached = torch.zeros_like(gram), 0.0
     root.diagonal().fill_(_LEVEL)
     for weight, shift in _TERMS:
         gram.diagonal().add_(shift - reached)
         reached = shift
-        factor = torch.linalg.cholesky(gram, upper=True)
-        root.add_(torch.cholesky_inverse(factor, upper=True), alpha=weight)
-    root /= norm
-    made: Tensor = update @ root if tall else root @ update
-    return made
+        root.add_(_inverse(gram), alpha=weight)
+    return root.div_(norm)
+
+
+def _inverse(definite: Tensor) -> Tensor:
+    """The inverse of a positive definite matrix, of which what is above its diagonal is read.
+
+    A block at a time (https://en.wikipedia.org/wiki/Schur_complement) nearly all is products,
+    which two threads share. LAPACK's own way through a large matrix takes longer: its threads wait
+    for each other too often. What is left is made from the block's factor, not from its inverse:
+    rounded, that stays positive definite.
+    """
+    side, lower = definite[:_BLOCK, _BLOCK:], definite[_BLOCK:, _BLOCK:]
+    factor = torch.linalg.cholesky(definite[:_BLOCK, :_BLOCK], upper=True)
+    first = torch.cholesky_inverse(factor, upper=True)
+    if not lower.numel():
+        return first
+    solved = torch.linalg.solve_triangular(factor.T, side, upper=False)
+    last = _inverse(torch.addmm(lower, solved.T, solved, alpha=-1))
+    across = torch.linalg.solve_triangular(factor, solved, upper=True)
+    corner = across @ last
+    inverse = torch.empty_like(definite)
+    torch.addmm(first, corner, across.T, out=inverse[:_BLOCK, :_BLOCK])
+    torch.neg(corner, out=inverse[:_BLOCK, _BLOCK:])
+    inverse[_BLOCK:, :_BLOCK] = inverse[:_BLOCK, _BLOCK:].T
+    inverse[_BLOCK:, _BLOCK:] = last
+    return inverse
 
 
 def _gram(tall: Tensor) -> Tensor:
@@ -87,8 +111,11 @@ class CPUMuon(Muon):
         if "momentum_buffer" not in state:
             state["momentum_buffer"] = torch.zeros_like(gradient)
         momentum: Tensor = state["momentum_buffer"].lerp_(gradient, 1 - group["momentum"])
-        update = gradient.lerp(momentum, group["momentum"]) if group["nesterov"] else momentum
-        update = orthogonalised(update, group["eps"])
+        update = gradient.lerp_(momentum, group["momentum"]) if group["nesterov"] else momentum
+        root = inverse_root(update, group["eps"])
         rows, columns = matrix.shape
-        matrix.mul_(1 - group["lr"] * group["weight_decay"])
-        matrix.add_(update, alpha=-group["lr"] * max(1, rows / columns) ** 0.5)
+        matrix.addmm_(
+            *((update, root) if rows > columns else (root, update)),
+            beta=1 - group["lr"] * group["weight_decay"],
+            alpha=-group["lr"] * max(1, rows / columns) ** 0.5,
+        )
