@@ -21,14 +21,22 @@ shows nothing for longer is pressed again, and Discord gives up after three."""
 _CAME_AT = "came_at"
 
 
-def understand(interaction: discord.Interaction[Any]) -> None:
+def understand(interaction: discord.Interaction[Any]) -> bool:
     """Speak the member's language from now on, in the task that answers them.
 
     The log names the interaction wherever this task, or one that it starts, has something to say.
+
+    Returns:
+        Whether to answer it: Discord may send one again after a break, and whoever is told "no" by
+        one answer and is told a story by the other understands neither.
     """
-    interaction.extras[_CAME_AT] = asyncio.get_running_loop().time()
     bind_contextvars(interaction=interaction.id)
     speak(language_of(str(interaction.locale)))
+    if _CAME_AT in interaction.extras:  # asked once more about the same one
+        return True
+    interaction.extras[_CAME_AT] = asyncio.get_running_loop().time()
+    is_new: bool = interaction.client.is_new(interaction.id)
+    return is_new
 
 
 def left_to_answer(interaction: discord.Interaction[Any]) -> float:
@@ -46,8 +54,7 @@ class Answering:
 
     async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
         """Speak the member's language; nobody is turned away here."""
-        understand(interaction)
-        return True
+        return understand(interaction)
 
     async def on_error(
         self, interaction: discord.Interaction[Any], error: Exception, /, *_item: Any

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+REMEMBERED = 10_000
+"""The latest interactions, by their ids: more than Discord repeats after a break."""
 APPLICATION = discord.WebhookType.application.value
 
 
@@ -65,7 +67,8 @@ class Tree(app_commands.CommandTree["Kataribe"]):
         Raises:
             NoSuchChoiceError: A client sent what an option does not offer.
         """
-        understand(interaction)
+        if not understand(interaction):
+            return False
         if interaction.type is discord.InteractionType.application_command:
             _check_options(interaction)
         return True
@@ -107,6 +110,7 @@ class Kataribe(discord.AutoShardedClient):
             shard_count=1 if settings.gateway_url else None,
         )
         self.command_ids = {}
+        self._lately: dict[int, None] = {}
         self.tree = Tree(
             self,
             allowed_contexts=app_commands.AppCommandContext(
@@ -130,6 +134,15 @@ class Kataribe(discord.AutoShardedClient):
             self.application_id, token, session=self.webhook(token).session
         )
         return int(message["id"])
+
+    def is_new(self, interaction_id: int) -> bool:
+        """Whether an interaction comes for the first time, as far as is remembered."""
+        if interaction_id in self._lately:
+            return False
+        self._lately[interaction_id] = None
+        if len(self._lately) > REMEMBERED:
+            del self._lately[next(iter(self._lately))]
+        return True
 
     async def setup_hook(self) -> None:
         """Tell Discord about the commands, in every language that there is."""

@@ -8,7 +8,7 @@ import math
 import sys
 from typing import TYPE_CHECKING, Any
 
-from bot.bench import flood, pressing, queues, rows, waiting
+from bot.bench import flood, lasting, pressing, queues, rows, waiting
 from bot.bench.figures import print_json
 from bot.bench.running import BenchError
 from bot.database import DatabaseError
@@ -27,6 +27,7 @@ Starts a bot of its own on a database that is thrown away, and measures what it 
   bench --members 100              100 members press and type everything there is while stories
                                    are told: what each kind of acknowledgement takes
   bench --rate 200 --seconds 30    200 /story a second: each is accepted or refused politely
+  bench --told 20000               so many short stories: whether the bot's memory stays what it was
   bench --jobs 2000 --database URL so many through our queue, on SQLite and on an empty PostgreSQL,
                                    and through procrastinate where it is installed
   bench --rows 1000000             what each statement costs on a database of so many stories
@@ -61,6 +62,7 @@ def add_bench_command(commands: argparse._SubParsersAction[Any]) -> None:
     which.add_argument(
         "--rows", type=_count, metavar="N", help="measure the database with N stories in it"
     )
+    which.add_argument("--told", type=_parts, metavar="N", help="read its memory over N stories")
     which.add_argument("--jobs", type=_count, metavar="N", help="so many through the queue")
     parser.add_argument(
         "--database",
@@ -93,6 +95,8 @@ def main(given: argparse.Namespace) -> int:
         measured = rows.cost(given.rows, live)
     elif given.jobs is not None:
         measured = queues.compare(given.jobs, given.database)
+    elif given.told is not None:
+        measured = lasting.last(given.told)
     elif given.members is not None:
         measured = pressing.press(given.members, given.seconds)
     elif given.rate is not None:
@@ -113,10 +117,14 @@ def main(given: argparse.Namespace) -> int:
     return 0
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is no whole number from 1")
+def _count(text: str, least: int = 1) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"{text} is no whole number from {least}")
     return int(text)
+
+
+def _parts(text: str) -> int:
+    return _count(text, lasting.PARTS)
 
 
 def _positive(text: str) -> float:

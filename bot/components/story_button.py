@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bot.apologies import apologise
+from bot.apologies import StoryGoneError, apologise
 from bot.browsing.visible import standing_story
 from bot.components.press import Button, Pressable
 
@@ -49,14 +49,28 @@ async def act(
         if at_once:
             await interaction.response.defer()
         story = await standing_story(interaction, story_id)
+        shown = interaction.message
+        _check_is_of(shown, story)
         try:
             await pressed(interaction, story)
         finally:
-            shown = interaction.message
             if story.ended_at is not None and shown is not None and stands_in(shown, story):
                 interaction.client.services.messages.redraw(story, shown.id)
     except Exception as error:  # noqa: BLE001  # answered, and logged if nobody foresaw it
         await apologise(interaction, error)
+
+
+def _check_is_of(message: discord.Message | None, story: Story) -> None:
+    """What everybody sees has buttons of its own story alone; a menu is its reader's.
+
+    Where the database was set back to an older copy, stories of later messages have the numbers of
+    others by now.
+
+    Raises:
+        StoryGoneError: It is the message of another.
+    """
+    if message is not None and not message.flags.ephemeral and not stands_in(message, story):
+        raise StoryGoneError(f"story {story.id} does not stand in message {message.id}")
 
 
 def stands_in(message: discord.Message, story: Story) -> bool:

@@ -24,7 +24,12 @@ from bot.database.sessions import Sessions
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from sqlalchemy.engine import ExceptionContext
+
 _log = logging.getLogger(__name__)
+
+PRIMARY = 0xFF
+"""The part of SQLite's error code that says what kind it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,7 @@ def make_engine(url: str, **settings: Any) -> AsyncEngine:
         ) from error
     if engine.dialect.name == "sqlite":
         event.listen(engine.sync_engine, "connect", _prepare_connection)
+        event.listen(engine.sync_engine, "handle_error", _drop_if_read_only)
     return engine
 
 
@@ -124,6 +130,17 @@ def _keep_private(file: Path) -> None:
             continue
         except OSError as error:
             _log.warning("%s can be read by others: %s", path, error.strerror)
+
+
+def _drop_if_read_only(context: ExceptionContext) -> None:
+    """Let go of a connection that was refused a write: the next one opens the file anew.
+
+    SQLite opens a file that cannot be written for reading alone, and such a connection can do no
+    more when the disk has long been well again.
+    """
+    code = getattr(context.original_exception, "sqlite_errorcode", sqlite3.SQLITE_OK)
+    if code & PRIMARY == sqlite3.SQLITE_READONLY:
+        context.is_disconnect = True
 
 
 def _prepare_connection(connection: Any, _record: object) -> None:

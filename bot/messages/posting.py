@@ -132,10 +132,11 @@ class Posts:
         """
         if error.code == UNKNOWN_MESSAGE and not self._may_look(message.story):
             raise MessageGoneError(str(error)) from error
-        # Where the bot itself may not write, the token is the one way while it lives: only
-        # what says that it is dead counts, not every refusal.
+        # Where the bot itself may not write, and for what one member alone sees, the token is the
+        # one way while it lives: only what says that it is dead counts, not every refusal.
         dead = error.status in NO_MORE
-        if is_weather(error) or not (dead or self._may_look(message.story)):
+        has_another = self._may_look(message.story) and not message.story.private
+        if is_weather(error) or not (dead or has_another):
             return
         # Or it is no answer of that interaction: the channel itself says so. A press may
         # have brought another token meanwhile.
@@ -202,9 +203,12 @@ class Posts:
         """
         story = message.story
         if token is not None and (story.private or not self._may_look(story)):
-            answer = await self._channels.webhook(token).send(
-                **drawing.posted, ephemeral=story.private, wait=True
-            )
+            webhook = self._channels.webhook(token)
+            try:
+                answer = await webhook.send(**drawing.posted, ephemeral=story.private, wait=True)
+            except discord.HTTPException as error:
+                self._lose(message, token, error)
+                raise
             message.message_id = answer.id
             await self._queue.posted(story.id, answer.id)
             return

@@ -70,6 +70,9 @@ class Hangup(Exception):  # noqa: N818  # it is how a connection ends, not a fau
 class Gateway:
     """Every session of the bot, and the events that go to them."""
 
+    carrier = Connection
+    """What a socket becomes."""
+
     def __init__(
         self,
         world: World,
@@ -141,7 +144,7 @@ class Gateway:
         socket = web.WebSocketResponse(timeout=CLOSE_WITHIN, compress=False, max_msg_size=4096 * 4)
         await socket.prepare(request)
         compressed = request.query.get("compress") == "zlib-stream"
-        connection = Connection(socket, compressed=compressed)
+        connection = self.carrier(socket, compressed=compressed)
         self._connections.add(connection)
         writer = asyncio.create_task(connection.write())
         interval = round(self._heartbeat_interval * 1000)

@@ -137,6 +137,20 @@ async def test_no_other_servers_story_answers_to_a_button(tmp_path: Path) -> Non
         assert (await w.services.ratings.stars(1)).count == 0
 
 
+async def test_a_message_whose_storys_number_another_has_now_does_nothing(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        older = await w.story()
+        await w.story()
+        async with w.sessions.begin() as session:
+            # So it is where the host restored a copy that was made before the older one was asked.
+            await session.execute(delete(Story).where(Story.id == 1))
+            await session.execute(update(Story).values(id=1))
+        for label in ("1 ★", "Again", "Continue"):
+            result = await w.ben.click(older, label=label)
+            assert whisper(result) == "I no longer have that story."
+        assert (await w.services.ratings.stars(1)).count == 0
+
+
 async def test_an_account_of_today_is_told_when_its_stars_count(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         await w.story()

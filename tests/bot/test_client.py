@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import discord
 import yarl
@@ -54,3 +54,20 @@ def test_another_discord_can_be_named() -> None:
         assert yarl.URL("ws://127.0.0.1:1234/gw/") == DiscordWebSocket.DEFAULT_GATEWAY
     finally:
         discord.http.Route.BASE, DiscordWebSocket.DEFAULT_GATEWAY = base, gateway
+
+
+async def test_what_discord_says_again_is_answered_once(tmp_path: Path) -> None:
+    async with world(tmp_path, queue={"per_member": 1}) as w:
+        emit = w.env.backend.emit
+
+        def twice(event: str, *given: Any, **named: Any) -> None:
+            for _ in range(2 if event == "INTERACTION_CREATE" else 1):
+                emit(event, *given, **named)
+
+        w.env.backend.emit = twice  # type: ignore[method-assign]  # as after a gap in the gateway
+        message = await w.story(prompt="In the year")
+        await w.ben.click(message, label="5 ★")
+        await w.ben.click(message, label="My turn")
+        answers = [one for one in w.env.http_requests if one.path.endswith("/callback")]
+        assert len(answers) == 3
+        assert not w.env.errors

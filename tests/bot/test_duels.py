@@ -247,7 +247,9 @@ MADE_UP = ("continue", "turn", "variations", "again", "tellers", "more")
 
 
 async def made_up(w: World, story_id: int, channel: simcord.ChannelHandle) -> discord.Message:
-    """Buttons that a client could make up: they name a story that stands elsewhere."""
+    """Buttons that a client could make up: they name a story that, by its row, may stand there."""
+    async with w.sessions.begin() as session:
+        await session.execute(update(Story).values(message_id=None))
     view = ui.View(timeout=None)
     for what in (*MADE_UP, "duel-read"):
         view.add_item(ui.Button(label=what, custom_id=f"kataribe:{what}:{story_id}"))

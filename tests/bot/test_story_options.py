@@ -120,19 +120,44 @@ async def test_a_story_of_another_server_is_none_here(tmp_path: Path) -> None:
         assert whisper(result) == "I no longer have that story."
 
 
-async def test_a_private_story_that_nothing_can_show_any_more_is_over(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "left",
+    [
+        {"answer_token": None, "answer_until": None},
+        # Of an answer that never came to stand there, by a token that Discord takes no more.
+        {"answer_token": "dead", "message_id": None},
+    ],
+    ids=["a quarter of an hour later", "by a token that is dead"],
+)
+async def test_a_private_story_that_nothing_can_show_any_more_is_over(
+    tmp_path: Path, left: dict[str, object]
+) -> None:
     async with world(tmp_path) as w:
         w.teller.hold()
         await w.aki.slash(w.channel, "story", prompt="In the year", private=True)
         await w.stop()
-        async with w.sessions.begin() as session:  # a quarter of an hour later
-            await session.execute(update(Story).values(answer_token=None, answer_until=None))
+        async with w.sessions.begin() as session:
+            await session.execute(update(Story).values(**left))
         await w.restart()
         await w.teller.release()
         await w.idle()
         (story,) = await stories(w)
         assert story.state in {State.TOLD, State.CANCELLED}
         assert w.channel.history() == []
+
+
+async def test_a_private_story_outlives_refusals_that_are_not_about_its_token(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as w:
+        w.teller.hold()
+        w.env.inject_error("PATCH", "/webhooks/*/*/messages/*", status=403, code=40333, times=2)
+        result = await w.aki.slash(w.channel, "story", prompt="In the year", private=True)
+        await w.teller.release()
+        await w.idle()
+        (story,) = await stories(w)
+        assert story.state is State.TOLD
+        assert page(reply(result)) == "**In the year** a fox found the moon."
 
 
 class Fixed:

@@ -20,13 +20,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="fixes what happens when")
     parser.add_argument(
-        "--minutes", type=float, default=6.0, help="in which members ask and faults happen"
+        "--minutes", type=float, default=4.0, help="in which members ask and faults happen"
     )
     parser.add_argument(
         "--faults", metavar="KIND,KIND", default=",".join(EVERY), help="only these kinds"
     )
     parser.add_argument(
-        "--every", type=float, default=5.0, help="seconds from one fault to the next, about"
+        "--every", type=float, default=3.0, help="seconds from one fault to the next, about"
     )
     parser.add_argument(
         "--keep", type=Path, metavar="FOLDER", help="where the history, database and logs shall lie"
@@ -45,6 +45,9 @@ def main() -> int:
         seed=given.seed, seconds=60 * given.minutes, kinds=kinds, every=given.every, code=code
     )
     outcome = asyncio.run(run(plan, folder))
+    if outcome.left_out:
+        left_out = ", ".join(outcome.left_out)
+        print(f"Without a C compiler, or Linux, some faults cannot be made: {left_out}")
     seen, kept, found = check(outcome)
     if found:
         print(details(found))

@@ -21,6 +21,8 @@ RESUMABLE = (4000, 4001, 4002, 4005, 4008)
 NOT_RESUMABLE = (1000, 4003, 4007, 4009)
 """Discord's codes of closing; those that say that the bot itself is wrong are not among them."""
 MOSTLY = 0.7
+SERVERS_LEFT = 0.8
+"""The part of the servers that is not deleted."""
 
 
 # The gateway
@@ -131,6 +133,55 @@ async def _message_deleted(stage: Stage, rng: random.Random, _: float) -> None:
         messages.delete(message)
 
 
+async def _server_unavailable(stage: Stage, rng: random.Random, lasts: float) -> None:
+    """An outage of Discord's, about which its gateway says which server it is."""
+    village, gateway = stage.discord.village, stage.discord.gateway
+    guild = rng.choice(village.guild_ids)
+    village.unavailable.add(guild)
+    gateway.dispatch("GUILD_DELETE", {"id": str(guild), "unavailable": True})
+    try:
+        async with _with(stage, Trouble("500", 1.0, _in_server(stage, guild))):
+            await asyncio.sleep(lasts)
+    finally:
+        village.unavailable.discard(guild)
+        gateway.dispatch("GUILD_CREATE", village.guild_create_payload(guild))
+
+
+async def _sent_away(stage: Stage, rng: random.Random, lasts: float) -> None:
+    """A server sends the bot away and then thinks better of it."""
+    village, gateway = stage.discord.village, stage.discord.gateway
+    guild = rng.choice(village.guild_ids)
+    village.left.add(guild)
+    gateway.dispatch("GUILD_DELETE", {"id": str(guild)})
+    try:
+        async with _with(stage, Trouble("403", 1.0, _in_server(stage, guild))):
+            await asyncio.sleep(lasts)
+    finally:
+        village.left.discard(guild)
+        invited = village.guild_create_payload(guild)
+        invited.pop("unavailable", None)  # so Discord says that it is new to the bot
+        gateway.dispatch("GUILD_CREATE", invited)
+
+
+async def _server_deleted(stage: Stage, rng: random.Random, _: float) -> None:
+    village = stage.discord.village
+    if len(village.guild_ids) <= SERVERS_LEFT * len(set(village.home.values())):
+        return
+    guild = rng.choice(village.guild_ids)
+    stage.history.add("destroyed", server=guild)
+    for channel in [one for one in village.channels.values() if one.guild_id == guild]:
+        stage.history.add("destroyed", channel=channel.id)
+        del village.channels[channel.id]
+    stage.discord.gateway.dispatch("GUILD_DELETE", {"id": str(guild)})
+
+
+def _in_server(stage: Stage, guild_id: int) -> Callable[[web.Request], bool]:
+    """The routes of a server's channels; those of tokens are of no server."""
+    channels = stage.discord.village.channels.values()
+    paths = [f"/channels/{one.id}" for one in channels if one.guild_id == guild_id]
+    return lambda request: any(path in request.path for path in paths)
+
+
 async def _channel_deleted(stage: Stage, rng: random.Random, _: float) -> None:
     village = stage.discord.village
     id_ = rng.choice(list(village.channels))
@@ -152,6 +203,7 @@ EVERY: dict[str, Fault] = {
     "gateway-resume-refused": _switched("forgetful"),
     "gateway-sessions-refused": _switched("closed"),
     "gateway-repeats": _switched("repeating"),
+    "gateway-disordered": _switched("disordered"),
     **{f"rest-{kind}": _weather(kind) for kind in weather.REFUSALS if "400" not in kind},
     **{
         f"rest-{kind}": _weather(kind, 0.3)
@@ -162,4 +214,7 @@ EVERY: dict[str, Fault] = {
     "tokens-expire": _tokens_expire,
     "message-deleted": _message_deleted,
     "channel-deleted": _channel_deleted,
+    "server-unavailable": _server_unavailable,
+    "server-sends-away": _sent_away,
+    "server-deleted": _server_deleted,
 }

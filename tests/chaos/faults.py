@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sqlite3
-from contextlib import closing
 from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM
 from typing import TYPE_CHECKING
 
-from tests.chaos import discord_faults, generator
+from tests.chaos import database_faults, discord_faults, generator
 
 if TYPE_CHECKING:
     from tests.chaos.processes import Watched
     from tests.chaos.schedule import Planned
     from tests.chaos.stage import Fault, Stage
 
-LOCKED = 12.0
-"""Seconds: longer than the bot waits for a lock."""
-TRIES = 40
+HOURS = 600, 20 * 3600
+DAYS = 2 * 86_400, 10 * 86_400
+"""Seconds of a step of the clock: so few that one who starts in it lets nobody's day pass, or so
+many that one who runs through it would."""
+CLOCKS = {"clock-forward": 1, "clock-back": -1}
 
 
 async def happen(stage: Stage, planned: Planned) -> None:
@@ -37,12 +37,14 @@ def _dies(*names: str, by: int = SIGKILL) -> Fault:
     async def fault(stage: Stage, rng: random.Random, lasts: float) -> None:
         del rng
         processes: list[Watched] = [getattr(stage, name) for name in names]
+        # The generator is away for a while; the bot is started again at once.
+        held = [process for process in processes if process is stage.generator]
+        for process in held:
+            process.hold(True)
         for process in processes:
-            # The generator is away for a while; the bot is started again at once.
-            process.hold(process is stage.generator)
             process.signal(SIGTERM if by == SIGTERM else SIGKILL)
-        await asyncio.sleep(lasts if "generator" in names else 0)
-        for process in processes:
+        await asyncio.sleep(lasts if held else 0)
+        for process in held:
             process.hold(False)
         for process in processes:
             await process.ready.wait()
@@ -78,29 +80,20 @@ def _line(kind: str) -> Fault:
     return fault
 
 
-# The database
+# The clock
 
 
-async def _locked(stage: Stage, _: random.Random, __: float) -> None:
-    # Without waiting for the lock: everything else of the run happens in this loop.
-    with closing(sqlite3.connect(stage.database, isolation_level=None, timeout=0)) as connection:
-        for _attempt in range(TRIES):
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError:
-                await asyncio.sleep(0.05)  # the bot has it, or another fault
-            else:
-                await asyncio.sleep(LOCKED)
-                connection.execute("ROLLBACK")
-                return
+def _clock(direction: int) -> Fault:
+    async def fault(stage: Stage, rng: random.Random, lasts: float) -> None:
+        assert stage.machine is not None
+        seconds = direction * rng.choice((rng.randint(*HOURS), rng.randint(*DAYS)))
+        for step in (seconds, -seconds):
+            stage.machine.step(step)
+            stage.history.add("clock", ahead=stage.machine.ahead)
+            if step == seconds:
+                await asyncio.sleep(lasts)
 
-
-async def _disk_full(stage: Stage, _: random.Random, lasts: float) -> None:
-    stage.bot.full_disk(True)
-    try:
-        await asyncio.sleep(lasts)
-    finally:
-        stage.bot.full_disk(False)
+    return fault
 
 
 EVERY: dict[str, Fault] = {
@@ -112,6 +105,8 @@ EVERY: dict[str, Fault] = {
     "both-killed": _dies("bot", "generator"),
     **discord_faults.EVERY,
     **{f"generator-{kind}": _line(kind) for kind in generator.KINDS},
-    "database-locked": _locked,
-    "disk-full": _disk_full,
+    **database_faults.EVERY,
+    **{name: _clock(direction) for name, direction in CLOCKS.items()},
 }
+NEED_MACHINE = {*database_faults.NEED_MACHINE, *CLOCKS}
+"""Those for which the bot runs under a shim."""

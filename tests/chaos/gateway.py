@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from bot.playground.gateway import Gateway
@@ -10,8 +11,33 @@ from bot.playground.sessions import Connection, Op
 if TYPE_CHECKING:
     from bot.playground.errors import Json
     from bot.playground.gateway import Intent
+    from bot.playground.sessions import Session
 
 RECONNECT = 7
+OVERTAKEN_WITHIN = 0.25
+"""Seconds in which an event may be overtaken by the next."""
+
+
+class Line(Connection):
+    """A socket on which an event may be overtaken by the next, each with its own number."""
+
+    disordered = False
+    _overtaken: Json | None = None
+
+    def send(self, payload: Json) -> None:
+        """Send a payload; of two events that follow each other the second goes first."""
+        is_event = payload["op"] == Op.DISPATCH and payload["t"] not in {"READY", "RESUMED"}
+        if self.disordered and is_event and self._overtaken is None:
+            self._overtaken = payload
+            asyncio.get_running_loop().call_later(OVERTAKEN_WITHIN, self._send_overtaken)
+            return
+        super().send(payload)
+        self._send_overtaken()
+
+    def _send_overtaken(self) -> None:
+        if self._overtaken is not None:
+            super().send(self._overtaken)
+            self._overtaken = None
 
 
 class TroubledGateway(Gateway):
@@ -25,6 +51,28 @@ class TroubledGateway(Gateway):
     """Every session is refused as invalid, new ones too."""
     repeating = False
     """Everything is told twice."""
+    carrier = Line
+
+    @property
+    def disordered(self) -> bool:
+        """Whether events overtake each other."""
+        return self._disordered
+
+    @disordered.setter
+    def disordered(self, disordered: bool) -> None:
+        self._disordered = disordered
+        for connection in self.connections:
+            self._order(connection)
+
+    _disordered = False
+
+    def _order(self, connection: Connection) -> None:
+        assert isinstance(connection, Line)
+        connection.disordered = self._disordered
+
+    def _attach(self, connection: Connection, session: Session) -> None:
+        super()._attach(connection, session)
+        self._order(connection)
 
     @property
     def connections(self) -> list[Connection]:

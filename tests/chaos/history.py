@@ -14,11 +14,14 @@ if TYPE_CHECKING:
 Event = dict[str, Any]
 """`at` (seconds since the run began), `what`, and the fields of its kind:
 
-asked: `id`, `kind` (what the member did), `member`, `guild`, `channel`, `custom_id`, `message`
+asked: `id`, `kind` (what the member did), `member`, whether their account is `young`, `guild`,
+    `channel`, `custom_id`, `message`
 answered: `id`, `outcome`
 message: `change`, `id`, `channel`, `to` (who alone sees it), `of` (the interaction that it answers,
     or the nonce it was posted with), `content`, `embeds`, `components`
-destroyed: `message` or `channel` that somebody deleted
+destroyed: `message`, `channel` or `server` that somebody deleted
+clock: seconds that the bot's clock is `ahead` from now on
+newer: whether the database is one that the bot has to refuse (`on`)
 telling, telling-over: `number` of a request for a story, and what it asks for
 fault: `kind`, `on` (begins or ends)
 process: `name`, `did`

@@ -22,9 +22,16 @@ if TYPE_CHECKING:
     from bot.playground.world import Channel, Member
     from tests.chaos.discord import Discord
 
-ACTS = {"story": 46, "duel": 7, "vote": 22, "duel-vote": 8, "stop": 5, "continue": 7}
-ACTS |= {"variations": 5, "again": 4}
+ACTS = {"story": 40, "private": 5, "saga": 2, "duel": 7, "continue": 7, "variations": 5, "again": 4}
+ACTS |= {"vote": 20, "duel-vote": 7, "stop": 5}
 """How often each is done, beside the others."""
+COMMANDS = {
+    "story": ("story", {}),
+    "private": ("story", {"private": "true"}),
+    "saga": ("story", {"length": "saga"}),
+    "duel": ("duel", {}),
+}
+"""Each by its name, with the options that are given beside the beginning."""
 PRESSES = {
     "vote": r"kataribe:rate:\d+:[1-5]",
     "duel-vote": r"kataribe:duel:\d+:[012]",
@@ -89,8 +96,10 @@ class Members:
         """Have one after the other ask for a story, which a bot that is well tells; wait."""
         before = set(self._waiting)
         for member in members:
-            channel = self.discord.village.places_of(member)[0]
-            if interaction := self._command(member, channel, "story", probe=True):
+            places = self.discord.village.places_of(member)
+            if not places:
+                continue  # the server is no more
+            if interaction := self._command(member, places[0], "story", probe=True):
                 self._await(interaction)
             await asyncio.sleep(APART)
         if probes := self._waiting - before:
@@ -102,18 +111,18 @@ class Members:
             await asyncio.wait(self._waiting)
 
     def _command(
-        self, member: Member, channel: Channel, name: str, **noted: Any
+        self, member: Member, channel: Channel, act: str, **noted: Any
     ) -> Interaction | None:
+        name, options = COMMANDS[act]
         found = (one for one in self.discord.commands.registered() if one["name"] == name)
         command = next(found, None)
         if command is None:
             return None
         self._number += 1
         beginning = self.rng.choice(BEGINNINGS).format(number=self._number)
-        data = composing.command_data(self.discord.village, command, [], {"prompt": beginning})
-        return self._start(
-            Kind.COMMAND, member, channel, data, name=name, prompt=beginning, **noted
-        )
+        given = {"prompt": beginning, **options}
+        data = composing.command_data(self.discord.village, command, [], given)
+        return self._start(Kind.COMMAND, member, channel, data, name=act, prompt=beginning, **noted)
 
     def _press(self, member: Member, channel: Channel, wanted: str) -> Interaction | None:
         messages = list(self.discord.messages.history(channel.id))[-LOOKED_AT:]
@@ -153,6 +162,7 @@ class Members:
             id=interaction.id,
             kind=kind.name,
             member=member.user.id,
+            young=member.user.id in self.discord.village.young,
             guild=channel.guild_id,
             channel=channel.id,
             message=message and message.id,

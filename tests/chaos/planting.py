@@ -42,6 +42,14 @@ BUGS = {
         },
         "votes-count-once",
     ),
+    "wall-clock": Bug(
+        {
+            "bot/database/clock.py": (
+                ("fromtimestamp(self._start + self._steady(), dt.UTC)", "now(dt.UTC)"),
+            ),
+        },
+        "time-flows",
+    ),
 }
 
 

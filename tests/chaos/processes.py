@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import resource
-import signal
 import sys
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from signal import SIGCONT, SIGKILL, SIGTERM, Signals
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from tests.chaos.history import History
 
 START_WITHIN = 120.0
 STOP_WITHIN = 20.0
 FAILURE = 1
 """The status of a bot that cannot run now."""
+SIGNALLED_EVERY = 15.0
+"""Seconds: a second signal would end the bot at once, whatever it has still to give back."""
 AGAIN = 1.0
 """Seconds after which whoever watches over a process starts it again."""
 
@@ -53,8 +56,11 @@ class Watched:
         self._log = history.path.with_name(f"{name}.log")
         self._expected = False
         """It was told to end, so that it ends is no wonder."""
-        self._held = asyncio.Event()
-        self._held.set()
+        self._holds = 0
+        self._may_start = asyncio.Event()
+        self._may_start.set()
+        self._gone = asyncio.Event()
+        self._gone.set()
         self.ready = asyncio.Event()
         self.greeting = ""
         self.endings: list[int] = []
@@ -64,10 +70,12 @@ class Watched:
         """Keep it running until cancelled; then it is told to stop, and killed if it does not."""
         try:
             while True:
-                await self._held.wait()
+                await self._may_start.wait()
+                self._gone.clear()
                 await self._start()
                 assert self._process is not None
                 status = await self._process.wait()
+                self._gone.set()
                 was_ready = self.ready.is_set()
                 self.ready.clear()
                 self.history.add("process", name=self.name, did="ended", status=status)
@@ -104,8 +112,8 @@ class Watched:
             return
         self._expected = True
         with suppress(ProcessLookupError):
-            process.send_signal(signal.SIGCONT)
-            process.send_signal(signal.SIGTERM)
+            process.send_signal(SIGCONT)
+            process.send_signal(SIGTERM)
         try:
             async with asyncio.timeout(STOP_WITHIN):
                 await process.wait()
@@ -130,25 +138,42 @@ class Watched:
         process = self._process
         return process.pid if process is not None and process.returncode is None else None
 
-    def signal(self, number: signal.Signals) -> None:
+    def signal(self, number: Signals) -> None:
         """Send it a signal."""
         if self.pid is not None:
-            self._expected = self._expected or number in {signal.SIGKILL, signal.SIGTERM}
+            self._expected = self._expected or number in {SIGKILL, SIGTERM}
             self.history.add("process", name=self.name, did=number.name)
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
     def hold(self, held: bool) -> None:
-        """While held it is not started again."""
-        (self._held.clear if held else self._held.set)()
+        """While somebody holds it, it is not started again."""
+        self._holds += 1 if held else -1
+        (self._may_start.clear if self._holds else self._may_start.set)()
 
-    def full_disk(self, full: bool) -> None:
-        """Let it write no byte beyond a file's first, or all it wants again."""
-        if self.pid is None:
-            return
-        with suppress(ProcessLookupError):
-            _, hard = resource.prlimit(self.pid, resource.RLIMIT_FSIZE)
-            resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (1 if full else hard, hard))
+    @asynccontextmanager
+    async def down(self, by: Signals) -> AsyncIterator[None]:
+        """End it, and keep it from starting until this is left."""
+        self.hold(True)
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STOP_WITHIN):
+                    await self._ended(by)
+            if not self._gone.is_set():
+                self.history.add("stuck", name=self.name)
+                await self._ended(SIGKILL)
+            yield
+        finally:
+            self.hold(False)
+
+    async def _ended(self, by: Signals) -> None:
+        """Signal it until it is gone: it may be about to start."""
+        while not self._gone.is_set():
+            self.signal(SIGCONT)  # who stands still does not hear
+            self.signal(by)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(SIGNALLED_EVERY):
+                    await self._gone.wait()
 
     def measure(self, moment: str) -> None:
         """Note what it holds."""

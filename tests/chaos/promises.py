@@ -33,6 +33,13 @@ ANSWER = 4.0
 """Seconds after an interaction in which a fault excuses that nobody answered."""
 MEANWHILE = 20.0
 """Seconds before a place was drawn in which what moved it may have happened."""
+LIVE = {"queued", "telling"}
+"""Of the states of a story those in which it has not come to an end."""
+TOKEN_LOST = {"tokens-expire", "rest-401", "rest-404"}
+"""Faults after which an interaction takes no more edits."""
+TOKEN_LIFE, A_DAY = 600.0, 80_000.0
+"""Seconds (less a margin) that a clock has to be off for a token to look dead, for an account to
+look old and for a wish to look as if it had waited too long."""
 TELLERS = 8
 """Stories that return to the queue together when their telling breaks off."""
 HANDLES, THREADS, MEMORY_KB = 40, 12, 60_000
@@ -60,7 +67,7 @@ def broken(seen: Seen, kept: Kept) -> list[Broken]:
 
 def is_saved(seen: Seen, kept: Kept) -> Findings:
     """A wish that was answered with a story's message is in the database."""
-    known = {row["interaction_id"] for row in kept.stories}
+    known = {row["interaction_id"] for row in (*kept.stories, *kept.elsewhere)}
     for id_, asked in seen.asked.items():
         shown = _public(seen, id_)
         if not shown or id_ in known or not asked.acknowledged:
@@ -74,7 +81,8 @@ def is_saved(seen: Seen, kept: Kept) -> Findings:
 def is_drained(seen: Seen, kept: Kept) -> Findings:
     """When the faults are over, the queue drains, and the bot hears again."""
     for row in kept.stories:
-        if row["shown_at"] is None:
+        rests = row["guild_id"] in seen.destroyed and row["state"] not in LIVE
+        if row["shown_at"] is None and not rests:
             how = f"story {row['id']} is {row['state']} and its end was never shown"
             yield how, seen.about(row["interaction_id"])
     if "drained" not in seen.marks:
@@ -84,10 +92,14 @@ def is_drained(seen: Seen, kept: Kept) -> Findings:
 def is_told_once(seen: Seen, kept: Kept) -> Findings:
     """No wish is answered with two messages."""
     del kept
-    for id_ in seen.answers:
-        if id_ and len(shown := _public(seen, id_)) > 1:
-            numbers = ", ".join(str(one.id) for one in shown)
-            yield f"wish {id_} is told in several messages: {numbers}", seen.about(id_)
+    for id_ in filter(None, seen.answers):
+        # The parts of a saga are told by themselves, so one of a database that stood in for ours
+        # may have the same number, elsewhere.
+        for channel in {one.channel for one in seen.answers[id_]}:
+            shown = [one for one in _public(seen, id_) if one.channel == channel]
+            if len(shown) > 1:
+                numbers = ", ".join(str(one.id) for one in shown)
+                yield f"wish {id_} is told in several messages: {numbers}", seen.about(id_)
 
 
 def is_told_by_one(seen: Seen, kept: Kept) -> Findings:
@@ -109,15 +121,39 @@ def is_told_by_one(seen: Seen, kept: Kept) -> Findings:
 
 def is_told(seen: Seen, kept: Kept) -> Findings:
     """What stands in the channel at the end is the whole story, or says why there is none."""
-    for row in kept.stories:
+    for row in (*kept.stories, *kept.elsewhere):
         if row["shown_at"] is None or row["channel_id"] in seen.destroyed:
             continue
-        shown = _public(seen, row["interaction_id"])
+        shown = _shown(seen, row)
+        if row["private"] and _is_out_of_reach(seen, row, shown):
+            continue
         if not shown:
             yield f"story {row['id']} was never shown", seen.about(row["interaction_id"])
             continue
         if not shown[0].deleted and (how := _wrong(row, shown[0].versions[-1])):
             yield f"story {row['id']} {how}", seen.about(row["interaction_id"])
+
+
+def _shown(seen: Seen, row: Row) -> list[Shown]:
+    """The messages that show a story; of a private one there are others for its member alone."""
+    to = row["member_id"] if row["private"] else None
+    return [
+        one
+        for one in seen.answers.get(row["interaction_id"], [])
+        if (one.to, one.channel) == (to, row["channel_id"])
+    ]
+
+
+def _is_out_of_reach(seen: Seen, row: Row, shown: list[Shown]) -> bool:
+    """Whether the only way to a private story's reader, its interaction's token, was lost."""
+    asked = seen.asked[row["interaction_id"]]
+    since = asked.event["at"]
+    until = (shown[0].versions[-1]["at"] if shown else since) + SETTLED
+    return (
+        not asked.acknowledged
+        or seen.met(TOKEN_LOST, since, until)
+        or seen.clock_was_off(TOKEN_LIFE, since, until)
+    )
 
 
 def _wrong(row: Row, last: Event) -> str | None:
@@ -152,8 +188,8 @@ def words_stay(seen: Seen, kept: Kept) -> Findings:
 
 def places_fall(seen: Seen, kept: Kept) -> Findings:
     """No place in the queue rises without as many wishes, or returns, that may go before it."""
-    del kept
     asked = [one.event["at"] for one in seen.asked.values() if one.acknowledged]
+    asked += _parts_asked_for(seen, kept)
     for shown in seen.messages.values():
         drawn = [
             (version, int(found[1]))
@@ -166,6 +202,16 @@ def places_fall(seen: Seen, kept: Kept) -> Findings:
             returned = 0 if seen.calm(since, until) else 3 * TELLERS
             if new > old + came + returned:
                 yield f"the place in message {shown.id} rose from {old} to {new}", [before, after]
+
+
+def _parts_asked_for(seen: Seen, kept: Kept) -> Iterator[float]:
+    """When sagas went on by themselves: as soon as the part before stood there to its end."""
+    for row in kept.stories:
+        if row["length"] == "saga" and row["state"] == "told":
+            for shown in _shown(seen, row)[:1]:
+                ends = (one["at"] for one in shown.versions if not is_unfinished(one))
+                if (end := next(ends, None)) is not None:
+                    yield end
 
 
 def is_acknowledged(seen: Seen, kept: Kept) -> Findings:
@@ -194,6 +240,57 @@ def is_sound(seen: Seen, kept: Kept) -> Findings:
     for row in kept.stories:
         if row["shown_at"] is not None and row["answer_token"] is not None:
             yield f"the token of story {row['id']} is still kept", []
+
+
+def time_flows(seen: Seen, kept: Kept) -> Findings:
+    """However the clock is stepped, no wish has waited a day, and no account is older than it is.
+
+    Only a bot that is started while the clock is a day off takes that for the truth.
+    """
+    for row in kept.stories:
+        asked = seen.asked.get(row["interaction_id"])
+        if row["state"] == "expired" and asked is not None:
+            since = asked.event["at"]
+            shown = _shown(seen, row)
+            until = shown[0].versions[-1]["at"] if shown else float("inf")
+            if not seen.clock_was_off(A_DAY, since, until):
+                yield f"story {row['id']} expired", seen.about(row["interaction_id"])
+    for row in (*kept.ratings, *kept.duel_votes):
+        member = row["member_id"]
+        voted = [
+            one.event
+            for one in seen.asked.values()
+            if one.event["member"] == member and one.event.get("custom_id")
+        ]
+        if member in seen.young and not any(
+            seen.clock_was_off(A_DAY, event["at"], event["at"] + ANSWER) for event in voted
+        ):
+            yield f"{member} voted, whose account is an hour old", voted
+
+
+def goes_on(seen: Seen, kept: Kept) -> Findings:
+    """A saga that nobody stopped goes on until it has come to its end."""
+    followed = {row["parent_id"] for row in kept.stories}
+    for row in kept.stories:
+        waits = row["state"] != "told" or row["shown_at"] is None
+        if row["length"] != "saga" or waits or row["final"] or row["id"] in followed:
+            continue
+        shown = _shown(seen, row)
+        gone = row["channel_id"] in seen.destroyed or any(one.deleted for one in shown)
+        if not gone:
+            yield f"no part follows story {row['id']}", seen.about(row["interaction_id"])
+
+
+def refuses_newer(seen: Seen, kept: Kept) -> Findings:
+    """A database that a later version wrote is left alone."""
+    del kept
+    newer: Event | None = None
+    for event in seen.events:
+        if event["what"] == "newer":
+            newer = event if event["on"] else None
+        ready = event["what"] == "process" and (event["name"], event["did"]) == ("bot", "ready")
+        if newer is not None and ready:
+            yield "the bot works on a database that a later version wrote", [newer, event]
 
 
 def lets_go(seen: Seen, kept: Kept) -> Findings:
@@ -234,6 +331,9 @@ EVERY: dict[str, Callable[[Seen, Kept], Findings]] = {
     "acknowledged": is_acknowledged,
     "works-again": works_again,
     "sound": is_sound,
+    "time-flows": time_flows,
+    "goes-on": goes_on,
+    "refuses-newer": refuses_newer,
     "lets-go": lets_go,
     "stays-up": stays_up,
 }

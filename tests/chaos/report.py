@@ -6,9 +6,10 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from tests.chaos.database_faults import seen_meanwhile
 from tests.chaos.history import read
 from tests.chaos.promises import EVERY, Broken, broken
-from tests.chaos.seen import Kept, Seen
+from tests.chaos.seen import Kept, Seen, is_wish
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,7 +24,10 @@ LONGEST = 2000
 
 def check(outcome: Outcome) -> tuple[Seen, Kept, list[Broken]]:
     """Read what a run left, and look for what was not kept."""
-    seen, kept = Seen.of(read(outcome.history)), Kept.of(outcome.database)
+    seen, kept = (
+        Seen.of(read(outcome.history)),
+        Kept.of(outcome.database, seen_meanwhile(outcome.database)),
+    )
     return seen, kept, broken(seen, kept)
 
 
@@ -48,14 +52,17 @@ def summary(plan: Plan, outcome: Outcome, seen: Seen, kept: Kept, found: list[Br
     drained = seen.marks.get("drained")
     quiet = f"{drained - seen.marks['quiet']:.0f} s" if drained else "never"
     unanswered = sum(not asked.acknowledged for asked in seen.asked.values())
+    wishes = sum(is_wish(asked.event) for asked in seen.asked.values())
+    kinds = len({kind for kind, _, _ in seen.faults})
     verdict = (
         "every promise kept"
         if not found
         else "broken: " + ", ".join(name for name in EVERY if any(b.promise == name for b in found))
     )
     return (
-        f"chaos seed {plan.seed}, {plan.seconds / 60:.1f} min: {len(seen.asked)} interactions "
-        f"({unanswered} unanswered), {len(kept.stories)} stories ({stories}), "
-        f"{len(kept.ratings) + len(kept.duel_votes)} votes, {outcome.faults} faults, "
-        f"{outcome.met} requests met one; drained {quiet} after the last: {verdict}"
+        f"chaos seed {plan.seed}, {plan.seconds / 60:.1f} min: {len(seen.asked)} interactions, "
+        f"{wishes} of them wishes ({unanswered} unanswered), {len(kept.stories)} stories "
+        f"({stories}), {len(kept.ratings) + len(kept.duel_votes)} votes, {outcome.faults} faults "
+        f"of {kinds} kinds, {outcome.met} requests met one; drained {quiet} after the last: "
+        f"{verdict}"
     )

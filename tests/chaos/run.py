@@ -6,14 +6,15 @@ import asyncio
 import random
 import sqlite3
 from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bot.playground.server import TOKEN
 from tests.chaos.discord import Discord
-from tests.chaos.faults import happen
+from tests.chaos.faults import NEED_MACHINE, happen
 from tests.chaos.generator import Line
 from tests.chaos.history import History
+from tests.chaos.machine import built
 from tests.chaos.members import Members
 from tests.chaos.processes import Watched
 from tests.chaos.schedule import plan
@@ -34,7 +35,7 @@ SETTINGS = {
     "STORIES__MIN_TOKENS": "20",
     "STORIES__MAX_TOKENS": "50",
     "STORIES__VARIATION_TOKENS": "30",
-    "VOTES__ACCOUNT_AGE": "0",
+    "STORIES__SAGA_PARTS": "3",
     "QUEUE__LEASE": "10",
     "GENERATOR__REQUEST_TIMEOUT": "8",
     "DUELS__LASTS": "60",
@@ -52,9 +53,9 @@ class Plan:
     kinds: Sequence[str]
     servers: int = 20
     members: int = 200
-    rate: float = 4.0
+    rate: float = 6.5
     """Things that members do in a second."""
-    every: float = 5.0
+    every: float = 3.0
     """Seconds from one fault to the next, about."""
     deadline: float = 3.0
     """Seconds in which an interaction is acknowledged."""
@@ -80,13 +81,20 @@ class Outcome:
     """Requests that met a trouble."""
     endings: list[int]
     """Statuses with which the bot ended by itself."""
+    left_out: list[str]
+    """Kinds of faults that cannot be made here."""
 
 
 async def run(plan_: Plan, folder: Path) -> Outcome:
     """Carry it out; everything it leaves is in the folder."""
     history = History(folder / "history.jsonl")
     rng = random.Random(plan_.seed)
-    database = folder / "kataribe.db"
+    disk = folder / "disk"
+    disk.mkdir(exist_ok=True)
+    database = disk / "kataribe.db"
+    machine = built(folder, disk) if NEED_MACHINE & set(plan_.kinds) else None
+    left_out = [] if machine else [kind for kind in plan_.kinds if kind in NEED_MACHINE]
+    plan_ = replace(plan_, kinds=[kind for kind in plan_.kinds if kind not in left_out])
     async with AsyncExitStack() as opened:
         opened.callback(history.close)
         discord = Discord(
@@ -111,19 +119,20 @@ async def run(plan_: Plan, folder: Path) -> Outcome:
         }
         environment = {f"KATARIBE_{name}": value for name, value in settings.items()}
         environment["DISCORD_TOKEN"] = TOKEN
+        environment |= machine.environment if machine else {}
         bot = Watched("bot", ["-m", "bot"], environment, history, folder=plan_.code)
         for process in (bot,) if plan_.generator else (storyteller, bot):
             await opened.enter_async_context(_task(process.run()))
         for process in (bot,) if plan_.generator else (storyteller, bot):
             await process.ready.wait()
-        stage = Stage(discord, weather, line, bot, storyteller, database, history)
+        stage = Stage(discord, weather, line, bot, storyteller, database, history, machine)
         members = Members(discord, rng, plan_.rate)
         happened = await _busy(plan_, stage, members)
         await _quiet(plan_, stage, members)
         discord.interactions.close()
         await members.answered()
         met = sum(weather.met.values()) + sum(line.met.values())
-    return Outcome(history.path, database, members.done, happened, met, bot.endings)
+    return Outcome(history.path, database, members.done, happened, met, bot.endings, left_out)
 
 
 async def _busy(plan_: Plan, stage: Stage, members: Members) -> int:
@@ -147,7 +156,8 @@ async def _quiet(plan_: Plan, stage: Stage, members: Members) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(plan_.drained_within):
             await _drained(stage)
-            homes = {one.user.id % plan_.servers: one for one in stage.discord.village.villagers}
+            village = stage.discord.village
+            homes = {village.home[one.user.id]: one for one in village.villagers}
             await members.probe(homes.values())
             await _drained(stage)
             stage.history.add("drained")
@@ -159,17 +169,16 @@ async def _quiet(plan_: Plan, stage: Stage, members: Members) -> None:
 async def _drained(stage: Stage) -> None:
     """Wait for the bot: there is nothing to be woken by, so look again and again."""
     await stage.bot.ready.wait()
-    while _left(stage.database) or not stage.discord.gateway.online:  # noqa: ASYNC110  # see above
+    while _left(stage) or not stage.discord.gateway.online:  # noqa: ASYNC110  # see above
         await asyncio.sleep(LOOK_AGAIN)
 
 
-def _left(database: Path) -> int:
-    """Stories whose last word does not stand in the channel."""
-    with closing(sqlite3.connect(database, timeout=10)) as connection:
-        (left,) = connection.execute(
-            "SELECT count(*) FROM stories WHERE shown_at IS NULL"
-        ).fetchone()
-    return int(left)
+def _left(stage: Stage) -> int:
+    """Stories whose last word does not stand in the channel; where there is none, that wait."""
+    there = set(stage.discord.village.guild_ids)
+    query = "SELECT guild_id, state IN ('queued', 'telling') FROM stories WHERE shown_at IS NULL"
+    with closing(sqlite3.connect(stage.database, timeout=10)) as connection:
+        return sum(waits or guild_id in there for guild_id, waits in connection.execute(query))
 
 
 @asynccontextmanager

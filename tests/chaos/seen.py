@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator
     from pathlib import Path
 
     from tests.chaos.history import Event
@@ -23,6 +23,7 @@ NOTICE = "-# "
 """What the bot says of a story in small print, apart from its words."""
 PLACE = re.compile(r"Place (\d+) in the queue")
 STOP = re.compile(r"kataribe:cancel:\d+")
+WISH = re.compile("kataribe:(continue|variations|again):")
 
 Row = dict[str, Any]
 
@@ -63,40 +64,70 @@ class Seen:
     answers: dict[int, list[Shown]] = field(default_factory=dict)
     """By the interaction that they answer."""
     destroyed: set[int] = field(default_factory=set)
-    """Messages and channels that were deleted."""
+    """Messages, channels and servers that were deleted."""
+    young: set[int] = field(default_factory=set)
+    """Members whose accounts are too new for their votes to count."""
+    runs: list[tuple[float, int]] = field(default_factory=list)
+    """When each process of the bot's began, and how many seconds its clock was ahead then."""
     troubled: list[tuple[float, float]] = field(default_factory=list)
     """From when to when a fault happened, the deaths of processes among them."""
+    faults: list[tuple[str, float, float]] = field(default_factory=list)
+    """Each by its kind, from when to when."""
     marks: dict[str, float] = field(default_factory=dict)
     """When the run came to quiet, drained and end."""
     measured: list[Event] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    _begun: dict[str, list[float]] = field(default_factory=dict)
+    """When the faults began that are not over, by their kind."""
+    _ahead: int = 0
+    """Seconds that the bot's clock is ahead."""
 
     @classmethod
     def of(cls, events: Iterable[Event]) -> Seen:
         """Read a history."""
-        seen, began = cls(), dict[str, list[float]]()
+        seen = cls()
         for event in events:
             seen.events.append(event)
             match event["what"]:
                 case "asked":
-                    seen.asked[event["id"]] = Asked(event)
+                    seen._asked(event)
                 case "answered":
                     seen.asked[event["id"]].answer = event
                 case "message":
                     seen._message(event)
                 case "destroyed":
-                    seen.destroyed.add(event.get("message") or event["channel"])
-                case "fault" if event["on"]:
-                    began.setdefault(event["kind"], []).append(event["at"])
+                    what = ("message", "channel", "server")
+                    seen.destroyed |= {event[name] for name in what if name in event}
+                case "clock":
+                    seen._ahead = event["ahead"]
                 case "fault":
-                    seen.troubled.append((began[event["kind"]].pop(0), event["at"]))
+                    seen._fault(event)
                 case "process":
-                    seen.troubled.append((event["at"], event["at"]))
+                    seen._process(event)
                 case "measured":
                     seen.measured.append(event)
                 case mark:
                     seen.marks[mark] = event["at"]
         return seen
+
+    def _asked(self, event: Event) -> None:
+        self.asked[event["id"]] = Asked(event)
+        if event.get("young"):
+            self.young.add(event["member"])
+
+    def _fault(self, event: Event) -> None:
+        begun = self._begun.setdefault(event["kind"], [])
+        if event["on"]:
+            begun.append(event["at"])
+        else:
+            since = begun.pop(0)
+            self.troubled.append((since, event["at"]))
+            self.faults.append((event["kind"], since, event["at"]))
+
+    def _process(self, event: Event) -> None:
+        self.troubled.append((event["at"], event["at"]))
+        if (event["name"], event["did"]) == ("bot", "started"):
+            self.runs.append((event["at"], self._ahead))
 
     def _message(self, event: Event) -> None:
         known = self.messages.get(event["id"])
@@ -112,6 +143,23 @@ class Seen:
     def calm(self, since: float, until: float) -> bool:
         """Whether nothing was wrong in all that time."""
         return not any(begin <= until and end >= since for begin, end in self.troubled)
+
+    def met(self, kinds: Container[str], since: float, until: float) -> bool:
+        """Whether a fault of one of these kinds happened in that time."""
+        return any(
+            kind in kinds and begin <= until and end >= since for kind, begin, end in self.faults
+        )
+
+    def clock_was_off(self, seconds: float, since: float, until: float) -> bool:
+        """Whether a bot that ran then was started under a clock that was off by more than that.
+
+        Such a bot takes the wrong time for the true one, and cannot know better.
+        """
+        ends = [*(begin for begin, _ in self.runs[1:]), float("inf")]
+        return any(
+            abs(ahead) > seconds and begin <= until and end >= since
+            for (begin, ahead), end in zip(self.runs, ends, strict=True)
+        )
 
     def about(self, interaction_id: int) -> list[Event]:
         """The events of one interaction, and of the messages that answer it."""
@@ -135,10 +183,13 @@ class Kept:
     duel_votes: list[Row]
     faults: list[str] = field(default_factory=list)
     """What SQLite finds wrong with the file."""
+    elsewhere: list[Row] = field(default_factory=list)
+    """Stories of databases that stood in for this one while it was away."""
 
     @classmethod
-    def of(cls, database: Path) -> Kept:
-        """Read it."""
+    def of(cls, database: Path, stood_in: Iterable[Path] = ()) -> Kept:
+        """Read it, and the others that stood in for it."""
+        others = [cls.of(one) for one in stood_in]
         with closing(sqlite3.connect(database)) as connection:
             connection.row_factory = sqlite3.Row
 
@@ -152,8 +203,15 @@ class Kept:
                 rows("ratings"),
                 rows("duels"),
                 rows("duel_votes"),
-                [fault for fault in faults if fault != "ok"],
+                [fault for fault in faults if fault != "ok"]
+                + [fault for other in others for fault in other.faults],
+                [story for other in others for story in other.stories],
             )
+
+
+def is_wish(asked: Event) -> bool:
+    """Whether it asks for a story: every command does, and some of what is pressed."""
+    return "custom_id" not in asked or WISH.match(asked["custom_id"]) is not None
 
 
 def texts_of(components: Iterable[Any]) -> Iterator[tuple[int, str]]:

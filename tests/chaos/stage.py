@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from tests.chaos.discord import Discord
     from tests.chaos.generator import Line
     from tests.chaos.history import History
+    from tests.chaos.machine import Machine
     from tests.chaos.processes import Watched
     from tests.chaos.weather import Weather
 
@@ -28,6 +30,10 @@ class Stage:
     generator: Watched
     database: Path
     history: History
+    machine: Machine | None
+    """The bot's; None: its clock and its disk cannot be troubled here."""
+    alone: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Who has it works on the database's file."""
 
 
 Fault = Callable[[Stage, "random.Random", float], Awaitable[None]]

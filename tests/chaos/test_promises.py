@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Plant = Callable[[list[Event], Kept], None]
 
-ASKER, VOTER, CHANNEL, WISH, MESSAGE, PRESS = 1, 2, 30, 400, 500, 600
+ASKER, VOTER, SERVER, CHANNEL, WISH, MESSAGE, PRESS = 1, 2, 3, 30, 400, 500, 600
 
 
 def message(text: str, *buttons: str, footer: str = "", change: str = "edited") -> Event:
@@ -56,6 +56,10 @@ def measured(moment: str, handles: int = 20) -> Event:
     }
 
 
+def process(did: str) -> Event:
+    return {"what": "process", "name": "bot", "did": did}
+
+
 def asked(id_: int, member: int, **fields: Any) -> Event:
     return {"what": "asked", "id": id_, "member": member, "channel": CHANNEL, **fields}
 
@@ -64,6 +68,7 @@ def well() -> tuple[list[Event], Kept]:
     """A story that is asked for, waits, is told and gets four stars."""
     stop, again = "kataribe:cancel:7", "kataribe:again:7"
     events = [
+        process("started"),
         measured("before"),
         asked(WISH, ASKER, kind="COMMAND"),
         message("**In the year**", stop, footer="Place 2 in the queue", change="created"),
@@ -73,7 +78,7 @@ def well() -> tuple[list[Event], Kept]:
         message("**In the year** 2100▌", stop, footer="gpt2 is telling"),
         {"what": "telling-over", "number": 1},
         message("**In the year** 2100 it rained\\.", again, footer="gpt2 · seed 5 · 6 words"),
-        asked(PRESS, VOTER, kind="COMPONENT", custom_id="kataribe:rate:7:4"),
+        asked(PRESS, VOTER, kind="COMPONENT", custom_id="kataribe:rate:7:4", message=MESSAGE),
         {"what": "answered", "id": PRESS, "outcome": "answered", "message": MESSAGE},
         confirmation("★★★★☆ from you. Another star changes your vote."),
         {"what": "quiet"},
@@ -85,8 +90,13 @@ def well() -> tuple[list[Event], Kept]:
         "id": 7,
         "interaction_id": WISH,
         "nth": 0,
+        "guild_id": SERVER,
         "channel_id": CHANNEL,
         "member_id": ASKER,
+        "private": 0,
+        "length": "short",
+        "parent_id": None,
+        "final": 0,
         "prompt": "In the year",
         "text": " 2100 it rained.",
         "state": "told",
@@ -194,6 +204,19 @@ def _place_rises(events: list[Event], _: Kept) -> None:
     events[at] = message("**In the year**", "kataribe:cancel:7", footer="Place 3 in the queue")
 
 
+def _place_rises_for_a_saga(events: list[Event], kept: Kept) -> None:
+    _place_rises(events, kept)
+    part = message("**Long ago** it rained\\.", "kataribe:again:8", change="created")
+    part |= {"id": MESSAGE + 20, "of": WISH + 20}
+    events.insert(index(events, "Place 3"), part)
+    other = {"id": 8, "interaction_id": WISH + 20, "length": "saga", "votes": 0, "stars": 0}
+    other |= {"prompt": "Long ago", "text": " it rained."}
+    next_part = other | {"id": 9, "interaction_id": -8, "parent_id": 8, "shown_at": None}
+    kept.stories += [kept.stories[0] | other, kept.stories[0] | next_part]
+    kept.stories[-1] |= {"guild_id": SERVER + 1, "state": "told", "final": 1}
+    events.append({"what": "destroyed", "server": SERVER + 1})
+
+
 def _nobody_answers(events: list[Event], _: Kept) -> None:
     events.append(asked(WISH + 1, ASKER, kind="COMMAND"))
 
@@ -219,6 +242,75 @@ def _ends_by_itself(events: list[Event], _: Kept) -> None:
     events.append({"what": "ended-by-itself", "name": "bot", "status": 1})
 
 
+def _server_gone_and_still_queued(events: list[Event], kept: Kept) -> None:
+    _server_gone_and_never_shown(events, kept)
+    kept.stories[0]["state"] = "queued"
+
+
+def _server_gone_and_never_shown(events: list[Event], kept: Kept) -> None:
+    events.append({"what": "destroyed", "server": SERVER})
+    kept.stories[0]["shown_at"] = None
+
+
+def _expired(_: list[Event], kept: Kept) -> None:
+    kept.stories[0]["state"] = "expired"
+
+
+def _expired_by_a_step(events: list[Event], kept: Kept) -> None:
+    # The clock was put right before the next bot was started.
+    events[2:2] = [{"what": "clock", "ahead": 200_000}, {"what": "clock", "ahead": 0}]
+    events.append(process("started"))
+    _expired(events, kept)
+
+
+def _started_in_the_future(events: list[Event], kept: Kept) -> None:
+    events[index(events, "telling-over")] = process("started")
+    events.insert(2, {"what": "clock", "ahead": 200_000})
+    _expired(events, kept)
+
+
+def _young_vote(events: list[Event], _: Kept) -> None:
+    events[index(events, "rate:7")]["young"] = True
+
+
+def _private_and_out_of_reach(events: list[Event], kept: Kept) -> None:
+    kept.stories[0] |= {"private": 1, "text": " something else"}
+    events[:] = [event | {"to": ASKER} if event.get("of") == WISH else event for event in events]
+
+
+def _token_lost(events: list[Event], kept: Kept) -> None:
+    _private_and_out_of_reach(events, kept)
+    at = index(events, "is telling")
+    events[at:at] = [{"what": "fault", "kind": "tokens-expire", "on": on} for on in (True, False)]
+
+
+def _saga_forgotten(_: list[Event], kept: Kept) -> None:
+    kept.stories[0]["length"] = "saga"
+
+
+def _saga_at_its_end(events: list[Event], kept: Kept) -> None:
+    _saga_forgotten(events, kept)
+    kept.stories[0]["final"] = 1
+
+
+def _works_on_a_newer_database(events: list[Event], _: Kept) -> None:
+    events += [{"what": "newer", "on": True}, process("ready"), {"what": "newer", "on": False}]
+
+
+def _works_on_it_again(events: list[Event], _: Kept) -> None:
+    events += [{"what": "newer", "on": True}, {"what": "newer", "on": False}, process("ready")]
+
+
+def _vote_on_a_story_of_the_same_number(events: list[Event], _: Kept) -> None:
+    other = message("**Another**", change="created") | {"id": MESSAGE + 7, "of": WISH + 7}
+    events[index(events, "rate:7")]["message"] = other["id"]
+    events.insert(0, other)
+
+
+def _told_elsewhere(_: list[Event], kept: Kept) -> None:
+    kept.elsewhere.append(kept.stories[0] | {"text": " something else"})
+
+
 @pytest.mark.parametrize(
     ("plant", "promise"),
     [
@@ -242,12 +334,36 @@ def _ends_by_itself(events: list[Event], _: Kept) -> None:
         (_wrong_for_ever, "works-again"),
         (_damaged, "sound"),
         (_token_kept, "sound"),
+        (_server_gone_and_still_queued, "drained"),
+        (_expired, "time-flows"),
+        (_expired_by_a_step, "time-flows"),
+        (_young_vote, "time-flows"),
+        (_private_and_out_of_reach, "told"),
+        (_saga_forgotten, "goes-on"),
+        (_works_on_a_newer_database, "refuses-newer"),
+        (_vote_on_a_story_of_the_same_number, "votes-count-once"),
+        (_told_elsewhere, "told"),
         (_handles_stay_open, "lets-go"),
         (_ends_by_itself, "stays-up"),
     ],
 )
 def test_a_planted_bug_breaks_its_promise_and_no_other(plant: Plant, promise: str) -> None:
     assert promises(plant) == {promise}
+
+
+@pytest.mark.parametrize(
+    "plant",
+    [
+        _server_gone_and_never_shown,
+        _started_in_the_future,
+        _token_lost,
+        _saga_at_its_end,
+        _place_rises_for_a_saga,
+        _works_on_it_again,
+    ],
+)
+def test_what_nobody_could_help_breaks_no_promise(plant: Plant) -> None:
+    assert promises(plant) == set()
 
 
 def test_a_press_that_nobody_answered_may_count_or_not() -> None:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.chaos.history import Event
-    from tests.chaos.seen import Kept, Seen
+    from tests.chaos.seen import Kept, Row, Seen
 
 RATE = re.compile(r"kataribe:rate:(\d+):([1-5])")
 CHOOSE = re.compile(r"kataribe:duel:(\d+):([012])")
@@ -54,8 +54,8 @@ def _after(vote: Value, pressed: Value) -> Value:
 
 def votes_count_once(seen: Seen, kept: Kept) -> Iterator[tuple[str, list[Event]]]:
     """Each vote is what its member was last told, and a story carries their sum."""
-    votes = _votes(seen)
     stories = {row["id"]: row for row in kept.stories}
+    votes = _votes(seen, stories)
     of_duels = {row["interaction_id"]: row["id"] for row in kept.duels}
     found: dict[Key, Value] = {
         ("rate", row["story_id"], row["member_id"]): row["stars"] for row in kept.ratings
@@ -63,8 +63,6 @@ def votes_count_once(seen: Seen, kept: Kept) -> Iterator[tuple[str, list[Event]]
     choices = {(row["duel_id"], row["member_id"]): row["choice"] for row in kept.duel_votes}
     for key, vote in votes.items():
         kind, story_id, member = key
-        if story_id not in stories:
-            continue
         value = found.get(key)
         if kind == "duel":
             duel = of_duels.get(stories[story_id]["interaction_id"], 0)
@@ -86,12 +84,12 @@ def votes_count_once(seen: Seen, kept: Kept) -> Iterator[tuple[str, list[Event]]
             yield f"{how}, not {len(stars)} and {sum(stars)}", []
 
 
-def _votes(seen: Seen) -> dict[Key, Vote]:
+def _votes(seen: Seen, stories: dict[int, Row]) -> dict[Key, Vote]:
     votes: dict[Key, Vote] = {}
     pressed: dict[int, Key] = {}
     for event in seen.events:
         match event["what"]:
-            case "asked" if found := _press(event):
+            case "asked" if (found := _press(event)) and _is_of(seen, event, found[0], stories):
                 key, value = found
                 pressed[event["id"]] = key
                 vote = votes.setdefault(key, Vote())
@@ -103,6 +101,15 @@ def _votes(seen: Seen) -> dict[Key, Vote]:
                 for value in _confirmed(event["content"]):
                     vote.confirmed(value)
     return votes
+
+
+def _is_of(seen: Seen, press: Event, key: Key, stories: dict[int, Row]) -> bool:
+    """Whether the press is on a message of the story's, not of another that had its number.
+
+    While the database was away, the stories of the one that stood in for it were counted anew.
+    """
+    story, shown = stories.get(key[1]), seen.messages.get(press["message"])
+    return story is not None and (shown is None or shown.of == story["interaction_id"])
 
 
 def _press(event: Event) -> tuple[Key, Value] | None:

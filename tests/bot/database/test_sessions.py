@@ -121,6 +121,20 @@ async def test_a_full_disk_is_what_everybody_hears_of_whose_words_it_took(
     assert saved(tmp_path) == 2
 
 
+async def test_what_was_opened_while_the_disk_could_only_be_read_is_opened_anew(
+    sqlite: Database, tmp_path: Path
+) -> None:
+    async with sqlite.engine.connect() as connection:
+        # So SQLite opens a file that it may not write, and so it refuses a write then.
+        await connection.exec_driver_sql("PRAGMA query_only = ON")
+    with pytest.raises(OperationalError, match="readonly"):
+        async with sqlite.sessions.begin() as session:
+            await session.execute(INSERT, {"member": 1, "reason": ""})
+    async with sqlite.sessions.begin() as session:
+        await session.execute(INSERT, {"member": 2, "reason": ""})
+    assert saved(tmp_path) == 1
+
+
 async def test_all_who_stood_in_line_are_told_together_that_another_program_has_the_lock(
     sqlite: Database, tmp_path: Path
 ) -> None:
