@@ -242,6 +242,8 @@ def load_model(
         opened=opened,
     )
     _check_ids(loaded)
+    if loaded.settings.num_beams > 1:
+        _ = loaded.model  # which searches its stories: the first of them is not to wait for it
     return loaded
 
 

@@ -100,6 +100,16 @@ def test_what_transformers_has_loaded_has_the_same_weights_in_memory(tmp_path: P
     assert {weight.data_ptr() for weight in loaded.model.parameters()} == ours
 
 
+@pytest.mark.parametrize("beams", [1, 2])
+def test_transformers_is_there_before_the_first_story_where_all_are_searched(
+    tmp_path: Path, beams: int
+) -> None:
+    folder = save_gpt2(tmp_path / "teller")
+    settings = {"eos_token_id": 0, "num_beams": beams}
+    (folder / "generation_config.json").write_text(json.dumps(settings))
+    assert ("_reference" in vars(load_model(folder))) == (beams > 1)
+
+
 def test_a_starter_is_told_from_without_transformers() -> None:
     """Whose import would make every start of the bot seconds longer."""
     code = (
