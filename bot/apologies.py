@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+WRITE_AGAIN = "write_again"
+"""In an interaction's extras: gives the buttons under an apology, by which what was typed is not
+lost; nothing where it is better left."""
 NAMED = 60
 """UTF-16 units of a wrong name that are said back."""
 LISTED = 1000
@@ -86,6 +89,34 @@ class NotYourMessageError(Exception):
 
 class NothingWrittenError(Exception):
     """The message has no words that a story could begin with."""
+
+
+class NothingProposedError(Exception):
+    """A proposed opening has nothing that can be read."""
+
+
+class FormGoneError(Exception):
+    """What was typed into a form is kept no longer."""
+
+
+class NoWordsError(Exception):
+    """What a member wrote for a story to go on with has nothing that can be read."""
+
+
+class NoStoryOfNumberError(Exception):
+    """A member asked for a story by a number that is no story's, or none's for them."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"no story {number} that the member may see")
+        self.number = number
+
+
+class NothingSearchedError(Exception):
+    """What shall be searched for has no word in it."""
+
+
+class BotMutedError(Exception):
+    """A bot shall be muted, which asks for nothing."""
 
 
 class NotModeratorError(Exception):
@@ -158,6 +189,10 @@ def _prompt_refused(error: PromptRefusedError) -> Told:
     return f"sorry.{error.refusal}", {"length": error.length, "limit": error.limit}
 
 
+def _no_story(error: NoStoryOfNumberError) -> Told:
+    return "sorry.no_such_story", {"number": error.number}
+
+
 def _word_refused(error: WordRefusedError) -> Told:
     return f"sorry.word_{error.refusal}", {"word": _short(error.word), "limit": LONGEST_WORD}
 
@@ -174,7 +209,7 @@ def _unknown_mood(error: UnknownMoodError) -> Told:
 
 def _queue_full(error: QueueFullError) -> Told:
     when = discord.utils.format_dt(error.back_at, "R")
-    return f"sorry.queue_{error.scope}", {"limit": error.limit, "when": when}
+    return f"sorry.queue_{error.scope}", {"limit": error.limit, "count": error.limit, "when": when}
 
 
 def _muted(error: MutedError) -> Told:
@@ -226,11 +261,13 @@ async def apologise(interaction: discord.Interaction[Any], error: BaseException)
             exc_info=error,
         )
         said = say("sorry.unexpected")
+    offer = interaction.extras.get(WRITE_AGAIN)
+    view = offer(error) if offer is not None else discord.utils.MISSING
     try:
         if interaction.response.is_done():
-            await interaction.followup.send(said, ephemeral=True)
+            await interaction.followup.send(said, view=view, ephemeral=True)
         else:
-            await interaction.response.send_message(said, ephemeral=True)
+            await interaction.response.send_message(said, view=view, ephemeral=True)
     except (discord.DiscordException, aiohttp.ClientError, OSError) as unheard:
         _log.warning("Interaction %d could not be answered: %s", interaction.id, unheard)
 
@@ -252,6 +289,11 @@ _KEYS: dict[type[BaseException], str] = {
     OnlyTellerError: "sorry.only_teller",
     NotYourMessageError: "sorry.not_your_message",
     NothingWrittenError: "sorry.nothing_written",
+    NoWordsError: "sorry.no_words",
+    FormGoneError: "sorry.form_gone",
+    NothingProposedError: "sorry.nothing_proposed",
+    NothingSearchedError: "sorry.nothing_searched",
+    BotMutedError: "sorry.bot_muted",
     NotModeratorError: "sorry.not_moderator",
     NoLettersError: "sorry.no_letters",
     NotYourStoryError: "sorry.not_your_story",
@@ -270,6 +312,7 @@ _KEYS: dict[type[BaseException], str] = {
 _TOLD: dict[type[BaseException], Callable[[Any], Told]] = {
     PromptRefusedError: _prompt_refused,
     WordRefusedError: _word_refused,
+    NoStoryOfNumberError: _no_story,
     UnknownModelError: _unknown_model,
     UnknownMoodError: _unknown_mood,
     QueueFullError: _queue_full,

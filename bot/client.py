@@ -12,7 +12,7 @@ from discord.gateway import DiscordWebSocket
 from discord.webhook.async_ import async_context
 
 from bot import command_sync
-from bot.answering import understand
+from bot.answering import Drafts, understand
 from bot.apologies import NoSuchChoiceError, apologise
 from bot.command_texts import CommandTexts
 
@@ -87,6 +87,8 @@ class Kataribe(discord.AutoShardedClient):
     """Set before the client is started: what writes messages needs the client, and is one."""
     announced_at = float("-inf")
     """When the host last said something to everybody, by the event loop's time."""
+    drafts: Drafts
+    """What was typed into forms that were refused."""
     command_ids: Mapping[str, int]
     """By the commands' names; what names a command with its id can be clicked."""
 
@@ -109,6 +111,7 @@ class Kataribe(discord.AutoShardedClient):
             # A gateway of the host's choice is one shard; otherwise Discord says how many.
             shard_count=1 if settings.gateway_url else None,
         )
+        self.drafts = Drafts()
         self.command_ids = {}
         self._lately: dict[int, None] = {}
         self.tree = Tree(

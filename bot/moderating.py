@@ -46,6 +46,10 @@ class RemovalForm(Form):
         self._reason: ui.TextInput[Any] = ui.TextInput(required=False, max_length=REASON_LIMIT)
         self.add_item(ui.Label(text=say("remove.reason"), component=self._reason))
 
+    def anew(self) -> RemovalForm:
+        """Give it once more."""
+        return RemovalForm(self._stories)
+
     async def on_submit(self, interaction: discord.Interaction[Any]) -> None:
         """Take them away, if who sent it still may."""
         moderated_guild(interaction)

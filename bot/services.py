@@ -30,6 +30,7 @@ from bot.messages.closing import Closing
 from bot.messages.confirmations import Confirmations
 from bot.messages.drawing import Artist
 from bot.messages.presenter import StoryMessages
+from bot.messages.settings_newest import NewestPages
 from bot.messages.settings_page import Shown
 from bot.months import Months
 from bot.pictures import Pictures, Posted
@@ -109,6 +110,7 @@ class Services:
     messages: StoryMessages
     closing: Closing
     confirmations: Confirmations
+    newest_pages: NewestPages
     screening: Screening
     bell: Bell
     metrics: Metrics
@@ -173,6 +175,7 @@ class Services:
             messages=messages,
             closing=Closing(duels, stories, messages),
             confirmations=Confirmations(),
+            newest_pages=NewestPages(),
             screening=Screening(guilds),
             bell=Bell(),
             metrics=metrics,

@@ -95,7 +95,13 @@ class Listing:
     def embed(self, page: Page) -> discord.Embed:
         """One page of it, as it stands in a message."""
         title = say(TITLES[self.span or self.kind], words=escaped(self.words))
-        none = say("list.none_top", votes=FEW) if self.kind == "top" else say("list.none")
+        match self.kind:
+            case "top":
+                none = say("list.none_top", votes=FEW)
+            case "search":
+                none = say("list.none_found")
+            case _:
+                none = say("list.none")
         lines = [line_of(story) for story in page.stories] or [none]
         embed = discord.Embed(title=title, description="\n\n".join(lines), colour=COLOUR)
         if page.number > 1 or page.more:
@@ -106,9 +112,11 @@ class Listing:
 def line_of(story: Found) -> str:
     """A story in a list: how it begins, who told it, how it is liked, and where it stands."""
     # A part that went on by itself has no beginning of its own: its first words stand for it.
-    begins = [f"**{escaped(title_of(story.prompt or story.opening, OPENING))}**"]
+    begins = f"**{escaped(title_of(story.prompt or story.opening, OPENING))}**"
     if story.prompt:
-        begins.append(escaped(title_of(story.opening, OPENING)))
+        told = escaped(title_of(story.opening, OPENING))
+        # As in the story's own message: one reads on, and not from a line of two words.
+        begins += f" {told}" if story.opening[:1].isspace() else told
     facts = [say("list.number", number=story.id)]
     if story.votes:
         facts.append(say("list.stars", mean=story.stars / story.votes, count=story.votes))
@@ -118,7 +126,7 @@ def line_of(story: Found) -> str:
     facts.append(discord.utils.format_dt(story.told_at, "R"))
     if story.message_id is not None:
         facts.append(f"[{say('list.jump')}]({jump(story)})")
-    return "\n".join([*begins, f"-# {' · '.join(facts)}"])
+    return f"{begins}\n-# {' · '.join(facts)}"
 
 
 def jump(story: Found) -> str:

@@ -77,9 +77,11 @@ async def _tell_both(
     interaction: discord.Interaction[Kataribe], prompt: str, models: Sequence[str], form: Form
 ) -> None:
     """Ask for the same beginning, with the same seed, by both models."""
-    limit = interaction.client.services.settings.stories.prompt_limit
+    services = interaction.client.services
     given = "" if left_to_us(prompt) else prompt
-    beginning = checked_prompt(given, limit) or opening()
+    beginning = checked_prompt(given, services.settings.stories.prompt_limit)
+    if not beginning:
+        beginning = opening(await services.openings.accepted(interaction.guild_id))
     first = wish_of(
         interaction,
         prompt=beginning,

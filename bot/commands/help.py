@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import itertools
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,12 @@ from discord import app_commands
 
 from bot.authority import is_host, is_moderator
 from bot.locales import ENGLISH, say, say_list, spoken, translated, translated_name
+from bot.locales import command as mention
 from bot.safety.escaping import escaped
 from bot.worker.completions import GeneratorDownError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from bot.client import Kataribe
 
@@ -40,7 +42,7 @@ class Audience(Enum):
 
 def audience(command: Any_) -> Audience:
     """Whom a command is for: what its own mark says, or its group's permissions."""
-    root = command if isinstance(command, app_commands.ContextMenu) else _root(command)
+    root = _root(command)
     if root.name == HOST:
         return Audience.HOST
     permissions = root.default_permissions
@@ -50,7 +52,10 @@ def audience(command: Any_) -> Audience:
     return Audience.MEMBERS
 
 
-def _root(command: Slash | app_commands.Group) -> Slash | app_commands.Group:
+def _root(command: Any_) -> Any_:
+    """The group that a command is in, or itself."""
+    if isinstance(command, app_commands.ContextMenu):
+        return command
     if isinstance(command, app_commands.Command):
         return command.root_parent or command
     return command.parent or command
@@ -67,26 +72,28 @@ def every(tree: app_commands.CommandTree[Any]) -> Iterator[Slash | app_commands.
                 yield command
 
 
-def line(command: Slash | app_commands.ContextMenu, ids: Mapping[str, int]) -> str:
-    """A command as it can be clicked, and what it does; ids by the names of groups or commands."""
-    if isinstance(command, app_commands.ContextMenu):
-        name = translated_name(command.name, spoken()) or translated(command.name, spoken())
-        return say("help.menu", name=name or command.name)
-    name = command.qualified_name
-    known = ids.get(name.partition(" ")[0])
-    mention = f"</{name}:{known}>" if known else f"**/{name}**"
-    does = command.description
-    if spoken() != ENGLISH:
-        does = translated(does, spoken()) or does
-    return say("help.line", command=mention, does=does)
+def lines(commands: Iterable[Slash | app_commands.ContextMenu]) -> Iterator[str]:
+    """What commands do, a line each, as they can be clicked.
+
+    Those of a group share a line: one each would be a page and a half on a phone.
+    """
+    for root, of in itertools.groupby(commands, _root):
+        if isinstance(root, app_commands.ContextMenu):
+            name = translated_name(root.name, spoken()) or translated(root.name, spoken())
+            yield say("help.menu", name=name or root.name)
+            continue
+        does = root.description
+        if spoken() != ENGLISH:
+            does = translated(does, spoken()) or does
+        names = [mention(one.qualified_name) for one in of]
+        key = "help.group" if isinstance(root, app_commands.Group) else "help.line"
+        yield say(key, command=" · ".join(names), does=does)
 
 
 def _usable(command: Any_, interaction: discord.Interaction[Kataribe]) -> bool:
     """Whether it works where it is asked: of servers' commands there are none elsewhere."""
+    command = _root(command)
     contexts = command.allowed_contexts
-    if not isinstance(command, app_commands.ContextMenu):
-        command = _root(command)
-        contexts = command.allowed_contexts
     return interaction.guild_id is not None or not (
         command.guild_only or (contexts is not None and contexts.guild and not contexts.dm_channel)
     )
@@ -105,14 +112,15 @@ def _audiences(interaction: discord.Interaction[Kataribe]) -> list[Audience]:
 @app_commands.command(name="help", description=say("command.help.description"))
 async def help_command(interaction: discord.Interaction[Kataribe]) -> None:
     """Say it to the member who asked, and to nobody else."""
-    client = interaction.client
-    usable = [command for command in every(client.tree) if _usable(command, interaction)]
-    lines = [say("help.under")]
+    usable = [
+        command for command in every(interaction.client.tree) if _usable(command, interaction)
+    ]
+    shown = [say("help.under")]
     for group in _audiences(interaction):
-        of = [line(one, client.command_ids) for one in usable if audience(one) is group]
+        of = list(lines(one for one in usable if audience(one) is group))
         if of:
-            lines += [f"\n{say(f'help.{group.value}')}", *of]
-    embed = discord.Embed(title=say("help.title"), description=say_list(lines, "\n", LISTED))
+            shown += [f"\n{say(f'help.{group.value}')}", *of]
+    embed = discord.Embed(title=say("help.title"), description=say_list(shown, "\n", LISTED))
     embed.set_footer(text=say("help.footer"))
     await interaction.response.send_message(embed=embed, ephemeral=True)
 

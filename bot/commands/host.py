@@ -191,7 +191,11 @@ class Host(app_commands.Group, name="host", description=say("command.host.descri
             custom_id = f"kataribe:announce:{len(places)}"
             view.add_item(ui.Button(label=say("host.say_it"), custom_id=custom_id))
         await interaction.response.send_message(
-            say("host.would_say", channels=len(places), servers=servers),
+            say(
+                "host.would_say",
+                channels=say("host.channels", count=len(places)),
+                servers=say("host.servers", count=servers),
+            ),
             embed=discord.Embed(description=text),
             view=view,
             ephemeral=True,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import discord
 from discord import app_commands
 
+from bot.apologies import BotMutedError
 from bot.authority import moderated_guild
 from bot.database.trail import Act
 from bot.locales import say
@@ -44,8 +45,11 @@ async def mute(
     reason: app_commands.Range[str, 1, REASON_LIMIT] | None = None,
 ) -> None:
     """Let the bot not serve a member for a while; a second mute takes the first one's place."""
+    guild_id = moderated_guild(interaction)
+    if member.bot:
+        raise BotMutedError(f"user {member.id} is a bot")
     until = await interaction.client.services.mutes.mute(
-        moderated_guild(interaction), member.id, TIMES[time], interaction.user.id, reason or ""
+        guild_id, member.id, TIMES[time], interaction.user.id, reason or ""
     )
     said = say("mute.done", member=member.id, until=discord.utils.format_dt(until, "f"))
     await interaction.response.send_message(said, ephemeral=True)

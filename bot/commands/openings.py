@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import discord
-from discord import app_commands
+from discord import app_commands, ui
 
-from bot.apologies import NotModeratorError, OpeningGoneError
+from bot.answering import Form, offer_again
+from bot.apologies import NothingProposedError, NotModeratorError, OpeningGoneError
 from bot.commands.help import Audience
 from bot.locales import say, say_list
 from bot.messages import notices
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 LONGEST = 100
 """UTF-16 units of an opening: it has to fit into a suggestion."""
+TYPED = 4000
+"""Characters that a form's field takes: what is too long for an opening is shortened there."""
 CHOICES = 25
 LISTED = 3500
 """Characters of the list; an embed takes 4,096."""
@@ -59,20 +62,8 @@ class OpeningsGroup(
     @app_commands.describe(text=say("command.openings.text"))
     async def propose(self, interaction: discord.Interaction[Kataribe], text: str) -> None:
         """Keep a member's opening until a moderator decides."""
-        services = interaction.client.services
-        limit = min(LONGEST, services.settings.stories.prompt_limit)
-        checked = checked_prompt(text, limit)
-        if not checked:
-            raise OpeningGoneError("nothing was proposed")
-        # One emoji may be eleven units, and one suggestion that is too long takes away all.
-        if units(checked) > LONGEST:
-            size = units(checked)
-            raise PromptRefusedError(Refusal.TOO_LONG, limit=LONGEST, length=size)
-        guild_id = _server(interaction)
-        check_fit(checked, filter_of(await services.guilds.filter_words(guild_id)))
-        await services.openings.propose(guild_id, interaction.user.id, checked)
-        said = say("opening.proposed", opening=escaped(checked))
-        await interaction.response.send_message(said, ephemeral=True)
+        offer_again(interaction, ProposalForm(text[:TYPED]))
+        await _propose(interaction, text)
 
     @app_commands.command(
         name="review",
@@ -108,6 +99,41 @@ class OpeningsGroup(
         ):
             raise OpeningGoneError("no such opening in this server")
         await interaction.response.send_message(say("opening.removed"), ephemeral=True)
+
+
+class ProposalForm(Form):
+    """An opening that was refused, for its member to mend."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(title=say("opening.form"))
+        self._text = text
+        self._opening: ui.TextInput[Any] = ui.TextInput(default=text, max_length=TYPED)
+        self.add_item(ui.Label(text=say("command.openings.text"), component=self._opening))
+
+    def anew(self) -> ProposalForm:
+        """Give it once more."""
+        return ProposalForm(self._text)
+
+    async def on_submit(self, interaction: discord.Interaction[Any]) -> None:
+        """Propose what stands there now."""
+        await _propose(interaction, self._opening.value)
+
+
+async def _propose(interaction: discord.Interaction[Kataribe], text: str) -> None:
+    services = interaction.client.services
+    limit = min(LONGEST, services.settings.stories.prompt_limit)
+    checked = checked_prompt(text, limit)
+    if not checked:
+        raise NothingProposedError("nothing to read in it")
+    # One emoji may be eleven units, and one suggestion that is too long takes away all.
+    if units(checked) > LONGEST:
+        size = units(checked)
+        raise PromptRefusedError(Refusal.TOO_LONG, limit=LONGEST, length=size)
+    guild_id = _server(interaction)
+    check_fit(checked, filter_of(await services.guilds.filter_words(guild_id)))
+    await services.openings.propose(guild_id, interaction.user.id, checked)
+    said = say("opening.proposed", opening=escaped(checked))
+    await interaction.response.send_message(said, ephemeral=True)
 
 
 def _server(interaction: discord.Interaction[Kataribe]) -> int:

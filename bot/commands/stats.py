@@ -37,7 +37,7 @@ async def stats(interaction: discord.Interaction[Kataribe]) -> None:
     key = ("stats", interaction.guild_id, hour, spoken())
     png = await services.pictures.get(key, functools.partial(draw_village, month))
     file = discord.File(io.BytesIO(png), "stats.png", description=_alt(month))
-    text = say("stats.text", stories=month.stories)
+    text = say("stats.text", count=month.stories)
     embed = discord.Embed(title=say("stats.title"), description=text)
     embed.set_image(url="attachment://stats.png")
     await interaction.edit_original_response(embed=embed, attachments=[file])
@@ -47,7 +47,7 @@ def _alt(month: Month) -> str:
     models = [f"{model} {say_number(count)}" for model, count in month.models]
     return say(
         "stats.alt",
-        stories=month.stories,
+        count=month.stories,
         most=max(month.days),
         hour=max(range(24), key=lambda hour: month.hours[hour]),
         models=say_list(models, ", ", ALT // 3),

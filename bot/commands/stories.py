@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import discord
 from discord import app_commands
 
+from bot.apologies import NoStoryOfNumberError, NothingSearchedError, StoryGoneError
 from bot.browsing import views
 from bot.browsing.lists import WORDS, Listing
 from bot.browsing.reading import open_tale
@@ -61,7 +62,10 @@ class Stories(app_commands.Group, name="stories", description=say("command.stori
         words: app_commands.Range[str, 1, WORDS],
     ) -> None:
         """Those that have all of the words."""
-        await show_list(interaction, Listing.search(words))
+        listing = Listing.search(words)
+        if not listing.words:
+            raise NothingSearchedError(f"no word in {words!r}")
+        await show_list(interaction, listing)
 
     @app_commands.command(name="random", description=say("command.stories.random"))
     async def random(self, interaction: discord.Interaction[Kataribe]) -> None:
@@ -80,4 +84,8 @@ class Stories(app_commands.Group, name="stories", description=say("command.stori
         number: app_commands.Range[int, 1, LARGEST],
     ) -> None:
         """One, by its number."""
-        await open_tale(interaction, await story_for(interaction, number))
+        try:
+            found = await story_for(interaction, number)
+        except StoryGoneError as error:
+            raise NoStoryOfNumberError(number) from error
+        await open_tale(interaction, found)

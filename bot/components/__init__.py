@@ -22,6 +22,7 @@ from bot.components.telling_on import (
     Teller,
     Variations,
 )
+from bot.components.writing_again import WriteAgain
 
 EVERY = (
     *(Rate, Again, AnotherTeller, Teller, Continue, MyTurn, Variations, Stop),
@@ -31,5 +32,6 @@ EVERY = (
     *(Delete, ReallyDelete, Report, KeepReported, RemoveReported, NextReported),
     *(SayIt, SettingsControl, OlderTrail, OlderAsked),
     *(Begin, Decide, Export, DeleteMine, Back, Forget),
+    WriteAgain,
 )
 """What the client listens for, whether or not it has seen the message before."""

@@ -70,5 +70,6 @@ class Forget(Press[Button], template=r"kataribe:privacy:forget:(?P<how>nameless|
     async def pressed(self, interaction: discord.Interaction[Kataribe]) -> None:
         """Say that it is being done, do it, say that it is done."""
         await interaction.response.edit_message(embed=privacy.said("privacy.deleting"), view=None)
+        interaction.client.drafts.forget(interaction.user.id)
         await forget(interaction.client.services, interaction.user.id, words=self.words)
         await interaction.edit_original_response(embed=privacy.said("privacy.deleted"))

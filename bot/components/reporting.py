@@ -12,7 +12,7 @@ from bot.apologies import PrivateReportError, StoryGoneError
 from bot.authority import moderated_guild
 from bot.browsing.visible import standing_story
 from bot.components.press import NumberedButton
-from bot.locales import say, speaking
+from bot.locales import say, speaking, spoken
 from bot.messages.report_page import reported
 from bot.mod_log import tell_moderators
 from bot.moderating import REASON_LIMIT, link_of, remove_by_moderator, reported_page
@@ -48,6 +48,10 @@ class ReportForm(Form):
             style=discord.TextStyle.paragraph, max_length=REASON_LIMIT
         )
         self.add_item(ui.Label(text=say("report.form_reason"), component=self._reason))
+
+    def anew(self) -> ReportForm:
+        """Give it once more."""
+        return ReportForm(self._story_id)
 
     async def on_submit(self, interaction: discord.Interaction[Any]) -> None:
         """Keep the report, and show it in the log channel if it is the first that waits."""
@@ -87,7 +91,10 @@ class _Decision(NumberedButton, template=r"(?!)"):
         assert interaction.message is not None  # noqa: S101  # the one with the button
         alone = interaction.message.flags.ephemeral
         link = link_of(interaction.client, story)
-        drawing = reported(story, rows, link, words=alone, more=alone)
+        # What stands in the log channel is read by all moderators, whoever pressed.
+        theirs = await services.language(guild_id, interaction.guild_locale)
+        with speaking(spoken() if alone else theirs):
+            drawing = reported(story, rows, link, words=alone, more=alone)
         await interaction.edit_original_response(embed=drawing.embed, view=drawing.view)
 
     async def decide(

@@ -41,11 +41,13 @@ class SettingsForm(Form):
 
     async def on_submit(self, interaction: discord.Interaction[Any]) -> None:
         """Save what was typed, if who typed it still may."""
-        await change(interaction, **self.changes())
-        await redraw(interaction, moderated_guild(interaction), self.page)
+        guild_id = moderated_guild(interaction)
+        settings = await interaction.client.services.guilds.settings(guild_id)
+        await change(interaction, **self.changes(settings))
+        await redraw(interaction, guild_id, self.page)
 
-    def changes(self) -> dict[str, object]:
-        """What was typed, as settings."""
+    def changes(self, settings: GuildSettings) -> dict[str, object]:
+        """What was typed, as settings; beside it what others have set since the form was opened."""
         raise NotImplementedError
 
 
@@ -56,6 +58,7 @@ class LimitsForm(SettingsForm):
 
     def __init__(self, settings: GuildSettings, host: QueueSettings) -> None:
         super().__init__(title=say("settings.modal.limits"))
+        self._of = settings, host
         unlimited = say("settings.modal.empty_is_unlimited")
         self._bounds = {
             "cooldown": (0, LONGEST_COOLDOWN, 0, say("settings.modal.empty_is_none")),
@@ -70,8 +73,13 @@ class LimitsForm(SettingsForm):
         for name, field in self._fields.items():
             self.add_item(ui.Label(text=say(f"settings.modal.{name}"), component=field))
 
-    def changes(self) -> dict[str, object]:
+    def anew(self) -> LimitsForm:
+        """Give it once more."""
+        return LimitsForm(*self._of)
+
+    def changes(self, settings: GuildSettings) -> dict[str, object]:
         """The four numbers."""
+        del settings
         return {
             name: _number(self._fields[name], low, high, empty)
             for name, (low, high, empty, _) in self._bounds.items()
@@ -85,15 +93,19 @@ class RoleQuotaForm(SettingsForm):
 
     def __init__(self, settings: GuildSettings, role_id: int) -> None:
         super().__init__(title=say("settings.modal.role_quota"))
-        self._quotas = settings.role_quotas
+        self._settings = settings
         self._role_id = role_id
-        self._field = _number_field(self._quotas.get(role_id), "")
+        self._field = _number_field(settings.role_quotas.get(role_id), "")
         label = say("settings.modal.role_quota_label")
         self.add_item(ui.Label(text=label, component=self._field))
 
-    def changes(self) -> dict[str, object]:
+    def anew(self) -> RoleQuotaForm:
+        """Give it once more."""
+        return RoleQuotaForm(self._settings, self._role_id)
+
+    def changes(self, settings: GuildSettings) -> dict[str, object]:
         """All quotas, with this one put in or taken out."""
-        quotas = {role: quota for role, quota in self._quotas.items() if role != self._role_id}
+        quotas = {role: n for role, n in settings.role_quotas.items() if role != self._role_id}
         quota = _number(self._field, 1, LARGEST_QUOTA, None)
         if quota is not None:
             quotas[self._role_id] = quota
@@ -109,6 +121,7 @@ class FilterForm(SettingsForm):
 
     def __init__(self, settings: GuildSettings) -> None:
         super().__init__(title=say("settings.modal.filter_words"))
+        self._settings = settings
         self._field: ui.TextInput[Any] = ui.TextInput(
             style=TextStyle.paragraph,
             default="\n".join(settings.filter_words) or None,
@@ -118,8 +131,13 @@ class FilterForm(SettingsForm):
         label = say("settings.modal.filter_words_label")
         self.add_item(ui.Label(text=label, component=self._field))
 
-    def changes(self) -> dict[str, object]:
+    def anew(self) -> FilterForm:
+        """Give it once more."""
+        return FilterForm(self._settings)
+
+    def changes(self, settings: GuildSettings) -> dict[str, object]:
         """The words, each once."""
+        del settings
         lines = filter(str.strip, self._field.value.splitlines())
         words = tuple(dict.fromkeys(checked_word(line) for line in lines))
         fit = all(SHORTEST_WORD <= len(word) <= LONGEST_WORD for word in words)

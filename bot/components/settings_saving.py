@@ -30,9 +30,16 @@ async def change(interaction: discord.Interaction[Kataribe], **changes: object) 
 
 
 async def redraw(interaction: discord.Interaction[Kataribe], guild_id: int, page: Page) -> None:
-    """Show the page as it is now, in the message that was pressed."""
-    guild = interaction.client.get_guild(guild_id)
-    shown = await interaction.client.services.shown_settings(
-        guild_id, lambda channel_id: bool(guild and guild.get_channel_or_thread(channel_id))
-    )
-    await interaction.response.edit_message(view=settings_message(page, shown))
+    """Show the page as it is now, in the message that was pressed; or one that was pressed since.
+
+    Two presses may be answered in any order, and the older one's page must not come back.
+    """
+    services, guild = interaction.client.services, interaction.client.get_guild(guild_id)
+    assert interaction.message is not None  # noqa: S101  # the one with the control, or its form
+    async with services.newest_pages.turned(interaction.message.id, interaction.id, page) as newest:
+        shown = await services.shown_settings(
+            guild_id, lambda channel_id: bool(guild and guild.get_channel_or_thread(channel_id))
+        )
+        # Under a refusal, which was written again, the page takes the sentence's place.
+        view = settings_message(newest, shown)
+        await interaction.response.edit_message(content=None, view=view)

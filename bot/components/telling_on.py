@@ -11,6 +11,7 @@ from discord import ui
 from bot.answering import Answering, Form
 from bot.apologies import (
     NothingToContinueError,
+    NoWordsError,
     OnlyTellerError,
     StoryGoneError,
     TaleEndedError,
@@ -130,10 +131,15 @@ class Turn(Form):
         # With an id of its own each, or of two who write at once the second would not be heard.
         super().__init__(title=say("turn.title"), timeout=MODAL_LASTS)
         self.story_id = story_id
+        self._limit = limit
         self.words: ui.TextInput[Self] = ui.TextInput(
             style=discord.TextStyle.paragraph, max_length=limit, custom_id="words"
         )
         self.add_item(ui.Label(text=say("turn.words"), component=self.words))
+
+    def anew(self) -> Turn:
+        """Give it once more."""
+        return Turn(self.story_id, self._limit)
 
     async def on_submit(self, interaction: discord.Interaction[Any], /) -> None:
         """Tell on from the words."""
@@ -142,7 +148,9 @@ class Turn(Form):
     async def _written(self, interaction: discord.Interaction[Kataribe], story: Story) -> None:
         limit = interaction.client.services.settings.stories.prompt_limit
         words = checked_prompt(self.words.value, limit)
-        await _go_on(interaction, story, words, "story.turn" if words else "story.continue")
+        if not words:
+            raise NoWordsError(f"nothing to read in the words of member {interaction.user.id}")
+        await _go_on(interaction, story, words, "story.turn")
 
 
 class Variations(StoryButton, template=r"kataribe:variations:(?P<story_id>\d{1,19})"):

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select, update
 
 from bot.database.clock import now
-from bot.database.tables import Audit, Opening
+from bot.database.tables import Opening
+from bot.database.trail import Act, entry
 from bot.database.unbroken import unbroken
 from bot.database.upsert import insert_or_update
 from bot.database.wishes import PLAIN
@@ -125,14 +126,13 @@ class Openings:
             if row is None:
                 return False
             session.add(
-                Audit(
-                    guild_id=guild_id,
-                    moderator_id=moderator_id,
-                    act="opening accept" if accepted else "opening refuse",
+                entry(
+                    guild_id,
+                    moderator_id,
+                    Act.ACCEPT if accepted else Act.REFUSE,
                     # Not its words: they are its member's, who may want them to go.
-                    detail=f"opening {opening_id}",
+                    f"opening {opening_id}",
                     member_id=row.member_id or None,
-                    at=now(),
                 )
             )
             return True

@@ -25,6 +25,8 @@ class Act(StrEnum):
     KEEP = "keep"
     MUTE = "mute"
     UNMUTE = "unmute"
+    ACCEPT = "opening accept"
+    REFUSE = "opening refuse"
 
 
 def entry(

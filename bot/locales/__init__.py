@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache, lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from bot.locales.formatting import CATEGORIES, filling, plural
@@ -29,6 +30,9 @@ NAMES = "command.name."
 """Prefix of the keys under which other languages name commands, options and choices."""
 
 _spoken: ContextVar[str] = ContextVar("spoken", default=ENGLISH)
+_command_ids: ContextVar[Mapping[str, int]] = ContextVar(
+    "command_ids", default=MappingProxyType({})
+)
 
 
 @lru_cache(maxsize=128)  # at each start discord.py asks ten thousand times
@@ -58,13 +62,37 @@ def speak(language: str) -> None:
     _spoken.set(language)
 
 
+def name_commands(ids: Mapping[str, int]) -> None:
+    """Name commands from now on so that they can be clicked, in this task as `speak`.
+
+    Args:
+        ids: Discord's, by the names of commands or their groups.
+    """
+    _command_ids.set(ids)
+
+
+def command(name: str) -> str:
+    """A command in a text, such as `openings propose`: to be clicked where its id is known."""
+    known = _command_ids.get().get(name.partition(" ")[0])
+    return f"</{name}:{known}>" if known else f"**/{name}**"
+
+
+class _Values(dict[str, Any]):
+    """What is filled into a text; a `{/name}` that nobody gives is a command."""
+
+    def __missing__(self, key: str) -> str:
+        if not key.startswith("/"):
+            raise KeyError(key)
+        return command(key[1:])
+
+
 def spoken() -> str:
     """The language that is spoken now."""
     return _spoken.get()
 
 
 def say(key: str, **values: Any) -> str:
-    """The text called `key` (`"story.waiting"`), with its `{names}` filled in.
+    """The text called `key` (`"story.waiting"`), with its `{names}` filled in, and `{/commands}`.
 
     A text that is a table of plural categories is chosen by the value called `count`.
 
@@ -77,7 +105,7 @@ def say(key: str, **values: Any) -> str:
         language, text = ENGLISH, _texts(ENGLISH)[key]
     if not isinstance(text, str):
         text = text.get(plural(language, values["count"]), text["other"])
-    return filling(language).vformat(text, (), values)
+    return filling(language).vformat(text, (), _Values(values))
 
 
 def translated(english: str, language: str) -> str | None:

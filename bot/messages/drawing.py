@@ -84,7 +84,7 @@ class Artist:
             if standing is None:
                 telling.stood("")
             elif message.shows_several:
-                telling.stood(layouts.told_in(standing, telling.story.nth))
+                telling.stood(layouts.told_in(standing, telling.story))
             else:
                 page = standing.embeds[0].description if standing.embeds else standing.content
                 telling.stood(embeds.told_in(telling.story, page or ""))

@@ -9,11 +9,12 @@ from discord import ui
 
 from bot.database.duels import Choice
 from bot.database.holdings import NOBODY
-from bot.database.tables import State
+from bot.database.tables import Form, State
 from bot.locales import say
 from bot.messages import embeds, views
 from bot.messages.telling import Phase
 from bot.safety.escaping import cut, escaped, unescaped, units
+from bot.safety.graphemes import length
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 CHARACTERS = 4000
 """Of all texts in one message together, each UTF-16 unit taken for one."""
 BEGINNING = 900
-"""Of how all of them begin."""
+"""Of how all of them begin, where it is too long to stand before each."""
+ONE_BEGINNING = frozenset({Form.DUEL, Form.CONTRAST})
+"""Stories that begin with the same words of a member's."""
 BLIND = discord.Colour.blurple()
 """Of stories whose teller is not to be known."""
 BESIDES = 200
@@ -51,7 +54,7 @@ def variations(message: StoryMessage, head: str, *, down: bool) -> ui.LayoutView
 
 def contrast(message: StoryMessage, *, down: bool) -> ui.LayoutView:
     """A beginning told by models that are named."""
-    head = _head("contrast.head", message.story)
+    head = _head(say("contrast.head", member=message.story.member_id), message.story)
     view = ui.LayoutView(timeout=None).add_item(ui.TextDisplay(head))
     for telling in message.tellings:
         story = telling.story
@@ -78,7 +81,7 @@ def duel(message: StoryMessage, found: tuple[Duel, Tally] | None, *, down: bool)
     told = all(one.is_over and one.story.state is State.TOLD for one in message.tellings)
     over = all(one.is_over for one in message.tellings)
     named = found is None or found[0].closed_at is not None or (over and not told)
-    head = _head("duel.head", message.story)
+    head = _head(say("duel.head", member=message.story.member_id), message.story)
     view = ui.LayoutView(timeout=None).add_item(ui.TextDisplay(head))
     for telling, letter in zip(message.tellings, "AB", strict=False):
         story, name = telling.story, f"**{letter}**"
@@ -110,12 +113,19 @@ def _add_votes(view: ui.LayoutView, message: StoryMessage, duel: Duel, tally: Ta
     view.add_item(ui.ActionRow(*buttons, views.duel_close(story_id)))
 
 
-def _head(key: str, story: Story) -> str:
-    """Who asked for several stories, and how all of them begin."""
+def _head(who: str, story: Story) -> str:
+    """Who asked for several stories; and how they begin, if that does not stand before each."""
     beginning = cut(escaped(story.prompt), BEGINNING) or say("story.continued")
     if story.member_id == NOBODY:
         return f"**{beginning}**"
-    return say(key, member=story.member_id, beginning=beginning)
+    return who if _beginning(story) else f"{who}\n**{beginning}**"
+
+
+def _beginning(story: Story) -> str:
+    """How a story begins, where that stands before its words: a line of its own reads badly."""
+    if story.form not in ONE_BEGINNING or not 0 < length(story.prompt.strip()) <= embeds.TITLE:
+        return ""
+    return f"**{escaped(story.prompt).strip()}**"
 
 
 def room_for(message: StoryMessage, *texts: str) -> int:
@@ -167,21 +177,23 @@ def box_of(
 
 def words_of(telling: Telling, room: int) -> tuple[str, bool]:
     """The words of a story that are shown, with a cursor while it is told; and whether all are."""
-    ended = telling.is_over
-    text = (telling.story.text if ended else telling.visible_text).strip()
+    ended, beginning = telling.is_over, _beginning(telling.story)
+    text = (telling.story.text if ended else telling.visible_text).rstrip()
+    text, room = text if beginning else text.lstrip(), room - units(beginning)
     end = say("story.cursor") if telling.phase is not Phase.WAITING and not ended else ""
     readable = text[: 4 * room]  # A model may tell without end.
     told, mark = escaped(readable), say("story.cut")
     if readable == text and units(told) + units(end) <= room:
-        return told + end or say("story.continued"), True
-    return cut(told, room - units(mark) - units(end)) + mark + end, False
+        return beginning + told + end or say("story.continued"), True
+    return beginning + cut(told, room - units(mark) - units(end)) + mark + end, False
 
 
-def told_in(message: discord.Message, nth: int) -> str:
-    """Read back the words that `words_of` drew of the nth story."""
+def told_in(message: discord.Message, story: Story) -> str:
+    """Read back the words that `words_of` drew of a story."""
     for component in _walk(message.components):
-        if isinstance(component, discord.TextDisplay) and component.id == WORDS_ID + nth:
-            words = component.content.removesuffix(say("story.cursor"))
+        if isinstance(component, discord.TextDisplay) and component.id == WORDS_ID + story.nth:
+            words = component.content.removeprefix(_beginning(story))
+            words = words.removesuffix(say("story.cursor"))
             words = words.removesuffix(say("story.cut"))
             return "" if words == say("story.continued") else unescaped(words)
     return ""

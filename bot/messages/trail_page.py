@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import discord
 from discord import ui
 
-from bot.database.trail import Act
 from bot.locales import say
 from bot.messages.framed import Framed
+from bot.messages.trail_details import detail_of
 from bot.safety.escaping import cut, escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bot.database.tables import Audit, Story
+    from bot.database.trail import Act
 
 LINES = 10
 """Lines of a page."""
-DETAIL, REASON, BEGINNING = 150, 100, 60
+REASON, BEGINNING = 100, 60
 """Characters of each that are shown; ten lines fit into an embed's 4,096."""
 NOBODY = 0
-_ID = r"\d{17,20}"
 ANYTHING = "any"
 
 
@@ -82,7 +81,7 @@ def _line(line: Audit) -> str:
         when=discord.utils.format_dt(line.at, "R"),
         moderator=line.moderator_id,
         act=say(f"trail.act.{act}"),
-        detail=_named(line, cut(escaped(line.detail), DETAIL)),
+        detail=detail_of(line.act, line.detail),
     ).rstrip()
     if line.channel_id is not None:
         said += " " + say("trail.channel", channel=line.channel_id)
@@ -91,14 +90,6 @@ def _line(line: Audit) -> str:
     if line.reason:
         said += "\n" + say("trail.reason", reason=cut(escaped(line.reason), REASON))
     return said
-
-
-def _named(line: Audit, detail: str) -> str:
-    """What was set, with the names of channels and roles instead of their numbers."""
-    if line.act != Act.SETTINGS:
-        return detail
-    detail = re.sub(rf"\\?'({_ID})\\?'", r"<@&\1>", detail)  # roles are the names of quotas
-    return re.sub(rf"(?<![&\d]){_ID}(?!\d)", r"<#\g<0>>", detail)
 
 
 def _story(story: Story, link: str | None) -> str:

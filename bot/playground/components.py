@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
+    BeforeValidator,
     Discriminator,
     Field,
     StringConstraints,
@@ -61,6 +62,13 @@ class SelectOption(Body):
     default: bool = False
 
 
+class DefaultValue(Body):
+    """A member, role or channel that a menu shows as chosen."""
+
+    id: Annotated[str, BeforeValidator(str), StringConstraints(pattern=r"^\d{1,20}$")]
+    type: Literal["user", "role", "channel"]
+
+
 class Select(Body):
     """A select menu of fixed options (3), or of users, roles, both, or channels (5 to 8)."""
 
@@ -70,6 +78,7 @@ class Select(Body):
     min_values: Annotated[int, Field(ge=0, le=25)] = 1
     max_values: Annotated[int, Field(ge=1, le=25)] = 1
     options: tuple[SelectOption, ...] = Field(default=(), max_length=25)
+    default_values: tuple[DefaultValue, ...] | None = Field(default=None, max_length=25)
     disabled: bool = False
 
     @model_validator(mode="after")

@@ -25,6 +25,10 @@ _MENTION = re.compile(
 )
 
 
+_EMOJI = re.compile(r"<a?(:\w{1,32}:)\d{1,20}>")
+"""A server's own picture, moving or not: who has none of its name reads the name."""
+
+
 class Refusal(StrEnum):
     """Why a beginning cannot be told from."""
 
@@ -51,7 +55,7 @@ class PromptRefusedError(Exception):
 
 def end_of(text: str, limit: int) -> str:
     """The end of a text, on one line and from the beginning of a word, in `limit` graphemes."""
-    line = " ".join(visible(text).split())
+    line = _one_line(text)
     starts = [0, *(word.start() for word in WORD.finditer(line)), len(line)]
     first = bisect.bisect_left(starts, -limit, key=lambda start: -length(line[start:]))
     return line[starts[first] :]
@@ -59,6 +63,8 @@ def end_of(text: str, limit: int) -> str:
 
 def checked_prompt(given: str, limit: int, own: WordFilter | None = None) -> str:
     """The beginning as it is kept: one line, single spaces, nothing invisible; may be empty.
+
+    Of a server's own emoji its name is kept, `:fox:`.
 
     Args:
         given: What a member wrote.
@@ -70,8 +76,8 @@ def checked_prompt(given: str, limit: int, own: WordFilter | None = None) -> str
             something unfit, be they in fancy letters or with something invisible inside; or its
             writer may be in danger from themselves.
     """
-    prompt = " ".join(visible(given).split())
-    looked_at = bare(given)
+    prompt = _one_line(given)
+    looked_at = _named(bare(given))
     size = length(prompt)
     checks = (
         (size > limit, Refusal.TOO_LONG),
@@ -84,6 +90,14 @@ def checked_prompt(given: str, limit: int, own: WordFilter | None = None) -> str
             raise PromptRefusedError(refusal, limit=limit, length=size)
     check_fit(prompt, own)
     return prompt
+
+
+def _one_line(text: str) -> str:
+    return " ".join(_named(visible(text)).split())
+
+
+def _named(text: str) -> str:
+    return _EMOJI.sub(r"\1", text)
 
 
 def check_fit(prompt: str, own: WordFilter | None = None) -> None:

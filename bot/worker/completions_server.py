@@ -21,7 +21,7 @@ from bot.worker.generator_errors import (
     GeneratorRefusedError,
     ParameterUnknownError,
 )
-from bot.worker.refusals import AWAY, Refusal, at_most
+from bot.worker.refusals import AWAY, REDIRECTS, Refusal, at_most
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Mapping
@@ -176,7 +176,10 @@ class CompletionsServer:
         key = self._api_key
         headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
         try:
-            async with http.request(method, address, headers=headers, **options) as answer:
+            # Another address may be another's, who would get the key and the members' words.
+            async with http.request(
+                method, address, headers=headers, allow_redirects=False, **options
+            ) as answer:
                 if answer.status != HTTPStatus.OK:
                     raise self._failure(await Refusal.read(answer), path, options.get("json", ()))
                 self._complaints.discard(path)
@@ -205,6 +208,9 @@ class CompletionsServer:
             variable = f"KATARIBE_{self._setting.replace('.', '__')}__API_KEY".upper()
             state = "is no key that it takes" if self._api_key else "is not set"
             self._complain(path, f"lets nobody in: {variable} {state}", refusal.said)
+            kind = GeneratorDownError
+        elif status in REDIRECTS:
+            self._complain(path, "sends us on, and nobody follows: its url is wrong", refusal.said)
             kind = GeneratorDownError
         elif status == HTTPStatus.NOT_FOUND and path == COMPLETIONS:
             kind = GeneratorModelGoneError

@@ -18,10 +18,16 @@ if TYPE_CHECKING:
 RETRY_AFTER = 1.0
 """Seconds until a busy server is asked again when it does not say."""
 LONGEST_RETRY_AFTER = 60.0
+LONGEST_ADDRESS = 200
+"""Characters of where a server sends us on to that the host is told."""
 LONGEST_REFUSAL = 10_000
 """Bytes of a refusal that are read."""
 ASKED_BY_ALL = frozenset({"model", "prompt", "stream", "max_tokens"})
 """Parameters without which a server would tell something else: they are never left out."""
+REDIRECTS = frozenset({
+    HTTPStatus.MOVED_PERMANENTLY, HTTPStatus.FOUND, HTTPStatus.SEE_OTHER,
+    HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.PERMANENT_REDIRECT,
+})  # fmt: skip
 AWAY = frozenset({
     HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT,
 })  # fmt: skip
@@ -49,6 +55,8 @@ class Refusal:
         body = (await at_most(answer, LONGEST_REFUSAL))[:LONGEST_REFUSAL].decode(errors="replace")
         error = _error(body)
         said = message(error) if error else " ".join(body.split())[:200]
+        if answer.status in REDIRECTS:
+            said = f"ask {answer.headers.get('Location', 'elsewhere')[:LONGEST_ADDRESS]!r}"
         later = answer.headers.get("Retry-After")
         return cls(answer.status, said or answer.reason or "", later, body, error)
 

@@ -25,6 +25,8 @@ from tests.bot.texts import TIRING, texts
         ("5 < 6, she said: 3.50", "5 < 6, she said: 3.50"),
         ("mail me @ noon", "mail me @ noon"),
         (" \u200b ", ""),
+        ("A <:fox_1:123> and <a:wave:4567>", "A :fox_1: and :wave:"),
+        ("<:mo\u200bon:123>rise", ":moon:rise"),
     ],
 )
 def test_a_beginning_is_kept_on_one_line_without_invisible_characters(
@@ -120,7 +122,9 @@ def test_of_too_many_marks_or_joined_pictures_a_few_stay(given: str, kept: str) 
         ("<@&123>", Refusal.MENTION),
         ("<#123>", Refusal.MENTION),
         ("</story:123>", Refusal.MENTION),
-        ("<a:wave:123>", Refusal.MENTION),
+        ("<a:wave:>", Refusal.MENTION),
+        ("<@<:a:1>123>", Refusal.MENTION),
+        ("ht<:tp:1>//a.b", Refusal.LINK),
         ("<t:1700000000:R>", Refusal.MENTION),
         ("@Everyone!", Refusal.MENTION),
         ("@\u200bhere", Refusal.MENTION),

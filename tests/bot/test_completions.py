@@ -79,6 +79,7 @@ SAMPLING = {
     "temperature": 0.8,
     "top_k": 0,
     "top_p": 0.9,
+    "min_p": 0.05,
     "repetition_penalty": 1.2,
     "no_repeat_ngram_size": 3,
 }

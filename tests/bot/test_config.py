@@ -182,7 +182,7 @@ def test_a_wrong_mood_is_one_line(file: Path) -> None:
         f"{file}: [moods] dreamy.temperature takes a number from 0 to 2, not 3"
     ]
     file.write_text("[moods.dreamy]\nheat = 3\n")
-    assert "dreamy.heat is no setting; there are: no_repeat_ngram_size," in sentences(file)[0]
+    assert "dreamy.heat is no setting; there are: min_p, " in sentences(file)[0]
     for name in ("Dreamy", "a b", "x" * 33):
         file.write_text(f'[moods."{name}"]\ntemperature = 1\n')
         assert sentences(file) == [

@@ -53,7 +53,23 @@ async def test_the_mentions_are_those_that_discord_knows(tmp_path: Path) -> None
 async def test_without_ids_the_names_stand_there(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         w.client.command_ids = {}
-        assert "**/openings propose** " in await helped(w, w.aki)
+        assert "**/openings list** · **/openings propose**\n" in await helped(w, w.aki)
+
+
+async def test_commands_in_other_texts_can_be_clicked_too(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        known = {c["name"]: c["id"] for c in w.env.backend.commands[None].values()}
+        shown = reply(await w.aki.slash(w.channel, "openings list"))
+        assert page(shown) == f"None yet. Propose one: </openings propose:{known['openings']}>"
+        result = await w.aki.slash(w.channel, "about")
+        assert names(page(reply(result))) == {"privacy", "help"}
+
+
+async def test_help_is_short_enough_for_a_phone(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        # What is in one group shares a line.
+        assert len((await helped(w, w.aki)).splitlines()) <= 16
+        assert len((await helped(w, w.mod)).splitlines()) <= 30
 
 
 async def test_outside_of_servers_their_commands_are_left_out(tmp_path: Path) -> None:
@@ -67,7 +83,7 @@ async def test_help_is_in_the_members_language(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         w.locales[w.aki.id] = "ja"
         shown = await helped(w, w.aki)
-        assert "このサーバー独自の書き出しを見ます" in shown
+        assert "このサーバー独自の書き出し: " in shown
         assert "story" in names(shown)
 
 

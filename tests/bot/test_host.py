@@ -189,7 +189,7 @@ async def test_what_is_said_to_everybody_is_confirmed_and_not_said_often(tmp_pat
         await w.services.guilds.change(guild_id, w.mod.id, story_channels=places)
         await w.services.guilds.change(1, w.mod.id, story_channels=(405,))  # of no server of ours
         shown = reply(await w.mod.user.slash("host announce", text="Back **soon**"))
-        assert shown.content.startswith("This would be said in 3 story channels of 1 servers")
+        assert shown.content.startswith("This would be said in 3 story channels of 1 server; ")
         assert w.channel.history() == []
         await w.mod.user.click(shown, label="Say it")
         await w.env.advance_time(3)

@@ -15,10 +15,11 @@ from discord import app_commands
 
 from bot.command_texts import CommandTexts
 from bot.commands import EVERY
-from bot.commands.help import Audience
+from bot.commands.help import Audience, every
 from bot.commands.muting import TIMES
 from bot.database.browsing import Span
 from bot.database.duels import Choice
+from bot.database.guild_settings import GuildSettings
 from bot.database.limits import Scope
 from bot.database.tables import Length, State
 from bot.database.trail import Act
@@ -49,6 +50,8 @@ CHOSEN_BY_NAME = {
     *(f"settings.{what}" for what in ("framed", "plain", "announce_model", "learning")),
     *(f"settings.modal.{name}" for name in ("cooldown", "quota", "per_member", "per_server")),
     *(f"trail.act.{act.replace(' ', '_')}" for act in Act),
+    *(f"trail.setting.{name}" for name in GuildSettings.model_fields),
+    *("trail.story", "trail.opening"),
     *(f"mute.time.{time}" for time in TIMES),
     *(f"language.{language}" for language in LANGUAGES),
     *(f"duel.voted_{choice}" for choice in Choice),
@@ -99,10 +102,23 @@ def test_every_text_can_be_filled_in(language: str) -> None:
 
 
 WORDS = {
-    *("a", "act", "attribution", "b", "beginning", "channel", "channels", "command"),
+    *("a", "act", "attribution", "b", "channel", "channels", "command"),
     *("detail", "does", "drawn", "duels", "hour", "latency", "likes", "link", "member"),
     *("model", "models", "moderator", "mood", "moods", "name", "names", "number"),
-    *("opening", "parts", "quotas", "reason", "role", "seed", "since", "stars", "state", "title"),
+    *(
+        "opening",
+        "parts",
+        "quotas",
+        "reason",
+        "role",
+        "seed",
+        "servers",
+        "setting",
+        "since",
+        "stars",
+        "state",
+        "title",
+    ),
     *("until", "value", "version", "when", "word", "words", "writers"),
 }
 """What texts are filled in with that is no number to be read: words, lists, ids, hours, seeds."""
@@ -113,7 +129,21 @@ def test_every_number_is_written_as_the_language_does(language: str) -> None:
     for key, text in _texts(language).items():
         for form in [text] if isinstance(text, str) else text.values():
             for _, name, kind, _ in string.Formatter().parse(form):
-                assert name is None or name in WORDS or kind, f"{key}: {name}"
+                is_word = name is None or name.startswith("/") or name in WORDS
+                assert is_word or kind, f"{key}: {name}"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_every_command_that_a_text_names_is_there_and_can_be_clicked(language: str) -> None:
+    tree = app_commands.CommandTree(discord.Client(intents=discord.Intents.none()))
+    for command in EVERY:
+        tree.add_command(command)
+    commands = {command.qualified_name for command in every(tree)}
+    named = {n for text in _texts(language).values() for n, _ in fields(text) if n[0] == "/"}
+    assert {name[1:] for name in named} <= commands
+    assert len(named) > 8
+    plain = [key for key, text in _texts(language).items() if "**/" in str(text)]
+    assert plain == []
 
 
 @pytest.mark.parametrize("language", sorted({*LANGUAGES} - {ENGLISH}))

@@ -86,7 +86,7 @@ async def test_where_the_chosen_model_was_removed_the_hosts_choice_tells(tmp_pat
         assert page(reply(result)) == (
             "**Storytellers**\ngpt2-starter · tells here\nlstm-starter\n"
             "-# **mine**, chosen for here, is gone. A moderator can choose again: "
-            "**/model use**"
+            f"</model use:{w.client.command_ids['model']}>"
         )
         # The choice is kept: the model may come back.
         w.teller.models = (*w.teller.models, "mine")

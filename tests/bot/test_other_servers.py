@@ -218,6 +218,25 @@ async def test_an_address_without_completions_is_said_once_and_the_stories_wait(
     assert "its url is wrong" in said
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_server_that_sends_us_on_is_not_followed(
+    status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard: list[dict[str, Any]] = []
+    # 127.0.0.1 under another name is another host, as far as a key is concerned.
+    async with server(hearing(heard, streaming(*WHOLE))) as other:
+        there = other.replace("127.0.0.1", "localhost") + "v1/completions"
+        moved = answering(status, Location=there)
+        async with server(moved) as url, client(url, api_key=SecretStr("secret")) as completions:
+            for _ in range(2):
+                with pytest.raises(GeneratorDownError, match="localhost"):
+                    await anext(completions.tell(STORY, "In the year"))
+    assert heard == []
+    (said,) = (record.getMessage() for record in caplog.records)
+    assert f"[generator], {url}, sends us on, and nobody follows: its url is wrong" in said
+    assert there in said
+
+
 @pytest.mark.parametrize(
     "error",
     [

@@ -37,7 +37,8 @@ async def test_where_nobody_has_voted_it_says_so(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         said = reply(await w.aki.slash(w.channel, "ranking"))
         assert page(said) == (
-            "**Blind duels**\nNo duel has been voted on and closed yet. **/duel** begins one.\n\n"
+            "**Blind duels**\nNo duel has been voted on and closed yet. "
+            f"</duel:{w.client.command_ids['duel']}> begins one.\n\n"
             "**Stars**\nNobody has given a star yet."
         )
         assert files_of(said) == 0

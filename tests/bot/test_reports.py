@@ -110,6 +110,10 @@ async def test_a_log_channel_is_told_in_the_servers_language(tmp_path: Path) -> 
             assert shown.embeds[0].title == say("report.title")
             who = {"moderator": w.mod.id, "member": w.aki.id, "link": told.jump_url}
             assert log.history()[-1].content.startswith(say("remove.log", **who))
+            # Who decided speaks English; all moderators read what stands there.
+            decided = log.history()[0].embeds[0]
+            assert decided.title == say("report.title")
+            assert decided.fields[-1].value == say("report.removed", moderator=w.mod.id)
 
 
 async def _with_button(w: World, channel: simcord.ChannelHandle, custom_id: str) -> discord.Message:

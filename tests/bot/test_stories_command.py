@@ -10,7 +10,7 @@ import discord
 import pytest
 import simcord
 
-from bot.apologies import StoryGoneError
+from bot.apologies import NoStoryOfNumberError, NothingSearchedError
 from bot.database.clock import now
 from bot.database.tables import State, Story
 from tests.bot.world import page, reply, thread_in, whisper, world
@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
     from tests.bot.world import World
 
-GONE = "I no longer have that story."
+
+def no_story(number: int) -> str:
+    """What is said whether or not there is a story of that number for others."""
+    return f"There is no story #{number} that you may see. Lists and **Details** show the numbers."
+
+
 _interactions = itertools.count(1)
 
 
@@ -76,7 +81,7 @@ async def test_the_best_the_newest_and_ones_own_are_listed(tmp_path: Path) -> No
         await put(w, "Unloved")
         newest = await seen(w, w.ben, "new")
         assert newest.index("Unloved") < newest.index("Of Ben") < newest.index("Old")
-        assert r"**Old \*and\* good**" in newest
+        assert r"**Old \*and\* good** a" in newest  # one line reads on from the other
         assert "★ 4.5 from 4 · gpt2-starter · <t:" in newest
         assert f"/{w.env.guild.id}/{w.channel.id}/10" in newest
         assert "Old" not in await seen(w, w.ben, "top")
@@ -93,10 +98,14 @@ async def test_there_may_be_none(tmp_path: Path) -> None:
         assert (
             await seen(w, w.aki, "top") == "None has 3 votes yet. The stars under a story rate it."
         )
-        assert await seen(w, w.aki, "search", words="?!") == "There is none yet."
+        assert await seen(w, w.aki, "search", words="fox") == (
+            "No story that you may see has all of these words."
+        )
+        result = await w.aki.slash(w.channel, "stories search", words="?! …")
+        assert w.refused(result, NothingSearchedError).startswith("There is no word in it")
         assert whisper(await w.aki.slash(w.channel, "stories random")) == "There is none yet."
-        result = await w.aki.slash(w.channel, "stories show", number=1)
-        assert w.refused(result, StoryGoneError) == GONE
+        result = await w.aki.slash(w.channel, "stories show", number=9999)
+        assert w.refused(result, NoStoryOfNumberError) == no_story(9999)
 
 
 async def test_channels_that_the_asker_may_not_see_never_show(tmp_path: Path) -> None:
@@ -131,7 +140,7 @@ async def test_channels_that_the_asker_may_not_see_never_show(tmp_path: Path) ->
                 if name in visible:
                     assert f"In {name}" in page(reply(result))
                 else:
-                    assert w.refused(result, StoryGoneError) == GONE
+                    assert w.refused(result, NoStoryOfNumberError) == no_story(story_id)
         # Her own are hers, wherever they stand.
         page_one = await seen(w, w.aki, "mine")
         assert "In private" in page_one
@@ -148,7 +157,7 @@ async def test_private_removed_and_other_servers_stories_never_show(
         for who in (w.ben, w.mod):
             assert "Hidden" not in await everything(w, who)
             result = await who.slash(w.channel, "stories show", number=story_id)
-            assert w.refused(result, StoryGoneError) == GONE
+            assert w.refused(result, NoStoryOfNumberError) == no_story(story_id)
         assert ("Hidden" in await seen(w, w.aki, "mine")) == ("private" in hidden)
         assert "Hidden" not in await everything(w, w.aki)
 
@@ -228,7 +237,7 @@ async def test_what_was_told_in_a_thread_that_is_archived_now_is_found_by_its_ch
         listed = reply(await w.ben.slash(elsewhere, "stories new"))
         assert page(listed) == "There is none yet."
         shown = await w.ben.slash(elsewhere, "stories show", number=1)
-        assert w.refused(shown, StoryGoneError) == GONE
+        assert w.refused(shown, NoStoryOfNumberError) == no_story(1)
 
 
 async def test_a_press_is_answered_by_what_the_presser_may_see_now(tmp_path: Path) -> None:
@@ -238,7 +247,7 @@ async def test_a_press_is_answered_by_what_the_presser_may_see_now(tmp_path: Pat
         async with w.sessions.begin() as session:
             (await session.get_one(Story, story_id)).private = True
         result = await w.ben.select(listed, [str(story_id)], custom_id="kataribe:open")
-        assert whisper(result) == GONE
+        assert whisper(result) == "I no longer have that story."
 
 
 async def test_a_part_is_shown_where_it_begins(tmp_path: Path) -> None:

@@ -78,9 +78,9 @@ async def test_a_members_words_are_checked_as_a_beginning_is(tmp_path: Path) -> 
         first = await w.story(prompt="One day")
         result = await my_turn(w.ben, first, "see https://example.org")
         assert whisper(result).startswith("I don't begin a story with a link.")
-        # Without words it is what *Continue* is.
-        nothing = await w.ready(await my_turn(w.ben, first, " \u200b "))
-        assert nothing.content.startswith(f"{w.ben.mention} hears what happens next")
+        result = await my_turn(w.ben, first, " \u200b\u2800 ")
+        assert whisper(result).startswith("There are no words in it.")
+        assert len(await stories(w)) == 1
 
 
 async def test_words_of_a_member_make_a_tale_of_the_house_a_members(tmp_path: Path) -> None:

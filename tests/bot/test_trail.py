@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import discord
 from sqlalchemy import select, update
 
-from bot.apologies import NotModeratorError
+from bot.apologies import BotMutedError, NotModeratorError
 from bot.database.clock import now
 from bot.database.mutes import MutedError
 from bot.database.tables import Audit, Mute, Story
-from bot.database.trail import Act
+from bot.database.trail import Act, entry
 from tests.bot.world import World, labels, page, reply, whisper, world
 
 if TYPE_CHECKING:
@@ -51,6 +51,14 @@ async def test_a_muted_member_hears_when_it_ends_and_is_told_nothing(tmp_path: P
         await w.story(by=w.aki)
         result = await w.mod.slash(w.channel, "unmute", member=w.aki)
         assert whisper(result) == f"{w.aki.mention} is not muted."
+
+
+async def test_a_bot_is_not_muted(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        robot = w.env.guild.add_member(w.env.create_user("robot", bot=True))
+        result = await w.mod.slash(w.channel, "mute", member=robot, time="day")
+        assert w.refused(result, BotMutedError).startswith("A bot asks me for no stories")
+        assert await mutes(w) == []
 
 
 async def test_a_second_mute_takes_the_place_of_the_first(tmp_path: Path) -> None:
@@ -105,13 +113,67 @@ async def test_the_trail_says_who_did_what(tmp_path: Path) -> None:
         mod, aki = w.mod.mention, w.aki.mention
         unmuted, muted, why, settings, model, trial = lines(shown)
         assert unmuted == f"{mod} · **unmuted** of {aki}"
-        assert muted.startswith(f"{mod} · **muted** until ")
-        assert muted.endswith(f" UTC of {aki}")
-        assert settings == f"{mod} · **settings** cooldown = 60"
+        assert muted.startswith(f"{mod} · **muted** until <t:")
+        assert muted.endswith(f":f> of {aki}")
+        assert settings == f"{mod} · **settings** pause between two stories: 60 s"
         assert model == f"{mod} · **who tells** lstm-starter in {w.channel.mention}"
         assert (why, trial) == ("", "")
         assert "-# spam" in page(shown)
         assert r"-# a \*trial\*" in page(shown)
+
+
+async def test_the_trail_shows_settings_as_people_read_them(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        here = w.channel.id
+        shown: dict[str, dict[str, Any]] = {
+            "story channels: none": {"story_channels": ()},
+            f"story channels: <#{here}>, <#77>": {"story_channels": (here, 77)},
+            f"log channel: {w.channel.mention}": {"log_channel": here},
+            "change of teller said aloud: Off": {"announce_model": False},
+            "moods: all": {"moods": ()},
+            "moods: calm, wild": {"moods": ("calm", "wild")},
+            "length: Saga, until it ends by itself": {"length": "saga"},
+            "length: My host's choice": {"length": None},
+            "look: Plain text": {"plain": True},
+            "pause between two stories: none": {"cooldown": 0},
+            "stories of a member on one day: 1,200": {"quota": 1200},
+            "stories of a member on one day: as many as they like": {"quota": 0},
+            "quotas of roles: <@&5>: 30": {"role_quotas": {5: 30}},
+            "a member's stories at a time: 2": {"per_member": 2},
+            "the server's stories at a time: My host's choice": {"per_server": None},
+            "words not told here: 2": {"filter_words": ("moon", "fox")},
+            f"channel of the daily beginning: {w.channel.mention}": {"daily_channel": here},
+            "hour of the daily beginning: 7:00 UTC": {"daily_hour": 7},
+            "learning from ratings: On": {"learning": True},
+            "language: Japanese (日本語)": {"language": "ja"},
+            "language: The server's language in Discord": {"language": None},
+        }
+        others: dict[str, Any] = {"moods": ("calm",), "cooldown": 9, "quota": 7, "per_server": 9}
+        others |= {"length": "long", "language": "en", "story_channels": (1,)}
+        for expected, change in shown.items():
+            (name,) = change
+            if name in others:  # so that it is a change
+                await w.services.guilds.change(w.env.guild.id, w.mod.id, **{name: others[name]})
+            await w.services.guilds.change(w.env.guild.id, w.mod.id, **change)
+            newest, *_ = lines(reply(await w.mod.slash(w.channel, "audit")))
+            assert newest == f"{w.mod.mention} · **settings** {expected}"
+        # Nor does a value that no bot of today writes keep the page from being read.
+        kept = {
+            Act.SETTINGS: ("cooldown = soon", "length = 7", "quota = *", "novelty = 1"),
+            Act.MODEL: ("default",),
+            Act.KEEP: ("story 12",),
+        }
+        said = (
+            *("pause between two stories: soon", "length: 7"),
+            *("stories of a member on one day: \\*", "novelty = 1"),
+            *("My host's choice", "story #12"),
+        )
+        async with w.sessions.begin() as session:
+            for act, details in kept.items():
+                for detail in details:
+                    session.add(entry(w.env.guild.id, w.mod.id, act, detail))
+        page_ = lines(reply(await w.mod.slash(w.channel, "audit")))
+        assert [line.partition("** ")[2] for line in page_[5::-1]] == list(said)
 
 
 async def test_the_trail_is_paged_and_filtered(tmp_path: Path) -> None:
