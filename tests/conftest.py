@@ -6,6 +6,7 @@ there too. Fixtures of its own that are asynchronous must then say `loop_scope="
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from typing import TYPE_CHECKING
@@ -15,13 +16,26 @@ import pytest_asyncio
 from playwright.async_api import async_playwright, expect
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Generator
 
     from playwright.async_api import Browser, Page
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
+LONG = (
+    "tests/test_first_light.py",
+    "tests/training/test_team.py",
+    "tests/training/test_hub.py",
+    "tests/training/test_train_command.py",
+    "tests/chaos/test_short_run.py",
+    "tests/bot/test_durability.py",
+    "tests/bot/test_own_generator.py",
+    "tests/bot/test_words_over_restarts.py",
+    "tests/test_discord_description.py",
+    "tests/test_browsing.py",
+)
+"""Files whose tests start bots, generators and trainings, and wait for them."""
 PATIENCE_MS = 20_000
 MOST_WORKERS = 4
 WORKERS_MEMORY = 3 << 30
@@ -39,6 +53,21 @@ def pytest_configure() -> None:
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, _cores() // workers)))
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is imported and collected stays to the end: no search for garbage goes through it.
+
+    It is some two million objects, which take a second each time.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
+
+
 def pytest_xdist_auto_num_workers() -> int:
     """What `--numprocesses auto` means: one more than cores, for many tests wait for programs."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -52,7 +81,10 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first, or a worker would have one left when all others have ended."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
     for item in items:
         if "page" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from generator.engine.loop import Engine
-from generator.models.loading import ModelFolderError, load_model
+from generator.models.errors import ModelFolderError
+from generator.models.loading import load_model
 from generator.sampling.memfree import MEMFREE_FILE
 from generator.sampling.requests import Request
 from training.bars import counting

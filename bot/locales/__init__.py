@@ -9,7 +9,7 @@ from __future__ import annotations
 import tomllib
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -35,6 +35,7 @@ _command_ids: ContextVar[Mapping[str, int]] = ContextVar(
 )
 
 
+@lru_cache(maxsize=128)  # at each start discord.py asks ten thousand times
 def language_of(locale: str | None) -> str:
     """The language for one of Discord's locales (`en-GB`, `ja`); English where we have no texts."""
     if locale in LANGUAGES:

@@ -29,7 +29,8 @@ from generator.bench.work import (
     step_weights,
 )
 from generator.engine.loop import Engine
-from generator.models.loading import LoadedModel, ModelFolderError, load_model
+from generator.models.errors import ModelFolderError
+from generator.models.loading import LoadedModel, load_model
 from generator.sampling.requests import Request
 from generator.sampling.settings import Sampling
 

@@ -10,13 +10,9 @@ import asyncio
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
-from transformers import GenerationConfig, StoppingCriteria
-
-from generator.sampling.processors import OURS, processors
-from generator.sampling.settings import Sampling
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,8 +23,6 @@ if TYPE_CHECKING:
 
 _TORCH_RNG = threading.Lock()
 """Torch has one generator of random numbers for the process: searches of all models take turns."""
-_OF_DRAWING = {"temperature", "top_k", "top_p", "min_p"}
-"""Rules that transformers has for a search with sampling only."""
 _LOOK_AGAIN = 0.1
 """Seconds after which a search that waits for its turn looks whether it is still wanted."""
 
@@ -61,51 +55,19 @@ class BeamSearch:
     def _generate(
         self, request: Request, cancelled: Callable[[], bool]
     ) -> tuple[list[int], FinishReason]:
-        loaded, sampling = self._loaded, request.sampling
-        room = min(request.max_tokens, loaded.context - len(request.prompt))
-        drawn = sampling.temperature > 0
-        # What is left open here, `generate` takes from the model's own settings.
-        rules = set(Sampling.model_fields) - OURS - (set() if drawn else _OF_DRAWING)
-        settings = GenerationConfig(
-            num_beams=request.num_beams,
-            max_new_tokens=room,
-            min_new_tokens=min(request.min_tokens, room),
-            suppress_tokens=self._vocabulary.suppressed.tolist() or None,
-            eos_token_id=list(loaded.ends) or None,
-            pad_token_id=loaded.eos_id or 0,
-            do_sample=drawn,
-            **sampling.model_dump(include=rules),
-        )
-        prompt = torch.tensor([request.prompt], device=loaded.device)
-        model: Any = loaded.model  # transformers' mix-in hides `generate` from type checkers
+        from generator.engine.beam_search import search  # noqa: PLC0415  # takes seconds
+
         while not _TORCH_RNG.acquire(timeout=_LOOK_AGAIN):
             if cancelled():
                 return [], "length"
         try:
-            torch.manual_seed(request.seed)
-            output = model.generate(
-                prompt,
-                generation_config=settings,
-                logits_processor=processors(self._vocabulary, request),
-                stopping_criteria=[_Cancelled(cancelled)],
-            )
+            tokens = search(self._loaded, self._vocabulary, request, cancelled)
         finally:
             _TORCH_RNG.release()
-        tokens: list[int] = output[0, len(request.prompt) :].tolist()
         for index, token in enumerate(tokens):
-            if token in loaded.ends:
+            if token in self._loaded.ends:
                 return tokens[:index], "stop"
         return tokens, "length"
-
-
-class _Cancelled(StoppingCriteria):
-    """Ends `generate` between two steps."""
-
-    def __init__(self, cancelled: Callable[[], bool]) -> None:
-        self._cancelled = cancelled
-
-    def __call__(self, input_ids: torch.Tensor, *_: object, **__: object) -> torch.Tensor:
-        return input_ids.new_full((len(input_ids),), self._cancelled(), dtype=torch.bool)
 
 
 def _lower_priority() -> None:

@@ -23,7 +23,8 @@ from generator.engine.errors import (
 )
 from generator.engine.loop import Engine
 from generator.engine.resident import Resident
-from generator.models.loading import ModelFolderError, load_model
+from generator.models.errors import ModelFolderError
+from generator.models.loading import load_model
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable

@@ -11,27 +11,27 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor
 from torch.nn import functional
-from transformers.activations import ACT2FN
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from transformers import GPT2LMHeadModel
-    from transformers.models.gpt2.modeling_gpt2 import GPT2Block
-    from transformers.pytorch_utils import Conv1D
 
     from generator.models.decoder import Batch
+    from generator.models.weights import GPT2, Conv1D, GPT2Block
 
 
 class GPT2Decoder:
     """Implements `Decoder` for a GPT-2 on any device and in any floating type."""
 
-    def __init__(self, model: GPT2LMHeadModel, slots: int) -> None:
+    def __init__(self, model: GPT2 | GPT2LMHeadModel, slots: int) -> None:
         config, weights = model.config, model.transformer.wte.weight
         self.vocabulary = config.vocab_size
         self._model = model.transformer
         self._head = model.lm_head.weight
         self._heads = config.n_head
         self._device = weights.device
-        self._activation = ACT2FN[config.activation_function]
+        self._activation = activation(config.activation_function)
         shape = slots, config.n_head, config.n_positions, config.n_embd // config.n_head
         # Zeros, not empty memory: a masked-out key may be any number, but never NaN.
         self._keys = [weights.new_zeros(shape) for _ in range(config.n_layer)]
@@ -130,5 +130,13 @@ class _Places:
 
 
 def _linear(layer: Conv1D, rows: Tensor) -> Tensor:
-    """A Conv1D of transformers is a linear layer with its weight turned over."""
+    """Its weight is turned over."""
     return torch.addmm(layer.bias, rows, layer.weight)
+
+
+def activation(name: str) -> Callable[[Tensor], Tensor]:
+    """transformers' own, to the last digit."""
+    from transformers.activations import ACT2FN  # noqa: PLC0415  # takes seconds; not for 8 bits
+
+    found: Callable[[Tensor], Tensor] = ACT2FN[name]
+    return found

@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor
 from torch.nn import functional
-from transformers.activations import ACT2FN
+
+from generator.models.gpt2 import activation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
-    from transformers import GPT2LMHeadModel
-    from transformers.models.gpt2.modeling_gpt2 import GPT2Block
-
     import numpy as np
+    from transformers import GPT2LMHeadModel
+
+    from generator.models.weights import GPT2, GPT2Block
 
 _CHUNK = 64
 """Prompt tokens that are read together."""
@@ -34,7 +35,7 @@ class GPT2Rows:
 
     chunk = _CHUNK
 
-    def __init__(self, model: GPT2LMHeadModel, slots: int, *, fused: bool) -> None:
+    def __init__(self, model: GPT2 | GPT2LMHeadModel, slots: int, *, fused: bool) -> None:
         """Prepares keys and values of the slots, and one more that nobody reads."""
         config, weights = model.config, model.transformer.wte.weight
         self.vocabulary: int = config.vocab_size
@@ -166,5 +167,4 @@ def _activation(name: str) -> Callable[[Tensor], Tensor]:
     """transformers' own, but as one kernel where it would be eight."""
     if name in _TANH_GELU:
         return lambda inner: functional.gelu(inner, approximate="tanh")
-    found: Callable[[Tensor], Tensor] = ACT2FN[name]
-    return found
+    return activation(name)

@@ -10,12 +10,13 @@ from torch import Tensor
 if TYPE_CHECKING:
     from generator.models.decoder import Batch
     from generator.models.lstm import LSTMForCausalLM
+    from generator.models.weights import LSTM
 
 
 class LSTMDecoder:
     """Implements `Decoder` for an `LSTMForCausalLM` on any device and in any floating type."""
 
-    def __init__(self, model: LSTMForCausalLM, slots: int) -> None:
+    def __init__(self, model: LSTM | LSTMForCausalLM, slots: int) -> None:
         config, weights = model.config, model.head.weight
         self.vocabulary = config.vocab_size
         self._model = model

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from generator.models.lstm import LSTMForCausalLM
+    from generator.models.weights import LSTM
 
 _BLOCK = 512
 """Cells that one of the GPU's programs works on."""
@@ -23,7 +24,7 @@ _BLOCK = 512
 class LSTMRows:
     """Implements `Rows` for an `LSTMForCausalLM`: no two rows of a step have the same slot."""
 
-    def __init__(self, model: LSTMForCausalLM, slots: int, *, fused: bool) -> None:
+    def __init__(self, model: LSTM | LSTMForCausalLM, slots: int, *, fused: bool) -> None:
         """Prepares hidden and cell state of the slots, and one more that nobody reads."""
         config, weights = model.config, model.head.weight
         self.vocabulary = config.vocab_size

@@ -24,9 +24,9 @@ from generator.native import Threads, library
 
 if TYPE_CHECKING:
     from transformers import GPT2LMHeadModel
-    from transformers.models.gpt2.modeling_gpt2 import GPT2Block
 
     from generator.models.lstm import LSTMForCausalLM
+    from generator.models.weights import GPT2, LSTM, GPT2Block
 
 _LANES = 16  # inputs come in multiples of it, padded with zeros
 _OUTPUTS = 64  # outputs of one block
@@ -92,7 +92,11 @@ class _Quantised:
     """What its functions are called after."""
 
     def __init__(
-        self, model: GPT2LMHeadModel | LSTMForCausalLM, head: Tensor, slots: int, threads: Threads
+        self,
+        model: GPT2 | LSTM | GPT2LMHeadModel | LSTMForCausalLM,
+        head: Tensor,
+        slots: int,
+        threads: Threads,
     ) -> None:
         self.vocabulary = model.config.vocab_size
         self.threads = threads
@@ -164,7 +168,7 @@ class QuantisedGPT2(_Quantised):
 
     kind = "gpt2"
 
-    def __init__(self, model: GPT2LMHeadModel, slots: int, threads: Threads) -> None:
+    def __init__(self, model: GPT2 | GPT2LMHeadModel, slots: int, threads: Threads) -> None:
         config, parts = model.config, model.transformer
         super().__init__(model, model.lm_head.weight, slots, threads)
         reach = -(-config.n_positions // _LANES) * _LANES
@@ -188,7 +192,7 @@ class QuantisedGPT2(_Quantised):
         )
 
     @staticmethod
-    def fits(model: GPT2LMHeadModel) -> bool:
+    def fits(model: GPT2 | GPT2LMHeadModel) -> bool:
         """Whether the compiled step covers this GPT-2: the usual activation and sizes."""
         config = model.config
         return (
@@ -220,7 +224,7 @@ class QuantisedLSTM(_Quantised):
 
     kind = "lstm"
 
-    def __init__(self, model: LSTMForCausalLM, slots: int, threads: Threads) -> None:
+    def __init__(self, model: LSTM | LSTMForCausalLM, slots: int, threads: Threads) -> None:
         config = model.config
         super().__init__(model, model.head.weight, slots, threads)
         hidden = config.hidden_size + -config.hidden_size % _LANES
@@ -284,7 +288,7 @@ def fastest_threads(decoder: _Quantised, slots: int) -> Threads:
     batch = Batch(slots=rows, starts=zeros, counts=ones, tokens=zeros)
     best, count = math.inf, 1
     chosen = decoder.threads
-    while count <= _cores():
+    while count <= _most_threads():
         decoder.threads = Threads(count)
         times = []
         for _ in range(_TRIALS):
@@ -304,8 +308,11 @@ def _packed_bytes(model: nn.Module) -> int:
     return sum((rows + _OUTPUTS) * (columns + _OUTPUTS) for rows, columns in shapes)
 
 
-def _cores() -> int:
-    """Cores that this process may use."""
+def _most_threads() -> int:
+    """Cores that this process may use, or what OMP_NUM_THREADS says, as torch itself heeds it."""
+    told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    if told.isascii() and told.isdigit() and int(told) > 0:
+        return int(told)
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

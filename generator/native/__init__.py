@@ -10,6 +10,7 @@ vnni, amx), or for one that has no step at all (off).
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import hashlib
 import logging
 import os
@@ -100,7 +101,7 @@ def _outcome() -> ctypes.CDLL | str:
         return "there is no C++ compiler (install g++ or clang, or set CXX)"
     reason = ""
     for flag in flags:
-        options = [*_FLAGS, *([flag] if flag else []), str(_SOURCE / "library.cpp")]
+        options = [*_FLAGS, *([flag] if flag else [])]
         try:
             return _declared(_made_by(compiler, options))
         except NoNativeStepError as error:
@@ -148,15 +149,17 @@ class Threads:
 def _made_by(compiler: list[str], options: list[str]) -> ctypes.CDLL:
     """From the user's cache; where nothing can be kept or loaded, from a folder for now only."""
     name = f"step-{_fingerprint(compiler, options)}.so"
-    command = [*compiler, *options]
+    command = [*compiler, *options, str(_SOURCE / "library.cpp")]
     try:
         folder = _cache_folder()
         _ours_alone(folder)
         built = folder / name
         if not _is_whole(built):
-            # Under a name of its own first, so that two processes may do it at the same time.
-            with tempfile.TemporaryDirectory(dir=folder) as fresh:
-                _sealed(_compile(command, Path(fresh) / name)).replace(built)
+            with (folder / "lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if not _is_whole(built):  # or another process has just made it
+                    with tempfile.TemporaryDirectory(dir=folder) as fresh:
+                        _sealed(_compile(command, Path(fresh) / name)).replace(built)
         return ctypes.CDLL(str(built))
     except (OSError, RuntimeError) as error:  # RuntimeError: there is no home
         log.warning("the decoding step is compiled at every start, as no cache serves: %s", error)
@@ -224,7 +227,7 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 def _fingerprint(compiler: list[str], options: list[str]) -> str:
-    """Of all that decides what comes out."""
+    """Of all that decides what comes out, wherever the source lies."""
     mark = hashlib.sha256("\0".join([*compiler[1:], *options]).encode())
     mark.update(_run([*compiler, "--version"]).stdout.encode())
     mark.update(_processor().encode())

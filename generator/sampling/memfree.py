@@ -15,17 +15,16 @@ a word in other pieces) may still say eight of its words in a row; few stories d
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
-from transformers.utils.hub import cached_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -87,6 +86,11 @@ class MemFree:
         Raises:
             MemFreeError: the file is damaged.
         """
+        if (folder := Path(name)).is_dir():
+            own = folder / MEMFREE_FILE
+            return cls.load(own) if own.is_file() else None
+        from transformers.utils.hub import cached_file  # noqa: PLC0415  # takes a second
+
         file = cached_file(
             name,
             MEMFREE_FILE,

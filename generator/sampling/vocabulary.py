@@ -10,7 +10,7 @@ from tokenizers.decoders import ByteLevel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from transformers import PreTrainedTokenizerFast
+    from tokenizers import Tokenizer
 
     from generator.sampling.memfree import MemFree
 
@@ -38,12 +38,11 @@ class Vocabulary:
         return np.union1d(self.continuations, np.array(self.ends, np.int32))
 
 
-def continuations(tokenizer: PreTrainedTokenizerFast, size: int) -> NDArray[np.int32]:
+def continuations(backend: Tokenizer, size: int) -> NDArray[np.int32]:
     """Token ids that go on with a word: letters or digits without the space before them.
 
     None for tokens that are whole words.
     """
-    backend = tokenizer.backend_tokenizer
     if not isinstance(backend.decoder, ByteLevel):
         return _none()
     found = [token for token in range(size) if _goes_on(backend.id_to_token(token) or "")]

@@ -137,7 +137,7 @@ class Completions:
                     prompt_logprobs=asked.echo and asked.logprobs is not None,
                 )
             )
-            tokenizer = model.tokenizer.backend_tokenizer
+            tokenizer = model.tokens.backend
             transcript = Transcript(
                 tokenizer,
                 prompt.tokens,

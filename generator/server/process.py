@@ -6,12 +6,9 @@ import asyncio
 import logging
 import os
 import signal
-import sys
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
-
-from transformers.utils.logging import disable_progress_bar
 
 from generator.server.app import Server
 
@@ -39,8 +36,6 @@ async def serve(settings: EngineSettings, *, with_parent: bool = False) -> None:
     Raises:
         StartError: the address is taken or there is no model to serve.
     """
-    if not sys.stderr.isatty():
-        disable_progress_bar()
     told_to_stop = asyncio.Event()
     server = Server(settings)
 

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from generator.models.loading import is_panic
+from generator.models.tokens import is_panic
 from generator.server.errors import wrong
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _encode(prompt: Prompt, model: LoadedModel) -> EncodedPrompt:
         vocabulary = model.config.vocab_size
         if any(token >= vocabulary for token in prompt):
             raise wrong(f"prompt takes token ids below {vocabulary} here.", "prompt")
-        text, tokens = model.tokenizer.backend_tokenizer.decode(prompt), prompt
+        text, tokens = model.tokens.backend.decode(prompt), prompt
     tokens = tokens or (_beginning(model),)
     if len(tokens) >= model.context:
         raise wrong(
@@ -78,7 +78,7 @@ def _encode(prompt: Prompt, model: LoadedModel) -> EncodedPrompt:
 def _tokens(text: str, model: LoadedModel) -> tuple[int, ...]:
     """The text's own tokens, and those that its tokenizer puts around every text."""
     try:
-        encoding = model.tokenizer.backend_tokenizer.encode(text)
+        encoding = model.tokens.backend.encode(text)
     except BaseException as error:
         if is_panic(error):
             raise wrong(
@@ -90,7 +90,7 @@ def _tokens(text: str, model: LoadedModel) -> tuple[int, ...]:
             raise
         sentence = f"prompt takes only words that {model.name} knows: {error}."
         raise wrong(sentence, "prompt") from error
-    controls = model.controls
+    controls = model.tokens.controls
     if not controls.keys().isdisjoint(encoding.ids):
         _refuse_controls(encoding, controls, model)
     return tuple(encoding.ids)
@@ -100,7 +100,7 @@ def _refuse_controls(encoding: Encoding, controls: dict[int, str], model: Loaded
     """Some tokenizers have a control token among their words, and no letters to spell it with."""
     for token, around in zip(encoding.ids, encoding.special_tokens_mask, strict=True):
         spelt = controls.get(token, "")
-        a_word = spelt.isalnum() or len(spelt) <= 1 or token == model.tokenizer.unk_token_id
+        a_word = spelt.isalnum() or len(spelt) <= 1 or token == model.tokens.unk_id
         if not around and not a_word:
             raise wrong(
                 f"prompt takes no {spelt}: to {model.name} it is a control token, not a text.",
@@ -110,5 +110,5 @@ def _refuse_controls(encoding: Encoding, controls: dict[int, str], model: Loaded
 
 def _beginning(model: LoadedModel) -> int:
     """The token that stands before a text: in GPT-2's manner the one that ends the text before."""
-    begin = model.tokenizer.bos_token_id
-    return begin if isinstance(begin, int) else model.eos_id or 0
+    begin = model.tokens.bos_id
+    return begin if begin is not None else model.eos_id or 0

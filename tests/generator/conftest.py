@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import openai
 
-    from generator.models.loading import Precision
+    from generator.models.choosing import Precision
 
 torch.set_num_threads(1)  # the models are tiny: a second thread only waits, and costs a lot of it
 

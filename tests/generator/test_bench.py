@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib.util
 import json
 from typing import TYPE_CHECKING
@@ -16,6 +17,13 @@ from tests.generator.small_folders import save_gpt2, save_lstm
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _rounds_begin_quickly() -> None:
+    """Each collects garbage first; what the tests before this file have left is looked at once."""
+    gc.collect()
+    gc.freeze()
 
 
 def bench(*words: str) -> int:

@@ -43,16 +43,16 @@ async def test_its_stories_are_those_of_the_reference(
     loaded: LoadedModel, sampling: Sampling
 ) -> None:
     """More stories than slots, so that each slot is used often, with prompts of several chunks."""
-    requests = some_requests(100, sampling)
+    requests = some_requests(50, sampling)
     told = []
-    for engine in (Engine(loaded, slots=8, waiting=100), engine_ahead(loaded, 8, waiting=100)):
+    for engine in (Engine(loaded, slots=8, waiting=50), engine_ahead(loaded, 8, waiting=50)):
         async with engine:
             told.append(await asyncio.gather(*(tell(engine, request) for request in requests)))
     same = sum(one == other for one, other in zip(*told, strict=True))
-    assert same >= 98  # products of other sizes may round otherwise in their last digits
+    assert same >= 49  # products of other sizes may round otherwise in their last digits
 
 
-async def test_a_thousand_stories_that_come_and_go_are_each_told_as_if_alone(
+async def test_hundreds_of_stories_that_come_and_go_are_each_told_as_if_alone(
     loaded: LoadedModel,
 ) -> None:
     """Cancelled ones free their slot while a step is under way that still draws for them."""
@@ -66,7 +66,7 @@ async def test_a_thousand_stories_that_come_and_go_are_each_told_as_if_alone(
         async def member() -> int:
             nonlocal done
             wrong = 0
-            while done < 1000:
+            while done < 300:
                 done += 1
                 which = rng.randrange(len(requests))
                 generation = engine.submit(requests[which])
@@ -127,16 +127,15 @@ async def test_a_reused_slot_gets_no_token_of_the_story_before(loaded: LoadedMod
     """One slot: each end is known one step late, when the slot has drawn once more."""
     requests = [
         Request(prompt=(token, 9), sampling=Sampling(temperature=1.5), seed=token, max_tokens=40)
-        for token in range(1, 60)
+        for token in range(1, 21)
     ]
-    ended = 0
-    reference = Engine(loaded, slots=1, waiting=60)
-    async with engine_ahead(loaded, 1, waiting=60) as engine, reference:
+    often = replace(loaded, ends=tuple(range(64)))  # an eighth of all tokens
+    reference = Engine(often, slots=1, waiting=20)
+    async with engine_ahead(often, 1, waiting=20) as engine, reference:
         told = await asyncio.gather(*(tell(engine, request) for request in requests))
         expected = await asyncio.gather(*(tell(reference, request) for request in requests))
-        ended = sum(reason == "stop" for _, reason in told)
     assert told == expected
-    assert ended > 0
+    assert sum(reason == "stop" for _, reason in told) > 10
 
 
 def test_what_it_keeps_is_counted(loaded: LoadedModel) -> None:

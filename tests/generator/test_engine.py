@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from generator.engine.generation import Generation
+    from generator.models.choosing import Precision
     from generator.models.decoder import Batch, Ints
-    from generator.models.loading import Precision
     from generator.models.stepper import Launched, Stepper
 
 GREEDY = Sampling(temperature=0)

@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import BertConfig, GenerationConfig, PreTrainedTokenizerFast
 
-from generator.models.loading import LONGEST_TEXT, ModelFolderError, load_model
+from generator.models.errors import ModelFolderError
+from generator.models.loading import LONGEST_TEXT, load_model
 from generator.sampling.settings import StorySettings
 from generator.sampling.vocabulary import _goes_on
 from tests.generator.small_folders import VOCABULARY, save_gpt2, save_lstm, save_words

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from openai.types import CompletionChoice
     from openai.types.completion_choice import Logprobs
 
-    from generator.models.loading import LoadedModel, Precision
+    from generator.models.choosing import Precision
+    from generator.models.loading import LoadedModel
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -13,7 +13,8 @@ from safetensors.torch import save_file as torch_save
 from transformers import GenerationConfig
 
 from generator.engine.beams import BeamSearch
-from generator.models.loading import ModelFolderError, load_model
+from generator.models.errors import ModelFolderError
+from generator.models.loading import load_model
 from generator.native import Threads
 from generator.sampling.memfree import MEMFREE_FILE, MemFree, MemFreeError
 from generator.sampling.native_sampler import NativeSampler
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from generator.models.loading import LoadedModel, Precision
+    from generator.models.choosing import Precision
+    from generator.models.loading import LoadedModel
     from training.telling import Story
 
 INSIDE = np.array([2, 3], np.int32)

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from generator import native
-from generator.models.loading import ModelFolderError, load_model
+from generator.models.errors import ModelFolderError
+from generator.models.loading import load_model
 from generator.models.quantised import _Linear, _Norm, _Shape
 from tests.generator import test_quantised, test_sampling
 from tests.generator.small_folders import save_gpt2, save_lstm
@@ -119,6 +120,18 @@ def script(place: Path, text: str) -> str:
     place.write_text(f"#!/bin/sh\n{text}\n")
     place.chmod(0o755)
     return str(place)
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_what_was_compiled_serves_another_checkout_of_the_same_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, changed: bool
+) -> None:
+    here = native._fingerprint(["c++"], ["-O3"])
+    shutil.copytree(native._SOURCE, tmp_path / "native")
+    if changed:
+        (tmp_path / "native" / "library.cpp").write_text("")
+    monkeypatch.setattr(native, "_SOURCE", tmp_path / "native")
+    assert (native._fingerprint(["c++"], ["-O3"]) == here) is not changed
 
 
 @pytest.mark.usefixtures("fresh")

@@ -13,8 +13,9 @@ from transformers import GPT2LMHeadModel
 
 from generator.engine.loop import Engine
 from generator.models.decoder import Batch
+from generator.models.errors import ModelFolderError
 from generator.models.gpt2 import GPT2Decoder
-from generator.models.loading import LoadedModel, ModelFolderError, load_model
+from generator.models.loading import LoadedModel, load_model
 from generator.models.lstm import LSTMForCausalLM
 from generator.models.lstm_decoder import LSTMDecoder
 from generator.models.quantised import QuantisedGPT2, QuantisedLSTM, fastest_threads, pack
@@ -223,6 +224,25 @@ def test_threads_are_measured(loaded: LoadedModel) -> None:
     first = decoder.step(batch((0, 0, tokens(30)))).clone()
     assert fastest_threads(decoder, slots=8) is decoder.threads
     assert torch.equal(decoder.step(batch((0, 0, tokens(30)))), first)
+
+
+@pytest.mark.parametrize(("told", "tried"), [("1", [1]), ("5, 2", [1, 2, 4])])
+def test_no_more_threads_are_tried_than_omp_num_threads_says(
+    loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch, told: str, tried: list[int]
+) -> None:
+    opened = []
+
+    class Counted(Threads):
+        def __init__(self, count: int) -> None:
+            opened.append(count)
+            super().__init__(count)
+
+    decoder, _ = both(loaded)
+    assert isinstance(decoder, QuantisedGPT2 | QuantisedLSTM)
+    monkeypatch.setattr("generator.models.quantised.Threads", Counted)
+    monkeypatch.setenv("OMP_NUM_THREADS", told)
+    fastest_threads(decoder, slots=8)
+    assert opened == tried
 
 
 def test_a_gpt2_of_unusual_shape_is_told_in_float32(tmp_path: Path) -> None:

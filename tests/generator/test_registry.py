@@ -177,7 +177,7 @@ async def test_a_closed_registry_loads_nothing(models: Path) -> None:
 async def test_an_unloaded_models_memory_is_freed(registry: Registry) -> None:
     gone = threading.Event()
     async with registry.borrow("a") as resident:
-        weakref.finalize(next(resident.loaded.model.parameters()), gone.set)
+        weakref.finalize(next(resident.loaded.weights.parameters()), gone.set)
     del resident
     gc.disable()  # nobody should have to wait for it
     try:

@@ -70,40 +70,44 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         thread.join()
 
 
-def run(home: Path, *commands: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
-    """Some commands of `python -m training`, one after another, with a cache in `home`."""
-    code = f"import sys; from training.__main__ import main; sys.exit(max(map(main, {commands!r})))"
-    return subprocess.run(
+def run(home: Path, *commands: list[str], **environment: str) -> tuple[list[int], str, str]:
+    """Some commands of `python -m training` in one process, with a cache in `home`.
+
+    Gives their statuses, and all that they print on standard output and standard error.
+    """
+    code = (
+        "import sys; from training.__main__ import main; "
+        f"print(*map(main, {commands!r}), file=sys.stderr)"
+    )
+    done = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, "HF_HOME": str(home), "HF_HUB_OFFLINE": "0", **environment},
         capture_output=True,
         text=True,
         check=False,
     )
+    assert done.returncode == 0, done.stderr
+    *said, statuses = done.stderr.splitlines()
+    return [int(status) for status in statuses.split()], done.stdout, "\n".join(said)
 
 
 def test_a_model_of_the_hub_is_measured_and_trained_by_name(hub: str, tmp_path: Path) -> None:
     corpus, out = tmp_path / "corpus.jsonl", tmp_path / "mine"
     assert main(["clean", str(STORIES), "--out", str(corpus)]) == 0
     evaluate = ["evaluate", "--model", NAME, "--corpus", str(corpus), "--stories", "2"]
+    unknown = ["evaluate", "--model", "someone/else", "--corpus", str(corpus)]
     train = ["train", "--recipe", "finetune-gpt2", "--corpus", str(corpus), "--out", str(out)]
     for setting in (f"model.name='{NAME}'", "model.context=128", "training.epochs=0.2"):
         train += ["--set", setting]
     train += ["--runs", str(tmp_path / "runs")]
-    done = run(tmp_path / "cache", evaluate, train, HF_ENDPOINT=hub)
-    assert done.returncode == 0, done.stderr
-    assert "bits_per_byte" in done.stdout
+    statuses, printed, said = run(tmp_path / "cache", unknown, evaluate, train, HF_ENDPOINT=hub)
+    assert statuses == [2, 0, 0], said
+    assert "the model someone/else cannot be loaded" in said
+    assert "bits_per_byte" in printed
     assert (out / "model.safetensors").is_file()
 
     # What was fetched once needs no hub.
-    again = run(tmp_path / "cache", evaluate, HF_HUB_OFFLINE="1")
-    assert again.returncode == 0, again.stderr
-    figures = done.stdout.partition("copied_longest")[0]
-    assert again.stdout.startswith(figures)
-
-
-def test_a_name_that_the_hub_does_not_know_is_one_clear_error(hub: str, tmp_path: Path) -> None:
-    evaluate = ["evaluate", "--model", "someone/else", "--corpus", str(STORIES)]
-    done = run(tmp_path / "cache", evaluate, HF_ENDPOINT=hub)
-    assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith("the model someone/else cannot be loaded")
+    statuses, again, said = run(tmp_path / "cache", evaluate, HF_HUB_OFFLINE="1")
+    assert statuses == [0], said
+    figures = printed.partition("copied_longest")[0]
+    assert again.startswith(figures)

@@ -87,4 +87,4 @@ def _filter(
 ) -> MemFree:
     encoded = tokenizer.backend_tokenizer.encode_batch(texts, add_special_tokens=False)
     rows = [text.ids for text in encoded]
-    return MemFree.of(rows, continuations(tokenizer, len(tokenizer)), known)
+    return MemFree.of(rows, continuations(tokenizer.backend_tokenizer, len(tokenizer)), known)

@@ -1,0 +1,162 @@
+"""A model as transformers loads it: any folder that it can read, and the hub.
+
+Its `generate` is the reference, and for beams; training takes its models and tokenizers from here.
+Importing it takes seconds, so whoever can do without does.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GenerationConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
+from transformers.utils import GENERATION_CONFIG_NAME
+from transformers.utils.hub import cached_file
+from transformers.utils.logging import disable_progress_bar
+
+from generator.models.errors import ModelFolderError
+from generator.models.lstm import LSTMForCausalLM
+from generator.models.tokens import Tokens, is_panic, plain
+from generator.models.weights import GPT2, GPT2_KIND, LSTM, LSTM_KIND, GPT2Shape, LSTMShape
+from generator.sampling.settings import StorySettings
+
+if TYPE_CHECKING:
+    from torch import nn
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Transformers' model, in evaluation mode, and its tokenizer."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerFast
+
+    @classmethod
+    def load(cls, where: str) -> Reference:
+        """From a folder or the hub; on the CPU, in float32.
+
+        Raises:
+            ModelFolderError: weights are missing, or the tokenizer is damaged or not a fast one.
+            Exception: whatever else transformers says of a folder that it cannot read.
+        """
+        if not sys.stderr.isatty():
+            disable_progress_bar()
+        tokenizer = _load_tokenizer(where)
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            where,
+            dtype=torch.float32,
+            trust_remote_code=False,
+            use_safetensors=True,
+            output_loading_info=True,
+            generation_config=_generation_config(where),
+        )
+        model, report = loaded
+        if lacking := sorted(report["missing_keys"]):
+            raise ModelFolderError(f"the weights of {where} lack {lacking[0]} (of {len(lacking)})")
+        module: nn.Module = model.eval().requires_grad_(requires_grad=False)
+        return cls(cast("PreTrainedModel", module), tokenizer)
+
+    @property
+    def weights(self) -> GPT2 | LSTM:
+        """The same weights, as decoders take them."""
+        tensors = dict(self.model.state_dict())
+        if isinstance(self.model, LSTMForCausalLM):
+            return LSTM(LSTMShape.of(self.model.config), tensors)
+        return GPT2(GPT2Shape.of(self.model.config), tensors)
+
+    @property
+    def tokens(self) -> Tokens:
+        """The same tokenizer, as the generator takes it."""
+        tokenizer = self.tokenizer
+        return Tokens(
+            backend=tokenizer.backend_tokenizer,
+            bos_id=tokenizer.bos_token_id,
+            eos_id=tokenizer.eos_token_id,
+            unk_id=tokenizer.unk_token_id,
+        )
+
+    @property
+    def settings(self) -> StorySettings:
+        """How its stories are told."""
+        return StorySettings.read(vars(self.model.generation_config))[0]
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """Token ids that end a story, if the folder's are numbers."""
+        eos: int | list[int] | None = self.model.generation_config.eos_token_id
+        if eos is None:
+            return ()
+        return tuple(eos) if isinstance(eos, list) else (eos,)
+
+    def share(self, weights: GPT2 | LSTM) -> None:
+        """Give up its own weights for these, which are the same, so that there is one copy."""
+        theirs = dict(weights.named_parameters())
+        for name, weight in self.model.named_parameters():
+            weight.data = theirs[name].data
+        module: nn.Module = self.model
+        module.to(next(iter(theirs.values())).device)
+
+
+def shape_of(where: str) -> GPT2Shape | LSTMShape:
+    """What the model's configuration says.
+
+    Raises:
+        ModelFolderError: the model is of a kind that is not told here.
+        Exception: whatever transformers says of a configuration that it cannot read.
+    """
+    config = AutoConfig.from_pretrained(where, trust_remote_code=False)
+    if config.model_type == LSTM_KIND:
+        return LSTMShape.of(config)
+    if config.model_type != GPT2_KIND:
+        raise ModelFolderError(
+            f"{where} holds a {config.model_type} model; GPT-2 and LSTM models tell stories"
+        )
+    return GPT2Shape.of(config)
+
+
+def _load_tokenizer(where: str) -> PreTrainedTokenizerFast:
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(where, trust_remote_code=False)
+        if not isinstance(tokenizer, PreTrainedTokenizerFast):
+            raise ModelFolderError(f"{where} has no fast tokenizer (tokenizer.json)")
+        plain(tokenizer.backend_tokenizer)
+    except BaseException as error:
+        if not is_panic(error):
+            raise
+        raise ModelFolderError(f"the tokenizer of {where} is damaged: {error}") from error
+    return tokenizer
+
+
+def _generation_config(where: str) -> GenerationConfig | None:
+    """What the model's file says, without settings that cannot be: those are named in the log."""
+    file = cached_file(
+        where,
+        GENERATION_CONFIG_NAME,
+        _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_connection_errors=False,
+    )
+    if file is None:
+        return None
+    given = json.loads(Path(file).read_bytes())
+    if not isinstance(given, dict):
+        raise TypeError(f"{GENERATION_CONFIG_NAME} holds no settings")
+    for name, takes in StorySettings.read(given)[1].items():
+        log.warning(
+            "%s of %s: %s takes %s, not %r; it is left out",
+            *(GENERATION_CONFIG_NAME, where, name, takes, given.pop(name)),
+        )
+    return GenerationConfig(**given)

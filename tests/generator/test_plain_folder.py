@@ -1,0 +1,125 @@
+"""A folder that is read without transformers is the one that transformers reads."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from generator.models.loading import load_model
+from generator.models.plain_folder import read_plain, read_weights
+from generator.models.reference import Reference, shape_of
+from tests.generator.small_folders import save_gpt2, save_lstm, save_words
+
+
+def words(folder: Path) -> Path:
+    save_gpt2(folder, vocab_size=9, eos_token_id=8)
+    save_words(folder)
+    return folder
+
+
+ROOT = Path(__file__).parents[2]
+FOLDERS: dict[str, Any] = {
+    "gpt2-starter": lambda _: ROOT / "models/gpt2-starter",
+    "lstm-starter": lambda _: ROOT / "models/lstm-starter",
+    "gpt2": save_gpt2,
+    "gpt2-untied": lambda folder: save_gpt2(folder, tie_word_embeddings=False),
+    "gpt2-scaled": lambda folder: save_gpt2(
+        folder, scale_attn_by_inverse_layer_idx=True, n_inner=96
+    ),
+    "lstm": save_lstm,
+    "lstm-untied": lambda folder: save_lstm(folder, tie_word_embeddings=False),
+    "lstm-narrow": lambda folder: save_lstm(folder, embedding_size=64),
+    "words": words,
+}
+
+
+@pytest.mark.parametrize("kind", FOLDERS)
+def test_it_is_the_same_to_the_last_token_and_digit(tmp_path: Path, kind: str) -> None:
+    folder = FOLDERS[kind](tmp_path / kind)
+    plain = read_plain(folder)
+    assert plain is not None
+    weights = read_weights(folder, plain.shape)
+    assert weights is not None
+    theirs = Reference.load(str(folder))
+    assert plain.shape == shape_of(str(folder))
+    assert (plain.settings, plain.ends) == (theirs.settings, theirs.ends)
+    ours, tokens = plain.tokens, theirs.tokens
+    assert ours.backend.to_str() == tokens.backend.to_str()
+    assert ours.backend.encode_special_tokens == tokens.backend.encode_special_tokens
+    assert (ours.bos_id, ours.eos_id, ours.unk_id) == (tokens.bos_id, tokens.eos_id, tokens.unk_id)
+    assert ours.controls == tokens.controls
+    expected = theirs.weights.state_dict()
+    found = weights.state_dict()
+    assert found.keys() == expected.keys()
+    for name, tensor in found.items():
+        assert tensor.dtype == torch.float32
+        assert torch.equal(tensor, expected[name])
+    assert len([*weights.parameters()]) == len([*theirs.model.parameters()])
+    if kind == "gpt2-scaled":
+        bodies: Any = theirs.model, weights
+        scales, known = ([block.attn.scaling for block in of.transformer.h] for of in bodies)
+        assert scales == known
+
+
+@pytest.mark.parametrize(
+    ("file", "change"),
+    [
+        ("config.json", {"activation_function": "relu"}),
+        ("config.json", {"quantization_config": {"quant_method": "fp8"}}),
+        ("config.json", {"vocab_size": 512.0}),
+        ("config.json", {"n_head": 5}),
+        ("tokenizer_config.json", {"tokenizer_class": "GPT2Tokenizer"}),
+        ("tokenizer_config.json", {"add_prefix_space": True}),
+        ("tokenizer_config.json", {"pad_token": "[PAD]"}),
+        ("tokenizer.json", {"post_processor": None}),
+        ("generation_config.json", {"eos_token_id": None}),
+        ("generation_config.json", {"top_k": -5}),
+        ("special_tokens_map.json", {"eos_token": "<|endoftext|>"}),
+    ],
+)
+def test_what_it_does_not_know_is_left_to_transformers(
+    tmp_path: Path, file: str, change: dict[str, Any]
+) -> None:
+    folder = save_gpt2(tmp_path / "teller")
+    assert read_plain(folder) is not None
+    said = json.loads((folder / file).read_text()) if (folder / file).exists() else {}
+    (folder / file).write_text(json.dumps(said | change))
+    assert read_plain(folder) is None
+
+
+def test_what_transformers_has_loaded_has_the_same_weights_in_memory(tmp_path: Path) -> None:
+    """A beam search costs no second copy."""
+    loaded = load_model(save_gpt2(tmp_path / "teller"), precision="float32")
+    ours = {weight.data_ptr() for weight in loaded.weights.parameters()}
+    assert {weight.data_ptr() for weight in loaded.model.parameters()} == ours
+
+
+@pytest.mark.parametrize("beams", [1, 2])
+def test_transformers_is_there_before_the_first_story_where_all_are_searched(
+    tmp_path: Path, beams: int
+) -> None:
+    folder = save_gpt2(tmp_path / "teller")
+    settings = {"eos_token_id": 0, "num_beams": beams}
+    (folder / "generation_config.json").write_text(json.dumps(settings))
+    assert ("_reference" in vars(load_model(folder))) == (beams > 1)
+
+
+def test_a_starter_is_told_from_without_transformers() -> None:
+    """Whose import would make every start of the bot seconds longer."""
+    code = (
+        "import sys, generator.server.process\n"
+        "from generator.engine.loop import Engine\n"
+        "from generator.models.loading import load_model\n"
+        "Engine(load_model('models/lstm-starter'), slots=1, threads=1)\n"
+        "print('transformers' in sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\n"
