@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-UNKNOWN_CHANNEL, UNKNOWN_MESSAGE = 10003, 10008
+GONE = UNKNOWN_CHANNEL, UNKNOWN_MESSAGE = 10003, 10008
 """Discord's codes of what was deleted; whatever else it answers may be otherwise tomorrow."""
 NO_MORE = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND})
 """With which an interaction's webhook says that its token is dead, or its message not there."""
@@ -107,9 +107,10 @@ class Posts:
                 self._lose(message, token, error)
                 raise
         except (aiohttp.ClientError, OSError, discord.DiscordException) as error:
-            if isinstance(error, discord.NotFound):
+            if isinstance(error, discord.NotFound) and error.code in GONE:
                 return None  # whoever writes to it will hear why
-            if isinstance(error, discord.Forbidden) and message.failures >= REFUSED:
+            refused = isinstance(error, discord.Forbidden | discord.NotFound)
+            if refused and message.failures >= REFUSED:
                 return None  # that is no weather: better a word taken back than none ever shown
             raise OutOfReachError(repr(error)) from error
 

@@ -178,7 +178,8 @@ def _wrong(row: Row, shown: Shown) -> str | None:
 
 def words_stay(seen: Seen, kept: Kept) -> Findings:
     """No message is edited with older text: words that were shown are never taken back."""
-    unfit = {row["interaction_id"] for row in kept.stories if row["redrawn"] or row["withheld"]}
+    rows = (*kept.stories, *kept.elsewhere)
+    unfit = {row["interaction_id"] for row in rows if row["redrawn"] or row["withheld"]}
     for shown in seen.messages.values():
         if shown.to is not None or shown.of in unfit:
             continue

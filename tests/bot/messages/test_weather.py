@@ -196,6 +196,34 @@ async def test_a_restart_within_fifteen_minutes_finishes_where_the_bot_may_not_l
         assert (story.state, story.answer_token) == (State.TOLD, None)
 
 
+async def test_words_of_before_a_kill_stay_though_the_edge_does_not_find_their_message(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as w:
+        w.teller.hold(after=2)
+        await w.aki.slash(w.channel, "story", prompt="Zero")
+        await w.until(lambda: page(w.message()).endswith("a fox found the moon▌"))
+        await w.stop()
+        async with w.sessions.begin() as session:
+            await session.execute(update(Story).values(text="", answer_token=None))
+        w.env.inject_error("GET", "/channels/*/messages/*", status=404)
+        before = len(w.env.http_requests)
+        await w.restart()
+        await w.teller.release(1)
+        await w.until(
+            lambda: any(
+                one.path.endswith(str(w.message().id)) for one in w.env.http_requests[before:]
+            )
+        )
+        await w.teller.release()
+        assert page(await w.told()) == TOLD
+        asked = w.env.http_requests[before:]
+        drawn = [
+            (one.json or {})["embeds"][0]["description"] for one in asked if one.method == "PATCH"
+        ]
+        assert all("a fox found the moon" in text for text in drawn)
+
+
 async def test_after_that_a_press_finishes_it(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         w.teller.hold()
