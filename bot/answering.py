@@ -17,6 +17,8 @@ from bot.safety.beginnings import PromptRefusedError, Refusal
 ANSWERED_WITHIN = 0.3
 """Seconds in which an interaction is answered, or the member told that the bot thinks: a press that
 shows nothing for longer is pressed again, and Discord gives up after three."""
+FORM_LASTS = 60 * 60.0
+"""Seconds in which a member may fill in a form."""
 DRAFTS = 1000
 """Refused forms that are kept: the newest."""
 _CAME_AT = "came_at"
@@ -75,6 +77,11 @@ class Form(Answering, ui.Modal):
 
     sent = False
     """Whether what stands in it was typed by a member."""
+
+    def __init__(self, *, title: str) -> None:
+        """Give it its title, in the member's language."""
+        # Who closes a form tells nobody: without an end each that was opened would be kept.
+        super().__init__(title=title, timeout=FORM_LASTS)
 
     def anew(self) -> Form:
         """The same form as it was first shown, for who writes again."""

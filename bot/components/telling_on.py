@@ -36,8 +36,6 @@ CHOICES = 25
 """Options that Discord takes in a menu."""
 WAYS = 3
 """Ways to go on that are told at once."""
-MODAL_LASTS = 15 * 60.0
-"""Seconds in which a member may write their words."""
 
 
 class Again(StoryButton, template=r"kataribe:again:(?P<story_id>\d{1,19})"):
@@ -129,7 +127,7 @@ class Turn(Form):
 
     def __init__(self, story_id: int, limit: int) -> None:
         # With an id of its own each, or of two who write at once the second would not be heard.
-        super().__init__(title=say("turn.title"), timeout=MODAL_LASTS)
+        super().__init__(title=say("turn.title"))
         self.story_id = story_id
         self._limit = limit
         self.words: ui.TextInput[Self] = ui.TextInput(

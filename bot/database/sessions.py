@@ -143,7 +143,7 @@ class Sessions(async_sessionmaker[AsyncSession]):
         if (
             group is not None
             and context.connection is group.connection.sync_connection
-            and not group.stands
+            and (context.is_disconnect or not group.stands)
         ):
             group.trouble = group.trouble or context.sqlalchemy_exception
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import func, select
 
+from bot import answering
 from bot.commands.story import SURPRISE
 from bot.database.tables import Story
 from bot.locales import say
@@ -45,6 +46,18 @@ async def test_such_a_beginning_is_answered_in_private_and_nothing_is_saved(
         assert w.refused(result, PromptRefusedError) == say(sentence)
         assert w.channel.history() == []
         assert await saved(w) == 0
+
+
+async def test_a_refusal_that_took_its_time_is_read_by_its_member_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answering, "ANSWERED_WITHIN", 0.0)  # everybody sees that the bot thinks
+    monkeypatch.setattr(second_opinion, "library_objects_to", lambda told: "turnip" in told)
+    async with world(tmp_path) as w:
+        result = await w.aki.slash(w.channel, "story", prompt="A turnip")
+        assert w.refused(result, PromptRefusedError) == say("sorry.unfit")
+        assert w.channel.history() == []
+        assert page(await w.story(prompt="In the year")).startswith("**In the year**")
 
 
 def test_help_is_named_for_everywhere_in_one_message() -> None:

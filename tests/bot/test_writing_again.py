@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import discord
 from discord import ui
+from discord.ui.view import ViewStore
 
 import bot.commands
 import bot.components
+from bot import answering
 from bot.answering import DRAFTS, Drafts, Form
+from bot.commands.openings import ProposalForm
 from tests.bot.test_telling_on import my_turn
+from tests.bot.village import PATIENCE
 from tests.bot.world import World, labels, page, reply, texts, whisper, world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    import pytest
     import simcord
 
 AGAIN = "Write again"
@@ -124,6 +130,16 @@ async def test_no_more_than_a_few_are_kept() -> None:
     assert drafts.of(4, 1) is None
     assert drafts.of(5, 1) is form
     assert drafts.of(5, 2) is None
+
+
+async def test_a_form_that_nobody_sends_is_let_go_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answering, "FORM_LASTS", 0.01)
+    client: Any = SimpleNamespace()
+    form, opened = ProposalForm("The lighthouse"), ViewStore(client)
+    opened.add_view(form)
+    async with asyncio.timeout(PATIENCE):
+        assert await form.wait()
+    assert opened._modals == {}
 
 
 async def _press(w: World, by: simcord.MemberActor, custom_id: str) -> simcord.InteractionResult:

@@ -13,6 +13,7 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 
 from bot.database import Database, open_database
+from tests.bot.village import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -133,6 +134,30 @@ async def test_what_was_opened_while_the_disk_could_only_be_read_is_opened_anew(
     async with sqlite.sessions.begin() as session:
         await session.execute(INSERT, {"member": 2, "reason": ""})
     assert saved(tmp_path) == 1
+
+
+async def test_who_shared_a_transaction_with_a_refused_write_hears_of_the_disk(
+    sqlite: Database,
+) -> None:
+    reads, comes = asyncio.Event(), asyncio.Event()
+
+    async def look() -> None:
+        async with sqlite.sessions.begin() as session:
+            await session.execute(text("PRAGMA query_only = ON"))
+            reads.set()
+            await comes.wait()
+
+    async def write() -> None:
+        await reads.wait()
+        comes.set()
+        async with sqlite.sessions.begin() as session:
+            await session.execute(INSERT, {"member": 1, "reason": ""})
+
+    async with asyncio.timeout(PATIENCE):
+        heard = await asyncio.gather(look(), write(), return_exceptions=True)
+    # Of another kind of error nobody would try again.
+    assert [type(error) for error in heard] == [OperationalError] * 2
+    assert all("readonly" in str(error) for error in heard)
 
 
 async def test_all_who_stood_in_line_are_told_together_that_another_program_has_the_lock(
