@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -118,7 +119,10 @@ def shape_of(where: str) -> GPT2Shape | LSTMShape:
         ModelFolderError: the model is of a kind that is not told here.
         Exception: whatever transformers says of a configuration that it cannot read.
     """
-    config = AutoConfig.from_pretrained(where, trust_remote_code=False)
+    try:
+        config = AutoConfig.from_pretrained(where, trust_remote_code=False)
+    except StrictDataclassError as error:  # the reason stands behind its first line
+        raise ValueError(str(error).split("\n")[-1].strip()) from error
     if config.model_type == LSTM_KIND:
         return LSTMShape.of(config)
     if config.model_type != GPT2_KIND:
