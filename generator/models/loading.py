@@ -72,7 +72,7 @@ class LoadedModel:
     name: str
     """The folder's name, or the hub's."""
     where: str
-    """From where it is loaded."""
+    """From where it is loaded: a whole path, which is never taken for a name of the hub's, or one."""
     weights: GPT2 | LSTM
     """On its device; in float32 where they are told in 8 bits."""
     tokens: Tokens
@@ -241,7 +241,7 @@ def load_model(
         opened.share(weights)
     loaded = LoadedModel(
         name=folder.resolve().name if local else where,
-        where=where,
+        where=str(folder.resolve()) if local else where,
         weights=weights,
         tokens=found.tokens,
         device=chosen_device,

@@ -144,6 +144,17 @@ def test_what_transformers_has_loaded_has_the_same_weights_in_memory(tmp_path: P
     assert {weight.data_ptr() for weight in loaded.model.parameters()} == ours
 
 
+def test_a_folder_named_in_short_is_still_found_when_transformers_is_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And is not looked for on the hub, where somebody may have one of that name."""
+    save_gpt2(tmp_path / "teller")
+    monkeypatch.chdir(tmp_path)
+    loaded = load_model("teller", precision="float32")
+    monkeypatch.chdir("/")
+    assert loaded.model.config.vocab_size == loaded.config.vocab_size
+
+
 @pytest.mark.parametrize("beams", [1, 2])
 def test_transformers_is_there_before_the_first_story_where_all_are_searched(
     tmp_path: Path, beams: int
