@@ -94,8 +94,10 @@ class LoadedModel:
         """Transformers' own, loaded when it is first wanted, with the same weights in memory."""
         if self.opened is not None:
             return self.opened
-        from generator.models.reference import Reference  # noqa: PLC0415  # takes seconds
+        from generator.models.reference import Reference, shape_of  # noqa: PLC0415  # takes seconds
 
+        if shape_of(self.where) != self.config:
+            raise ModelFolderError(f"{self.where} holds another model by now: load it anew")
         reference = Reference.load(self.where)
         reference.share(self.weights)
         return reference

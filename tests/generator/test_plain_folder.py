@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from generator.models.errors import ModelFolderError
 from generator.models.loading import load_model
 from generator.models.plain_folder import read_plain, read_weights
 from generator.models.reference import Reference, shape_of
@@ -153,6 +154,15 @@ def test_a_folder_named_in_short_is_still_found_when_transformers_is_wanted(
     loaded = load_model("teller", precision="float32")
     monkeypatch.chdir("/")
     assert loaded.model.config.vocab_size == loaded.config.vocab_size
+
+
+def test_a_folder_that_holds_another_model_by_now_is_not_taken_for_the_loaded_one(
+    tmp_path: Path,
+) -> None:
+    loaded = load_model(save_gpt2(tmp_path / "teller"), precision="float32")
+    save_gpt2(tmp_path / "teller", n_head=2)
+    with pytest.raises(ModelFolderError, match="holds another model by now"):
+        _ = loaded.model
 
 
 @pytest.mark.parametrize("beams", [1, 2])
