@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -248,19 +249,26 @@ def _too_many_openings(error: TooManyOpeningsError) -> Told:
     return f"sorry.openings_{'server' if error.server else 'member'}", {"limit": error.limit}
 
 
+def _reference(interaction_id: int) -> str:
+    """What a member can pass on to the host, who finds it in the log; nobody types 19 digits."""
+    return f"{zlib.crc32(str(interaction_id).encode()):08x}"
+
+
 async def apologise(interaction: discord.Interaction[Any], error: BaseException) -> None:
     """Answer only the member with what went wrong; what nobody foresaw goes to the log too."""
     if isinstance(error, app_commands.CommandInvokeError | app_commands.TransformerError):
         error = error.__cause__ or error
     said = sentence(error)
     if said is None:
+        reference = _reference(interaction.id)
         _log.error(
-            "Interaction %d of member %d failed",
+            "Interaction %d (%s) of member %d failed",
             interaction.id,
+            reference,
             interaction.user.id,
             exc_info=error,
         )
-        said = say("sorry.unexpected")
+        said = say("sorry.unexpected", reference=reference)
     offer = interaction.extras.get(WRITE_AGAIN)
     view = offer(error) if offer is not None else discord.utils.MISSING
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,10 @@ async def test_an_error_in_a_command_is_apologised_for_and_logged(
     async with world(tmp_path) as w:
         w.client.services = replace(w.services, catalogue=None)  # type: ignore[arg-type]  # unforeseen
         result = await w.aki.slash(w.channel, "model list")
-        assert whisper(result) == say("sorry.unexpected")
+        said = whisper(result)
+        (reference,) = re.findall(r"\b[0-9a-f]{8}\b", said)
+        assert said == say("sorry.unexpected", reference=reference)
+        assert f"({reference}) of member {w.aki.id} failed" in caplog.text
         assert "AttributeError" in caplog.text
         assert [type(error.__cause__) for error in w.env.errors] == [AttributeError]
 

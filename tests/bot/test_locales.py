@@ -110,6 +110,7 @@ WORDS = {
         "parts",
         "quotas",
         "reason",
+        "reference",
         "role",
         "seed",
         "servers",
