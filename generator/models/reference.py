@@ -20,6 +20,7 @@ from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
     GenerationConfig,
+    GPT2LMHeadModel,
     PreTrainedModel,
     PreTrainedTokenizerFast,
 )
@@ -68,6 +69,9 @@ class Reference:
         model, report = loaded
         if lacking := sorted(report["missing_keys"]):
             raise ModelFolderError(f"the weights of {where} lack {lacking[0]} (of {len(lacking)})")
+        if isinstance(model, GPT2LMHeadModel) and model.config.add_cross_attention:
+            for block in model.transformer.h:  # there is no encoder that they could attend to
+                del block.crossattention, block.ln_cross_attn
         module: nn.Module = model.eval().requires_grad_(requires_grad=False)
         return cls(cast("PreTrainedModel", module), tokenizer)
 

@@ -201,6 +201,14 @@ def test_weights_of_another_shape_are_refused(folder: Path, tmp_path: Path) -> N
         load_model(folder)
 
 
+def test_a_gpt2_that_could_attend_to_an_encoder_is_told_from_without(tmp_path: Path) -> None:
+    loaded = load_model(save_gpt2(tmp_path / "teller", add_cross_attention=True))
+    prompt = torch.tensor([[5, 9]])
+    with torch.inference_mode():
+        assert loaded.model(prompt).logits.shape == (1, 2, VOCABULARY)
+    assert loaded.memory == load_model(save_gpt2(tmp_path / "other")).memory
+
+
 def test_another_architecture_is_named(folder: Path) -> None:
     BertConfig().save_pretrained(folder)
     with pytest.raises(ModelFolderError, match="holds a bert model"):
