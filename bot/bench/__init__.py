@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import math
+import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -103,6 +104,8 @@ def main(given: argparse.Namespace) -> int:
         measured = flood.flood(given.rate, given.seconds, given.waiting)
     else:
         measured = waiting.wait(given.model, given.stories, given.together)
+    # Else the bot under measurement would outlive who started it.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         print_json(asyncio.run(measured))
     except KeyboardInterrupt:

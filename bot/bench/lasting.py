@@ -12,12 +12,13 @@ from bot.bench.acts import Typed
 from bot.bench.crowd import crowd
 from bot.bench.figures import show_progress
 from bot.bench.flood import limits_of
+from bot.database.limits import ANSWERED_AT_ONCE
 
 if TYPE_CHECKING:
     from bot.bench.crowd import Crowd
 
-MEMBERS = 32
-"""Who ask at the same time, each again once a story more is told."""
+MEMBERS = ANSWERED_AT_ONCE
+"""Who ask at the same time, each again once a story more is told; more would be refused."""
 SHORT = {"STORIES__MIN_TOKENS": "8", "STORIES__MAX_TOKENS": "24"}
 """Stories of a line or two: what is measured is how many there are."""
 PARTS = 10

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bot.__main__ import main
-from bot.bench import flood, pressing, queues
+from bot.bench import flood, lasting, pressing, queues
 from bot.bench.figures import percentile, print_json
 from bot.bench.running import BenchError
 
@@ -46,6 +50,42 @@ async def test_of_a_flood_each_wish_is_accepted_or_refused(
     assert said["interactions"] == 30
     parts = ("wishes_accepted", "wishes_undecided", "wishes_refused", "unanswered")
     assert sum(said[part] for part in parts) == 30
+
+
+async def test_its_memory_is_read_as_stories_are_told(
+    tells: Teller, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KATARIBE_GENERATOR__URL", tells.url)
+    monkeypatch.setenv("KATARIBE_STORIES__WORDS_PER_SECOND", "0")
+    said = last_line(capsys, await lasting.last(20))
+    assert said["wishes_accepted"] == 20
+    assert len(said["rss_mb_by_part"]) == lasting.PARTS
+    assert said["rss_growth"] >= 0
+
+
+def _children(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def _lives(pid: str) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+async def test_when_it_is_told_to_end_its_bot_ends_too(tells: Teller) -> None:
+    bench = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bot", "bench", "--told", "1000"),
+        env={**os.environ, "KATARIBE_GENERATOR__URL": tells.url},
+        stderr=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    assert bench.stderr is not None
+    await bench.stderr.readuntil(b"stories told")
+    children = _children(bench.pid)
+    bench.terminate()
+    await bench.communicate()
+    assert bench.returncode == 130
+    assert children
+    assert not any(map(_lives, children))
 
 
 async def test_a_bot_that_cannot_start_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

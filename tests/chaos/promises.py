@@ -166,7 +166,7 @@ def _wrong(row: Row, last: Event) -> str | None:
     if row["state"] != "told":
         print_ = small_print(last)
         return None if NOTICE in text or print_.strip() else "says nothing of why it was not told"
-    whole = words(row["text"] if not last["embeds"] else row["prompt"] + row["text"])
+    whole = words(row["prompt"] + row["text"])
     there = words(text)
     if there == whole or (len(text) > LONG and whole.startswith(there)):
         return None
