@@ -155,7 +155,10 @@ class Telling:
         """The words that are shown now."""
         if self._visible and self._words.count < self._visible:
             return self._kept
-        return self.text[: self._words.end_of(self._visible)]
+        shown = self.text[: self._words.end_of(self._visible)]
+        # The last word may have come in part, and less of it than stood there.
+        falls_behind = self._words.count == self._visible and len(shown) < len(self._kept)
+        return self._kept if falls_behind and self.phase is not Phase.ENDED else shown
 
     @property
     def whole(self) -> bool:

@@ -123,6 +123,18 @@ def test_words_of_before_a_restart_stay_until_there_are_more() -> None:
     assert message.visible_text == " one two three four"
 
 
+def test_a_word_that_stands_there_stays_though_less_of_it_comes_again() -> None:
+    message = Telling(story(State.QUEUED, " one Rudo"))
+    message.began(story())
+    for piece, stands in ((" one Ru", " one Rudo"), ("d", " one Rudo"), ("olph", " one Rudolph")):
+        message.heard(piece, 0.0)
+        message.reveal(0.0, 0.0)
+        assert message.visible_text == stands
+    # What it was at its end is what it is.
+    message.ended(story(State.TOLD, " one Rudolph"))
+    assert message.visible_text == " one Rudolph"
+
+
 def test_a_place_is_news_once_and_only_to_who_waits() -> None:
     message = Telling(story(State.QUEUED))
     assert message.placed(3)
