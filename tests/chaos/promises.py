@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -125,13 +126,10 @@ def is_told(seen: Seen, kept: Kept) -> Findings:
         if row["shown_at"] is None or row["channel_id"] in seen.destroyed:
             continue
         shown = _shown(seen, row)
-        if row["private"] and _is_out_of_reach(seen, row, shown):
+        how = _wrong(row, shown[0]) if shown else "was never shown"
+        if how is None or (row["private"] and _is_out_of_reach(seen, row)):
             continue
-        if not shown:
-            yield f"story {row['id']} was never shown", seen.about(row["interaction_id"])
-            continue
-        if not shown[0].deleted and (how := _wrong(row, shown[0].versions[-1])):
-            yield f"story {row['id']} {how}", seen.about(row["interaction_id"])
+        yield f"story {row['id']} {how}", seen.about(row["interaction_id"])
 
 
 def _shown(seen: Seen, row: Row) -> list[Shown]:
@@ -144,20 +142,25 @@ def _shown(seen: Seen, row: Row) -> list[Shown]:
     ]
 
 
-def _is_out_of_reach(seen: Seen, row: Row, shown: list[Shown]) -> bool:
-    """Whether the only way to a private story's reader, its interaction's token, was lost."""
+def _is_out_of_reach(seen: Seen, row: Row) -> bool:
+    """Whether the only way to a private story's reader, its interaction's token, was lost.
+
+    It may be lost long after the last version: while the bot is down, or its database away.
+    """
     asked = seen.asked[row["interaction_id"]]
     since = asked.event["at"]
-    until = (shown[0].versions[-1]["at"] if shown else since) + SETTLED
     return (
         not asked.acknowledged
-        or seen.met(TOKEN_LOST, since, until)
-        or seen.clock_was_off(TOKEN_LIFE, since, until)
+        or seen.met(TOKEN_LOST, since, math.inf)
+        or seen.clock_was_off(TOKEN_LIFE, since, math.inf)
     )
 
 
-def _wrong(row: Row, last: Event) -> str | None:
-    """What is wrong with a message that shows a story that has ended."""
+def _wrong(row: Row, shown: Shown) -> str | None:
+    """What is wrong with a message that shows a story that has ended; it may be deleted."""
+    last = shown.versions[-1]
+    if shown.deleted:
+        return None
     text = stories_in(last).get(row["nth"])
     if text is None:
         return "does not stand in its message"
