@@ -50,6 +50,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_REFUSALS = (
+    OSError,
+    TypeError,
+    ValueError,
+    LookupError,
+    ArithmeticError,
+    RuntimeError,
+    SafetensorError,
+)
+"""What is said of a folder that cannot be read."""
 _FLOATS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 LONGEST_TEXT = 64 << 20
 """Bytes of a file of a model folder that is read as a whole."""
@@ -62,7 +72,7 @@ class LoadedModel:
     name: str
     """The folder's name, or the hub's."""
     where: str
-    """From where it is loaded."""
+    """From where it is loaded: a whole path, which is never taken for a name of the hub's, or one."""
     weights: GPT2 | LSTM
     """On its device; in float32 where they are told in 8 bits."""
     tokens: Tokens
@@ -84,8 +94,10 @@ class LoadedModel:
         """Transformers' own, loaded when it is first wanted, with the same weights in memory."""
         if self.opened is not None:
             return self.opened
-        from generator.models.reference import Reference  # noqa: PLC0415  # takes seconds
+        from generator.models.reference import Reference, shape_of  # noqa: PLC0415  # takes seconds
 
+        if shape_of(self.where) != self.config:
+            raise ModelFolderError(f"{self.where} holds another model by now: load it anew")
         reference = Reference.load(self.where)
         reference.share(self.weights)
         return reference
@@ -221,7 +233,7 @@ def load_model(
         read = _read_without(folder) if local else None
         if read is None:
             read = _read_with_transformers(where, folder if local else None)
-    except (OSError, TypeError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+    except _REFUSALS as error:
         reason = str(error).strip().partition("\n")[0]
         raise ModelFolderError(f"the model {where} cannot be loaded: {reason}") from error
     found, weights, opened = read
@@ -231,7 +243,7 @@ def load_model(
         opened.share(weights)
     loaded = LoadedModel(
         name=folder.resolve().name if local else where,
-        where=where,
+        where=str(folder.resolve()) if local else where,
         weights=weights,
         tokens=found.tokens,
         device=chosen_device,
@@ -301,7 +313,7 @@ def _check_files(folder: Path) -> None:
     for needed in ("config.json", "model.safetensors", "tokenizer.json"):
         if not (folder / needed).is_file() and not (folder / f"{needed}.index.json").is_file():
             raise ModelFolderError(f"the model folder {folder} has no {needed}")
-    for file in folder.glob("*.json"):
+    for file in filter(Path.is_file, folder.glob("*.json")):
         if (size := file.stat().st_size) > LONGEST_TEXT:
             raise ModelFolderError(
                 f"{file} has {size >> 20} MiB; a model's settings and tokens take at most "
@@ -314,5 +326,6 @@ def _check_shape(folder: Path, shape: GPT2Shape | LSTMShape) -> None:
     held = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     if not 0 < shape.fewest <= held:  # each weight takes a byte at least
         raise ModelFolderError(
-            f"config.json of {folder} says {shape}, for which its weights are too few: {held} bytes"
+            f"config.json of {folder} asks for {shape.fewest} weights at least, and its weights are "
+            f"too few: {held} bytes"
         )

@@ -23,6 +23,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _Size = Annotated[int, Field(gt=0)]
+_KNOWN = (
+    "config.json",
+    "generation_config.json",
+    "tokenizer_config.json",
+    "tokenizer.json",
+    "model.safetensors",
+)
+_OTHERS = (
+    "adapter_config.json",
+    "added_tokens.json",
+    "model.safetensors.index.json",
+    "special_tokens_map.json",
+)
+"""Files that change what those say."""
 _MOST_TOKENS = 100_000
 """Of larger vocabularies transformers mends some."""
 
@@ -137,8 +151,9 @@ class PlainFolder:
 
 def read_plain(folder: Path) -> PlainFolder | None:
     """The folder's settings and tokenizer; None: it is transformers' to read."""
-    others = ("model.safetensors.index.json", "special_tokens_map.json", "added_tokens.json")
-    if any((folder / other).exists() for other in others):
+    if any((folder / other).exists() for other in _OTHERS):
+        return None
+    if not all((folder / known).is_file() for known in _KNOWN):  # a pipe would never end
         return None
     try:
         config = _CONFIGS.validate_json((folder / "config.json").read_bytes())
@@ -185,6 +200,8 @@ def _read_tokens(folder: Path) -> Tokens | None:
     config = _TokenizerConfig.model_validate_json((folder / "tokenizer_config.json").read_bytes())
     try:
         backend = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        if backend.padding is not None:  # transformers takes its token for a special one
+            return None
         plain(backend)
     except BaseException as error:
         if not (is_panic(error) or isinstance(error, Exception)):

@@ -309,13 +309,11 @@ def _packed_bytes(model: nn.Module) -> int:
 
 
 def _most_threads() -> int:
-    """Cores that this process may use, or what OMP_NUM_THREADS says, as torch itself heeds it."""
+    """Cores that this process may use, or fewer where OMP_NUM_THREADS says so, as torch heeds it."""
+    linux = hasattr(os, "sched_getaffinity")
+    cores = len(os.sched_getaffinity(0)) if linux else os.cpu_count() or 1
     told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-    if told.isascii() and told.isdigit() and int(told) > 0:
-        return int(told)
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return min(cores, int(told)) if told.isascii() and told.isdigit() and int(told) > 0 else cores
 
 
 def pack(weight: Tensor) -> tuple[Tensor, Tensor]:

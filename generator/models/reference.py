@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
     GenerationConfig,
+    GPT2LMHeadModel,
     PreTrainedModel,
     PreTrainedTokenizerFast,
 )
@@ -67,6 +69,9 @@ class Reference:
         model, report = loaded
         if lacking := sorted(report["missing_keys"]):
             raise ModelFolderError(f"the weights of {where} lack {lacking[0]} (of {len(lacking)})")
+        if isinstance(model, GPT2LMHeadModel) and model.config.add_cross_attention:
+            for block in model.transformer.h:  # there is no encoder that they could attend to
+                del block.crossattention, block.ln_cross_attn
         module: nn.Module = model.eval().requires_grad_(requires_grad=False)
         return cls(cast("PreTrainedModel", module), tokenizer)
 
@@ -118,7 +123,10 @@ def shape_of(where: str) -> GPT2Shape | LSTMShape:
         ModelFolderError: the model is of a kind that is not told here.
         Exception: whatever transformers says of a configuration that it cannot read.
     """
-    config = AutoConfig.from_pretrained(where, trust_remote_code=False)
+    try:
+        config = AutoConfig.from_pretrained(where, trust_remote_code=False)
+    except StrictDataclassError as error:  # the reason stands behind its first line
+        raise ValueError(str(error).split("\n")[-1].strip()) from error
     if config.model_type == LSTM_KIND:
         return LSTMShape.of(config)
     if config.model_type != GPT2_KIND:

@@ -25,7 +25,7 @@ class _Shape:
 
     vocab_size: int
     tie_word_embeddings: bool
-    """Whether the head is the embedding."""
+    """Whether the head is the embedding, unless the weights have another."""
 
     @classmethod
     def of(cls, config: object) -> Self:
@@ -102,8 +102,6 @@ class GPT2(nn.Module):
             self.transformer = _GPT2Body(shape)
             self.lm_head = nn.Linear(shape.n_embd, shape.vocab_size, bias=False)
         _fill(self, tensors, head="lm_head.weight", embedding="transformer.wte.weight")
-        if shape.tie_word_embeddings:
-            self.lm_head.weight = self.transformer.wte.weight
 
 
 class LSTM(nn.Module):
@@ -124,15 +122,19 @@ class LSTM(nn.Module):
                 self.projection = nn.Linear(shape.hidden_size, width)
             self.head = nn.Linear(width, shape.vocab_size, bias=False)
         _fill(self, tensors, head="head.weight", embedding="embedding.weight")
-        if shape.tie_word_embeddings:
-            self.head.weight = self.embedding.weight
 
 
 def _fill(model: GPT2 | LSTM, tensors: Mapping[str, Tensor], *, head: str, embedding: str) -> None:
+    """Where both are there and differ, they stay two, whatever the shape says: as transformers."""
     given = dict(tensors)
-    if model.config.tie_word_embeddings and embedding in given:
-        given.setdefault(head, given[embedding])
+    tied = model.config.tie_word_embeddings and embedding in given
+    if tied and head in given:
+        tied = torch.equal(given[head], given[embedding])
+    if tied:
+        given[head] = given[embedding]
     model.load_state_dict(given, assign=True)
+    if tied:
+        model.get_submodule(head.removesuffix(".weight")).weight = model.get_parameter(embedding)
     model.eval().requires_grad_(requires_grad=False)
 
 

@@ -155,7 +155,7 @@ def _made_by(compiler: list[str], options: list[str]) -> ctypes.CDLL:
         _ours_alone(folder)
         built = folder / name
         if not _is_whole(built):
-            with (folder / "lock").open("w") as lock:
+            with (folder / "lock").open("a") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 if not _is_whole(built):  # or another process has just made it
                     with tempfile.TemporaryDirectory(dir=folder) as fresh:

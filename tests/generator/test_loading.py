@@ -166,6 +166,19 @@ def test_a_config_that_promises_more_weights_than_there_are_is_refused_unread(
         load_model(folder)
 
 
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [({"n_head": 0}, "zero"), ({"n_layer": "3"}, "'n_layer' expected int, got str")],
+)
+def test_a_config_of_impossible_numbers_is_one_sentence(
+    folder: Path, said: dict[str, object], why: str
+) -> None:
+    file = folder / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | said))
+    with pytest.raises(ModelFolderError, match=f"teller cannot be loaded: .*{why}"):
+        load_model(folder)
+
+
 def test_a_file_that_is_read_as_a_whole_has_a_bound(folder: Path) -> None:
     with (folder / "tokenizer.json").open("r+b") as file:
         file.truncate(LONGEST_TEXT + 2**20)  # a hole, of which the disk keeps nothing
@@ -186,6 +199,14 @@ def test_weights_of_another_shape_are_refused(folder: Path, tmp_path: Path) -> N
     shutil.copy(other / "model.safetensors", folder)
     with pytest.raises(ModelFolderError, match="teller cannot be loaded"):
         load_model(folder)
+
+
+def test_a_gpt2_that_could_attend_to_an_encoder_is_told_from_without(tmp_path: Path) -> None:
+    loaded = load_model(save_gpt2(tmp_path / "teller", add_cross_attention=True))
+    prompt = torch.tensor([[5, 9]])
+    with torch.inference_mode():
+        assert loaded.model(prompt).logits.shape == (1, 2, VOCABULARY)
+    assert loaded.memory == load_model(save_gpt2(tmp_path / "other")).memory
 
 
 def test_another_architecture_is_named(folder: Path) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from ctypes import byref
+from concurrent.futures import ThreadPoolExecutor
+from ctypes import CDLL, byref
 from typing import TYPE_CHECKING
 
 import pytest
@@ -198,6 +199,18 @@ def test_a_cache_that_cannot_be_written_stops_nobody(
     assert [record.message.partition(":")[0] for record in caplog.records] == [
         "the decoding step is compiled at every start, as no cache serves"
     ]
+
+
+def test_those_who_start_at_once_compile_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, copying: str
+) -> None:
+    runs = tmp_path / "runs"
+    counting = f'case "$*" in *" -o "*) echo one >> {runs};; esac\n{copying}'
+    monkeypatch.setenv("CXX", script(tmp_path / "quick", counting))
+    with ThreadPoolExecutor(4) as pool:
+        made = [*pool.map(lambda _: native._outcome.__wrapped__(), range(4))]
+    assert len({library._name for library in made if isinstance(library, CDLL)}) == 1
+    assert runs.read_text() == "one\n"
 
 
 def test_a_damaged_library_is_made_again(

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
+from generator.models.errors import ModelFolderError
 from generator.models.loading import load_model
 from generator.models.plain_folder import read_plain, read_weights
 from generator.models.reference import Reference, shape_of
 from tests.generator.small_folders import save_gpt2, save_lstm, save_words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def words(folder: Path) -> Path:
@@ -23,6 +29,15 @@ def words(folder: Path) -> Path:
     return folder
 
 
+PADDING = {
+    "strategy": {"Fixed": 16},
+    "direction": "Right",
+    "pad_to_multiple_of": None,
+    "pad_id": 300,
+    "pad_type_id": 0,
+    "pad_token": "[PAD]",
+}
+EMBEDDINGS = ("wte.weight", "embedding.weight")
 ROOT = Path(__file__).parents[2]
 FOLDERS: dict[str, Any] = {
     "gpt2-starter": lambda _: ROOT / "models/gpt2-starter",
@@ -78,9 +93,11 @@ def test_it_is_the_same_to_the_last_token_and_digit(tmp_path: Path, kind: str) -
         ("tokenizer_config.json", {"add_prefix_space": True}),
         ("tokenizer_config.json", {"pad_token": "[PAD]"}),
         ("tokenizer.json", {"post_processor": None}),
+        ("tokenizer.json", {"padding": PADDING}),
         ("generation_config.json", {"eos_token_id": None}),
         ("generation_config.json", {"top_k": -5}),
         ("special_tokens_map.json", {"eos_token": "<|endoftext|>"}),
+        ("adapter_config.json", {"peft_type": "LORA"}),
     ],
 )
 def test_what_it_does_not_know_is_left_to_transformers(
@@ -93,11 +110,59 @@ def test_what_it_does_not_know_is_left_to_transformers(
     assert read_plain(folder) is None
 
 
+def test_a_pipe_among_the_files_is_left_to_transformers(tmp_path: Path) -> None:
+    """Which takes it for none; reading it would never end."""
+    folder = save_gpt2(tmp_path / "teller")
+    (folder / "generation_config.json").unlink()
+    os.mkfifo(folder / "generation_config.json")
+    assert read_plain(folder) is None
+
+
+@pytest.mark.parametrize(
+    ("save", "head"), [(save_gpt2, "lm_head.weight"), (save_lstm, "head.weight")]
+)
+@pytest.mark.parametrize("same", [False, True])
+def test_a_head_in_the_file_is_told_with_whatever_the_config_says(
+    tmp_path: Path, save: Callable[[Path], Path], head: str, *, same: bool
+) -> None:
+    """Transformers, too, ties it to the embedding only where both are the same."""
+    folder = save(tmp_path / "teller")
+    tensors = load_file(folder / "model.safetensors")
+    (embedding,) = (tensors[name] for name in tensors if name.endswith(EMBEDDINGS))
+    tensors[head] = embedding.clone() if same else embedding.flip(0)
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    loaded = load_model(folder, precision="float32")
+    read = loaded.weights.state_dict(), Reference.load(str(folder)).weights.state_dict()
+    assert all(torch.equal(weights[head], tensors[head]) for weights in read)
+    ours = {weight.data_ptr() for weight in loaded.weights.parameters()}
+    assert {weight.data_ptr() for weight in loaded.model.parameters()} == ours
+
+
 def test_what_transformers_has_loaded_has_the_same_weights_in_memory(tmp_path: Path) -> None:
     """A beam search costs no second copy."""
     loaded = load_model(save_gpt2(tmp_path / "teller"), precision="float32")
     ours = {weight.data_ptr() for weight in loaded.weights.parameters()}
     assert {weight.data_ptr() for weight in loaded.model.parameters()} == ours
+
+
+def test_a_folder_named_in_short_is_still_found_when_transformers_is_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And is not looked for on the hub, where somebody may have one of that name."""
+    save_gpt2(tmp_path / "teller")
+    monkeypatch.chdir(tmp_path)
+    loaded = load_model("teller", precision="float32")
+    monkeypatch.chdir("/")
+    assert loaded.model.config.vocab_size == loaded.config.vocab_size
+
+
+def test_a_folder_that_holds_another_model_by_now_is_not_taken_for_the_loaded_one(
+    tmp_path: Path,
+) -> None:
+    loaded = load_model(save_gpt2(tmp_path / "teller"), precision="float32")
+    save_gpt2(tmp_path / "teller", n_head=2)
+    with pytest.raises(ModelFolderError, match="holds another model by now"):
+        _ = loaded.model
 
 
 @pytest.mark.parametrize("beams", [1, 2])

@@ -226,8 +226,8 @@ def test_threads_are_measured(loaded: LoadedModel) -> None:
     assert torch.equal(decoder.step(batch((0, 0, tokens(30)))), first)
 
 
-@pytest.mark.parametrize(("told", "tried"), [("1", [1]), ("5, 2", [1, 2, 4])])
-def test_no_more_threads_are_tried_than_omp_num_threads_says(
+@pytest.mark.parametrize(("told", "tried"), [("1", [1]), ("3, 1", [1, 2]), ("64", [1, 2, 4])])
+def test_no_more_threads_are_tried_than_omp_num_threads_says_or_cores_there_are(
     loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch, told: str, tried: list[int]
 ) -> None:
     opened = []
@@ -240,6 +240,7 @@ def test_no_more_threads_are_tried_than_omp_num_threads_says(
     decoder, _ = both(loaded)
     assert isinstance(decoder, QuantisedGPT2 | QuantisedLSTM)
     monkeypatch.setattr("generator.models.quantised.Threads", Counted)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(5), raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", told)
     fastest_threads(decoder, slots=8)
     assert opened == tried
