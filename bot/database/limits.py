@@ -127,6 +127,7 @@ async def admit(session: AsyncSession, by: Asking, limits: Limits, moment: dt.da
         "member": by.member_id,
         "guild": by.guild_id,
         "ledger": guild_id,
+        "day": day,
         "enough": limits.waiting,
     }
     found = (await session.execute(_FOUND, of_whom)).one()
@@ -145,7 +146,7 @@ def _check(found: Row[Any], limits: Limits, moment: dt.datetime) -> None:
     if limits.daily and found.day == moment.date() and found.wishes >= limits.daily:
         tomorrow = dt.datetime.combine(moment.date() + dt.timedelta(days=1), dt.time(), dt.UTC)
         raise QueueFullError(Scope.DAILY, limits.daily, tomorrow)
-    if limits.cooldown and found.last_at is not None:
+    if limits.cooldown and found.last_at is not None and found.last_at <= moment:
         again = found.last_at + dt.timedelta(seconds=limits.cooldown)
         if moment < again:
             raise QueueFullError(Scope.COOLDOWN, limits.cooldown, again)
@@ -164,7 +165,12 @@ def _found() -> Select[Any]:
     delivered = exists().where(Story.interaction_id == bindparam("interaction"))
     ledger = (
         select(Asked.day, Asked.count.label("wishes"), Asked.last_at)
-        .where(Asked.member_id == bindparam("member"), Asked.guild_id == bindparam("ledger"))
+        .where(
+            Asked.member_id == bindparam("member"),
+            Asked.guild_id == bindparam("ledger"),
+            # A later one was written under a clock that was ahead.
+            Asked.day <= bindparam("day", type_=Asked.day.type),
+        )
         .order_by(Asked.day.desc())
         .limit(1)
         .subquery()

@@ -118,6 +118,18 @@ async def test_a_pause_between_two_wishes_says_when_it_is_over(
     await queue.enqueue(wish(), limits)
 
 
+async def test_what_was_asked_under_a_clock_that_was_ahead_keeps_nobody_waiting(
+    database: Database, queue: Queue
+) -> None:
+    ahead, guild_id = now() + dt.timedelta(days=3), wish().guild_id
+    async with database.sessions.begin() as session:
+        session.add(Asked(member_id=1, guild_id=guild_id, day=ahead.date(), count=9, last_at=ahead))
+    await queue.enqueue(wish(), replace(HOST, cooldown=60.0, daily=1))
+    with pytest.raises(QueueFullError) as refused:  # today's own count still holds
+        await queue.enqueue(wish(), replace(HOST, daily=1))
+    assert refused.value.scope is Scope.DAILY
+
+
 async def test_a_days_quota_is_not_refilled_by_deleting(database: Database, queue: Queue) -> None:
     limits = replace(HOST, daily=2)
     for _ in range(2):
