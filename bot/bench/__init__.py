@@ -7,6 +7,7 @@ import asyncio
 import math
 import signal
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from bot.bench import flood, lasting, pressing, queues, rows, waiting
@@ -104,11 +105,9 @@ def main(given: argparse.Namespace) -> int:
         measured = flood.flood(given.rate, given.seconds, given.waiting)
     else:
         measured = waiting.wait(given.model, given.stories, given.together)
-    # Else the bot under measurement would outlive who started it.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
-        print_json(asyncio.run(measured))
-    except KeyboardInterrupt:
+        print_json(asyncio.run(_until_told_to_stop(measured)))
+    except (KeyboardInterrupt, asyncio.CancelledError):
         print("\nStopped; nothing is left behind.", file=sys.stderr)
         return 130
     except TimeoutError:
@@ -118,6 +117,15 @@ def main(given: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+async def _until_told_to_stop(measured: Coroutine[Any, Any, dict[str, object]]) -> Any:
+    """Measure; SIGTERM ends it as Ctrl-C does, or its bot would outlive it."""
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101  # the one that runs this
+    with suppress(NotImplementedError):  # on Windows
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await measured
 
 
 def _count(text: str, least: int = 1) -> int:

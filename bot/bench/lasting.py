@@ -40,18 +40,18 @@ async def last(stories: int) -> dict[str, object]:
         asking = asyncio.create_task(_ask(everybody, stories))
         sizes: list[float] = []
         begun = time.monotonic()
+        print(f"{'stories told':>14}{'bot, MB':>10}{'of the first':>14}")
         try:
             for part in range(1, PARTS + 1):
-                await _until(everybody, stories * part // PARTS, stories)
+                told = stories * part // PARTS
+                await _until(everybody, told, stories)
                 sizes.append(everybody.bot.rss_mb() or 0.0)
+                print(f"{told:14,}{sizes[-1]:10.1f}{sizes[-1] / sizes[0]:13.1%}", flush=True)
             seconds = time.monotonic() - begun
             await asking
         finally:
             asking.cancel()
-        first, growth = sizes[0], max(sizes) / sizes[0] - 1
-        print(f"{'stories told':>14}{'bot, MB':>10}{'of the first':>14}")
-        for part, size in enumerate(sizes, 1):
-            print(f"{stories * part // PARTS:14,}{size:10.1f}{size / first:13.1%}")
+        growth = max(sizes) / sizes[0] - 1
         return {
             "stories": stories,
             **everybody.figures(seconds),
@@ -61,13 +61,20 @@ async def last(stories: int) -> dict[str, object]:
 
 
 async def _ask(everybody: Crowd, stories: int) -> None:
-    """Keep as many asking as there are members, until all have been asked for."""
-    story = Typed("story", wish=True)
-    members = itertools.cycle(everybody.members)
-    async with asyncio.TaskGroup() as asked:
-        for number in range(stories):
-            await everybody.until_told(number - MEMBERS + 1)
-            asked.create_task(story.do(everybody, next(members)))
+    """Keep as many asking as there are members, until all are asked for; who is refused goes on."""
+    story, members = Typed("story", wish=True), itertools.cycle(everybody.members)
+    begun = 0
+    while (missing := stories - begun + _lost(everybody)) > 0:
+        async with asyncio.TaskGroup() as asked:
+            for _ in range(missing):
+                await everybody.until_told(begun - _lost(everybody) - MEMBERS + 1)
+                asked.create_task(story.do(everybody, next(members)))
+                begun += 1
+
+
+def _lost(everybody: Crowd) -> int:
+    """Wishes that nothing comes of."""
+    return everybody.refused + everybody.unanswered
 
 
 async def _until(everybody: Crowd, told: int, of: int) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import shutil
-import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -45,8 +44,6 @@ def main() -> int:
     plan = Plan(
         seed=given.seed, seconds=60 * given.minutes, kinds=kinds, every=given.every, code=code
     )
-    # Else the bot and the generator would outlive who started them.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     outcome = asyncio.run(run(plan, folder))
     if outcome.left_out:
         left_out = ", ".join(outcome.left_out)
