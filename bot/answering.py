@@ -27,9 +27,8 @@ _CAME_AT = "came_at"
 def understand(interaction: discord.Interaction[Any]) -> bool:
     """Speak the member's language from now on, and name commands so that they can be clicked.
 
-    Both hold in the task that answers them.
-
-    The log names the interaction wherever this task, or one that it starts, has something to say.
+    Both hold in the task that answers them. The log names the interaction wherever this task, or
+    one that it starts, has something to say.
 
     Returns:
         Whether to answer it: Discord may send one again after a break, and whoever is told "no" by
@@ -59,7 +58,7 @@ class Answering:
     """
 
     async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
-        """Speak the member's language; nobody is turned away here."""
+        """Speak the member's language; what is said again is not answered again."""
         return understand(interaction)
 
     async def on_error(

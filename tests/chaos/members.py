@@ -11,6 +11,7 @@ from bot.playground import composing
 from bot.playground.errors import ApiError
 from bot.playground.interactions import Kind
 from bot.playground.layouts import parts_of
+from bot.playground.limits import LOADING
 
 if TYPE_CHECKING:
     import random
@@ -93,17 +94,27 @@ class Members:
         task.add_done_callback(self._waiting.discard)
 
     async def probe(self, members: Iterable[Member]) -> None:
-        """Have one after the other ask for a story, which a bot that is well tells; wait."""
-        before = set(self._waiting)
+        """Have one after the other ask for a story, which a bot that is well tells.
+
+        Returns when each is answered, by more than that the bot thinks: only then it is saved.
+        """
+        before, asked = set(self._waiting), []
         for member in members:
             places = self.discord.village.places_of(member)
             if not places:
                 continue  # the server is no more
             if interaction := self._command(member, places[0], "story", probe=True):
                 self._await(interaction)
+                asked.append(interaction)
             await asyncio.sleep(APART)
         if probes := self._waiting - before:
             await asyncio.wait(probes)
+        changed, listeners = asyncio.Event(), self.discord.messages.listeners
+        listeners.append(hear := lambda *_: changed.set())
+        while any(one.original and one.original.flags & LOADING for one in asked):
+            changed.clear()
+            await changed.wait()
+        listeners.remove(hear)
 
     async def answered(self) -> None:
         """Wait until everybody was answered, or gave up."""
