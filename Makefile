@@ -7,7 +7,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help run test variants chaos sanitize fuzz lock sbom audit check clean
+.PHONY: help run test suite variants chaos sanitize fuzz lock sbom audit check lint types clean
 
 help: ## this list
 	@echo "Kataribe, a storyteller for Discord"
@@ -17,7 +17,10 @@ run: $(VENV)/.installed-run ## install what is missing, migrate, start the bot a
 	@exec $(BIN)/python -m bot
 
 test: $(VENV)/.installed-dev ## the same set-up, then lint, types and all tests
-	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory --jobs=2 types suite
+
+suite: $(VENV)/.installed-dev # beside the types, which keep no more than one core busy
 	$(PYTEST)
 
 # Tests of numbers: of every step of the generator, of the compiled one, and of training.
@@ -71,9 +74,13 @@ sbom: .tools/bin/python ## write sbom.json: what is installed, in CycloneDX's fo
 audit: .tools/bin/python ## ask for known holes in what requirements.lock names
 	.tools/bin/pip-audit --require-hashes --disable-pip --requirement requirements.lock
 
-check: $(VENV)/.installed-dev ## lint, types, and who imports whom
+check: lint types ## lint, types, and who imports whom
+
+lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo --no-cache
 

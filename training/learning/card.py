@@ -5,9 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-import matplotlib as mpl
-from matplotlib.figure import Figure
-
 from training.corpus.texts import IMAGINED, Split
 from training.learning.markdown import table, told
 from training.recipe import Fault, Pretrained
@@ -25,6 +22,10 @@ if TYPE_CHECKING:
 
 def plot_losses(measurements: Sequence[Measurement], path: Path) -> None:
     """Validation and training over the tokens read, as a PNG."""
+    # Of several processes one draws, at the end: the others need not wait half a second for it.
+    import matplotlib as mpl  # noqa: PLC0415
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
     with mpl.rc_context({"font.size": 9, "axes.spines.top": False}):
         figure = Figure(figsize=(6.4, 3.2), layout="constrained")
         validation = figure.subplots()
