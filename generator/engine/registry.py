@@ -216,7 +216,12 @@ class Registry:
     def _read(self, name: str, folder: Path) -> Resident:
         """In a thread: from the folder to an engine that is ready to start."""
         settings = self._settings
-        loaded = load_model(folder, device=settings.device, precision=settings.precision)
+        loaded = load_model(
+            folder,
+            device=settings.device,
+            precision=settings.precision,
+            reach=settings.context,
+        )
         engine = Engine(
             loaded, slots=settings.slots, waiting=settings.waiting, threads=settings.threads
         )

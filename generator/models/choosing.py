@@ -10,11 +10,11 @@ import torch
 
 from generator.models.errors import ModelFolderError
 from generator.models.quantised import QuantisedGPT2
-from generator.models.weights import LSTM
+from generator.models.weights import GPT2, LSTM
 from generator.native import NoNativeStepError, library
 
 if TYPE_CHECKING:
-    from generator.models.weights import GPT2
+    from generator.models.weights import Weights
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def _warn_once(reason: str) -> None:
     log.warning("stories are told in float32, several times slower than int8: %s", reason)
 
 
-def choose_precision(precision: Precision, device: torch.device, model: GPT2 | LSTM) -> Precision:
+def choose_precision(precision: Precision, device: torch.device, model: Weights) -> Precision:
     """What "auto" is here, and whether int8 can be had."""
     if device.type == "cuda":
         if precision == "int8":
@@ -55,8 +55,8 @@ def choose_precision(precision: Precision, device: torch.device, model: GPT2 | L
             raise ModelFolderError(f"precision int8 needs the native step: {error}") from error
         _warn_once(str(error))
         return "float32"
-    if isinstance(model, LSTM) or QuantisedGPT2.fits(model):
+    if isinstance(model, LSTM) or (isinstance(model, GPT2) and QuantisedGPT2.fits(model)):
         return "int8"
     if precision == "int8":
-        raise ModelFolderError("this GPT-2's activation or sizes are told in float32 only")
+        raise ModelFolderError("this model's activation or sizes are told in float32 only")
     return "float32"

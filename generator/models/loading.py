@@ -17,12 +17,13 @@ from generator.models.device_stepper import DeviceStepper
 from generator.models.errors import ModelFolderError
 from generator.models.gpt2 import GPT2Decoder
 from generator.models.gpt2_rows import GPT2Rows
+from generator.models.llama import LlamaDecoder
 from generator.models.lstm_decoder import LSTMDecoder
 from generator.models.lstm_rows import LSTMRows
 from generator.models.plain_folder import read_plain, read_weights
 from generator.models.quantised import QuantisedGPT2, QuantisedLSTM, fastest_threads
 from generator.models.stepper import EagerStepper
-from generator.models.weights import LSTM
+from generator.models.weights import GPT2, LSTM, Llama
 from generator.native import Threads
 from generator.sampling.device_sampler import DeviceSampler
 from generator.sampling.memfree import MEMFREE_FILE, MemFree, MemFreeError
@@ -41,11 +42,12 @@ if TYPE_CHECKING:
     from generator.models.reference import Reference
     from generator.models.stepper import Stepper
     from generator.models.tokens import Tokens
-    from generator.models.weights import GPT2, GPT2Shape, LSTMShape
+    from generator.models.shapes import Shape
+    from generator.models.weights import Weights
     from generator.sampling.rules import Rules
     from generator.sampling.settings import StorySettings
 
-    _Read = tuple[PlainFolder | Reference, GPT2 | LSTM, Reference | None]
+    _Read = tuple[PlainFolder | Reference, Weights, Reference | None]
     """The folder, its weights, and transformers' own of it if that has read it."""
 
 log = logging.getLogger(__name__)
@@ -73,7 +75,7 @@ class LoadedModel:
     """The folder's name, or the hub's."""
     where: str
     """From where it is loaded: a whole path, which is never taken for a name of the hub's, or one."""
-    weights: GPT2 | LSTM
+    weights: Weights
     """On its device; in float32 where they are told in 8 bits."""
     tokens: Tokens
     """Its tokenizer."""
@@ -88,6 +90,8 @@ class LoadedModel:
     """What its stories must not copy, where the folder says it."""
     opened: Reference | None = None
     """Transformers' own, where the folder could not be read without."""
+    reach: int | None = None
+    """Tokens that a slot has room for, if not for all that the model could read."""
 
     @cached_property
     def _reference(self) -> Reference:
@@ -113,7 +117,7 @@ class LoadedModel:
         return self._reference.tokenizer
 
     @property
-    def config(self) -> GPT2Shape | LSTMShape:
+    def config(self) -> Shape:
         """Its shape."""
         return self.weights.config
 
@@ -125,7 +129,8 @@ class LoadedModel:
     @property
     def context(self) -> int:
         """Tokens of prompt and story together, at most."""
-        return self.config.max_position_embeddings
+        whole = self.config.max_position_embeddings
+        return whole if self.reach is None else min(self.reach, whole)
 
     @property
     def eos_id(self) -> int | None:
@@ -163,17 +168,13 @@ class LoadedModel:
             rules: of each slot.
             history: (slots, context), tokens of each.
         """
-        decoder: Decoder
         vocabulary = self.vocabulary()
         if self.precision == "int8":
             team = Threads(threads or 1)
-            if isinstance(self.weights, LSTM):
-                decoder = QuantisedLSTM(self.weights, slots, team)
-            else:
-                decoder = QuantisedGPT2(self.weights, slots, team)
+            packed = self._packed(slots, team)
             if not threads:
-                team = fastest_threads(decoder, slots)
-            return EagerStepper(decoder, NativeSampler(rules, history, vocabulary, team))
+                team = fastest_threads(packed, slots)
+            return EagerStepper(packed, NativeSampler(rules, history, vocabulary, team))
         if self.device.type == "cuda":
             try:
                 return self.device_stepper(rules, fused=True)
@@ -182,11 +183,25 @@ class LoadedModel:
                 log.warning("%s is told without a CUDA graph, slower: %s", self.name, reason)
         if threads and self.device.type == "cpu":
             torch.set_num_threads(threads)
-        if isinstance(self.weights, LSTM):
-            decoder = LSTMDecoder(self.weights, slots)
-        else:
-            decoder = GPT2Decoder(self.weights, slots)
-        return EagerStepper(decoder, TorchSampler(rules, history, vocabulary))
+        return EagerStepper(self._decoder(slots), TorchSampler(rules, history, vocabulary))
+
+    def _packed(self, slots: int, team: Threads) -> QuantisedGPT2 | QuantisedLSTM:
+        match self.weights:
+            case GPT2():
+                return QuantisedGPT2(self.weights, slots, team)
+            case LSTM():
+                return QuantisedLSTM(self.weights, slots, team)
+            case Llama():
+                raise NotImplementedError
+
+    def _decoder(self, slots: int) -> Decoder:
+        match self.weights:
+            case GPT2():
+                return GPT2Decoder(self.weights, slots, self.context)
+            case LSTM():
+                return LSTMDecoder(self.weights, slots)
+            case Llama():
+                return LlamaDecoder(self.weights, slots, self.context)
 
     def device_stepper(self, rules: Rules, *, fused: bool) -> DeviceStepper:
         """What steps it where all state is on its device.
@@ -195,20 +210,28 @@ class LoadedModel:
             rules: of each slot.
             fused: by the GPU's own kernels, else in plain torch.
         """
-        rows: Rows
-        slots = len(rules.rows)
-        if isinstance(self.weights, LSTM):
-            rows = LSTMRows(self.weights, slots, fused=fused)
-        else:
-            rows = GPT2Rows(self.weights, slots, fused=fused)
+        rows = self._rows(len(rules.rows), fused=fused)
         sampler = DeviceSampler(
             rules, self.context, self.vocabulary(), rows.vocabulary, self.device, fused=fused
         )
         return DeviceStepper(rows, sampler)
 
+    def _rows(self, slots: int, *, fused: bool) -> Rows:
+        match self.weights:
+            case GPT2():
+                return GPT2Rows(self.weights, slots, fused=fused)
+            case LSTM():
+                return LSTMRows(self.weights, slots, fused=fused)
+            case Llama():
+                raise NotImplementedError
+
 
 def load_model(
-    name: str | Path, *, device: Device = "auto", precision: Precision = "auto"
+    name: str | Path,
+    *,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    reach: int | None = None,
 ) -> LoadedModel:
     """Loads a model folder, or a model of the Hugging Face hub.
 
@@ -217,6 +240,7 @@ def load_model(
         device: "auto" is CUDA where there is one.
         precision: "auto" is bfloat16 on CUDA, or float16 where a card has no bfloat16, and on a
             CPU what is fastest there.
+        reach: tokens of prompt and story that a slot has room for, where the model reads more.
 
     Raises:
         ModelFolderError: it is missing, damaged, or of a kind that is not told here.
@@ -252,6 +276,7 @@ def load_model(
         ends=found.ends,
         memfree=_memfree(where, found.settings),
         opened=opened,
+        reach=reach,
     )
     _check_ids(loaded)
     if loaded.settings.num_beams > 1:
@@ -321,7 +346,7 @@ def _check_files(folder: Path) -> None:
             )
 
 
-def _check_shape(folder: Path, shape: GPT2Shape | LSTMShape) -> None:
+def _check_shape(folder: Path, shape: Shape) -> None:
     """The weights must be there before room is made for them: a config may promise any number."""
     held = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     if not 0 < shape.fewest <= held:  # each weight takes a byte at least

@@ -15,12 +15,16 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from safetensors import SafetensorError, safe_open
 from tokenizers import AddedToken, Tokenizer
 
+from generator.models.shapes import GPT2Shape, LSTMShape
 from generator.models.tokens import Tokens, is_panic, plain
-from generator.models.weights import GPT2, LSTM, GPT2Shape, LSTMShape
+from generator.models.weights import weights_of
 from generator.sampling.settings import StorySettings
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from generator.models.shapes import Shape
+    from generator.models.weights import Weights
 
 _Size = Annotated[int, Field(gt=0)]
 _KNOWN = (
@@ -175,7 +179,7 @@ def read_plain(folder: Path) -> PlainFolder | None:
     )
 
 
-def read_weights(folder: Path, shape: GPT2Shape | LSTMShape) -> GPT2 | LSTM | None:
+def read_weights(folder: Path, shape: Shape) -> Weights | None:
     """The folder's weights in float32; None: they are not exactly those of the shape.
 
     They are copied, tensor after tensor: the file may be replaced while the model is told from.
@@ -185,9 +189,7 @@ def read_weights(folder: Path, shape: GPT2Shape | LSTMShape) -> GPT2 | LSTM | No
             tensors = {
                 name: file.get_tensor(name).to(torch.float32, copy=True) for name in file.keys()
             }
-        if isinstance(shape, LSTMShape):
-            return LSTM(shape, tensors)
-        return GPT2(shape, tensors)
+        return weights_of(shape, tensors)
     except (OSError, ValueError, RuntimeError, SafetensorError):
         return None
 

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import LlamaConfig
+
+from generator.models.decoder import Batch
+from generator.models.errors import ModelFolderError
+from generator.models.llama import LlamaDecoder
+from generator.models.shapes import LlamaShape
+from tests.generator.mixed_steps import check_mixed_steps, ints
+from tests.generator.small_llamas import ROPE, STRETCHED, small_llama, weights
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        ("llama", {}),
+        ("llama", {"num_key_value_heads": 4}),
+        ("llama", {"num_key_value_heads": 1, "head_dim": 32}),
+        ("llama", {"attention_bias": True, "mlp_bias": True}),
+        ("llama", {"tie_word_embeddings": True, "rms_norm_eps": 0.1}),
+        ("llama", {"hidden_act": "gelu_pytorch_tanh"}),
+        ("llama", {"rope_parameters": ROPE | {"rope_theta": 100.0}}),
+        ("llama", {"rope_parameters": STRETCHED}),
+        ("qwen2", {}),
+    ],
+    ids=str,
+)
+def test_logits_are_those_of_transformers(kind: str, changes: dict[str, Any]) -> None:
+    """Prompts in pieces, single tokens, and slots that lie idle in between, in mixed steps."""
+    model = small_llama(kind, **changes)
+    stories = torch.randint(96, (6, 48), generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        expected = model(stories).logits
+    check_mixed_steps(LlamaDecoder(weights(model), slots=6), stories, expected)
+
+
+def test_slots_have_room_for_no_more_than_was_asked_for() -> None:
+    model = weights(small_llama(max_position_embeddings=4096))
+    short, long = LlamaDecoder(model, 1, context=16), LlamaDecoder(model, 1)
+    assert short.memory * 256 == long.memory
+    story = Batch(
+        slots=ints(0), starts=ints(0), counts=ints(16), tokens=np.arange(16, dtype=np.int32)
+    )
+    assert torch.equal(short.step(story), long.step(story))
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        (
+            {"rope_parameters": {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}},
+            "dynamic",
+        ),
+        ({"num_key_value_heads": 3}, "divide"),
+        ({"head_dim": 17}, "even size"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_told_is_said(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(ModelFolderError, match=says):
+        LlamaShape.of(LlamaConfig(**(small_llama().config.to_dict() | changes)))
