@@ -72,6 +72,18 @@ def add_bench_command(commands: argparse._SubParsersAction[argparse.ArgumentPars
         metavar="SECONDS",
         help="also let the stories come one by one over so long, for our engine only",
     )
+    bench.add_argument(
+        "--http",
+        action="store_true",
+        help="also over our own server: readers of its streams in a process beside it",
+    )
+    bench.add_argument(
+        "--neighbours",
+        type=_number,
+        default=0,
+        metavar="N",
+        help="processes that spin beside all contestants meanwhile (none)",
+    )
     bench.add_argument("--repeat", type=_number, default=3, help="rounds that are measured (3)")
 
 

@@ -72,6 +72,20 @@ def test_a_llama_takes_turns_with_transformers(
     assert "for an LSTM" in told["missing"]["forward"]
 
 
+def test_readers_over_http_take_turns_with_the_engine_beside_neighbours(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = save_lstm(tmp_path / "small")
+    words = f"--model {folder} --http --neighbours 1 --concurrency 2 --tokens 4 --repeat 1"
+    assert bench(*words.split()) == 0
+    *table, last = capsys.readouterr().out.splitlines()
+    told = json.loads(last)
+    assert [row["engine"] for row in told["rows"]] == ["kataribe", "over http"]
+    assert all(row["ttft_ms"] > 0 for row in told["rows"])
+    assert told["neighbours"] == 1
+    assert any("1 spinning beside" in line for line in table)
+
+
 def test_an_lstm_takes_turns_with_its_own_forward(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
