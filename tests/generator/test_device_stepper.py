@@ -52,8 +52,13 @@ def engine_ahead(loaded: LoadedModel, slots: int, waiting: int = 64) -> Engine:
     return engine
 
 
-@each_kind
-@pytest.mark.parametrize("sampling", [GREEDY, LIVELY], ids=["greedy", "drawn"])
+@pytest.mark.parametrize(
+    ("loaded", "sampling"),
+    [("gpt2", GREEDY), ("gpt2", LIVELY), ("llama", LIVELY), ("lstm", GREEDY), ("lstm", LIVELY)],
+    indirect=["loaded"],
+    ids=["gpt2-greedy", "gpt2-drawn", "llama-drawn", "lstm-greedy", "lstm-drawn"],
+    scope="module",
+)
 async def test_its_stories_are_those_of_the_reference(
     loaded: LoadedModel, sampling: Sampling
 ) -> None:
@@ -159,6 +164,21 @@ def test_what_it_keeps_is_counted(loaded: LoadedModel) -> None:
     rows, sampler = engine._stepper._rows, engine._stepper._sampler  # type: ignore[attr-defined]
     assert engine._stepper.memory == rows.memory + sampler.memory
     assert sampler.memory > 4 * 3 * loaded.context
+
+
+def test_matrices_that_are_joined_are_no_second_copy(tmp_path: Path) -> None:
+    """Of a Llama; not in transformers' own model of it either."""
+    loaded = load_model(save_llama(tmp_path / "small"), device="cpu", precision="float32")
+    theirs: torch.nn.Module = loaded.model
+    engine = engine_ahead(loaded, 2)
+    ours, transformers = (
+        {part.untyped_storage().data_ptr(): part.untyped_storage().nbytes() for part in parts}
+        for parts in (loaded.weights.parameters(), theirs.parameters())
+    )
+    assert ours == transformers
+    assert sum(ours.values()) == loaded.memory
+    rows = engine._stepper._rows  # type: ignore[attr-defined]  # a device's stepper
+    assert {weight.data_ptr() for weight, _ in [*rows._mixing, *rows._opening]} <= set(ours)
 
 
 @each_kind
