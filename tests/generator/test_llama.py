@@ -56,8 +56,7 @@ def test_slots_have_room_for_no_more_than_was_asked_for() -> None:
             {"rope_parameters": {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}},
             "dynamic",
         ),
-        ({"num_key_value_heads": 3}, "divide"),
-        ({"head_dim": 17}, "even size"),
+        ({"num_key_value_heads": 3}, "4 heads cannot share 3 of keys"),
     ],
     ids=str,
 )
