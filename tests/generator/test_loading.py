@@ -211,7 +211,7 @@ def test_a_gpt2_that_could_attend_to_an_encoder_is_told_from_without(tmp_path: P
 
 def test_another_architecture_is_named(folder: Path) -> None:
     BertConfig().save_pretrained(folder)
-    with pytest.raises(ModelFolderError, match="holds a bert model"):
+    with pytest.raises(ModelFolderError, match="a bert model cannot be told"):
         load_model(folder)
 
 
