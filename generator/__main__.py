@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from generator.bench import add_bench_command
 from generator.config import ConfigError, EngineSettings, load_settings
+from generator.fetching import add_fetch_command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +26,7 @@ examples:
   python -m generator serve --port 0           on any free port; the ready line names it
   python -m generator serve --models ~/gpt2    one model folder, or a folder of them
   python -m generator bench                    how many tokens a second this machine tells
+  python -m generator fetch Qwen/Qwen2.5-0.5B  another model, of Hugging Face's hub
 
 then, with any OpenAI client or plain curl:
   curl http://127.0.0.1:8000/v1/completions -H 'Content-Type: application/json' \\
@@ -81,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
                 help=f"{field.title}: {field.description} (default: {field.default})",
             )
     add_bench_command(commands)
+    add_fetch_command(commands)
     return parser
 
 

@@ -24,6 +24,7 @@ from generator.engine.errors import (
 from generator.engine.loop import Engine
 from generator.engine.resident import Resident
 from generator.models.errors import ModelFolderError
+from generator.models.gguf_file import gguf_of, has_gguf, read_header
 from generator.models.loading import load_model
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 GIB = 1024**3
+_SIGNS = ("config.json", "*.gguf")
+"""What says that a folder holds a model; where its name begins with a dot, it is not whole yet."""
 _CLOSING = "The generator is closing; ask again when it is back."
 
 
@@ -71,7 +74,9 @@ class Registry:
         place = self._settings.models
         if (place / "config.json").is_file():
             return {place.resolve().name: place}
-        found = (file.parent for file in sorted(place.glob("*/config.json")))
+        found = sorted({file.parent for kind in _SIGNS for file in place.glob(f"[!.]*/{kind}")})
+        if not found and has_gguf(place):
+            return {place.resolve().name: place}
         return {folder.name: folder for folder in found if _can_be_said(folder.name)}
 
     def folder(self, name: str) -> Path:
@@ -191,7 +196,7 @@ class Registry:
                 raise BrokenModelError(f"The model {name} cannot be loaded: {reason}.") from error
 
     async def _load_within_budget(self, name: str, folder: Path, make_room: bool) -> None:
-        on_disk = _size_on_disk(folder)
+        on_disk = await asyncio.to_thread(_size_on_disk, folder)
         await self._make_room(name, self._sizes.get((name, on_disk), on_disk), make_room)
         log.info("loading %s …", name)
         start = time.perf_counter()
@@ -270,6 +275,9 @@ def _can_be_said(name: str) -> bool:
 
 
 def _size_on_disk(folder: Path) -> int:
+    """Bytes of its weights; packed ones are read into four bytes each."""
+    if (gguf := gguf_of(folder)) is not None:
+        return 4 * read_header(gguf).weights
     return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
 
 

@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from generator.models.choosing import choose_device, choose_precision
 from generator.models.device_stepper import DeviceStepper
 from generator.models.errors import ModelFolderError
+from generator.models.gguf_file import gguf_of, read_header
 from generator.models.gpt2 import GPT2Decoder
 from generator.models.gpt2_rows import GPT2Rows
 from generator.models.llama import LlamaDecoder
@@ -241,7 +242,8 @@ def load_model(
     """Loads a model folder, or a model of the Hugging Face hub.
 
     Args:
-        name: a folder with config.json, model.safetensors and tokenizer.json, or a hub name.
+        name: a folder with config.json, model.safetensors and tokenizer.json, or with one GGUF
+            file, or a hub name.
         device: "auto" is CUDA where there is one.
         precision: "auto" is bfloat16 on CUDA, or float16 where a card has no bfloat16, and on a
             CPU what is fastest there.
@@ -301,12 +303,13 @@ def _read_without(folder: Path) -> _Read | None:
 
 def _read_with_transformers(where: str, folder: Path | None) -> _Read:
     """Any other folder, or the hub's model."""
-    from generator.models.reference import Reference, shape_of  # noqa: PLC0415  # takes seconds
+    from generator.models.reference import Reference, config_of, shape_of  # noqa: PLC0415  # takes seconds
 
-    shape = shape_of(where)
+    config = config_of(where)
+    shape = shape_of(where, config)
     if folder is not None:
         _check_shape(folder, shape)
-    reference = Reference.load(where)
+    reference = Reference.load(where, config)
     return reference, reference.weights, reference
 
 
@@ -340,7 +343,9 @@ def _memfree(where: str, settings: StorySettings) -> MemFree | None:
 
 
 def _check_files(folder: Path) -> None:
-    for needed in ("config.json", "model.safetensors", "tokenizer.json"):
+    if (gguf := gguf_of(folder)) is not None:
+        read_header(gguf)
+    for needed in () if gguf else ("config.json", "model.safetensors", "tokenizer.json"):
         if not (folder / needed).is_file() and not (folder / f"{needed}.index.json").is_file():
             raise ModelFolderError(f"the model folder {folder} has no {needed}")
     for file in filter(Path.is_file, folder.glob("*.json")):
@@ -353,7 +358,11 @@ def _check_files(folder: Path) -> None:
 
 def _check_shape(folder: Path, shape: Shape) -> None:
     """The weights must be there before room is made for them: a config may promise any number."""
-    held = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    gguf = gguf_of(folder)
+    if gguf is None:
+        held = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    else:
+        held = read_header(gguf).weights
     if not 0 < shape.fewest <= held:  # each weight takes a byte at least
         raise ModelFolderError(
             f"config.json of {folder} asks for {shape.fewest} weights at least, and its weights are "

@@ -10,11 +10,13 @@ import json
 import logging
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
+from tqdm import tqdm
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -24,12 +26,14 @@ from transformers import (
     PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerFast,
+    modeling_gguf_pytorch_utils,
 )
 from transformers.utils import GENERATION_CONFIG_NAME
 from transformers.utils.hub import cached_file
 from transformers.utils.logging import disable_progress_bar
 
 from generator.models.errors import ModelFolderError
+from generator.models.gguf_file import gguf_of
 from generator.models import lstm as _lstm  # noqa: F401  # makes its kind known to transformers
 from generator.models.tokens import Tokens, is_panic, plain
 from generator.models.weights import weights_of
@@ -60,8 +64,12 @@ class Reference:
     tokenizer: PreTrainedTokenizerFast
 
     @classmethod
-    def load(cls, where: str) -> Reference:
+    def load(cls, where: str, config: PreTrainedConfig | None = None) -> Reference:
         """From a folder or the hub; on the CPU, in float32.
+
+        Args:
+            where: the folder, or the hub's name.
+            config: of its GGUF file, if that was read: it takes seconds.
 
         Raises:
             ModelFolderError: weights are missing, or the tokenizer is damaged or not a fast one.
@@ -69,7 +77,8 @@ class Reference:
         """
         if not sys.stderr.isatty():
             disable_progress_bar()
-        tokenizer = _load_tokenizer(where)
+        gguf = gguf_of(Path(where))
+        tokenizer = _load_tokenizer(where, gguf)
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             where,
             dtype=torch.float32,
@@ -77,6 +86,7 @@ class Reference:
             use_safetensors=True,
             output_loading_info=True,
             generation_config=_generation_config(where),
+            **_of_gguf(where, gguf, config),
         )
         model, report = loaded
         if lacking := sorted(report["missing_keys"]):
@@ -125,21 +135,43 @@ class Reference:
         module.to(next(iter(theirs.values())).device)
 
 
-def shape_of(where: str) -> Shape:
-    """What the model's configuration says.
+def shape_of(where: str, config: PreTrainedConfig | None = None) -> Shape:
+    """What the model's configuration says, read if it is not given.
 
     Raises:
         ModelFolderError: the model is of a kind that is not told here.
         Exception: whatever transformers says of a configuration that it cannot read.
     """
-    try:
-        config = AutoConfig.from_pretrained(where, trust_remote_code=False)
-    except StrictDataclassError as error:  # the reason stands behind its first line
-        raise ValueError(str(error).split("\n")[-1].strip()) from error
+    config = config or config_of(where)
     try:
         return _shape(config)
     except ModelFolderError as error:
         raise ModelFolderError(f"{where}: {error}") from error
+
+
+def config_of(where: str) -> PreTrainedConfig:
+    """The model's configuration.
+
+    Raises:
+        Exception: whatever transformers says of one that it cannot read.
+    """
+    gguf = gguf_of(Path(where))
+    try:
+        config: PreTrainedConfig = AutoConfig.from_pretrained(
+            where, trust_remote_code=False, **({"gguf_file": gguf.name} if gguf else {})
+        )
+    except StrictDataclassError as error:  # the reason stands behind its first line
+        raise ValueError(str(error).split("\n")[-1].strip()) from error
+    return config
+
+
+def _of_gguf(where: str, gguf: Path | None, config: PreTrainedConfig | None) -> dict[str, Any]:
+    """What transformers is told besides where the weights are in such a file."""
+    if gguf is None:
+        return {}
+    # Its bar is drawn into logs too, and nothing turns it off.
+    vars(modeling_gguf_pytorch_utils)["tqdm"] = partial(tqdm, disable=None)
+    return {"gguf_file": gguf.name, "config": config or config_of(where)}
 
 
 def _shape(config: PreTrainedConfig) -> Shape:
@@ -155,9 +187,12 @@ def _shape(config: PreTrainedConfig) -> Shape:
     )
 
 
-def _load_tokenizer(where: str) -> PreTrainedTokenizerFast:
+def _load_tokenizer(where: str, gguf: Path | None) -> PreTrainedTokenizerFast:
     try:
-        tokenizer = AutoTokenizer.from_pretrained(where, trust_remote_code=False)
+        if gguf is None:
+            tokenizer = AutoTokenizer.from_pretrained(where, trust_remote_code=False)
+        else:  # which says all; AutoTokenizer would read the configuration once more
+            tokenizer = PreTrainedTokenizerFast.from_pretrained(where, gguf_file=gguf.name)
         if not isinstance(tokenizer, PreTrainedTokenizerFast):
             raise ModelFolderError(f"{where} has no fast tokenizer (tokenizer.json)")
         plain(tokenizer.backend_tokenizer)
