@@ -27,14 +27,15 @@ STRETCHED = {
 }
 
 
-def small_llama(kind: str = "llama", **changes: Any) -> PreTrainedModel:
+def small_llama(kind: str = "llama", seed: int = 0, **changes: Any) -> PreTrainedModel:
     """Of transformers, in evaluation mode.
 
     Args:
         kind: llama or qwen2.
+        seed: of its weights.
         changes: to its configuration.
     """
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     shape: dict[str, Any] = {
         "vocab_size": 96,
         "max_position_embeddings": 48,
