@@ -193,7 +193,7 @@ class Packed(ABC):
 
 def memory(count: int, kind: torch.dtype) -> Tensor:
     """(count,) zeros in pages as large as the system has, which it gives only when written to."""
-    area = mmap.mmap(-1, count * kind.itemsize)
+    area = mmap.mmap(-1, count * kind.itemsize, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     if hasattr(mmap, "MADV_HUGEPAGE"):
         with suppress(OSError):  # a kernel without transparent huge pages
             area.madvise(mmap.MADV_HUGEPAGE)
