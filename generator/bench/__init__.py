@@ -5,7 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-SHAPES = ("gpt2-small", "gpt2-medium", "gpt2-starter", "lstm-article", "lstm-starter")
+SHAPES = (
+    "gpt2-small",
+    "gpt2-medium",
+    "gpt2-starter",
+    "lstm-article",
+    "lstm-starter",
+    "smollm2-135m",
+)
 PEERS = ("transformers", "transformers-static", "ctranslate2", "openvino", "llama.cpp", "forward")
 
 _DESCRIPTION = """\

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 _ARTICLE = Sampling(temperature=0.6, top_k=1000, top_p=0.95)
 _GREEDY = Sampling(temperature=0)
-_SLOTS = 32  # as many as the server has, where it is not told otherwise
+_SLOTS, _CONTEXT = 32, 2048  # as the server has them, where it is not told otherwise
 _WEIGHT_BYTES = {"int8": 1, "bfloat16": 2, "float16": 2, "float32": 4}
 
 
@@ -53,7 +53,12 @@ def run(options: argparse.Namespace) -> int:
             save_random(options.shape, folder)
         _say(f"loading kataribe on {options.device} …")
         try:
-            loaded = load_model(folder, device=options.device, precision=options.precision)
+            loaded = load_model(
+                folder,
+                device=options.device,
+                precision=options.precision,
+                reach=max(_CONTEXT, options.prompt + options.tokens),
+            )
         except ModelFolderError as error:
             print(error, file=sys.stderr)
             return 2

@@ -16,6 +16,8 @@ from generator.models.attention import Attention, Places
 from generator.models.gpt2 import activation
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from generator.models.decoder import Batch
     from generator.models.shapes import LlamaShape
     from generator.models.weights import Llama, LlamaBlock
@@ -33,9 +35,7 @@ class LlamaDecoder:
         self._head = model.lm_head.weight
         self._size = shape.head_dim
         self._device = weights.device
-        self._activation = (
-            functional.silu if shape.hidden_act == "silu" else activation(shape.hidden_act)
-        )
+        self._activation = gate(shape)
         self._cosine, self._sine = rotations(shape, context, like=weights)
         self._attention = Attention(
             weights,
@@ -86,6 +86,11 @@ class LlamaDecoder:
         gated = self._activation(inner.gate_proj(normed)) * inner.up_proj(normed)
         changed: Tensor = hidden + inner.down_proj(gated)
         return changed
+
+
+def gate(shape: LlamaShape) -> Callable[[Tensor], Tensor]:
+    """What the inner layer's gate goes through."""
+    return functional.silu if shape.hidden_act == "silu" else activation(shape.hidden_act)
 
 
 def rotations(shape: LlamaShape, context: int, *, like: Tensor) -> tuple[Tensor, Tensor]:

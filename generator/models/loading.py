@@ -18,6 +18,7 @@ from generator.models.errors import ModelFolderError
 from generator.models.gpt2 import GPT2Decoder
 from generator.models.gpt2_rows import GPT2Rows
 from generator.models.llama import LlamaDecoder
+from generator.models.llama_rows import LlamaRows
 from generator.models.lstm_decoder import LSTMDecoder
 from generator.models.lstm_rows import LSTMRows
 from generator.models.packed import Packed
@@ -235,11 +236,15 @@ class LoadedModel:
     def _rows(self, slots: int, *, fused: bool) -> Rows:
         match self.weights:
             case GPT2():
-                return GPT2Rows(self.weights, slots, fused=fused)
+                return GPT2Rows(self.weights, slots, self.context, fused=fused)
             case LSTM():
                 return LSTMRows(self.weights, slots, fused=fused)
             case Llama():
-                raise NotImplementedError
+                rows = LlamaRows(self.weights, slots, self.context, fused=fused)
+                opened: Reference | None = self.opened or vars(self).get("_reference")
+                if opened is not None:  # the weights lie elsewhere now
+                    opened.share(self.weights)
+                return rows
 
 
 def load_model(

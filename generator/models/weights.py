@@ -6,7 +6,7 @@ takes longer to import than torch itself.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
@@ -72,6 +72,23 @@ class Llama(nn.Module):
             self.lm_head = nn.Linear(shape.hidden_size, shape.vocab_size, bias=False)
         _fill(self, tensors, head="lm_head.weight", embedding="model.embed_tokens.weight")
 
+    def join(self) -> list[tuple[Joined, Joined]]:
+        """Of each layer the weight and bias of queries, keys and values; and of gate and up.
+
+        So that what reads the same numbers is one product. The parameters become views of what is
+        joined, so there is one copy, as long as none of them is moved.
+        """
+        joined = []
+        for module in self.model.layers:
+            block = cast("LlamaBlock", module)
+            attention, inner = block.self_attn, block.mlp
+            mixing = _join(attention.q_proj, attention.k_proj, attention.v_proj)
+            joined.append((mixing, _join(inner.gate_proj, inner.up_proj)))
+        return joined
+
+
+Joined = tuple[Tensor, Tensor | None]
+"""The weight and the bias of linear layers, one below the other."""
 
 Weights = GPT2 | LSTM | Llama
 
@@ -99,6 +116,19 @@ def _fill(model: Weights, tensors: Mapping[str, Tensor], *, head: str, embedding
     if tied:
         model.get_submodule(head.removesuffix(".weight")).weight = model.get_parameter(embedding)
     model.eval().requires_grad_(requires_grad=False)
+
+
+def _join(*layers: nn.Linear) -> Joined:
+    parts = [dict(layer.named_parameters()) for layer in layers]
+    joined = {name: _joined([part[name] for part in parts]) for name in parts[0]}
+    return joined["weight"], joined.get("bias")
+
+
+def _joined(parts: list[nn.Parameter]) -> Tensor:
+    whole = torch.cat([part.data for part in parts])
+    for part, view in zip(parts, whole.split([len(part) for part in parts]), strict=True):
+        part.data = view
+    return whole
 
 
 def _embedding(rows: int, width: int) -> nn.Embedding:
