@@ -295,6 +295,28 @@ def test_weights_of_sixteen_bits_are_packed_as_they_are(
     assert torch.equal(short.step(step), long.step(step))
 
 
+async def test_beams_are_searched_with_what_was_packed(tmp_path: Path) -> None:
+    """By transformers' own model, which is loaded for the first of them."""
+    loaded = load_model(save_llama(tmp_path / "model"), precision="int8")
+    request = Request(
+        prompt=(9, 8, 7), sampling=Sampling(temperature=0), seed=0, max_tokens=12, num_beams=3
+    )
+    async with Engine(loaded, slots=1) as engine:
+        before = engine.memory
+        found = [token async for tokens in engine.submit(request) for token in tokens]
+        assert engine.memory == before + loaded.copy_memory
+    model: Any = loaded.model
+    told = model.generate(
+        torch.tensor([request.prompt]),
+        num_beams=3,
+        do_sample=False,
+        max_new_tokens=12,
+        pad_token_id=0,
+        suppress_tokens=loaded.suppressed().tolist(),
+    )[0, 3:].tolist()
+    assert found == (told[: told.index(0)] if 0 in told else told)
+
+
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux says what is resident")
 def test_a_packed_model_keeps_no_float32_copy(tmp_path: Path) -> None:
     """Which would be four more bytes for each weight."""
