@@ -57,11 +57,56 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
-    """Transformers' model, in evaluation mode, and its tokenizer."""
+class Described:
+    """What a folder says, or the hub, beside the weights."""
+
+    tokenizer: PreTrainedTokenizerFast
+    generation: GenerationConfig
+
+    @classmethod
+    def read(cls, where: str) -> Described:
+        """From a folder or the hub.
+
+        Raises:
+            ModelFolderError: the tokenizer is damaged or not a fast one.
+            Exception: whatever else transformers says of what it cannot read.
+        """
+        said = _generation_config(where)
+        if said is None:
+            config = AutoConfig.from_pretrained(where, trust_remote_code=False)
+            said = GenerationConfig.from_model_config(config)
+        return cls(_load_tokenizer(where, None), said)
+
+    @property
+    def tokens(self) -> Tokens:
+        """The same tokenizer, as the generator takes it."""
+        tokenizer = self.tokenizer
+        return Tokens(
+            backend=tokenizer.backend_tokenizer,
+            bos_id=tokenizer.bos_token_id,
+            eos_id=tokenizer.eos_token_id,
+            unk_id=tokenizer.unk_token_id,
+        )
+
+    @property
+    def settings(self) -> StorySettings:
+        """How its stories are told."""
+        return StorySettings.read(vars(self.generation))[0]
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """Token ids that end a story, if the folder's are numbers."""
+        eos: int | list[int] | None = self.generation.eos_token_id
+        if eos is None:
+            return ()
+        return tuple(eos) if isinstance(eos, list) else (eos,)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference(Described):
+    """Transformers' model, too, in evaluation mode."""
 
     model: PreTrainedModel
-    tokenizer: PreTrainedTokenizerFast
 
     @classmethod
     def load(cls, where: str, config: PreTrainedConfig | None = None) -> Reference:
@@ -95,36 +140,13 @@ class Reference:
             for block in model.transformer.h:  # there is no encoder that they could attend to
                 del block.crossattention, block.ln_cross_attn
         module: nn.Module = model.eval().requires_grad_(requires_grad=False)
-        return cls(cast("PreTrainedModel", module), tokenizer)
+        told = cast("PreTrainedModel", module)
+        return cls(tokenizer, told.generation_config, told)
 
     @property
     def weights(self) -> Weights:
         """The same weights, as decoders take them."""
         return weights_of(_shape(self.model.config), dict(self.model.state_dict()))
-
-    @property
-    def tokens(self) -> Tokens:
-        """The same tokenizer, as the generator takes it."""
-        tokenizer = self.tokenizer
-        return Tokens(
-            backend=tokenizer.backend_tokenizer,
-            bos_id=tokenizer.bos_token_id,
-            eos_id=tokenizer.eos_token_id,
-            unk_id=tokenizer.unk_token_id,
-        )
-
-    @property
-    def settings(self) -> StorySettings:
-        """How its stories are told."""
-        return StorySettings.read(vars(self.model.generation_config))[0]
-
-    @property
-    def ends(self) -> tuple[int, ...]:
-        """Token ids that end a story, if the folder's are numbers."""
-        eos: int | list[int] | None = self.model.generation_config.eos_token_id
-        if eos is None:
-            return ()
-        return tuple(eos) if isinstance(eos, list) else (eos,)
 
     def share(self, weights: Weights) -> None:
         """Give up its own weights for these, which are the same, so that there is one copy."""

@@ -14,6 +14,7 @@ LSTM_KIND: Literal["kataribe-lstm"] = "kataribe-lstm"
 GPT2_KIND: Literal["gpt2"] = "gpt2"
 LLAMA_KINDS = ("llama", "qwen2")
 """What is shaped like a Llama; a Qwen2 has biases of its own."""
+_WIDEST_HEAD = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +56,19 @@ class GPT2Shape(_Shape):
     @property
     def fewest(self) -> int:
         """Weights that it has at least."""
-        return self.vocab_size * self.n_embd + self.n_layer * self.n_embd**2
+        inner = self.n_inner or 4 * self.n_embd
+        return self.vocab_size * self.n_embd + self.n_layer * self.n_embd * (
+            4 * self.n_embd + 2 * inner
+        )
+
+    @property
+    def layers(self) -> int:
+        """One on top of the other."""
+        return self.n_layer
+
+    def kept(self, context: int) -> int:
+        """Numbers that a story of so many tokens keeps: keys and values."""
+        return 2 * self.n_layer * self.n_embd * context
 
     def scaling(self, layer: int) -> float:
         """Of the products of queries and keys."""
@@ -77,7 +90,17 @@ class LSTMShape(_Shape):
     @property
     def fewest(self) -> int:
         """Weights that it has at least."""
-        return self.vocab_size * self.embedding_size + self.num_layers * self.hidden_size**2
+        return self.vocab_size * self.embedding_size + 4 * self.num_layers * self.hidden_size**2
+
+    @property
+    def layers(self) -> int:
+        """One on top of the other."""
+        return self.num_layers
+
+    def kept(self, context: int) -> int:
+        """Numbers that a story keeps, however long it is: hidden and cell states."""
+        del context
+        return 2 * self.num_layers * self.hidden_size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +141,9 @@ class LlamaShape(_Shape):
             raise ModelFolderError("a Qwen2 that looks back through a window cannot be told")
         heads = config.num_attention_heads
         size = getattr(config, "head_dim", None) or config.hidden_size // heads
+        # Before its frequencies are reckoned: a file may say any number.
+        if size > _WIDEST_HEAD or size % 2:
+            raise ModelFolderError(f"heads of {size} numbers cannot be told")
         if heads % config.num_key_value_heads:
             raise ModelFolderError(
                 f"{heads} heads cannot share {config.num_key_value_heads} of keys evenly"
@@ -150,8 +176,18 @@ class LlamaShape(_Shape):
     @property
     def fewest(self) -> int:
         """Weights that it has at least."""
-        layer = 3 * self.hidden_size * self.intermediate_size
+        heads = 2 * (self.num_attention_heads + self.num_key_value_heads) * self.head_dim
+        layer = self.hidden_size * (3 * self.intermediate_size + heads)
         return self.vocab_size * self.hidden_size + self.num_hidden_layers * layer
+
+    @property
+    def layers(self) -> int:
+        """One on top of the other."""
+        return self.num_hidden_layers
+
+    def kept(self, context: int) -> int:
+        """Numbers that a story of so many tokens keeps: keys and values."""
+        return 2 * self.num_hidden_layers * self.num_key_value_heads * self.head_dim * context
 
 
 Shape = GPT2Shape | LSTMShape | LlamaShape

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers import LlamaConfig
+from transformers import GenerationConfig
 
 from generator.models.decoder import Batch
 from generator.models.errors import ModelFolderError
@@ -39,6 +39,28 @@ def test_logits_are_those_of_transformers(kind: str, changes: dict[str, Any]) ->
     check_mixed_steps(LlamaDecoder(weights(model), slots=6), stories, expected)
 
 
+def test_greedy_stories_are_those_of_transformers() -> None:
+    """Of 200 prompts, told together."""
+    model: Any = small_llama(eos_token_id=None)
+    prompts = torch.randint(96, (200, 8), generator=torch.Generator().manual_seed(2))
+    settings = GenerationConfig(max_new_tokens=24, do_sample=False, pad_token_id=0)
+    expected = model.generate(
+        prompts, attention_mask=torch.ones_like(prompts), generation_config=settings
+    )
+    decoder, slots = LlamaDecoder(weights(model), slots=200), np.arange(200, dtype=np.int32)
+    told, new = prompts, prompts
+    while told.shape[1] < expected.shape[1]:
+        step = Batch(
+            slots=slots,
+            starts=np.full(200, told.shape[1] - new.shape[1], np.int32),
+            counts=np.full(200, new.shape[1], np.int32),
+            tokens=new.flatten().numpy().astype(np.int32),
+        )
+        new = decoder.step(step).argmax(1, keepdim=True)
+        told = torch.cat([told, new], 1)
+    assert torch.equal(told, expected)
+
+
 def test_slots_have_room_for_no_more_than_was_asked_for() -> None:
     model = weights(small_llama(max_position_embeddings=4096))
     short, long = LlamaDecoder(model, 1, context=16), LlamaDecoder(model, 1)
@@ -57,9 +79,13 @@ def test_slots_have_room_for_no_more_than_was_asked_for() -> None:
             "dynamic",
         ),
         ({"num_key_value_heads": 3}, "4 heads cannot share 3 of keys"),
+        ({"head_dim": 17}, "heads of 17"),
     ],
     ids=str,
 )
 def test_what_cannot_be_told_is_said(changes: dict[str, Any], says: str) -> None:
+    config: Any = small_llama().config
+    for name, value in changes.items():
+        setattr(config, name, value)
     with pytest.raises(ModelFolderError, match=says):
-        LlamaShape.of(LlamaConfig(**(small_llama().config.to_dict() | changes)))
+        LlamaShape.of(config)
