@@ -184,6 +184,8 @@ def config_of(where: str) -> PreTrainedConfig:
         )
     except StrictDataclassError as error:  # the reason stands behind its first line
         raise ValueError(str(error).split("\n")[-1].strip()) from error
+    if gguf and config.model_type == GPT2_KIND:
+        config.n_positions = config.n_ctx  # under which name it is read, and nothing uses it
     return config
 
 
