@@ -97,7 +97,7 @@ def _read_on(address: str, file: HubFile, part: BinaryIO, bar: tqdm[NoReturn]) -
         if there and answer.status_code != HTTPStatus.PARTIAL_CONTENT:  # from the beginning again
             _empty(part)
             bar.update(-there)
-        for piece in answer.iter_raw(_PIECE):
+        for piece in answer.iter_raw():
             if part.tell() + len(piece) > file.size:
                 _empty(part)
                 raise FetchError(

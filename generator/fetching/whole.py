@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"\w[\w.-]*", re.ASCII)
 _SPARE = 64 << 20
 """Bytes of the disk that are left to others."""
+_SMALL = 10_000
+"""Bytes that are not worth a word."""
 _GB = 10**9
 _QUIET = 10.0
 """Seconds between two lines of progress where there is no terminal."""
@@ -160,7 +162,7 @@ def _say(hub: Hub, listing: Listing, files: list[HubFile], folder: Path) -> None
     left, size = _left(files, folder), sum(file.size for file in files)
     print(
         f"{hub.name} at {listing.commit[:12]}: {', '.join(file.name for file in files)}; "
-        f"{_words(size)}{f', of which {_words(size - left)} are here' if left < size else ''}",
+        f"{_words(size)}{f', of which {_words(size - left)} are here' if size - left > _SMALL else ''}",
         flush=True,
     )
     free = shutil.disk_usage(folder).free

@@ -57,7 +57,7 @@ def save_gguf(folder: Path, source: Path, kind: str = "F32", **said: Any) -> Pat
     head = config.tie_word_embeddings and "lm_head.weight"
     for name, weight in model.state_dict().items():
         if name != head:
-            ggml = names.get_name(name, try_suffixes=(".weight", ".bias"))
+            ggml = names.get_name(name, try_suffixes=(".weight", ".bias")) or name
             _add(writer, ggml, _as_ggml_has_it(ggml, weight, config), kind)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
