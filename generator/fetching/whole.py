@@ -160,11 +160,9 @@ def _say(hub: Hub, listing: Listing, files: list[HubFile], folder: Path) -> None
         FetchError: there is none.
     """
     left, size = _left(files, folder), sum(file.size for file in files)
-    print(
-        f"{hub.name} at {listing.commit[:12]}: {', '.join(file.name for file in files)}; "
-        f"{_words(size)}{f', of which {_words(size - left)} are here' if size - left > _SMALL else ''}",
-        flush=True,
-    )
+    names = ", ".join(file.name for file in files)
+    here = f", of which {_words(size - left)} are here" if size - left > _SMALL else ""
+    print(f"{hub.name} at {listing.commit[:12]}: {names}; {_words(size)}{here}", flush=True)
     free = shutil.disk_usage(folder).free
     if left + _SPARE > free:
         raise FetchError(
