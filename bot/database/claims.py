@@ -10,7 +10,7 @@ from sqlalchemy import and_, bindparam, case, func, select, update
 from bot.database.clock import now
 from bot.database.places import MOMENT, free, heads, held, waiting
 from bot.database.tables import State, Story
-from bot.database.turns import moving, put_right, take_members, two_write
+from bot.database.turns import moved, moving, one_moves, take_member_of, two_write
 from bot.database.unbroken import unbroken
 from bot.database.wishes import PLAIN, Wishes
 
@@ -18,16 +18,17 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from sqlalchemy import ColumnElement, Select
-    from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+    from sqlalchemy.ext.asyncio import AsyncSession
 
     from bot.config import Queue as QueueSettings
+    from bot.database.sessions import Sessions
 
 
 @unbroken
 class Claims(Wishes):
     """The leases of those who tell stories; each method is one short transaction."""
 
-    def __init__(self, sessions: async_sessionmaker[AsyncSession], settings: QueueSettings) -> None:
+    def __init__(self, sessions: Sessions, settings: QueueSettings) -> None:
         super().__init__(sessions, settings)
         self._lease = dt.timedelta(seconds=settings.lease)
 
@@ -57,23 +58,14 @@ class Claims(Wishes):
             if only is not None:
                 given["only"] = list(only)
             async with self._sessions.begin() as session:
-                found = await _first(session, given)
-                if found is None:
+                story_id = await _first(session, given)
+                if story_id is None:
                     return None
-                story_id, member_id = found
+                moment = now()
+                taken = {"moment": moment, "owner": owner, "until": moment + self._lease}
                 # Asked once more of the row: another may have been quicker.
-                story: Story | None = await session.scalar(
-                    _TAKEN,
-                    {
-                        "story_id": story_id,
-                        "moment": now(),
-                        "owner": owner,
-                        "until": now() + self._lease,
-                    },
-                    execution_options=PLAIN,
-                )
+                story = await moved(session, _TAKEN, story_id, taken)
                 if story is not None:
-                    await put_right(session, [story_id], {member_id})
                     return story
 
     async def renew(self, owner: str, story_ids: Collection[int]) -> set[int]:
@@ -116,22 +108,21 @@ class Claims(Wishes):
             )
 
 
-async def _first(session: AsyncSession, given: dict[str, Any]) -> tuple[int, int] | None:
-    """Find who is to be told next, and take their member: (story id, member id)."""
+async def _first(session: AsyncSession, given: dict[str, Any]) -> int | None:
+    """Find who is to be told next, and take their member: the story's id."""
     one_of, those = _FIRST["only" in given]
     if two_write(session):
-        row = (await session.execute(those, given)).one_or_none()
-        if row is not None:
-            return row[0], row[1]
-    row = (await session.execute(one_of, given)).one_or_none()
-    if row is None:
-        return None
-    # Where several write: all of them are being moved now. Nothing is held while waiting for one.
-    await take_members(session, row[0])
-    return row[0], row[1]
+        story_id: int | None = await session.scalar(those, given)
+        if story_id is not None:
+            return story_id
+    story_id = await session.scalar(one_of, given)
+    if story_id is not None:
+        # Where several write: all are being moved now. Nothing is held while waiting for one.
+        await take_member_of(session, story_id)
+    return story_id
 
 
-def _first_of(*, only: bool) -> tuple[Select[int, int], Select[int, int]]:
+def _first_of(*, only: bool) -> tuple[Select[int, int], Select[int]]:
     """The next story to tell; and, where several write, the next of a member who is then taken."""
 
     def may_be_taken(chosen: type[Story]) -> list[ColumnElement[bool]]:
@@ -149,21 +140,19 @@ def _first_of(*, only: bool) -> tuple[Select[int, int], Select[int, int]]:
     # The limit keeps PostgreSQL from taking members in another order.
     in_order = order.limit(MANY).subquery()
     taken = func.pg_try_advisory_xact_lock(in_order.c.member_id)
-    members = select(in_order.c.id, in_order.c.member_id).where(taken).limit(1)
+    members = select(in_order.c.id).where(taken).limit(1)
     return order.limit(1), members
 
 
 MANY = 32
 """Of how many servers the first is looked at where several take stories at once."""
 _FIRST = [_first_of(only=only) for only in (False, True)]
-_TAKEN = (
-    update(Story)
-    .where(Story.id == bindparam("story_id"), waiting(Story, MOMENT), free(Story, MOMENT))
-    .values(
-        state=State.TELLING,
-        lease_owner=bindparam("owner"),
-        lease_until=bindparam("until"),
-        attempts=Story.attempts + 1,
-    )
-    .returning(Story)
+_TAKEN = one_moves(
+    and_(Story.id == bindparam("story_id"), waiting(Story, MOMENT), free(Story, MOMENT)),
+    {
+        "state": State.TELLING,
+        "lease_owner": bindparam("owner"),
+        "lease_until": bindparam("until"),
+        "attempts": Story.attempts + 1,
+    },
 )

@@ -8,7 +8,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
-from sqlalchemy import Integer, bindparam, exists, func, literal, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    bindparam,
+    column,
+    exists,
+    func,
+    literal,
+    select,
+    table,
+    true,
+)
 
 from bot.database.clock import now
 from bot.database.tables import Asked, Story
@@ -111,8 +122,20 @@ class Asking:
     guild_id: int | None
 
 
-async def admit(session: AsyncSession, by: Asking, limits: Limits, moment: dt.datetime) -> bool:
-    """Write a wish into the ledger, if there is room for it; False: it was written already.
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What a wish that was admitted begins with."""
+
+    own: int
+    """Which of its member's wishes it is."""
+    story_id: int
+    """The number of its first story, which nothing else has."""
+
+
+async def admit(
+    session: AsyncSession, by: Asking, limits: Limits, moment: dt.datetime
+) -> Admission | None:
+    """Write a wish into the ledger, if there is room for it; None: it was written already.
 
     What is deleted later stays counted: nobody gets their quota back by it. The wisher is taken.
     On PostgreSQL as many as are saved at the same time may pass the limit of all: to count them
@@ -130,15 +153,14 @@ async def admit(session: AsyncSession, by: Asking, limits: Limits, moment: dt.da
         "day": day,
         "enough": limits.waiting,
     }
-    found = (await session.execute(_FOUND, of_whom)).one()
+    dialect = session.get_bind().dialect.name
+    found = (await session.execute(_FOUND[dialect], of_whom)).one()
     if found.delivered:
-        return False
+        return None
     _check(found, limits, moment)
     counted = {"member_id": by.member_id, "guild_id": guild_id, "day": day}
-    await session.execute(
-        _COUNTING[session.get_bind().dialect.name], {**counted, "count": 1, "last_at": moment}
-    )
-    return True
+    await session.execute(_COUNTING[dialect], {**counted, "count": 1, "last_at": moment})
+    return Admission(own=found.theirs + 1, story_id=found.story_id)
 
 
 def _check(found: Row[Any], limits: Limits, moment: dt.datetime) -> None:
@@ -160,7 +182,7 @@ def _check(found: Row[Any], limits: Limits, moment: dt.datetime) -> None:
             raise QueueFullError(scope, limit, moment + ROOM_AGAIN)
 
 
-def _found() -> Select[Any]:
+def _found(dialect: str) -> Select[Any]:
     """What a wish is measured by; made once, for to make it takes longer than it does."""
     delivered = exists().where(Story.interaction_id == bindparam("interaction"))
     ledger = (
@@ -192,6 +214,7 @@ def _found() -> Select[Any]:
         theirs.scalar_subquery().label("theirs"),
         of_server.scalar_subquery().label("of_server"),
         of_all.scalar_subquery().label("of_all"),
+        _NEXT_STORY[dialect].label("story_id"),
     ).select_from(always.outerjoin(ledger, true()))
 
 
@@ -203,5 +226,13 @@ def _counting(dialect: str) -> Insert:
     )
 
 
-_FOUND = _found()
+_sequences = table("sqlite_sequence", column("name"), column("seq"))
+_last = select(func.max(_sequences.c.seq)).where(_sequences.c.name == literal("stories"))
+_NEXT_STORY: dict[str, ColumnElement[int]] = {
+    # Whoever asks has SQLite for themselves until the story is written.
+    "sqlite": func.coalesce(_last.scalar_subquery(), 0) + 1,
+    "postgresql": func.nextval(func.pg_get_serial_sequence("stories", "id")),
+}
+"""The number of the next story, by database; never that of one that was deleted."""
+_FOUND = {dialect: _found(dialect) for dialect in SPELLINGS}
 _COUNTING = {dialect: _counting(dialect) for dialect in SPELLINGS}

@@ -64,6 +64,8 @@ class Sessions(async_sessionmaker[AsyncSession]):
         """Prepare; nothing connects yet."""
         super().__init__(engine, expire_on_commit=False)
         self._engine = engine
+        self._committing = engine.execution_options(isolation_level="AUTOCOMMIT")
+        """The same, where each statement is a transaction."""
         self._one_writer = engine.dialect.name == "sqlite"
         if self._one_writer:
             event.listen(engine.sync_engine, "handle_error", self._failed)
@@ -104,6 +106,16 @@ class Sessions(async_sessionmaker[AsyncSession]):
         finally:
             self._turn.release()
         await asyncio.shield(group.saved)
+
+    @asynccontextmanager
+    async def single(self) -> AsyncIterator[AsyncSession]:
+        """Have one statement be a transaction: PostgreSQL commits it without being told to."""
+        if self._one_writer:
+            async with self.begin() as session:
+                yield session
+        else:
+            async with self(bind=self._committing) as session, session.begin():
+                yield session
 
     async def _wait_for_turn(self) -> None:
         self._coming += 1
