@@ -35,8 +35,7 @@ from bot.database.wishes import Wish
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
-
+    from bot.database.sessions import Sessions
     from bot.database.tables import Story
 
 
@@ -64,7 +63,7 @@ class Step:
 class Bench:
     """The repositories over a filled database, and numbers that were not used yet."""
 
-    def __init__(self, sessions: async_sessionmaker[AsyncSession], count: int) -> None:
+    def __init__(self, sessions: Sessions, count: int) -> None:
         """Take the database; `count` is how many stories are in it."""
         limits = {"waiting": 1_000_000, "per_server": 100_000, "per_member": 1000}
         self.queue = Queue(sessions, QueueSettings(**limits))

@@ -14,7 +14,7 @@ from bot.database.in_order import take
 from bot.database.places import ENDED, MOMENT, free, held, waiting
 from bot.database.sagas import next_part
 from bot.database.tables import Length, State, Story
-from bot.database.turns import LIVE, moving, put_right, take_member_of
+from bot.database.turns import LIVE, moving, put_right, take_members
 from bot.database.unbroken import unbroken
 from bot.database.wishes import PLAIN
 
@@ -61,12 +61,12 @@ class Endings(Claims):
         """
         moment = now()
         end = {"story_id": story_id, "end": state, "moment": moment}
-        async with self._sessions.single() as session:
-            if await session.scalar(_SHOWN, end) is not None:
+        async with self._sessions.short(single=True) as transaction:
+            if await transaction.rows(_SHOWN, end):
                 return
         if state is State.TOLD:
             async with self._sessions.begin() as session:
-                await take_member_of(session, story_id)
+                await take_members(session, story_id)
                 part = (await session.execute(next_part(session, story_id, moment))).one_or_none()
                 if part is not None:
                     await put_right(session, [part.id], {part.member_id})

@@ -26,12 +26,13 @@ from bot.database.tables import Asked, Story
 from bot.database.upsert import SPELLINGS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from sqlalchemy import Insert, Row, Select
-    from sqlalchemy.ext.asyncio import AsyncSession
+    from sqlalchemy import Select
+    from sqlalchemy.sql.dml import ReturningInsert
 
     from bot.config import Queue as QueueSettings
+    from bot.database.transactions import Transaction
 
 NO_SERVER = 0
 """What the ledger has as a server outside of every one."""
@@ -133,7 +134,7 @@ class Admission:
 
 
 async def admit(
-    session: AsyncSession, by: Asking, limits: Limits, moment: dt.datetime
+    transaction: Transaction, by: Asking, limits: Limits, moment: dt.datetime
 ) -> Admission | None:
     """Write a wish into the ledger, if there is room for it; None: it was written already.
 
@@ -153,29 +154,29 @@ async def admit(
         "day": day,
         "enough": limits.waiting,
     }
-    dialect = session.get_bind().dialect.name
-    found = (await session.execute(_FOUND[dialect], of_whom)).one()
-    if found.delivered:
+    dialect = transaction.dialect
+    (found,) = await transaction.rows(_FOUND[dialect], of_whom)
+    if found["delivered"]:
         return None
     _check(found, limits, moment)
     counted = {"member_id": by.member_id, "guild_id": guild_id, "day": day}
-    await session.execute(_COUNTING[dialect], {**counted, "count": 1, "last_at": moment})
-    return Admission(own=found.theirs + 1, story_id=found.story_id)
+    await transaction.rows(_COUNTING[dialect], {**counted, "count": 1, "last_at": moment})
+    return Admission(own=found["theirs"] + 1, story_id=found["story_id"])
 
 
-def _check(found: Row[Any], limits: Limits, moment: dt.datetime) -> None:
+def _check(found: Mapping[str, Any], limits: Limits, moment: dt.datetime) -> None:
     """Refuse a wish for which there is no room."""
-    if limits.daily and found.day == moment.date() and found.wishes >= limits.daily:
+    if limits.daily and found["day"] == moment.date() and found["wishes"] >= limits.daily:
         tomorrow = dt.datetime.combine(moment.date() + dt.timedelta(days=1), dt.time(), dt.UTC)
         raise QueueFullError(Scope.DAILY, limits.daily, tomorrow)
-    if limits.cooldown and found.last_at is not None and found.last_at <= moment:
-        again = found.last_at + dt.timedelta(seconds=limits.cooldown)
+    if limits.cooldown and found["last_at"] is not None and found["last_at"] <= moment:
+        again = found["last_at"] + dt.timedelta(seconds=limits.cooldown)
         if moment < again:
             raise QueueFullError(Scope.COOLDOWN, limits.cooldown, again)
     caps = (
-        (Scope.MEMBER, limits.per_member, found.theirs),
-        (Scope.SERVER, limits.per_server, found.of_server),
-        (Scope.ALL, limits.waiting, found.of_all),
+        (Scope.MEMBER, limits.per_member, found["theirs"]),
+        (Scope.SERVER, limits.per_server, found["of_server"]),
+        (Scope.ALL, limits.waiting, found["of_all"]),
     )
     for scope, limit, wishing in caps:
         if wishing >= limit:
@@ -218,12 +219,12 @@ def _found(dialect: str) -> Select[Any]:
     ).select_from(always.outerjoin(ledger, true()))
 
 
-def _counting(dialect: str) -> Insert:
+def _counting(dialect: str) -> ReturningInsert[int]:
     insert = SPELLINGS[dialect](Asked.metadata.tables["asked"])
     return insert.on_conflict_do_update(
         index_elements=[Asked.member_id, Asked.guild_id, Asked.day],
         set_={"count": Asked.count + 1, "last_at": insert.excluded.last_at},
-    )
+    ).returning(Asked.count)
 
 
 _sequences = table("sqlite_sequence", column("name"), column("seq"))

@@ -51,11 +51,11 @@ class Queue(Endings):
             "length_in_tokens": tokens,
             "last": final,
         }
-        async with self._sessions.begin() as session:
-            await take_member_of(session, story_id)
-            story = await moved(session, _TOLD, story_id, told)
+        async with self._sessions.short() as transaction:
+            await take_member_of(transaction, story_id)
+            story = await moved(transaction, _TOLD, story_id, told)
             if story is not None and story.form is Form.DUEL:
-                await open_votes(session, story.interaction_id, moment)
+                await open_votes(transaction, story.interaction_id, moment)
             return story
 
     async def draw_anew(self, story_id: int, owner: str, *, text: str) -> None:

@@ -16,10 +16,14 @@ from sqlalchemy.ext.asyncio import (
     async_sessionmaker,
 )
 
+from bot.database.transactions import SessionTransaction, on_the_driver
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from sqlalchemy.engine import ExceptionContext
+
+    from bot.database.transactions import Transaction
 
 TOGETHER = 32
 """Transactions that share one commit at most, so that the first of them waits little."""
@@ -64,8 +68,6 @@ class Sessions(async_sessionmaker[AsyncSession]):
         """Prepare; nothing connects yet."""
         super().__init__(engine, expire_on_commit=False)
         self._engine = engine
-        self._committing = engine.execution_options(isolation_level="AUTOCOMMIT")
-        """The same, where each statement is a transaction."""
         self._one_writer = engine.dialect.name == "sqlite"
         if self._one_writer:
             event.listen(engine.sync_engine, "handle_error", self._failed)
@@ -108,14 +110,17 @@ class Sessions(async_sessionmaker[AsyncSession]):
         await asyncio.shield(group.saved)
 
     @asynccontextmanager
-    async def single(self) -> AsyncIterator[AsyncSession]:
-        """Have one statement be a transaction: PostgreSQL commits it without being told to."""
+    async def short(self, *, single: bool = False) -> AsyncIterator[Transaction]:
+        """Begin what `begin` does, without a session's comforts, for what every story meets.
+
+        `single`: of one statement, which PostgreSQL commits without being told to.
+        """
         if self._one_writer:
             async with self.begin() as session:
-                yield session
+                yield SessionTransaction(session)
         else:
-            async with self(bind=self._committing) as session, session.begin():
-                yield session
+            async with on_the_driver(self._engine, single=single) as transaction:
+                yield transaction
 
     async def _wait_for_turn(self) -> None:
         self._coming += 1

@@ -32,12 +32,15 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import BigInteger, and_, bindparam, case, func, literal, or_, select, update
 
 from bot.database.tables import State, Story
+from bot.database.transactions import story_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
     from sqlalchemy import ColumnElement, Select, Subquery, Update
     from sqlalchemy.ext.asyncio import AsyncSession
+
+    from bot.database.transactions import Transaction
 
 LIVE = (State.QUEUED, State.TELLING)
 """In line."""
@@ -46,23 +49,23 @@ _stories = Story.metadata.tables["stories"].c
 # Statements for every story are made once: to make one takes longer than what it does.
 
 
-def two_write(session: AsyncSession) -> bool:
+def two_write(dialect: str) -> bool:
     """Whether several transactions may write at the same time."""
-    return session.get_bind().dialect.name == "postgresql"
+    return dialect == "postgresql"
 
 
-async def take_wisher(session: AsyncSession, member_id: int, guild_id: int | None) -> None:
+async def take_wisher(transaction: Transaction, member_id: int, guild_id: int | None) -> None:
     """Let nobody else move a member, or ask for something in their server, until the end."""
-    if two_write(session):
+    if two_write(transaction.dialect):
         # Members' numbers are positive, so a server's is none of theirs.
         server = None if guild_id is None else -guild_id
-        await session.execute(_WISHER, {"server": server, "member": member_id})
+        await transaction.rows(_WISHER, {"server": server, "member": member_id})
 
 
-async def take_member_of(session: AsyncSession, story_id: int) -> None:
+async def take_member_of(transaction: Transaction, story_id: int) -> None:
     """Let nobody else move the member of a story until the end."""
-    if two_write(session):
-        await session.execute(_ONE_LOCKED, {"story_id": story_id})
+    if two_write(transaction.dialect):
+        await transaction.rows(_ONE_LOCKED, {"story_id": story_id})
 
 
 async def take_members(
@@ -72,7 +75,7 @@ async def take_members(
 
     `which`: the stories, or the one of that id.
     """
-    locks = two_write(session)
+    locks = two_write(session.get_bind().dialect.name)
     if isinstance(which, int):
         rows = await session.execute(_ONE_LOCKED if locks else _ONE, {"story_id": which})
     else:
@@ -141,13 +144,11 @@ def one_moves(story: ColumnElement[bool], becomes: Mapping[str, Any]) -> Update:
 
 
 async def moved(
-    session: AsyncSession, change: Update, story_id: int, given: Mapping[str, Any]
+    transaction: Transaction, change: Update, story_id: int, given: Mapping[str, Any]
 ) -> Story | None:
     """Make a change of `one_moves`; gives the story, or None where it was not what it must be."""
-    changed = await session.scalars(
-        select(Story).from_statement(change), {"story_id": story_id, **given}
-    )
-    return next((story for story in changed if story.id == story_id), None)
+    changed = await transaction.rows(change, {"story_id": story_id, **given})
+    return next((story_of(row) for row in changed if row["id"] == story_id), None)
 
 
 def _turns(which: ColumnElement[bool]) -> Update:

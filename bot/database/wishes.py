@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, insert, or_, select, update
+from sqlalchemy import ColumnDefault, and_, bindparam, insert, or_, select, update
 
 from bot.database.clock import now
 from bot.database.in_order import take
@@ -14,6 +14,7 @@ from bot.database.limits import Admission, Asking, Limits, Rush, admit
 from bot.database.places import LINE, place
 from bot.database.tables import Duel, Form, Length, State, Story
 from bot.database.trail import Act, entry
+from bot.database.transactions import story_of
 from bot.database.turns import LIVE, moving, take_members, take_wisher
 from bot.database.unbroken import unbroken
 
@@ -91,24 +92,24 @@ class Wishes:
             QueueFullError: The member, the server or the whole queue has reached a limit.
         """
         moment, first = now(), wishes[0]
-        async with self._sessions.begin() as session:
-            await take_wisher(session, first.member_id, first.guild_id)
+        async with self._sessions.short() as transaction:
+            await take_wisher(transaction, first.member_id, first.guild_id)
             by = Asking(first.interaction_id, first.member_id, first.guild_id)
-            admission = await admit(session, by, limits or self._limits, moment)
+            admission = await admit(transaction, by, limits or self._limits, moment)
             if admission is None:
-                known = select(Story).where(Story.interaction_id == first.interaction_id)
-                return list(await session.scalars(known.order_by(Story.nth)))
+                rows = await transaction.rows(_KNOWN, {"asked_by": first.interaction_id})
+                return [story_of(row) for row in rows]
             part = 1
             if first.parent_id is not None:
-                before_it = select(Story.part).where(Story.id == first.parent_id)
-                part += await session.scalar(before_it) or 0
+                for row in await transaction.rows(_PART, {"story_id": first.parent_id}):
+                    part += row["part"]
             row, *others = [_row(wish, part, moment, admission) for wish in wishes]
-            stories = list(await session.scalars(_SAVED, {**row, "id": admission.story_id}))
-            if others:
-                stories += await session.scalars(_SAVED, others)
+            rows = list(await transaction.rows(_SAVED, {**row, "id": admission.story_id}))
+            for other in others:
+                rows += await transaction.rows(_SAVED, other)
             if first.form is Form.DUEL:
-                session.add(_duel(wishes, moment, duel_lasts))
-        return sorted(stories, key=lambda story: story.nth)
+                await transaction.rows(_DUEL_SAVED, _duel(wishes, moment, duel_lasts))
+        return [story_of(row) for row in rows]
 
     async def posted(self, story_id: int, message_id: int, *, answers: bool = True) -> None:
         """Keep which message shows the story, and all others of its interaction.
@@ -212,22 +213,23 @@ def _in_one_message(story_id: int) -> ColumnElement[bool]:
     return Story.interaction_id == asked.scalar_subquery()
 
 
-def _duel(wishes: Sequence[Wish], moment: dt.datetime, lasts: float) -> Duel:
+def _duel(wishes: Sequence[Wish], moment: dt.datetime, lasts: float) -> dict[str, Any]:
     """The row of a duel."""
     first, second = wishes
-    return Duel(
+    return {
         **{name: getattr(first, name) for name in ("interaction_id", "guild_id", "channel_id")},
-        member_id=first.member_id,
-        model_a=first.model,
-        model_b=second.model,
-        opened_at=moment,
-        closes_at=moment + dt.timedelta(seconds=lasts),
-    )
+        "member_id": first.member_id,
+        "model_a": first.model,
+        "model_b": second.model,
+        "opened_at": moment,
+        "closes_at": moment + dt.timedelta(seconds=lasts),
+    }
 
 
 def _row(wish: Wish, part: int, moment: dt.datetime, admission: Admission) -> dict[str, Any]:
     """The row of a wish, which begins in its place: behind all others of its member."""
     return {
+        **_BEGINS_WITH,
         **{name: getattr(wish, name) for name in Wish.__slots__},
         "part": part,
         "asked_at": moment,
@@ -239,6 +241,19 @@ def _row(wish: Wish, part: int, moment: dt.datetime, admission: Admission) -> di
     }
 
 
-_SAVED = select(Story).from_statement(
-    insert(Story.metadata.tables["stories"]).returning(*Story.metadata.tables["stories"].c)
+_stories = Story.metadata.tables["stories"]
+_BEGINS_WITH = {
+    column.name: column.default.arg
+    for column in _stories.c
+    if isinstance(column.default, ColumnDefault)
+}
+"""What a story has of which its wish says nothing."""
+# Made once: to make one takes longer than what it does.
+_SAVED = insert(_stories).returning(*_stories.c)
+_DUEL_SAVED = insert(Duel.metadata.tables["duels"]).returning(Duel.id)
+_KNOWN = (
+    select(*_stories.c)
+    .where(_stories.c.interaction_id == bindparam("asked_by"))
+    .order_by(_stories.c.nth)
 )
+_PART = select(_stories.c.part).where(_stories.c.id == bindparam("story_id"))
