@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from sqlalchemy import Enum
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.util import greenlet_spawn
 
 from bot.database.tables import Story
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Dialect, Executable
     from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+# What is kept as a word and read as one of an enumeration.
 _WORDS = {
     column.name: column.type.enum_class
     for column in Story.metadata.tables["stories"].c
@@ -91,7 +92,7 @@ class DriverTransaction:
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    """A statement as the driver takes it."""
+    """A statement as the driver takes it: parameters have numbers, lists are written out."""
 
     words: str
     own: Mapping[str, Any]
@@ -101,6 +102,7 @@ class _Text:
 
     @classmethod
     def of(cls, statement: Any, dialect: Dialect, given: Mapping[str, Any]) -> Self:
+        """Write a statement down; `given`: what it is given the first time."""
         compiled = statement.compile(dialect=dialect, column_keys=list(given))
         state = compiled.construct_expanded_state(given)
         own = {name: state.parameters[name] for name in state.positiontup if name not in given}
@@ -108,6 +110,7 @@ class _Text:
 
 
 _texts: dict[tuple[Executable, tuple[str, ...]], _Text] = {}
+"""Of each statement, by the names of what is given."""
 
 
 @asynccontextmanager
@@ -119,8 +122,11 @@ async def on_the_driver(engine: AsyncEngine, *, single: bool) -> AsyncIterator[D
     Raises:
         DBAPIError: As SQLAlchemy raises it.
     """
-    pooled = await engine.raw_connection()
     dbapi: Any = engine.dialect.dbapi
+    try:
+        pooled = await engine.raw_connection()
+    except dbapi.Error as error:
+        raise OperationalError(None, None, error) from error
     driver: Any = pooled.driver_connection
     try:
         async with nullcontext() if single else driver.transaction():
@@ -133,7 +139,12 @@ async def on_the_driver(engine: AsyncEngine, *, single: bool) -> AsyncIterator[D
 
 def _translated(asyncpg: Any, error: Exception) -> DBAPIError:
     """What SQLAlchemy calls an error of the driver's."""
-    if isinstance(error, asyncpg.InterfaceError):
-        return InterfaceError(None, None, error)
-    away = (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
-    return (OperationalError if isinstance(error, away) else DBAPIError)(None, None, error)
+    kinds: tuple[tuple[Any, type[DBAPIError]], ...] = (
+        (asyncpg.InterfaceError, InterfaceError),
+        (asyncpg.IntegrityConstraintViolationError, IntegrityError),
+        # The server is away, or about to be.
+        (asyncpg.PostgresConnectionError, OperationalError),
+        (asyncpg.OperatorInterventionError, OperationalError),
+    )
+    kind = next((ours for theirs, ours in kinds if isinstance(error, theirs)), DBAPIError)
+    return kind(None, None, error)

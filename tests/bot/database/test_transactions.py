@@ -8,7 +8,9 @@ import pytest
 from sqlalchemy import BigInteger, bindparam, literal, select, text
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from bot.database import open_database
+from bot.database import Database, open_database
+from bot.database.connection import make_engine
+from bot.database.sessions import Sessions
 from bot.database.wishes import Wish
 from tests.bot.rows import get
 from tests.bot.wishes import queue_of, wish
@@ -16,7 +18,6 @@ from tests.bot.wishes import queue_of, wish
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from bot.database import Database
     from tests.bot.database.postgresql import Server
 
 OTHERS = "FROM pg_stat_activity WHERE usename = current_user AND pid <> pg_backend_pid()"
@@ -67,3 +68,12 @@ async def test_an_error_of_the_drivers_is_one_of_sqlalchemys(served: Database) -
         await cut_off()
     async with served.sessions.short() as transaction:
         assert await transaction.rows(GIVEN, {"given": 9})
+
+
+async def test_a_server_that_lets_nobody_in_is_trouble_of_the_databases(
+    postgresql: Server,
+) -> None:
+    engine = make_engine(postgresql.new_database().replace("/postgres?", "/nowhere?"))
+    with pytest.raises(OperationalError, match="nowhere"):
+        await queue_of(Database(engine, Sessions(engine))).claim("bot")
+    await engine.dispose()
