@@ -21,7 +21,7 @@ from bot.worker.completions import (
     GeneratorRefusedError,
 )
 from bot.worker.completions_server import LONGEST_LIST, MODELS
-from bot.worker.event_stream import LONGEST_EVENT
+from bot.worker.event_stream import LONGEST_EVENT, events
 from tests.bot.completions_servers import (
     DONE,
     STORY,
@@ -39,6 +39,8 @@ from tests.bot.completions_servers import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from tests.bot.completions_servers import Handler
 
 PATIENCE = 20.0
@@ -167,6 +169,25 @@ async def test_a_story_that_never_ends_is_cut_at_its_bound_and_told_with_what_ca
     assert "".join(piece.text for piece in pieces) == (" and then" * 200)[:1234]
     async with asyncio.timeout(PATIENCE):
         await gone.wait()
+
+
+async def test_a_server_that_lives_and_says_no_word_is_given_up() -> None:
+    gone = asyncio.Event()
+    flood = flooding(b": still here\n\n" + text(""), 10_000_000, gone)
+    said = await failure(flood, GeneratorFailedError, request_timeout=0.05)
+    assert said == "no word came for 0.5 s"
+    async with asyncio.timeout(PATIENCE):
+        await gone.wait()
+
+
+async def test_a_line_is_read_in_time_that_grows_with_it_however_it_comes() -> None:
+    async def dripping() -> AsyncIterator[bytes]:
+        yield b"data: "
+        for _ in range(300_000):
+            yield b"x"
+        yield b"\n\n"
+
+    assert [event async for event in events(dripping())] == ["x" * 300_000]
 
 
 @pytest.mark.parametrize("status", [401, 403])
