@@ -283,7 +283,9 @@ class Completions:
             wish = {name: value for name, value in wish.items() if name in OPENAI}
         async with server.complete(self._http, wish) as answer:
             if answer.content_type != "text/event-stream":
-                raise GeneratorFailedError(f"the answer is {answer.content_type}, not a stream")
+                raise GeneratorFailedError(
+                    f"the answer is {answer.content_type[:100]}, not a stream"
+                )
             yield answer
 
     def _length(self, story: Story) -> dict[str, int]:
@@ -350,4 +352,4 @@ def _check_ending(reason: str | None, *, done: bool) -> None:
         raise GeneratorRefusedError("the server's filter cut the story")
     if said is None or said in UNSAID:
         raise GeneratorFailedError("the story broke off in the middle")
-    raise GeneratorFailedError(f"the server ended the story with {reason!r}")
+    raise GeneratorFailedError(f"the server ended the story with {reason[:100]!r}")

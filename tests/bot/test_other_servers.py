@@ -271,6 +271,21 @@ async def test_a_model_that_is_not_there_is_not_asked_for_again(error: object) -
     assert "the model is not there" in await failure(missing, GeneratorModelGoneError)
 
 
+@pytest.mark.parametrize("said", ["no\ud800 \0\x1b[2J\u202e" + "o" * 9000, ["no"] * 3000])
+async def test_what_a_server_says_of_its_refusal_is_kept_as_a_line_that_can_be_read(
+    said: object,
+) -> None:
+    body = json.dumps({"error": {"message": said}})
+    kept = await failure(answering(400, body), GeneratorRefusedError)
+    assert "no" in kept
+    assert kept.isprintable()
+    assert len(kept) < 600
+    streamed = streaming(event({"error": {"message": "no" * 9000}}))
+    assert len(await failure(streamed, GeneratorFailedError)) < 600
+    ended = streaming(text("Once", "no" * 9000), DONE)
+    assert len(await failure(ended, GeneratorFailedError)) < 600
+
+
 @pytest.mark.parametrize("body", ["[]", '{"data": [{}]}', "<html>"])
 async def test_a_list_of_models_that_is_none_is_a_failure(body: str) -> None:
     async with server(models=answering(200, body)) as url, client(url) as completions:
