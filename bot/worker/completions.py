@@ -352,4 +352,4 @@ def _check_ending(reason: str | None, *, done: bool) -> None:
         raise GeneratorRefusedError("the server's filter cut the story")
     if said is None or said in UNSAID:
         raise GeneratorFailedError("the story broke off in the middle")
-    raise GeneratorFailedError(f"the server ended the story with {reason[:100]!r}")
+    raise GeneratorFailedError(f"the server ended the story with {said[:100]!r}")

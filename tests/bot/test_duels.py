@@ -249,11 +249,7 @@ async def stand_in(w: World, channel: simcord.ChannelHandle) -> None:
         await session.execute(update(Story).values(channel_id=channel.id))
 
 
-async def test_no_press_and_no_list_says_who_tells_in_an_open_duel(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # SimCord would wait for the next look at it.
-    monkeypatch.setattr("bot.messages.closing.LOOKED_AT_EVERY", 3600.0)
+async def test_no_press_and_no_list_says_who_tells_in_an_open_duel(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         _, message = await fought(w)
         buttons = await made_up(w, 1, w.channel)
