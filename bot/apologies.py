@@ -274,6 +274,8 @@ async def apologise(interaction: discord.Interaction[Any], error: BaseException)
 
 _KEYS: dict[type[BaseException], str] = {
     app_commands.NoPrivateMessage: "sorry.server_only",
+    app_commands.CommandNotFound: "sorry.command_changed",
+    app_commands.CommandSignatureMismatch: "sorry.command_changed",
     OwnStoryError: "sorry.own_story",
     NotToldError: "sorry.not_told",
     StoryGoneError: "sorry.story_gone",

@@ -15,6 +15,7 @@ from bot.messages import trail_page
 from bot.messages.report_page import reported
 from bot.mod_log import tell_moderators
 from bot.safety.escaping import escaped
+from bot.safety.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
 
 REASON_LIMIT = 300
 """Characters of a reason."""
+
+
+def reason_of(typed: str | None) -> str:
+    """Why, as it is kept: on one line, without what nobody sees and no database takes."""
+    return " ".join(visible(typed or "").split())
 
 
 class Page(NamedTuple):
@@ -54,7 +60,7 @@ class RemovalForm(Form):
         """Take them away, if who sent it still may."""
         moderated_guild(interaction)
         await interaction.response.defer(ephemeral=True, thinking=True)
-        reason = self._reason.value.strip()
+        reason = reason_of(self._reason.value)
         done = [await remove_by_moderator(interaction, story, reason) for story in self._stories]
         if not any(done):
             raise StoryGoneError("removed by somebody else meanwhile")
