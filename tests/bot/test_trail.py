@@ -42,6 +42,13 @@ async def test_a_muted_member_hears_when_it_ends_and_is_told_nothing(tmp_path: P
         assert said.endswith(f"It ends {discord.utils.format_dt(mute.until, 'R')}.")
         # By a press no more than by a command; others are told stories.
         assert whisper(await w.aki.click(told, label="Again")) == said
+        # Nor is anything of theirs shown to others in its stead.
+        result = await w.aki.slash(w.channel, "openings propose", text="In the year of my shop")
+        assert w.refused(result, MutedError) == said
+        menu = reply(await w.aki.click(told, label="⋯"))
+        picture = reply(await w.aki.click(menu.message, label="Share as a picture"))
+        result = await w.aki.click(picture.message, label="Post it here")
+        assert whisper(result) == said
         await w.story(by=w.ben)
         # Outside of the server the server's mute means nothing.
         await w.services.admit(None, w.aki.id)
