@@ -12,6 +12,7 @@ from bot.apologies import StoryGoneError
 from bot.authority import moderated_guild
 from bot.locales import say, speaking
 from bot.messages import trail_page
+from bot.messages.framed import whom
 from bot.messages.report_page import reported
 from bot.mod_log import tell_moderators
 from bot.safety.escaping import escaped
@@ -81,8 +82,8 @@ async def remove_by_moderator(
     with speaking(await client.services.language(guild_id, interaction.guild_locale)):
         line = say(
             "remove.log",
-            moderator=moderator_id,
-            member=story.member_id,
+            moderator=whom(moderator_id),
+            member=whom(story.member_id),
             link=link_of(client, story),
         )
         if reason:

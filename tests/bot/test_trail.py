@@ -13,6 +13,7 @@ from bot.database.clock import now
 from bot.database.mutes import MutedError
 from bot.database.tables import Audit, Mute, Story
 from bot.database.trail import Act, entry
+from tests.bot.test_reports import menu
 from tests.bot.world import World, labels, page, reply, whisper, world
 
 if TYPE_CHECKING:
@@ -45,9 +46,7 @@ async def test_a_muted_member_hears_when_it_ends_and_is_told_nothing(tmp_path: P
         # Nor is anything of theirs shown to others in its stead.
         result = await w.aki.slash(w.channel, "openings propose", text="In the year of my shop")
         assert w.refused(result, MutedError) == said
-        menu = reply(await w.aki.click(told, label="⋯"))
-        picture = reply(await w.aki.click(menu.message, label="Share as a picture"))
-        result = await w.aki.click(picture.message, label="Post it here")
+        result = await w.aki.click(await menu(w, 1, "post"), label="post")
         assert whisper(result) == said
         await w.story(by=w.ben)
         # Outside of the server the server's mute means nothing.
