@@ -12,13 +12,9 @@ from sqlalchemy import select, update
 
 from bot.apologies import NoStoryThereError, StoryGoneError
 from bot.database.clock import now
-from bot.database.holdings import NOBODY
-from bot.database.removals import Removed
 from bot.database.reports import ReportedError
 from bot.database.tables import Asked, Audit, Report, State, Story
 from bot.locales import say, speaking
-from bot.messages.report_page import reported
-from bot.messages.trail_page import asked_page, trail_page
 from tests.bot.world import World, labels, page, reply, whisper, world
 
 if TYPE_CHECKING:
@@ -57,21 +53,6 @@ async def report(
 ) -> simcord.InteractionResult:
     form = await by.click(await menu(w, story_id, "report"), label="report")
     return await fill_in(form, by, reason)
-
-
-def test_nobody_who_is_forgotten_is_mentioned() -> None:
-    story = Story(id=1, prompt="", text="", member_id=NOBODY, asked_at=now(), channel_id=1)
-    for kept in (True, False):
-        story.withheld = None if kept else Removed.BY_MODERATOR
-        decided = Report(id=1, reason="rude", member_id=7, kept=kept, moderator_id=None)
-        said = str(reported(story, [decided], "").embed.to_dict())
-        assert said.count("*somebody*") == 2
-        assert "<@7>" in said
-        assert not any(other in said for other in ("<@0>", "<@None>", say("report.deleted")))
-    act = Audit(id=1, act="mute", detail="", reason="", moderator_id=NOBODY, member_id=7, at=now())
-    for shown in (trail_page([act]), asked_page([story], lambda _: None)):
-        assert "*somebody*" in str(shown.embed.description)
-        assert "<@0>" not in str(shown.embed.description)
 
 
 async def rows(w: World, table: type[Any]) -> list[Any]:
