@@ -77,11 +77,14 @@ async def test_a_number_too_large_for_every_table_is_of_nothing_that_there_is(
 
 async def test_a_setting_that_is_none_is_refused(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
-        for what in ("log_channel", "daily_hour", "role_quota"):
+        for what, value in (
+            *(("log_channel", "noon"), ("daily_hour", "noon"), ("role_quota", "noon")),
+            *(("moods", "calm, quota = 5"), ("language", "Latin")),
+        ):
             custom_id = f"kataribe:settings:{what}"
-            option = discord.SelectOption(label="x", value="noon")
+            option = discord.SelectOption(label="x", value=value)
             message = await send(w, ui.Select(custom_id=custom_id, options=[option]))
-            result = await w.mod.select(message, ["noon"], custom_id=custom_id)
+            result = await w.mod.select(message, [value], custom_id=custom_id)
             assert whisper(result).startswith("That cannot be chosen."), what
         message = await send(w, ui.Button(label="x", custom_id="kataribe:settings:page:x"))
         result = await w.mod.click(message, label="x")
