@@ -284,6 +284,7 @@ def _leaving(bench: Bench) -> list[Step]:
         Step("privacy.page", lambda _: privacy.page(HOLDINGS[0], MEMBER, 100), _nothing),
         Step("privacy.unfinished", lambda _: privacy.unfinished(MEMBER), _nothing),
         Step("privacy.last_story", lambda _: privacy.last_story(), _nothing),
+        Step("privacy.lately_forgotten", lambda _: privacy.lately_forgotten(), _nothing),
         Step("privacy.copies", lambda after: privacy.copies(MEMBER, after), bench.told_id),
         Step("privacy.blank", lambda story_id: privacy.blank([story_id]), bench.told_id),
         Step(
