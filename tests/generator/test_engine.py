@@ -76,8 +76,8 @@ def follows(loaded: LoadedModel, prompt: tuple[int, ...], told: list[int]) -> li
 
 
 async def test_greedy_stories_are_those_of_transformers(loaded: LoadedModel) -> None:
-    prompts = some_prompts(200, longest=100)
-    async with Engine(loaded, slots=32, waiting=200) as engine:
+    prompts = some_prompts(80, longest=100)
+    async with Engine(loaded, slots=32, waiting=80) as engine:
         told = await asyncio.gather(
             *(
                 tell(engine, Request(prompt=prompt, sampling=GREEDY, seed=0, max_tokens=16))
