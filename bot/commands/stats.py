@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import discord
 from discord import app_commands
 
+from bot.apologies import think_aloud
 from bot.database.clock import now
 from bot.locales import say, say_list, say_number, spoken
 from bot.pictures import draw_village
@@ -27,7 +28,7 @@ async def stats(interaction: discord.Interaction[Kataribe]) -> None:
     """Draw it, at most once an hour for each server; there is nothing of one member in it."""
     if interaction.guild_id is None:
         raise app_commands.NoPrivateMessage
-    await interaction.response.defer(thinking=True)
+    await think_aloud(interaction)
     services = interaction.client.services
     hour = now().replace(minute=0, second=0, microsecond=0)
     month = await services.months.get(interaction.guild_id, hour)

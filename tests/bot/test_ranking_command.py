@@ -12,7 +12,7 @@ from PIL import Image
 from bot.pictures import Pictures
 from tests.bot.database.test_figures import duel
 from tests.bot.test_stories_command import put
-from tests.bot.world import page, reply, world
+from tests.bot.world import page, reply, whisper, world
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -111,6 +111,21 @@ async def test_a_servers_month_is_shown_in_four_charts(tmp_path: Path) -> None:
         await put(w, "Another")
         again = reply(await w.ben.slash(w.channel, "stats"))
         assert page(again) == page(said)
+
+
+async def test_what_fails_while_everybody_sees_it_think_is_told_the_member_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world(tmp_path) as w:
+
+        async def broken(*_: object) -> None:
+            raise OSError(5, "disk")
+
+        monkeypatch.setattr(w.services.ranking, "standing", broken)
+        monkeypatch.setattr(w.services.months, "get", broken)
+        for command in ("ranking", "stats"):
+            assert whisper(await w.aki.slash(w.channel, command)).startswith("Something broke")
+            assert w.channel.history() == []
 
 
 async def test_a_picture_is_drawn_once_in_a_thread_while_the_loop_goes_on() -> None:
