@@ -149,7 +149,8 @@ class SettingsControl(
                 page = _CHOICES[what].page
                 if what in _CHANNELS:
                     _check_channels(interaction, guild_id, chosen)
-                await change(interaction, **{what: _CHOICES[what].read(chosen)})
+                read = _CHOICES[what].read(chosen)
+                await change(interaction, lambda _: {what: read})
             case _:
                 raise SettingRefusedError(f"no setting {self.what!r}")
         await redraw(interaction, guild_id, page)
