@@ -256,7 +256,7 @@ async def test_the_host_sees_how_the_bot_is(village: str, page: Page) -> None:
     await expect(answer(page)).to_contain_text("I begin no story")
     await write(page, "/story Behind the stars")
     waits = await message(page, "Behind the stars")
-    await expect(waits).to_contain_text("Next to be told")
+    await expect(waits).to_contain_text("Stories rest for now")
     await write(page, "/host resume")
     await expect(waits).to_contain_text("Behind the stars a fox found the moon.")
 
