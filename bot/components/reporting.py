@@ -15,7 +15,13 @@ from bot.components.press import NumberedButton
 from bot.locales import say, speaking, spoken
 from bot.messages.report_page import reported
 from bot.mod_log import tell_moderators
-from bot.moderating import REASON_LIMIT, link_of, remove_by_moderator, reported_page
+from bot.moderating import (
+    REASON_LIMIT,
+    link_of,
+    remove_by_moderator,
+    reported_page,
+    reports_left,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,7 +101,10 @@ class _Decision(NumberedButton, template=r"(?!)"):
         theirs = await services.language(guild_id, interaction.guild_locale)
         with speaking(spoken() if alone else theirs):
             drawing = reported(story, rows, link, words=alone, more=alone)
-        await interaction.edit_original_response(embed=drawing.embed, view=drawing.view)
+            left = await reports_left(interaction.client, guild_id) if alone else None
+        await interaction.edit_original_response(
+            content=left, embed=drawing.embed, view=drawing.view
+        )
 
     async def decide(
         self, interaction: discord.Interaction[Kataribe], story: Story, rows: Sequence[Row]
