@@ -231,7 +231,7 @@ async def test_a_moderator_keeps_order(village: str, page: Page) -> None:
     await write(page, "/mute member:Mika time:10 minutes")
     await expect(answer(page)).to_contain_text("I tell @Mika nothing here until")
     await write(page, "/audit")
-    for act in ("of @Mika", "story", "too loud"):
+    for act in ("muted @Mika until", "story", "too loud"):
         await expect(answer(page)).to_contain_text(act)
 
     await enter(page, village, "mika")
