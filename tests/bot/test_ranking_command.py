@@ -13,7 +13,7 @@ from PIL import Image
 from bot.pictures import Pictures
 from tests.bot.database.test_figures import duel
 from tests.bot.test_stories_command import put
-from tests.bot.world import page, reply, whisper, world
+from tests.bot.world import page, reply, world
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -130,7 +130,8 @@ async def test_what_fails_while_everybody_sees_it_think_is_told_the_member_alone
         monkeypatch.setattr(w.services.ranking, "standing", broken)
         monkeypatch.setattr(w.services.months, "get", broken)
         for command in ("ranking", "stats"):
-            assert whisper(await w.aki.slash(w.channel, command)).startswith("Something broke")
+            result = await w.aki.slash(w.channel, command)
+            assert w.refused(result, OSError).startswith("Something broke")
             assert w.channel.history() == []
 
 

@@ -15,6 +15,7 @@ import bot.components
 from bot import answering
 from bot.answering import DRAFTS, Drafts, Form
 from bot.commands.openings import ProposalForm
+from bot.worker.catalogue import UnknownModelError
 from tests.bot.test_telling_on import my_turn
 from tests.bot.village import PATIENCE
 from tests.bot.world import World, labels, page, reply, texts, whisper, world
@@ -127,6 +128,7 @@ async def test_a_refused_beginning_is_mended_and_all_else_stays_as_it_was_chosen
         # A form for the beginning is no help with another option.
         wrong = await w.aki.slash(w.channel, "story", prompt="See", model="nobody")
         assert labels(reply(wrong).message) == []
+        assert w.refused(wrong, UnknownModelError).startswith("Nobody here is called")
 
 
 async def test_who_may_be_in_danger_gets_help_and_no_form(tmp_path: Path) -> None:
