@@ -229,6 +229,11 @@ def steps(bench: Bench) -> list[Step]:
         Step("guilds.model", lambda fresh: fresh.model(1), bench.forgetful),
         Step("guilds.story_channels", lambda _: guilds.story_channels(), _nothing),
         Step("guilds.change", lambda _: guilds.change(bench.number(), 1, quota=5), _nothing),
+        Step(
+            "guilds.change_by",
+            lambda _: guilds.change_by(bench.number(), 1, lambda of: {"quota": of.quota + 5}),
+            _nothing,
+        ),
         Step("duels.of", duels.of, bench.duel_id),
         Step("duels.vote", lambda i: duels.vote(i, MEMBER, TIE, bench.number()), bench.duel_id),
         Step("duels.close", duels.close, bench.duel_id),
