@@ -214,13 +214,22 @@ class Services:
             MutedError: The server's moderators have muted the member.
             NoStoriesHereError: They want stories elsewhere.
         """
+        await self.heed_mute(guild_id, member_id)
         settings = await self.guilds.settings(guild_id)
-        if guild_id is not None:
-            if (until := await self.mutes.until(guild_id, member_id)) is not None:
-                raise MutedError(until)
-            if not settings.is_story_place(*places):
-                raise NoStoriesHereError(settings.story_channels)
+        if guild_id is not None and not settings.is_story_place(*places):
+            raise NoStoriesHereError(settings.story_channels)
         return settings
+
+    async def heed_mute(self, guild_id: int | None, member_id: int) -> None:
+        """Let only members be heard through us whom their server's moderators have not muted.
+
+        Raises:
+            MutedError: They have muted this one.
+        """
+        if guild_id is None:
+            return
+        if (until := await self.mutes.until(guild_id, member_id)) is not None:
+            raise MutedError(until)
 
     async def shown_settings(self, guild_id: int, is_there: Callable[[int], bool]) -> Shown:
         """Give what a server's settings are drawn from; nothing waits for the generator here.

@@ -13,7 +13,7 @@ from bot.database.browsing import Span
 from bot.database.ratings import FEW
 from bot.database.word_index import terms
 from bot.locales import say
-from bot.safety.escaping import escaped, units
+from bot.safety.escaping import escaped, short_name, units
 
 if TYPE_CHECKING:
     import re
@@ -122,7 +122,7 @@ def line_of(story: Found) -> str:
         facts.append(say("list.stars", mean=story.stars / story.votes, count=story.votes))
     if story.part > 1:
         facts.append(say("tale.part", part=story.part))
-    facts.append(escaped(story.model) if story.model else say("list.blind"))
+    facts.append(short_name(story.model) if story.model else say("list.blind"))
     facts.append(discord.utils.format_dt(story.told_at, "R"))
     if story.message_id is not None:
         facts.append(f"[{say('list.jump')}]({jump(story)})")

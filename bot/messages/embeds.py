@@ -66,7 +66,8 @@ def told_in(story: Story, page: str) -> str:
 
 def plain(embed: discord.Embed, line: str) -> str:
     """What an embed says, as plain text under a line of who asked for it."""
-    footer = "\n-# " + (embed.footer.text or "")
+    # Under an embed it is letter for letter; here a model's name could be a link.
+    footer = "\n-# " + escaped(embed.footer.text or "")
     page = embed.description or ""
     room = CONTENT_LIMIT - units(line) - units(PLAIN_MARK) - units(footer)
     if units(page) > room:

@@ -13,7 +13,7 @@ from bot.database.tables import Form, State
 from bot.locales import say
 from bot.messages import embeds, views
 from bot.messages.telling import Phase
-from bot.safety.escaping import cut, escaped, unescaped, units
+from bot.safety.escaping import cut, escaped, short_name, unescaped, units
 from bot.safety.graphemes import length
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ ONE_BEGINNING = frozenset({Form.DUEL, Form.CONTRAST})
 """Stories that begin with the same words of a member's."""
 BLIND = discord.Colour.blurple()
 """Of stories whose teller is not to be known."""
-BESIDES = 200
+BESIDES = 270
 """Kept for what stands around a story: its name, and how far it is."""
 WORDS_ID = 100
 """Of the text that has the first story's words; by it they are found again."""
@@ -61,12 +61,12 @@ def contrast(message: StoryMessage, *, down: bool) -> ui.LayoutView:
         told = telling.is_over and story.state is State.TOLD
         box = box_of(
             telling,
-            f"**{escaped(story.model)}**",
+            f"**{short_name(story.model)}**",
             embeds.colour(story.model),
             room_for(message, head),
             *([] if story.final else [views.go_on(story.id)]),
             down=down,
-            status=embeds.summary(story) if told else None,
+            status=escaped(embeds.summary(story)) if told else None,
         )
         view.add_item(box)
     add_stop(view, message)
@@ -87,7 +87,7 @@ def duel(message: StoryMessage, found: tuple[Duel, Tally] | None, *, down: bool)
         story, name = telling.story, f"**{letter}**"
         colour = BLIND
         if named:
-            name, colour = f"{name} · {escaped(story.model)}", embeds.colour(story.model)
+            name, colour = f"{name} · {short_name(story.model)}", embeds.colour(story.model)
         buttons = [views.go_on(story.id)] if named and not story.final else []
         room = room_for(message, head)
         rest = views.more if named else views.read_blind
@@ -102,7 +102,7 @@ def duel(message: StoryMessage, found: tuple[Duel, Tally] | None, *, down: bool)
 
 def _add_votes(view: ui.LayoutView, message: StoryMessage, duel: Duel, tally: Tally) -> None:
     if duel.closed_at is not None:
-        names = {"a": escaped(duel.model_a), "b": escaped(duel.model_b)}
+        names = {"a": short_name(duel.model_a), "b": short_name(duel.model_b)}
         votes = {"votes_a": tally.a, "votes_b": tally.b, "ties": tally.tie}
         view.add_item(ui.TextDisplay(say("duel.result", **names, **votes)))
         return
@@ -125,7 +125,9 @@ def _beginning(story: Story) -> str:
     """How a story begins, where that stands before its words: a line of its own reads badly."""
     if story.form not in ONE_BEGINNING or not 0 < length(story.prompt.strip()) <= embeds.TITLE:
         return ""
-    return f"**{escaped(story.prompt).strip()}**"
+    beginning = f"**{escaped(story.prompt).strip()}**"
+    # A character of it may be a family of five: several such beginnings are no message.
+    return beginning if units(beginning) <= BEGINNING else ""
 
 
 def room_for(message: StoryMessage, *texts: str) -> int:

@@ -8,7 +8,7 @@ import discord
 from discord import ui
 
 from bot.locales import say
-from bot.messages.framed import Framed
+from bot.messages.framed import Framed, whom
 from bot.messages.trail_details import detail_of
 from bot.safety.escaping import cut, escaped
 
@@ -79,14 +79,14 @@ def _line(line: Audit) -> str:
     said = say(
         "trail.line",
         when=discord.utils.format_dt(line.at, "R"),
-        moderator=line.moderator_id,
+        moderator=whom(line.moderator_id),
         act=say(f"trail.act.{act}"),
         detail=detail_of(line.act, line.detail),
     ).rstrip()
     if line.channel_id is not None:
         said += " " + say("trail.channel", channel=line.channel_id)
     if line.member_id is not None:
-        said += " " + say("trail.member", member=line.member_id)
+        said += " " + say("trail.member", member=whom(line.member_id))
     if line.reason:
         said += "\n" + say("trail.reason", reason=cut(escaped(line.reason), REASON))
     return said
@@ -96,7 +96,7 @@ def _story(story: Story, link: str | None) -> str:
     said = say(
         "asked.line",
         when=discord.utils.format_dt(story.asked_at, "R"),
-        member=story.member_id,
+        member=whom(story.member_id),
         channel=story.channel_id,
     )
     if link is None:

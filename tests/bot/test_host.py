@@ -93,6 +93,19 @@ async def test_tokens_a_second_are_counted_between_two_looks(tmp_path: Path) -> 
         assert "No model is in memory." in shown
 
 
+async def test_what_a_generator_measures_may_be_nonsense(tmp_path: Path) -> None:
+    async with hosted(tmp_path) as w:
+        named = "kataribe_model_bytes{{model={}}} {}\n".format
+        sizes = [named(f'"{"m_" * 40}{nth}"', 2e9) for nth in range(60)]
+        sizes += [named('"a"', 1.7e308), named('"b"', 1.7e308), named('"c"', -1e300)]
+        w.teller.metrics = "".join(sizes)
+        await w.services.watching.look(0.1)
+        shown = page(reply(await w.mod.user.slash("host status")))
+        assert "2,000 MB at most" in shown
+        assert "more" in shown
+        assert w.services.watching.courses["memory"] == (120_000.0,)
+
+
 async def test_the_host_sees_how_the_last_hours_went(tmp_path: Path) -> None:
     async with hosted(tmp_path, queue={"tellers": 1}) as w:
         watching = w.services.watching

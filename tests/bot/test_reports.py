@@ -108,12 +108,12 @@ async def test_a_log_channel_is_told_in_the_servers_language(tmp_path: Path) -> 
         await w.mod.click(shown, label=labels(shown)[1])
         with speaking("ja"):
             assert shown.embeds[0].title == say("report.title")
-            who = {"moderator": w.mod.id, "member": w.aki.id, "link": told.jump_url}
+            who = {"moderator": w.mod.mention, "member": w.aki.mention, "link": told.jump_url}
             assert log.history()[-1].content.startswith(say("remove.log", **who))
             # Who decided speaks English; all moderators read what stands there.
             decided = log.history()[0].embeds[0]
             assert decided.title == say("report.title")
-            assert decided.fields[-1].value == say("report.removed", moderator=w.mod.id)
+            assert decided.fields[-1].value == say("report.removed", moderator=w.mod.mention)
 
 
 async def _with_button(w: World, channel: simcord.ChannelHandle, custom_id: str) -> discord.Message:
