@@ -55,6 +55,13 @@ class EngineSettings(BaseModel):
         title="stories that a model tells together",
         description="a whole number from 1 to 1024",
     )
+    context: int = Field(
+        2048,
+        ge=16,
+        le=1_000_000,
+        title="tokens of prompt and story that a slot has room for",
+        description="a whole number from 16 to 1000000",
+    )
     waiting: int = Field(
         64,
         ge=0,

@@ -5,7 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-SHAPES = ("gpt2-small", "gpt2-medium", "gpt2-starter", "lstm-article", "lstm-starter")
+SHAPES = (
+    "gpt2-small",
+    "gpt2-medium",
+    "gpt2-starter",
+    "lstm-article",
+    "lstm-starter",
+    "smollm2-135m",
+)
 PEERS = ("transformers", "transformers-static", "ctranslate2", "openvino", "llama.cpp", "forward")
 
 _DESCRIPTION = """\
@@ -64,6 +71,18 @@ def add_bench_command(commands: argparse._SubParsersAction[argparse.ArgumentPars
         type=_number,
         metavar="SECONDS",
         help="also let the stories come one by one over so long, for our engine only",
+    )
+    bench.add_argument(
+        "--http",
+        action="store_true",
+        help="also over our own server: readers of its streams in a process beside it",
+    )
+    bench.add_argument(
+        "--neighbours",
+        type=_number,
+        default=0,
+        metavar="N",
+        help="processes that spin beside all contestants meanwhile (none)",
     )
     bench.add_argument("--repeat", type=_number, default=3, help="rounds that are measured (3)")
 

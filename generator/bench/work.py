@@ -11,7 +11,14 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer, models
 from torch import nn
-from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel, PreTrainedTokenizerFast
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
 
 from generator.models.lstm import LSTMConfig, LSTMForCausalLM
 from generator.sampling.memfree import MemFree
@@ -98,6 +105,23 @@ def save_random(shape: str, folder: Path) -> None:
                     num_layers=2,
                     max_position_embeddings=512,
                     eos_token_id=8191,
+                )
+            )
+        case "smollm2-135m":
+            model = LlamaForCausalLM(
+                LlamaConfig(
+                    vocab_size=49_152,
+                    max_position_embeddings=8192,
+                    hidden_size=576,
+                    intermediate_size=1536,
+                    num_hidden_layers=30,
+                    num_attention_heads=9,
+                    num_key_value_heads=3,
+                    rms_norm_eps=1e-5,
+                    rope_parameters={"rope_type": "default", "rope_theta": 100_000.0},
+                    tie_word_embeddings=True,
+                    bos_token_id=0,
+                    eos_token_id=0,
                 )
             )
         case _:  # the article's LSTM, with about as many words as its corpus has

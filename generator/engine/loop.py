@@ -98,8 +98,7 @@ class Engine:
         self._scheduler = Scheduler(slots, loaded.context)
         self._rules = Rules(slots)
         self._stepper = loaded.prepare(slots, threads, self._rules, self._scheduler.history)
-        self.memory = loaded.memory + self._stepper.memory
-        """Bytes that the model takes at most while it tells: weights, and all slots' state."""
+        self._loaded = loaded
         self._beams = BeamSearch(loaded)
         self._searches: dict[Generation, asyncio.Task[None]] = {}
         self._active: dict[int, Generation] = {}  # by slot; the thread's own
@@ -112,6 +111,11 @@ class Engine:
         self._closing = False
         self._outbox: list[_News] = []
         self._rest_until = 0.0  # the event loop's own
+
+    @property
+    def memory(self) -> int:
+        """Bytes that the model takes at most while it tells: weights, and all slots' state."""
+        return self._loaded.memory + self._stepper.memory
 
     @property
     def slots_in_use(self) -> int:

@@ -25,6 +25,7 @@ from generator.engine.loop import Engine
 from generator.engine.resident import Resident
 from generator.models.errors import ModelFolderError
 from generator.models.loading import load_model
+from generator.models.sizing import least_memory, on_disk
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -41,9 +42,9 @@ class Registry:
     """Loads models when they are asked for, within a memory budget.
 
     The longest unused model that nobody has borrowed makes room for a newcomer. What a model takes
-    is known exactly once it is read (`Engine.memory`); before its first time here only its weights
-    are, so it may turn out to have no room after all. All of it is for the event loop; loading
-    itself happens in a thread, one model at a time.
+    is known exactly once it is read (`Engine.memory`); before its first time here only what it
+    takes at least, so it may turn out to have no room after all. All of it is for the event loop;
+    loading itself happens in a thread, one model at a time.
     """
 
     def __init__(self, settings: EngineSettings) -> None:
@@ -145,6 +146,40 @@ class Registry:
                 raise ClosedError(_CLOSING) from None
             raise
 
+    async def allow_search(self, resident: Resident) -> None:
+        """Beams are searched by transformers' own model; where that is a copy, load it first.
+
+        Args:
+            resident: borrowed.
+
+        Raises:
+            EngineError: there is no room for it, or it cannot be loaded.
+        """
+        # Others may wait for it, whoever leaves.
+        await asyncio.shield(asyncio.create_task(self._copy(resident), name="copy for beams"))
+
+    async def _copy(self, resident: Resident) -> None:
+        loaded, name = resident.loaded, resident.name
+        async with self._one_at_a_time:
+            if loaded.has_copy or not loaded.copy_memory:
+                return
+            size = loaded.copy_memory
+            if resident.engine.memory + size > self._budget:
+                raise ModelTooLargeError(
+                    f"A beam search of {name} takes {size / GIB:.2f} GiB beside the model itself, "
+                    "more than loaded models may take (engine.memory): set num_beams to 1."
+                )
+            await self._make_room(name, size, make_room=True)
+            log.info("loading %s in float32 too, for beam searches: %.0f MB", name, size / 1e6)
+            try:
+                await asyncio.to_thread(lambda: loaded.model)
+            except Exception as error:
+                log.exception("the model %s cannot be loaded in float32", name)
+                reason = str(error).strip().partition("\n")[0] or type(error).__name__
+                raise BrokenModelError(
+                    f"Beams cannot be searched with {name}: {reason}."
+                ) from error
+
     async def unload(self, name: str) -> None:
         """Let the stories of a model end, then free its memory. Harmless if it is not loaded.
 
@@ -191,12 +226,14 @@ class Registry:
                 raise BrokenModelError(f"The model {name} cannot be loaded: {reason}.") from error
 
     async def _load_within_budget(self, name: str, folder: Path, make_room: bool) -> None:
-        on_disk = _size_on_disk(folder)
-        await self._make_room(name, self._sizes.get((name, on_disk), on_disk), make_room)
+        known = name, on_disk(folder)
+        if (size := self._sizes.get(known)) is None:
+            size = await asyncio.to_thread(self._least, folder)
+        await self._make_room(name, size, make_room)
         log.info("loading %s …", name)
         start = time.perf_counter()
         resident = await asyncio.to_thread(self._read, name, folder)
-        size = self._sizes[name, on_disk] = resident.engine.memory
+        size = self._sizes[known] = resident.engine.memory
         try:
             await self._make_room(name, size, make_room)
         except EngineError:
@@ -213,10 +250,26 @@ class Registry:
             time.perf_counter() - start,
         )
 
+    def _least(self, folder: Path) -> int:
+        """In a thread: the first to ask has the native step compiled."""
+        settings = self._settings
+        return least_memory(
+            folder,
+            device=settings.device,
+            precision=settings.precision,
+            slots=settings.slots,
+            reach=settings.context,
+        )
+
     def _read(self, name: str, folder: Path) -> Resident:
         """In a thread: from the folder to an engine that is ready to start."""
         settings = self._settings
-        loaded = load_model(folder, device=settings.device, precision=settings.precision)
+        loaded = load_model(
+            folder,
+            device=settings.device,
+            precision=settings.precision,
+            reach=settings.context,
+        )
         engine = Engine(
             loaded, slots=settings.slots, waiting=settings.waiting, threads=settings.threads
         )
@@ -262,10 +315,6 @@ def _can_be_said(name: str) -> bool:
         log.warning("the model folder %a is left out: its name is not UTF-8", name)
         return False
     return True
-
-
-def _size_on_disk(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
 
 
 def _half_of_memory(device: str) -> int:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from generator.models.errors import ModelFolderError
-from generator.models.quantised import QuantisedGPT2
-from generator.models.weights import LSTM
+from generator.models.packed import LANES
+from generator.models.shapes import GPT2Shape, LSTMShape
 from generator.native import NoNativeStepError, library
 
 if TYPE_CHECKING:
-    from generator.models.weights import GPT2
+    from generator.models.shapes import Shape
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def _warn_once(reason: str) -> None:
     log.warning("stories are told in float32, several times slower than int8: %s", reason)
 
 
-def choose_precision(precision: Precision, device: torch.device, model: GPT2 | LSTM) -> Precision:
+def choose_precision(precision: Precision, device: torch.device, shape: Shape) -> Precision:
     """What "auto" is here, and whether int8 can be had."""
     if device.type == "cuda":
         if precision == "int8":
@@ -55,8 +55,31 @@ def choose_precision(precision: Precision, device: torch.device, model: GPT2 | L
             raise ModelFolderError(f"precision int8 needs the native step: {error}") from error
         _warn_once(str(error))
         return "float32"
-    if isinstance(model, LSTM) or QuantisedGPT2.fits(model):
+    reason = misfit(shape)
+    if reason is None:
         return "int8"
     if precision == "int8":
-        raise ModelFolderError("this GPT-2's activation or sizes are told in float32 only")
+        raise ModelFolderError(f"this model is told in float32 only: {reason}")
+    _warn_once(reason)
     return "float32"
+
+
+def misfit(shape: Shape) -> str | None:
+    """Why the compiled step cannot tell with such a model; None: it can."""
+    if isinstance(shape, LSTMShape):
+        return None
+    known = {"gelu_new", "gelu_pytorch_tanh"}
+    if isinstance(shape, GPT2Shape):
+        activation, width = shape.activation_function, shape.n_embd
+        if not shape.scale_attn_weights or shape.scale_attn_by_inverse_layer_idx:
+            return "it scales attention as no usual GPT-2 does"
+        if width % (shape.n_head * LANES):
+            return f"its heads have {width // shape.n_head} numbers, no multiple of {LANES}"
+        if (shape.n_inner or 0) % LANES:
+            return f"its n_inner of {shape.n_inner} is no multiple of {LANES}"
+    else:
+        activation, width = shape.hidden_act, shape.hidden_size
+        known.add("silu")
+    if activation not in known:
+        return f"its activation is {activation}"
+    return f"its width of {width} is no multiple of {LANES}" if width % LANES else None

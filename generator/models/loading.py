@@ -17,12 +17,16 @@ from generator.models.device_stepper import DeviceStepper
 from generator.models.errors import ModelFolderError
 from generator.models.gpt2 import GPT2Decoder
 from generator.models.gpt2_rows import GPT2Rows
+from generator.models.llama import LlamaDecoder
+from generator.models.llama_rows import LlamaRows
 from generator.models.lstm_decoder import LSTMDecoder
 from generator.models.lstm_rows import LSTMRows
+from generator.models.packed import Packed
 from generator.models.plain_folder import read_plain, read_weights
-from generator.models.quantised import QuantisedGPT2, QuantisedLSTM, fastest_threads
+from generator.models.quantised import QuantisedDecoder, fastest_threads, packed
+from generator.models.sizing import check_shape
 from generator.models.stepper import EagerStepper
-from generator.models.weights import LSTM
+from generator.models.weights import GPT2, LSTM, Llama
 from generator.native import Threads
 from generator.sampling.device_sampler import DeviceSampler
 from generator.sampling.memfree import MEMFREE_FILE, MemFree, MemFreeError
@@ -38,14 +42,15 @@ if TYPE_CHECKING:
     from generator.models.decoder import Decoder
     from generator.models.device_stepper import Rows
     from generator.models.plain_folder import PlainFolder
-    from generator.models.reference import Reference
+    from generator.models.reference import Described, Reference
     from generator.models.stepper import Stepper
     from generator.models.tokens import Tokens
-    from generator.models.weights import GPT2, GPT2Shape, LSTMShape
+    from generator.models.shapes import Shape
+    from generator.models.weights import Weights
     from generator.sampling.rules import Rules
     from generator.sampling.settings import StorySettings
 
-    _Read = tuple[PlainFolder | Reference, GPT2 | LSTM, Reference | None]
+    _Read = tuple[PlainFolder | Described, Weights, Reference | None]
     """The folder, its weights, and transformers' own of it if that has read it."""
 
 log = logging.getLogger(__name__)
@@ -73,8 +78,8 @@ class LoadedModel:
     """The folder's name, or the hub's."""
     where: str
     """From where it is loaded: a whole path, which is never taken for a name of the hub's, or one."""
-    weights: GPT2 | LSTM
-    """On its device; in float32 where they are told in 8 bits."""
+    held: Weights | Packed
+    """What it is told from: weights on its device, or packed in 8 bits."""
     tokens: Tokens
     """Its tokenizer."""
     device: torch.device
@@ -88,10 +93,14 @@ class LoadedModel:
     """What its stories must not copy, where the folder says it."""
     opened: Reference | None = None
     """Transformers' own, where the folder could not be read without."""
+    reach: int | None = None
+    """Tokens that a slot has room for, if not for all that the model could read."""
 
     @cached_property
     def _reference(self) -> Reference:
-        """Transformers' own, loaded when it is first wanted, with the same weights in memory."""
+        """Transformers' own, loaded when it is first wanted: with the same weights in memory, or in
+        float32 where those are packed.
+        """
         if self.opened is not None:
             return self.opened
         from generator.models.reference import Reference, shape_of  # noqa: PLC0415  # takes seconds
@@ -99,7 +108,8 @@ class LoadedModel:
         if shape_of(self.where) != self.config:
             raise ModelFolderError(f"{self.where} holds another model by now: load it anew")
         reference = Reference.load(self.where)
-        reference.share(self.weights)
+        if not isinstance(self.held, Packed):
+            reference.share(self.held)
         return reference
 
     @property
@@ -113,19 +123,40 @@ class LoadedModel:
         return self._reference.tokenizer
 
     @property
-    def config(self) -> GPT2Shape | LSTMShape:
+    def config(self) -> Shape:
         """Its shape."""
-        return self.weights.config
+        return self.held.config
+
+    @property
+    def weights(self) -> Weights:
+        """Its weights, where they are not packed.
+
+        Raises:
+            TypeError: they are.
+        """
+        if isinstance(self.held, Packed):
+            raise TypeError(f"the weights of {self.name} are packed in 8 bits")
+        return self.held
 
     @property
     def memory(self) -> int:
-        """Bytes of its weights."""
-        return sum(tensor.nbytes for tensor in self.weights.parameters())
+        """Bytes of its weights, and of transformers' own where it has a copy."""
+        return _memory(self.held) + (self.copy_memory if self.has_copy else 0)
+
+    @property
+    def copy_memory(self) -> int:
+        """Bytes of float32 weights that transformers' own model has, or will have, for itself."""
+        return 4 * self.held.count if isinstance(self.held, Packed) else 0
+
+    @property
+    def has_copy(self) -> bool:
+        """Whether transformers' own model is in memory."""
+        return self.opened is not None or "_reference" in vars(self)
 
     @property
     def context(self) -> int:
         """Tokens of prompt and story together, at most."""
-        return self.config.max_position_embeddings
+        return _context(self.config, self.reach)
 
     @property
     def eos_id(self) -> int | None:
@@ -163,14 +194,10 @@ class LoadedModel:
             rules: of each slot.
             history: (slots, context), tokens of each.
         """
-        decoder: Decoder
         vocabulary = self.vocabulary()
-        if self.precision == "int8":
+        if isinstance(self.held, Packed):
             team = Threads(threads or 1)
-            if isinstance(self.weights, LSTM):
-                decoder = QuantisedLSTM(self.weights, slots, team)
-            else:
-                decoder = QuantisedGPT2(self.weights, slots, team)
+            decoder = QuantisedDecoder(self.held, slots, team)
             if not threads:
                 team = fastest_threads(decoder, slots)
             return EagerStepper(decoder, NativeSampler(rules, history, vocabulary, team))
@@ -182,11 +209,16 @@ class LoadedModel:
                 log.warning("%s is told without a CUDA graph, slower: %s", self.name, reason)
         if threads and self.device.type == "cpu":
             torch.set_num_threads(threads)
-        if isinstance(self.weights, LSTM):
-            decoder = LSTMDecoder(self.weights, slots)
-        else:
-            decoder = GPT2Decoder(self.weights, slots)
-        return EagerStepper(decoder, TorchSampler(rules, history, vocabulary))
+        return EagerStepper(self._decoder(slots), TorchSampler(rules, history, vocabulary))
+
+    def _decoder(self, slots: int) -> Decoder:
+        match self.weights:
+            case GPT2():
+                return GPT2Decoder(self.weights, slots, self.context)
+            case LSTM():
+                return LSTMDecoder(self.weights, slots)
+            case Llama():
+                return LlamaDecoder(self.weights, slots, self.context)
 
     def device_stepper(self, rules: Rules, *, fused: bool) -> DeviceStepper:
         """What steps it where all state is on its device.
@@ -195,20 +227,32 @@ class LoadedModel:
             rules: of each slot.
             fused: by the GPU's own kernels, else in plain torch.
         """
-        rows: Rows
-        slots = len(rules.rows)
-        if isinstance(self.weights, LSTM):
-            rows = LSTMRows(self.weights, slots, fused=fused)
-        else:
-            rows = GPT2Rows(self.weights, slots, fused=fused)
+        rows = self._rows(len(rules.rows), fused=fused)
         sampler = DeviceSampler(
             rules, self.context, self.vocabulary(), rows.vocabulary, self.device, fused=fused
         )
         return DeviceStepper(rows, sampler)
 
+    def _rows(self, slots: int, *, fused: bool) -> Rows:
+        match self.weights:
+            case GPT2():
+                return GPT2Rows(self.weights, slots, self.context, fused=fused)
+            case LSTM():
+                return LSTMRows(self.weights, slots, fused=fused)
+            case Llama():
+                rows = LlamaRows(self.weights, slots, self.context, fused=fused)
+                opened: Reference | None = self.opened or vars(self).get("_reference")
+                if opened is not None:  # the weights lie elsewhere now
+                    opened.share(self.weights)
+                return rows
+
 
 def load_model(
-    name: str | Path, *, device: Device = "auto", precision: Precision = "auto"
+    name: str | Path,
+    *,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    reach: int | None = None,
 ) -> LoadedModel:
     """Loads a model folder, or a model of the Hugging Face hub.
 
@@ -217,6 +261,7 @@ def load_model(
         device: "auto" is CUDA where there is one.
         precision: "auto" is bfloat16 on CUDA, or float16 where a card has no bfloat16, and on a
             CPU what is fastest there.
+        reach: tokens of prompt and story that a slot has room for, where the model reads more.
 
     Raises:
         ModelFolderError: it is missing, damaged, or of a kind that is not told here.
@@ -233,18 +278,28 @@ def load_model(
         read = _read_without(folder) if local else None
         if read is None:
             read = _read_with_transformers(where, folder if local else None)
+        found, weights, opened = read
+        del read
+        chosen = choose_precision(precision, chosen_device, weights.config)
+        held: Weights | Packed
+        if chosen == "int8":
+            held = packed(weights, _context(weights.config, reach))
+            if found.settings.num_beams == 1:
+                opened = None
+        else:
+            held, in_file = weights, opened is None
+            for weight in weights.parameters():
+                weight.data = weight.data.to(chosen_device, _FLOATS[chosen], copy=in_file)
+            if opened is not None:
+                opened.share(held)
+        del weights
     except _REFUSALS as error:
         reason = str(error).strip().partition("\n")[0]
         raise ModelFolderError(f"the model {where} cannot be loaded: {reason}") from error
-    found, weights, opened = read
-    chosen = choose_precision(precision, chosen_device, weights)
-    weights.to(chosen_device, _FLOATS.get(chosen, torch.float32))
-    if opened is not None:
-        opened.share(weights)
     loaded = LoadedModel(
         name=folder.resolve().name if local else where,
         where=str(folder.resolve()) if local else where,
-        weights=weights,
+        held=held,
         tokens=found.tokens,
         device=chosen_device,
         precision=chosen,
@@ -252,6 +307,7 @@ def load_model(
         ends=found.ends,
         memfree=_memfree(where, found.settings),
         opened=opened,
+        reach=reach,
     )
     _check_ids(loaded)
     if loaded.settings.num_beams > 1:
@@ -259,23 +315,41 @@ def load_model(
     return loaded
 
 
+def _memory(held: Weights | Packed) -> int:
+    if isinstance(held, Packed):
+        return held.memory
+    return sum(tensor.nbytes for tensor in held.parameters())
+
+
+def _context(shape: Shape, reach: int | None) -> int:
+    whole = shape.max_position_embeddings
+    return whole if reach is None else min(reach, whole)
+
+
 def _read_without(folder: Path) -> _Read | None:
     """A folder that says nothing but what is known here; None: transformers knows more."""
     found = read_plain(folder)
     if found is None:
         return None
-    _check_shape(folder, found.shape)
+    check_shape(folder, found.shape)
     weights = read_weights(folder, found.shape)
     return None if weights is None else (found, weights, None)
 
 
 def _read_with_transformers(where: str, folder: Path | None) -> _Read:
-    """Any other folder, or the hub's model."""
-    from generator.models.reference import Reference, shape_of  # noqa: PLC0415  # takes seconds
+    """Any other folder, or the hub's model: as a whole only where its weights are unusual too."""
+    from generator.models.reference import (  # noqa: PLC0415  # takes seconds
+        Described,
+        Reference,
+        shape_of,
+    )
 
     shape = shape_of(where)
     if folder is not None:
-        _check_shape(folder, shape)
+        check_shape(folder, shape)
+        weights = read_weights(folder, shape)
+        if weights is not None:
+            return Described.read(where), weights, None
     reference = Reference.load(where)
     return reference, reference.weights, reference
 
@@ -319,13 +393,3 @@ def _check_files(folder: Path) -> None:
                 f"{file} has {size >> 20} MiB; a model's settings and tokens take at most "
                 f"{LONGEST_TEXT >> 20} MiB"
             )
-
-
-def _check_shape(folder: Path, shape: GPT2Shape | LSTMShape) -> None:
-    """The weights must be there before room is made for them: a config may promise any number."""
-    held = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
-    if not 0 < shape.fewest <= held:  # each weight takes a byte at least
-        raise ModelFolderError(
-            f"config.json of {folder} asks for {shape.fewest} weights at least, and its weights are "
-            f"too few: {held} bytes"
-        )

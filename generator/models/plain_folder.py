@@ -11,16 +11,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 from safetensors import SafetensorError, safe_open
 from tokenizers import AddedToken, Tokenizer
 
+from generator.models.shapes import GPT2Shape, LlamaShape, LSTMShape
+from generator.models.errors import ModelFolderError
 from generator.models.tokens import Tokens, is_panic, plain
-from generator.models.weights import GPT2, LSTM, GPT2Shape, LSTMShape
+from generator.models.weights import weights_of
 from generator.sampling.settings import StorySettings
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from generator.models.shapes import Shape
+    from generator.models.weights import Weights
 
 _Size = Annotated[int, Field(gt=0)]
 _KNOWN = (
@@ -30,15 +35,11 @@ _KNOWN = (
     "tokenizer.json",
     "model.safetensors",
 )
-_OTHERS = (
-    "adapter_config.json",
-    "added_tokens.json",
-    "model.safetensors.index.json",
-    "special_tokens_map.json",
-)
+_OTHER_WEIGHTS = ("adapter_config.json", "model.safetensors.index.json")
+_OTHERS = (*_OTHER_WEIGHTS, "added_tokens.json", "special_tokens_map.json")
 """Files that change what those say."""
-_MOST_TOKENS = 100_000
-"""Of larger vocabularies transformers mends some."""
+_FLOATS = {torch.float64, torch.float32, torch.float16, torch.bfloat16}
+"""Others are an outcome of some quantisation."""
 
 
 class _File(BaseModel):
@@ -97,6 +98,45 @@ class _LSTMConfig(_Config):
     float32_layers: bool = False
 
 
+def _usual_rotation(rope: dict[str, str | float]) -> dict[str, str | float]:
+    """Of positions that turn as the first Llama's did."""
+    base = rope.get("rope_theta")
+    if rope != {"rope_type": "default", "rope_theta": base} or not isinstance(base, float):
+        raise ValueError("positions that turn in another way")
+    return rope
+
+
+class _LlamaLike(_Config):
+    max_position_embeddings: _Size
+    hidden_size: _Size
+    intermediate_size: _Size
+    num_hidden_layers: _Size
+    num_attention_heads: _Size
+    num_key_value_heads: _Size
+    hidden_act: Literal["silu", "gelu_pytorch_tanh"]
+    rms_norm_eps: float
+    rope_parameters: Annotated[dict[str, str | float], AfterValidator(_usual_rotation)]
+    use_cache: bool
+    initializer_range: float
+    attention_dropout: float
+
+
+class _LlamaConfig(_LlamaLike):
+    model_type: Literal["llama"]
+    head_dim: _Size
+    attention_bias: bool
+    mlp_bias: bool
+    pretraining_tp: int | None
+
+
+class _Qwen2Config(_LlamaLike):
+    model_type: Literal["qwen2"]
+    use_sliding_window: Literal[False]
+    sliding_window: None
+    max_window_layers: int
+    layer_types: list[Literal["full_attention"]]
+
+
 class _Generation(_File):
     """generation_config.json, apart from `StorySettings`."""
 
@@ -133,16 +173,15 @@ class _TokenizerConfig(_File):
         return {token for token in (*named, *self.extra_special_tokens) if token is not None}
 
 
-_CONFIGS: TypeAdapter[_GPT2Config | _LSTMConfig] = TypeAdapter(
-    Annotated[_GPT2Config | _LSTMConfig, Field(discriminator="model_type")]
-)
+_Known = _GPT2Config | _LSTMConfig | _LlamaConfig | _Qwen2Config
+_CONFIGS: TypeAdapter[_Known] = TypeAdapter(Annotated[_Known, Field(discriminator="model_type")])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlainFolder:
     """What a folder holds, but its weights."""
 
-    shape: GPT2Shape | LSTMShape
+    shape: Shape
     tokens: Tokens
     settings: StorySettings
     ends: tuple[int, ...]
@@ -157,15 +196,17 @@ def read_plain(folder: Path) -> PlainFolder | None:
         return None
     try:
         config = _CONFIGS.validate_json((folder / "config.json").read_bytes())
-        shape = LSTMShape.of(config) if isinstance(config, _LSTMConfig) else GPT2Shape.of(config)
+        if isinstance(config, _Qwen2Config):  # transformers gives it a tokenizer of its own
+            return None
+        shape = _shape(config)
         said: Any = json.loads((folder / "generation_config.json").read_bytes())
         own = {name: said.pop(name) for name in StorySettings.model_fields if name in said}
         settings, wrong = StorySettings.read(own)
         ends = _Generation.model_validate(said).eos_token_id
         tokens = _read_tokens(folder)
-    except (OSError, ValueError, TypeError, AttributeError, RuntimeError):  # pydantic's, JSON's
-        return None
-    if tokens is None or wrong or not _divides(shape):
+    except (OSError, ValueError, TypeError, AttributeError, RuntimeError, ModelFolderError):
+        return None  # pydantic's, JSON's, ours
+    if tokens is None or wrong or not _divides(config):
         return None
     return PlainFolder(
         shape=shape,
@@ -175,25 +216,50 @@ def read_plain(folder: Path) -> PlainFolder | None:
     )
 
 
-def read_weights(folder: Path, shape: GPT2Shape | LSTMShape) -> GPT2 | LSTM | None:
-    """The folder's weights in float32; None: they are not exactly those of the shape.
+def read_shape(folder: Path) -> Shape | None:
+    """How large its config.json says that the model is; None: it is transformers' to read."""
+    try:
+        return _shape(_CONFIGS.validate_json((folder / "config.json").read_bytes()))
+    except (OSError, ValueError, ArithmeticError, RuntimeError, ModelFolderError):
+        return None
 
-    They are copied, tensor after tensor: the file may be replaced while the model is told from.
+
+def read_weights(folder: Path, shape: Shape) -> Weights | None:
+    """The folder's weights, in its own numbers; None: they are not exactly those of the shape.
+
+    They are still in the file, which is read as they are: it may be replaced, so whoever keeps them
+    copies them.
     """
+    if any((folder / other).exists() for other in _OTHER_WEIGHTS):
+        return None
     try:
         with safe_open(folder / "model.safetensors", "pt") as file:
-            tensors = {
-                name: file.get_tensor(name).to(torch.float32, copy=True) for name in file.keys()
-            }
-        if isinstance(shape, LSTMShape):
-            return LSTM(shape, tensors)
-        return GPT2(shape, tensors)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+        if not {tensor.dtype for tensor in tensors.values()} <= _FLOATS:
+            return None
+        return weights_of(shape, tensors)
     except (OSError, ValueError, RuntimeError, SafetensorError):
         return None
 
 
-def _divides(shape: GPT2Shape | LSTMShape) -> bool:
-    return isinstance(shape, LSTMShape) or shape.n_embd % shape.n_head == 0
+def _shape(config: _Known) -> Shape:
+    match config:
+        case _GPT2Config():
+            return GPT2Shape.of(config)
+        case _LSTMConfig():
+            return LSTMShape.of(config)
+        case _:
+            return LlamaShape.of(config)
+
+
+def _divides(config: _Known) -> bool:
+    match config:
+        case _GPT2Config():
+            return config.n_embd % config.n_head == 0
+        case _LSTMConfig():
+            return True
+        case _:
+            return config.hidden_size % config.num_attention_heads == 0
 
 
 def _read_tokens(folder: Path) -> Tokens | None:
@@ -207,7 +273,7 @@ def _read_tokens(folder: Path) -> Tokens | None:
         if not (is_panic(error) or isinstance(error, Exception)):
             raise
         return None
-    if backend.post_processor is None or backend.get_vocab_size() > _MOST_TOKENS:
+    if backend.post_processor is None:
         return None
     added = {token.content: token for token in backend.get_added_tokens_decoder().values()}
     for name in config.special:  # transformers would add or change any other

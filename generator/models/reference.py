@@ -21,6 +21,7 @@ from transformers import (
     AutoTokenizer,
     GenerationConfig,
     GPT2LMHeadModel,
+    PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerFast,
 )
@@ -29,23 +30,79 @@ from transformers.utils.hub import cached_file
 from transformers.utils.logging import disable_progress_bar
 
 from generator.models.errors import ModelFolderError
-from generator.models.lstm import LSTMForCausalLM
+from generator.models import lstm as _lstm  # noqa: F401  # makes its kind known to transformers
 from generator.models.tokens import Tokens, is_panic, plain
-from generator.models.weights import GPT2, GPT2_KIND, LSTM, LSTM_KIND, GPT2Shape, LSTMShape
+from generator.models.weights import weights_of
+from generator.models.shapes import (
+    GPT2_KIND,
+    LLAMA_KINDS,
+    LSTM_KIND,
+    GPT2Shape,
+    LlamaShape,
+    LSTMShape,
+)
 from generator.sampling.settings import StorySettings
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from generator.models.shapes import Shape
+    from generator.models.weights import Weights
+
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
-    """Transformers' model, in evaluation mode, and its tokenizer."""
+class Described:
+    """What a folder says, or the hub, beside the weights."""
+
+    tokenizer: PreTrainedTokenizerFast
+    generation: GenerationConfig
+
+    @classmethod
+    def read(cls, where: str) -> Described:
+        """From a folder or the hub.
+
+        Raises:
+            ModelFolderError: the tokenizer is damaged or not a fast one.
+            Exception: whatever else transformers says of what it cannot read.
+        """
+        said = _generation_config(where)
+        if said is None:
+            config = AutoConfig.from_pretrained(where, trust_remote_code=False)
+            said = GenerationConfig.from_model_config(config)
+        return cls(_load_tokenizer(where), said)
+
+    @property
+    def tokens(self) -> Tokens:
+        """The same tokenizer, as the generator takes it."""
+        tokenizer = self.tokenizer
+        return Tokens(
+            backend=tokenizer.backend_tokenizer,
+            bos_id=tokenizer.bos_token_id,
+            eos_id=tokenizer.eos_token_id,
+            unk_id=tokenizer.unk_token_id,
+        )
+
+    @property
+    def settings(self) -> StorySettings:
+        """How its stories are told."""
+        return StorySettings.read(vars(self.generation))[0]
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """Token ids that end a story, if the folder's are numbers."""
+        eos: int | list[int] | None = self.generation.eos_token_id
+        if eos is None:
+            return ()
+        return tuple(eos) if isinstance(eos, list) else (eos,)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference(Described):
+    """Transformers' model, too, in evaluation mode."""
 
     model: PreTrainedModel
-    tokenizer: PreTrainedTokenizerFast
 
     @classmethod
     def load(cls, where: str) -> Reference:
@@ -73,41 +130,15 @@ class Reference:
             for block in model.transformer.h:  # there is no encoder that they could attend to
                 del block.crossattention, block.ln_cross_attn
         module: nn.Module = model.eval().requires_grad_(requires_grad=False)
-        return cls(cast("PreTrainedModel", module), tokenizer)
+        told = cast("PreTrainedModel", module)
+        return cls(tokenizer, told.generation_config, told)
 
     @property
-    def weights(self) -> GPT2 | LSTM:
+    def weights(self) -> Weights:
         """The same weights, as decoders take them."""
-        tensors = dict(self.model.state_dict())
-        if isinstance(self.model, LSTMForCausalLM):
-            return LSTM(LSTMShape.of(self.model.config), tensors)
-        return GPT2(GPT2Shape.of(self.model.config), tensors)
+        return weights_of(_shape(self.model.config), dict(self.model.state_dict()))
 
-    @property
-    def tokens(self) -> Tokens:
-        """The same tokenizer, as the generator takes it."""
-        tokenizer = self.tokenizer
-        return Tokens(
-            backend=tokenizer.backend_tokenizer,
-            bos_id=tokenizer.bos_token_id,
-            eos_id=tokenizer.eos_token_id,
-            unk_id=tokenizer.unk_token_id,
-        )
-
-    @property
-    def settings(self) -> StorySettings:
-        """How its stories are told."""
-        return StorySettings.read(vars(self.model.generation_config))[0]
-
-    @property
-    def ends(self) -> tuple[int, ...]:
-        """Token ids that end a story, if the folder's are numbers."""
-        eos: int | list[int] | None = self.model.generation_config.eos_token_id
-        if eos is None:
-            return ()
-        return tuple(eos) if isinstance(eos, list) else (eos,)
-
-    def share(self, weights: GPT2 | LSTM) -> None:
+    def share(self, weights: Weights) -> None:
         """Give up its own weights for these, which are the same, so that there is one copy."""
         theirs = dict(weights.named_parameters())
         for name, weight in self.model.named_parameters():
@@ -116,7 +147,7 @@ class Reference:
         module.to(next(iter(theirs.values())).device)
 
 
-def shape_of(where: str) -> GPT2Shape | LSTMShape:
+def shape_of(where: str) -> Shape:
     """What the model's configuration says.
 
     Raises:
@@ -127,13 +158,23 @@ def shape_of(where: str) -> GPT2Shape | LSTMShape:
         config = AutoConfig.from_pretrained(where, trust_remote_code=False)
     except StrictDataclassError as error:  # the reason stands behind its first line
         raise ValueError(str(error).split("\n")[-1].strip()) from error
-    if config.model_type == LSTM_KIND:
+    try:
+        return _shape(config)
+    except ModelFolderError as error:
+        raise ModelFolderError(f"{where}: {error}") from error
+
+
+def _shape(config: PreTrainedConfig) -> Shape:
+    kind = config.model_type
+    if kind == LSTM_KIND:
         return LSTMShape.of(config)
-    if config.model_type != GPT2_KIND:
-        raise ModelFolderError(
-            f"{where} holds a {config.model_type} model; GPT-2 and LSTM models tell stories"
-        )
-    return GPT2Shape.of(config)
+    if kind == GPT2_KIND:
+        return GPT2Shape.of(config)
+    if kind in LLAMA_KINDS:
+        return LlamaShape.of(config)
+    raise ModelFolderError(
+        f"a {kind} model cannot be told; GPT-2, LSTM, Llama and Qwen2 models tell stories"
+    )
 
 
 def _load_tokenizer(where: str) -> PreTrainedTokenizerFast:

@@ -14,39 +14,67 @@ import triton.language as tl
 
 
 @triton.jit
-def keep(mixed, keys, values, slots, positions, context, HEADS: tl.constexpr, SIZE: tl.constexpr,
+def keep(mixed, keys, values, slots, positions, cosine, sine, context, HEADS: tl.constexpr,
+         KEY_HEADS: tl.constexpr, SIZE: tl.constexpr, PAIRS: tl.constexpr,
          BLOCK: tl.constexpr):  # fmt: skip
-    """Puts each row's key and value into its slot.
+    """Puts each row's key and value into its slot; turns its queries and key, if there are turns.
 
     Args:
-        mixed: (rows, 3, heads, size): queries, keys, values.
-        keys: (slots, heads, context, size), as values.
+        mixed: (rows, HEADS + 2 x KEY_HEADS, SIZE): queries, keys, values.
+        keys: (slots, KEY_HEADS, context, SIZE), as values.
         slots: (rows,).
         positions: (rows,).
+        cosine: (context, SIZE), as sine, or none; both halves are the same.
     """
     row = tl.program_id(0).to(tl.int64)
     slot = tl.load(slots + row).to(tl.int64)
-    position = tl.load(positions + row)
+    position = tl.load(positions + row).to(tl.int64)
+    read = mixed + row * (HEADS + 2 * KEY_HEADS) * SIZE
+    story = slot * KEY_HEADS * context + position  # of the slot's first head
     at = tl.arange(0, BLOCK)
-    within = at < HEADS * SIZE
-    place = ((slot * HEADS + at // SIZE) * context + position) * SIZE + at % SIZE
-    source = mixed + row * (3 * HEADS * SIZE) + at
-    tl.store(keys + place, tl.load(source + HEADS * SIZE, mask=within), mask=within)
-    tl.store(values + place, tl.load(source + 2 * HEADS * SIZE, mask=within), mask=within)
+    within = at < KEY_HEADS * SIZE
+    place = (story + at // SIZE * context) * SIZE + at % SIZE
+    value = tl.load(read + (HEADS + KEY_HEADS) * SIZE + at, mask=within)
+    tl.store(values + place, value, mask=within)
+    if cosine is None:
+        tl.store(keys + place, tl.load(read + HEADS * SIZE + at, mask=within), mask=within)
+    else:
+        # Who holds one number of a pair holds the other too: none is overwritten unread.
+        HALF: tl.constexpr = SIZE // 2
+        pair = tl.arange(0, PAIRS)
+        head, number = pair // HALF, pair % HALF
+        some = pair < (HEADS + KEY_HEADS) * HALF
+        source = read + head * SIZE + number
+        first = tl.load(source, mask=some, other=0.0).to(tl.float32)
+        second = tl.load(source + HALF, mask=some, other=0.0).to(tl.float32)
+        across = tl.load(cosine + position * SIZE + number).to(tl.float32)
+        along = tl.load(sine + position * SIZE + number).to(tl.float32)
+        turned = (first * across - second * along).to(mixed.dtype.element_ty)
+        other = (second * across + first * along).to(mixed.dtype.element_ty)
+        asks = head < HEADS
+        tl.store(source, turned, mask=asks)
+        tl.store(source + HALF, other, mask=asks)
+        kept = keys + (story + (head - HEADS) * context) * SIZE + number
+        tl.store(kept, turned, mask=some & (head >= HEADS))
+        tl.store(kept + HALF, other, mask=some & (head >= HEADS))
 
 
 @triton.jit
 def attend(mixed, keys, values, slots, positions, attended, context, scale, HEADS: tl.constexpr,
-           SIZE: tl.constexpr, WIDE: tl.constexpr, BLOCK: tl.constexpr):  # fmt: skip
-    """What each row's query finds in its slot, up to its own position; one program a head."""
+           KEY_HEADS: tl.constexpr, SIZE: tl.constexpr, WIDE: tl.constexpr,
+           BLOCK: tl.constexpr):  # fmt: skip
+    """What each row's query finds in its slot, up to its own position; one program a head.
+
+    Those that share a head of keys read it one after the other, from the GPU's cache.
+    """
     row = tl.program_id(0).to(tl.int64)
     head = tl.program_id(1)
     slot = tl.load(slots + row).to(tl.int64)
     last = tl.load(positions + row)
     wide = tl.arange(0, WIDE)
-    query = tl.load(mixed + (row * 3 * HEADS + head) * SIZE + wide, mask=wide < SIZE, other=0.0)
-    query = query.to(tl.float32) * scale
-    story = (slot * HEADS + head) * context * SIZE
+    asked = mixed + (row * (HEADS + 2 * KEY_HEADS) + head) * SIZE + wide
+    query = tl.load(asked, mask=wide < SIZE, other=0.0).to(tl.float32) * scale
+    story = (slot * KEY_HEADS + head // (HEADS // KEY_HEADS)) * context * SIZE
     highest = tl.full((), float("-inf"), tl.float32)
     whole = tl.full((), 0.0, tl.float32)
     found = tl.zeros((WIDE,), tl.float32)
@@ -70,23 +98,42 @@ def attend(mixed, keys, values, slots, positions, attended, context, scale, HEAD
 @triton.jit
 def add_and_norm(hidden, change, change_bias, weight, bias, normed, epsilon, WIDTH: tl.constexpr,
                  BLOCK: tl.constexpr):  # fmt: skip
-    """Adds a layer's outcome and its bias to the hidden rows; and their layer norm."""
+    """Adds a layer's outcome, and its bias if it has one, to the hidden rows; and their norm.
+
+    That is a layer norm, or where it has no bias a norm by the root mean square.
+    """
     row = tl.program_id(0).to(tl.int64)
     at = tl.arange(0, BLOCK)
     within = at < WIDTH
     place = row * WIDTH + at
     now = tl.load(hidden + place, mask=within, other=0.0).to(tl.float32)
     now += tl.load(change + place, mask=within, other=0.0).to(tl.float32)
-    now += tl.load(change_bias + at, mask=within, other=0.0).to(tl.float32)
+    if change_bias is not None:
+        now += tl.load(change_bias + at, mask=within, other=0.0).to(tl.float32)
     now = now.to(hidden.dtype.element_ty)
     tl.store(hidden + place, now, mask=within)
     now = now.to(tl.float32)
-    away = tl.where(within, now - tl.sum(now, 0) / WIDTH, 0.0)
-    spread = tl.sum(away * away, 0) / WIDTH
+    if bias is not None:
+        now = tl.where(within, now - tl.sum(now, 0) / WIDTH, 0.0)
+    spread = tl.sum(now * now, 0) / WIDTH
     scale = tl.load(weight + at, mask=within, other=0.0).to(tl.float32)
-    shift = tl.load(bias + at, mask=within, other=0.0).to(tl.float32)
-    outcome = away / tl.sqrt(spread + epsilon) * scale + shift
+    outcome = now / tl.sqrt(spread + epsilon) * scale
+    if bias is not None:
+        outcome += tl.load(bias + at, mask=within, other=0.0).to(tl.float32)
     tl.store(normed + place, outcome.to(normed.dtype.element_ty), mask=within)
+
+
+@triton.jit
+def gate(both, inner, WIDTH: tl.constexpr, BLOCK: tl.constexpr):
+    """(rows, 2 x WIDTH) to (rows, WIDTH): silu of the first half times the second."""
+    row = tl.program_id(0).to(tl.int64)
+    at = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    within = at < WIDTH
+    source = both + row * 2 * WIDTH + at
+    opened = tl.load(source, mask=within, other=0.0).to(tl.float32)
+    up = tl.load(source + WIDTH, mask=within, other=0.0).to(tl.float32)
+    outcome = opened * tl.sigmoid(opened) * up
+    tl.store(inner + row * WIDTH + at, outcome.to(inner.dtype.element_ty), mask=within)
 
 
 @triton.jit

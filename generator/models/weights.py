@@ -1,4 +1,4 @@
-"""A GPT-2 and an LSTM as their folders hold them: a shape, and weights under transformers' names.
+"""A GPT-2, an LSTM and a Llama as their folders hold them: weights under transformers' names.
 
 Nothing computes here; decoders do. So a model is served without transformers, whose modelling code
 takes longer to import than torch itself.
@@ -6,81 +6,17 @@ takes longer to import than torch itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
 
+from generator.models.shapes import GPT2Shape, LlamaShape, LSTMShape
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LSTM_KIND: Literal["kataribe-lstm"] = "kataribe-lstm"
-GPT2_KIND: Literal["gpt2"] = "gpt2"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Shape:
-    """The part of a config.json that says how large the model is."""
-
-    vocab_size: int
-    tie_word_embeddings: bool
-    """Whether the head is the embedding, unless the weights have another."""
-
-    @classmethod
-    def of(cls, config: object) -> Self:
-        """Of whatever has its numbers under the same names."""
-        return cls(**{field.name: getattr(config, field.name) for field in fields(cls)})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GPT2Shape(_Shape):
-    """A GPT-2's; names are transformers'."""
-
-    model_type: ClassVar[str] = GPT2_KIND
-
-    n_positions: int
-    n_embd: int
-    n_layer: int
-    n_head: int
-    n_inner: int | None
-    """None: four times `n_embd`."""
-    activation_function: str
-    layer_norm_epsilon: float
-    scale_attn_weights: bool
-    scale_attn_by_inverse_layer_idx: bool
-
-    @property
-    def max_position_embeddings(self) -> int:
-        """Tokens of prompt and story together."""
-        return self.n_positions
-
-    @property
-    def fewest(self) -> int:
-        """Weights that it has at least."""
-        return self.vocab_size * self.n_embd + self.n_layer * self.n_embd**2
-
-    def scaling(self, layer: int) -> float:
-        """Of the products of queries and keys."""
-        scale: float = (self.n_embd // self.n_head) ** -0.5 if self.scale_attn_weights else 1.0
-        return scale / (layer + 1) if self.scale_attn_by_inverse_layer_idx else scale
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LSTMShape(_Shape):
-    """An LSTM's; see `LSTMConfig`."""
-
-    model_type: ClassVar[str] = LSTM_KIND
-
-    embedding_size: int
-    hidden_size: int
-    num_layers: int
-    max_position_embeddings: int
-
-    @property
-    def fewest(self) -> int:
-        """Weights that it has at least."""
-        return self.vocab_size * self.embedding_size + self.num_layers * self.hidden_size**2
+    from generator.models.shapes import Shape
 
 
 class GPT2(nn.Module):
@@ -124,7 +60,51 @@ class LSTM(nn.Module):
         _fill(self, tensors, head="head.weight", embedding="embedding.weight")
 
 
-def _fill(model: GPT2 | LSTM, tensors: Mapping[str, Tensor], *, head: str, embedding: str) -> None:
+class Llama(nn.Module):
+    """The weights of transformers' `LlamaForCausalLM`, or of its `Qwen2ForCausalLM`."""
+
+    def __init__(self, shape: LlamaShape, tensors: Mapping[str, Tensor]) -> None:
+        """Takes the tensors as they are; see `GPT2`."""
+        super().__init__()
+        self.config = shape
+        with torch.device("meta"):
+            self.model = _LlamaBody(shape)
+            self.lm_head = nn.Linear(shape.hidden_size, shape.vocab_size, bias=False)
+        _fill(self, tensors, head="lm_head.weight", embedding="model.embed_tokens.weight")
+
+    def join(self) -> list[tuple[Joined, Joined]]:
+        """Of each layer the weight and bias of queries, keys and values; and of gate and up.
+
+        So that what reads the same numbers is one product. The parameters become views of what is
+        joined, so there is one copy, as long as none of them is moved.
+        """
+        joined = []
+        for module in self.model.layers:
+            block = cast("LlamaBlock", module)
+            attention, inner = block.self_attn, block.mlp
+            mixing = _join(attention.q_proj, attention.k_proj, attention.v_proj)
+            joined.append((mixing, _join(inner.gate_proj, inner.up_proj)))
+        return joined
+
+
+Joined = tuple[Tensor, Tensor | None]
+"""The weight and the bias of linear layers, one below the other."""
+
+Weights = GPT2 | LSTM | Llama
+
+
+def weights_of(shape: Shape, tensors: Mapping[str, Tensor]) -> Weights:
+    """The tensors as the shape's own kind of model has them; see `GPT2`."""
+    match shape:
+        case GPT2Shape():
+            return GPT2(shape, tensors)
+        case LSTMShape():
+            return LSTM(shape, tensors)
+        case LlamaShape():
+            return Llama(shape, tensors)
+
+
+def _fill(model: Weights, tensors: Mapping[str, Tensor], *, head: str, embedding: str) -> None:
     """Where both are there and differ, they stay two, whatever the shape says: as transformers."""
     given = dict(tensors)
     tied = model.config.tie_word_embeddings and embedding in given
@@ -136,6 +116,19 @@ def _fill(model: GPT2 | LSTM, tensors: Mapping[str, Tensor], *, head: str, embed
     if tied:
         model.get_submodule(head.removesuffix(".weight")).weight = model.get_parameter(embedding)
     model.eval().requires_grad_(requires_grad=False)
+
+
+def _join(*layers: nn.Linear) -> Joined:
+    parts = [dict(layer.named_parameters()) for layer in layers]
+    joined = {name: _joined([part[name] for part in parts]) for name in parts[0]}
+    return joined["weight"], joined.get("bias")
+
+
+def _joined(parts: list[nn.Parameter]) -> Tensor:
+    whole = torch.cat([part.data for part in parts])
+    for part, view in zip(parts, whole.split([len(part) for part in parts]), strict=True):
+        part.data = view
+    return whole
 
 
 def _embedding(rows: int, width: int) -> nn.Embedding:
@@ -184,3 +177,46 @@ class Conv1D(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(inputs, outputs))
         self.bias = nn.Parameter(torch.empty(outputs))
+
+
+class _LlamaBody(nn.Module):
+    def __init__(self, shape: LlamaShape) -> None:
+        super().__init__()
+        self.embed_tokens = _embedding(shape.vocab_size, shape.hidden_size)
+        self.layers = nn.ModuleList(LlamaBlock(shape) for _ in range(shape.num_hidden_layers))
+        self.norm = nn.RMSNorm(shape.hidden_size, eps=shape.rms_norm_eps)
+
+
+class LlamaBlock(nn.Module):
+    """One layer."""
+
+    def __init__(self, shape: LlamaShape) -> None:
+        super().__init__()
+        self.input_layernorm = nn.RMSNorm(shape.hidden_size, eps=shape.rms_norm_eps)
+        self.self_attn = LlamaAttention(shape)
+        self.post_attention_layernorm = nn.RMSNorm(shape.hidden_size, eps=shape.rms_norm_eps)
+        self.mlp = LlamaInner(shape)
+
+
+class LlamaAttention(nn.Module):
+    """Its matrices; keys and values are as narrow as their heads."""
+
+    def __init__(self, shape: LlamaShape) -> None:
+        super().__init__()
+        hidden, query = shape.hidden_size, shape.num_attention_heads * shape.head_dim
+        keys = shape.num_key_value_heads * shape.head_dim
+        self.q_proj = nn.Linear(hidden, query, bias=shape.query_bias)
+        self.k_proj = nn.Linear(hidden, keys, bias=shape.query_bias)
+        self.v_proj = nn.Linear(hidden, keys, bias=shape.query_bias)
+        self.o_proj = nn.Linear(query, hidden, bias=shape.out_bias)
+
+
+class LlamaInner(nn.Module):
+    """Down of (act(gate) x up): SwiGLU where `hidden_act` is silu (Shazeer 2020)."""
+
+    def __init__(self, shape: LlamaShape) -> None:
+        super().__init__()
+        hidden, inner = shape.hidden_size, shape.intermediate_size
+        self.gate_proj = nn.Linear(hidden, inner, bias=shape.mlp_bias)
+        self.up_proj = nn.Linear(hidden, inner, bias=shape.mlp_bias)
+        self.down_proj = nn.Linear(inner, hidden, bias=shape.mlp_bias)

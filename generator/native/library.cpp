@@ -1,8 +1,8 @@
-// What Python calls, through ctypes: see generator/models/quantised.py, generator/sampling/native_sampler.py.
+// What Python calls, through ctypes: see generator/models/packed.py, generator/sampling/native_sampler.py.
 // No exception leaves it: a function that failed returns null or false, and `failure` says why.
-#include "gpt2.h"
 #include "lstm.h"
 #include "sampling.h"
+#include "transformer.h"
 
 #include <exception>
 #include <string>
@@ -37,18 +37,18 @@ void *threads_open(int count) {
 
 void threads_close(void *threads) { delete static_cast<Threads *>(threads); }
 
-void *gpt2_open(const Shape *shape, const Block *blocks, const Norm *last, const Linear *head,
-                const float *tokens, const float *positions, Half *cache) {
-    return made([&] { return new GPT2(*shape, blocks, *last, *head, tokens, positions, cache); });
+void *transformer_open(const Shape *shape, const Block *blocks, const Norm *last, const Linear *head,
+                       const Table *tokens, const Positions *positions, Half *cache) {
+    return made([&] { return new Transformer(*shape, blocks, *last, *head, *tokens, *positions, cache); });
 }
 
-void gpt2_close(void *model) { delete static_cast<GPT2 *>(model); }
+void transformer_close(void *model) { delete static_cast<Transformer *>(model); }
 
-bool gpt2_step(void *model, void *threads, int count, const int32_t *slots, const int32_t *starts,
-               const int32_t *counts, const int32_t *tokens, float *logits) {
+bool transformer_step(void *model, void *threads, int count, const int32_t *slots, const int32_t *starts,
+                      const int32_t *counts, const int32_t *tokens, float *logits) {
     return succeeds([&] {
-        static_cast<GPT2 *>(model)->step(*static_cast<Threads *>(threads), count, slots, starts, counts,
-                                         tokens, logits);
+        static_cast<Transformer *>(model)->step(*static_cast<Threads *>(threads), count, slots, starts,
+                                                counts, tokens, logits);
     });
 }
 

@@ -250,6 +250,13 @@ inline void store(Half *to, Floats value) {
 }
 #endif
 
+// Sixteen numbers of bfloat16: the upper half of a float.
+inline Floats load_brief(const uint16_t *from) {
+    uint32_t bits[LANES];
+    for (int lane = 0; lane < LANES; ++lane) bits[lane] = uint32_t(from[lane]) << 16;
+    return same_bits<float>(load(bits));
+}
+
 // Each lane of sums gains the product of four weights (unsigned bytes of that lane, less 128 - EXCESS)
 // with the same four inputs (signed bytes), exactly.
 #if defined(__ARM_FEATURE_DOTPROD)

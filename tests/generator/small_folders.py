@@ -8,6 +8,7 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel, PreTrainedTokenizerFast
 
 from generator.models.lstm import LSTMConfig, LSTMForCausalLM
+from tests.generator.small_llamas import small_llama
 from tests.generator.small_models import byte_level_tokenizer, word_tokenizer
 
 if TYPE_CHECKING:
@@ -47,6 +48,12 @@ def save_lstm(folder: Path, seed: int = 0, **changes: Any) -> Path:
     with torch.no_grad():
         model.embedding.weight.mul_(25)
     return _save(folder, model)
+
+
+def save_llama(folder: Path, seed: int = 0, kind: str = "llama", **changes: Any) -> Path:
+    """Four heads that share two of keys; `kind` may be qwen2."""
+    shape: dict[str, Any] = {"vocab_size": VOCABULARY, "max_position_embeddings": 128}
+    return _save(folder, small_llama(kind, seed, **shape | changes))
 
 
 def save_words(folder: Path) -> None:

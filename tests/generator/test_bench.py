@@ -13,7 +13,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from generator.bench import add_bench_command
 from generator.bench.work import some_prompts, step_weights
 from generator.models.lstm import LSTMConfig, LSTMForCausalLM
-from tests.generator.small_folders import save_gpt2, save_lstm
+from tests.generator.small_folders import save_gpt2, save_llama, save_lstm
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,6 +57,33 @@ def test_a_table_for_people_and_one_json_object_last(
     assert told["missing"] == {}
     assert told["arriving"]["stories"] == 3
     assert told["arriving"]["seconds"] > 0.6  # the last of three comes after two thirds
+
+
+def test_a_llama_takes_turns_with_transformers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = save_llama(tmp_path / "small")
+    words = (
+        "--against transformers,forward --precision float32 --concurrency 2 --tokens 4 --repeat 1"
+    )
+    assert bench("--model", str(folder), *words.split()) == 0
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert [row["engine"] for row in told["rows"]] == ["kataribe", "transformers"]
+    assert "for an LSTM" in told["missing"]["forward"]
+
+
+def test_readers_over_http_take_turns_with_the_engine_beside_neighbours(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = save_lstm(tmp_path / "small")
+    words = f"--model {folder} --http --neighbours 1 --concurrency 2 --tokens 4 --repeat 1"
+    assert bench(*words.split()) == 0
+    *table, last = capsys.readouterr().out.splitlines()
+    told = json.loads(last)
+    assert [row["engine"] for row in told["rows"]] == ["kataribe", "over http"]
+    assert all(row["ttft_ms"] > 0 for row in told["rows"])
+    assert told["neighbours"] == 1
+    assert any("1 spinning beside" in line for line in table)
 
 
 def test_an_lstm_takes_turns_with_its_own_forward(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,39 +13,38 @@ import torch
 
 from generator.engine.loop import Engine
 from generator.models.device_stepper import DeviceStepper
-from generator.models.gpt2 import GPT2Decoder
 from generator.models.loading import LoadedModel, load_model
-from generator.models.lstm import LSTMForCausalLM
-from generator.models.lstm_decoder import LSTMDecoder
 from generator.models.stepper import EagerStepper
 from generator.sampling.requests import Request
 from generator.sampling.settings import Sampling
 from generator.sampling.torch_sampler import TorchSampler
-from tests.generator.small_folders import save_gpt2, save_lstm
+from tests.generator.small_folders import save_gpt2, save_llama, save_lstm
 from tests.generator.some_stories import GREEDY, LIVELY, some_requests, tell
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 
 
-@pytest.fixture(scope="module", params=["gpt2", "lstm"])
+SAVES: dict[str, Callable[[Path], Path]] = {
+    "gpt2": save_gpt2,
+    "llama": save_llama,
+    "lstm": save_lstm,
+    "qwen2": partial(save_llama, kind="qwen2"),
+}
+
+
+@pytest.fixture(scope="module", params=SAVES)
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    save = {"gpt2": save_gpt2, "lstm": save_lstm}[request.param]
-    saved: Path = save(tmp_path_factory.mktemp("models") / request.param)
-    return saved
+    return SAVES[request.param](tmp_path_factory.mktemp("models") / request.param)
 
 
 def eager(loaded: LoadedModel, slots: int) -> Engine:
     engine = Engine(loaded, slots=slots, waiting=200)
-    model: GPT2Decoder | LSTMDecoder
-    if isinstance(loaded.model, LSTMForCausalLM):
-        model = LSTMDecoder(loaded.model, slots)
-    else:
-        model = GPT2Decoder(loaded.model, slots)  # type: ignore[arg-type]  # GPT-2 or LSTM
-    history = engine._scheduler.history
-    engine._stepper = EagerStepper(model, TorchSampler(engine._rules, history, loaded.vocabulary()))
+    sampler = TorchSampler(engine._rules, engine._scheduler.history, loaded.vocabulary())
+    engine._stepper = EagerStepper(loaded._decoder(slots), sampler)
     return engine
 
 

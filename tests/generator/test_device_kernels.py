@@ -6,6 +6,7 @@ Without a GPU: pip install triton, and TRITON_INTERPRET=1 in the environment.
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ if DEVICE.type == "cpu" and os.environ.get("TRITON_INTERPRET") != "1":
 pytest.importorskip("triton")
 
 from generator.models.gpt2_rows import GPT2Rows  # noqa: E402
+from generator.models.llama_rows import LlamaRows  # noqa: E402
 from generator.models.lstm import LSTMConfig, LSTMForCausalLM  # noqa: E402
 from generator.models.lstm_rows import LSTMRows  # noqa: E402
 from generator.sampling.device_sampler import DeviceSampler  # noqa: E402
@@ -27,6 +29,7 @@ from generator.sampling.rules import Rules  # noqa: E402
 from generator.sampling.settings import Sampling  # noqa: E402
 from generator.sampling.torch_sampler import TorchSampler  # noqa: E402
 from generator.sampling.vocabulary import Vocabulary  # noqa: E402
+from tests.generator.small_llamas import small_llama, weights  # noqa: E402
 
 SIZE, CONTEXT, PROMPT, LENGTH = 9001, 64, 20, 40
 SAMPLINGS = [
@@ -114,6 +117,18 @@ def test_a_row_without_a_story_is_left_alone() -> None:
     assert (sampler.drawn == before).tolist()[::2] == [True, True]
 
 
+def read_all(rows: GPT2Rows | LlamaRows, story: torch.Tensor) -> torch.Tensor:
+    """Logits after each token, read in two pieces, the second of which begins in a block."""
+    told: list[torch.Tensor] = []
+    for piece in story.split(65):
+        start = 65 * len(told)
+        positions = torch.arange(start, start + len(piece), dtype=torch.int32, device=DEVICE)
+        tokens = piece.to(DEVICE, torch.int32)
+        last = rows.read(tokens, torch.full_like(positions, 2), positions)
+        told.append(rows.logits(last).float().cpu())
+    return torch.cat(told)
+
+
 def test_attention_and_norms_are_those_of_transformers() -> None:
     """Sizes that are no powers of two, and a story of more than one block."""
     torch.manual_seed(0)
@@ -128,19 +143,51 @@ def test_attention_and_norms_are_those_of_transformers() -> None:
         eos_token_id=0,
     )
     model = GPT2LMHeadModel(config).eval().requires_grad_(requires_grad=False)
-    for weights in model.parameters():
-        if weights.dim() == 1:
-            weights.add_(torch.randn_like(weights), alpha=0.1)
+    for part in model.parameters():
+        if part.dim() == 1:
+            part.add_(torch.randn_like(part), alpha=0.1)
     story = torch.randint(96, (130,))
     with torch.inference_mode():
         expected = model(story[None]).logits[0]
-        rows = GPT2Rows(model.to(DEVICE), 4, fused=True)
-        for start in (0, 65):
-            tokens = story[start : start + 65].to(DEVICE, torch.int32)
-            positions = torch.arange(start, start + 65, dtype=torch.int32, device=DEVICE)
-            last = rows.read(tokens, torch.full_like(positions, 2), positions)
-            told = rows.logits(last).cpu()
-            torch.testing.assert_close(told, expected[start : start + 65], atol=2e-4, rtol=1e-4)
+        told = read_all(GPT2Rows(model.to(DEVICE), 4, fused=True), story)
+    torch.testing.assert_close(told, expected, atol=2e-4, rtol=1e-4)
+
+
+SHAPE: dict[str, Any] = {
+    "num_hidden_layers": 2,
+    "max_position_embeddings": 144,
+    "initializer_range": 0.1,
+}
+LLAMAS: dict[str, dict[str, Any]] = {
+    "heads that share": {"hidden_size": 576, "num_attention_heads": 9, "num_key_value_heads": 3},
+    "qwen2": {"kind": "qwen2", "hidden_size": 288, "num_attention_heads": 6},
+    "biases": {"attention_bias": True, "mlp_bias": True, "head_dim": 20, "num_key_value_heads": 4},
+    "another gate": {"hidden_act": "gelu_pytorch_tanh", "num_key_value_heads": 1},
+}
+
+
+@pytest.mark.parametrize("changes", LLAMAS.values(), ids=LLAMAS)
+def test_turns_gates_and_shared_keys_are_those_of_transformers(changes: dict[str, Any]) -> None:
+    model = small_llama(**SHAPE | changes)
+    story = torch.randint(96, (130,))
+    with torch.inference_mode():
+        expected = model(story[None]).logits[0]
+    ours = weights(model).to(DEVICE)
+    with torch.inference_mode():
+        told = read_all(LlamaRows(ours, 4, context=136, fused=True), story)
+    torch.testing.assert_close(told, expected, atol=5e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("floats", [torch.bfloat16, torch.float16], ids=str)
+def test_in_half_the_bits_the_kernels_are_as_near_as_torch(floats: torch.dtype) -> None:
+    """To what the same weights tell in float32."""
+    model = small_llama(**SHAPE | {"hidden_size": 288, "num_attention_heads": 6})
+    ours = weights(model).to(DEVICE, floats)
+    story = torch.randint(96, (130,))
+    with torch.inference_mode():
+        plain, fused = (read_all(LlamaRows(ours, 4, fused=fused), story) for fused in (False, True))
+        exact = read_all(LlamaRows(ours.float(), 4, fused=False), story)
+    assert (fused - exact).abs().mean() <= 1.2 * (plain - exact).abs().mean()
 
 
 def test_the_lstm_is_that_of_torch() -> None:

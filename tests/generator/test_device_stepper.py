@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,19 +16,32 @@ from generator.engine.loop import Engine
 from generator.models.loading import LoadedModel, load_model
 from generator.sampling.requests import Request
 from generator.sampling.settings import Sampling
-from tests.generator.small_folders import save_gpt2, save_lstm
+from tests.generator.small_folders import save_gpt2, save_llama, save_lstm
 from tests.generator.some_stories import GREEDY, LIVELY, some_requests, tell
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from generator.models.decoder import Batch, Ints
     from generator.models.device_stepper import DeviceStepper, Flight
 
 
+SAVES: dict[str, Callable[[Path], Path]] = {
+    "gpt2": save_gpt2,
+    "llama": partial(save_llama, num_hidden_layers=2),
+    "lstm": save_lstm,
+}
+each_kind = pytest.mark.parametrize("loaded", SAVES, indirect=True, scope="module")
+"""For what hangs on how a model reads; a Llama's slots come and go like a GPT-2's."""
+
+
 @pytest.fixture(scope="module", params=["gpt2", "lstm"])
 def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
-    save = {"gpt2": save_gpt2, "lstm": save_lstm}[request.param]
     return load_model(
-        save(tmp_path_factory.mktemp("models") / request.param), device="cpu", precision="float32"
+        SAVES[request.param](tmp_path_factory.mktemp("models") / request.param),
+        device="cpu",
+        precision="float32",
     )
 
 
@@ -38,7 +52,13 @@ def engine_ahead(loaded: LoadedModel, slots: int, waiting: int = 64) -> Engine:
     return engine
 
 
-@pytest.mark.parametrize("sampling", [GREEDY, LIVELY], ids=["greedy", "drawn"])
+@pytest.mark.parametrize(
+    ("loaded", "sampling"),
+    [("gpt2", GREEDY), ("gpt2", LIVELY), ("llama", LIVELY), ("lstm", GREEDY), ("lstm", LIVELY)],
+    indirect=["loaded"],
+    ids=["gpt2-greedy", "gpt2-drawn", "llama-drawn", "lstm-greedy", "lstm-drawn"],
+    scope="module",
+)
 async def test_its_stories_are_those_of_the_reference(
     loaded: LoadedModel, sampling: Sampling
 ) -> None:
@@ -138,6 +158,7 @@ async def test_a_reused_slot_gets_no_token_of_the_story_before(loaded: LoadedMod
     assert sum(reason == "stop" for _, reason in told) > 10
 
 
+@each_kind
 def test_what_it_keeps_is_counted(loaded: LoadedModel) -> None:
     engine = engine_ahead(loaded, 3)
     rows, sampler = engine._stepper._rows, engine._stepper._sampler  # type: ignore[attr-defined]
@@ -145,6 +166,22 @@ def test_what_it_keeps_is_counted(loaded: LoadedModel) -> None:
     assert sampler.memory > 4 * 3 * loaded.context
 
 
+def test_matrices_that_are_joined_are_no_second_copy(tmp_path: Path) -> None:
+    """Of a Llama; not in transformers' own model of it either."""
+    loaded = load_model(save_llama(tmp_path / "small"), device="cpu", precision="float32")
+    theirs: torch.nn.Module = loaded.model
+    engine = engine_ahead(loaded, 2)
+    ours, transformers = (
+        {part.untyped_storage().data_ptr(): part.untyped_storage().nbytes() for part in parts}
+        for parts in (loaded.weights.parameters(), theirs.parameters())
+    )
+    assert ours == transformers
+    assert sum(ours.values()) == loaded.memory
+    rows = engine._stepper._rows  # type: ignore[attr-defined]  # a device's stepper
+    assert {weight.data_ptr() for weight, _ in [*rows._mixing, *rows._opening]} <= set(ours)
+
+
+@each_kind
 def test_an_idle_row_changes_nothing_of_a_story_under_way(loaded: LoadedModel) -> None:
     """A newcomer's prompt is read in pieces while another story goes on and its own row idles."""
     engine = engine_ahead(loaded, 2)
@@ -171,6 +208,7 @@ def test_an_idle_row_changes_nothing_of_a_story_under_way(loaded: LoadedModel) -
     assert np.all(scheduler.lengths == 0)
 
 
+@each_kind
 async def test_log_probabilities_are_those_of_the_reference(loaded: LoadedModel) -> None:
     """Of prompts, which are then read token by token, and of stories; beside others."""
     requests = [

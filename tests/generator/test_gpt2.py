@@ -9,6 +9,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from generator.models.decoder import Batch
 from generator.models.gpt2 import GPT2Decoder
+from tests.generator.mixed_steps import check_mixed_steps, ints
 
 
 def small(**changes: Any) -> GPT2LMHeadModel:
@@ -23,10 +24,6 @@ def small(**changes: Any) -> GPT2LMHeadModel:
     model = GPT2LMHeadModel(GPT2Config(**shape, initializer_range=0.2, **changes))
     model.eval()
     return model
-
-
-def ints(*numbers: int) -> np.ndarray[Any, np.dtype[np.int32]]:
-    return np.array(numbers, np.int32)
 
 
 @pytest.mark.parametrize(
@@ -49,30 +46,7 @@ def test_logits_are_those_of_transformers(changes: dict[str, Any]) -> None:
     stories = torch.randint(96, (6, 48), generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         expected = model(stories).logits
-    read = [0] * 6
-    for step in (
-        {0: 5, 2: 1, 5: 30},
-        {0: 1, 2: 4},
-        {5: 1},
-        {1: 7, 2: 1, 5: 17},
-        {0: 1, 1: 1, 2: 1},
-    ):
-        slots = list(step)
-        logits = decoder.step(
-            Batch(
-                slots=ints(*slots),
-                starts=ints(*(read[slot] for slot in slots)),
-                counts=ints(*step.values()),
-                tokens=np.concatenate(
-                    [stories[slot, read[slot] : read[slot] + step[slot]].numpy() for slot in slots]
-                ).astype(np.int32),
-            )
-        )
-        for row, slot in enumerate(slots):
-            read[slot] += step[slot]
-            torch.testing.assert_close(
-                logits[row], expected[slot, read[slot] - 1], atol=2e-4, rtol=1e-4
-            )
+    check_mixed_steps(decoder, stories, expected)
 
 
 def test_a_new_story_sees_nothing_of_the_one_before() -> None:

@@ -11,11 +11,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import BertConfig, GenerationConfig, PreTrainedTokenizerFast
 
+from generator.engine.loop import Engine
 from generator.models.errors import ModelFolderError
 from generator.models.loading import LONGEST_TEXT, load_model
 from generator.sampling.settings import StorySettings
 from generator.sampling.vocabulary import _goes_on
-from tests.generator.small_folders import VOCABULARY, save_gpt2, save_lstm, save_words
+from tests.generator.small_folders import VOCABULARY, save_gpt2, save_llama, save_lstm, save_words
 from tests.generator.small_models import byte_level_tokenizer
 
 if TYPE_CHECKING:
@@ -162,8 +163,43 @@ def test_a_config_that_promises_more_weights_than_there_are_is_refused_unread(
 ) -> None:
     file = folder / "config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | promise))
-    with pytest.raises(ModelFolderError, match=r"its weights are too few|cannot be loaded"):
+    with pytest.raises(ModelFolderError, match=r"too few|cannot be loaded|at most 1000"):
         load_model(folder)
+
+
+@pytest.mark.parametrize(
+    "promise",
+    [
+        {"num_hidden_layers": 10**9},
+        {"num_hidden_layers": 4},
+        {"vocab_size": 10**12},
+        {"intermediate_size": 10**9},
+        {"num_attention_heads": 10**9, "head_dim": 16},
+        {"num_attention_heads": 1, "num_key_value_heads": 1, "head_dim": 10**12},
+        {"hidden_size": 0},
+        {"attention_bias": True},
+    ],
+    ids=str,
+)
+def test_a_llama_that_is_not_as_large_as_it_says_is_refused(
+    tmp_path: Path, promise: dict[str, object]
+) -> None:
+    folder = save_llama(tmp_path / "teller")
+    file = folder / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | promise))
+    with pytest.raises(ModelFolderError) as caught:
+        load_model(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_context_that_no_memory_holds_is_cut_where_the_host_says(tmp_path: Path) -> None:
+    folder = save_llama(tmp_path / "teller")
+    file = folder / "config.json"
+    endless = json.loads(file.read_text()) | {"max_position_embeddings": 10**15}
+    file.write_text(json.dumps(endless))
+    loaded = load_model(folder, reach=64)
+    assert loaded.context == 64
+    assert Engine(loaded, slots=1).memory < 10**7
 
 
 @pytest.mark.parametrize(
@@ -202,16 +238,18 @@ def test_weights_of_another_shape_are_refused(folder: Path, tmp_path: Path) -> N
 
 
 def test_a_gpt2_that_could_attend_to_an_encoder_is_told_from_without(tmp_path: Path) -> None:
-    loaded = load_model(save_gpt2(tmp_path / "teller", add_cross_attention=True))
+    folder = save_gpt2(tmp_path / "teller", add_cross_attention=True)
+    loaded = load_model(folder, precision="float32")
     prompt = torch.tensor([[5, 9]])
     with torch.inference_mode():
         assert loaded.model(prompt).logits.shape == (1, 2, VOCABULARY)
-    assert loaded.memory == load_model(save_gpt2(tmp_path / "other")).memory
+    other = load_model(save_gpt2(tmp_path / "other"), precision="float32")
+    assert loaded.memory == other.memory
 
 
 def test_another_architecture_is_named(folder: Path) -> None:
     BertConfig().save_pretrained(folder)
-    with pytest.raises(ModelFolderError, match="holds a bert model"):
+    with pytest.raises(ModelFolderError, match="a bert model cannot be told"):
         load_model(folder)
 
 

@@ -7,6 +7,7 @@ import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from ctypes import CDLL, byref
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,15 +16,18 @@ import torch
 from generator import native
 from generator.models.errors import ModelFolderError
 from generator.models.loading import load_model
-from generator.models.quantised import _Linear, _Norm, _Shape
+from generator.models.packed import Linear, Norm, Positions, Table, TransformerShape
 from tests.generator import test_quantised, test_sampling
-from tests.generator.small_folders import save_gpt2, save_lstm
+from tests.generator.small_folders import save_gpt2, save_llama, save_lstm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from generator.models.loading import LoadedModel
+
+
+GENTLE_LLAMA = partial(save_llama, initializer_range=0.06)
 
 
 @pytest.fixture
@@ -49,12 +53,13 @@ def target(request: pytest.FixtureRequest) -> Iterator[None]:
     native.forget()
 
 
-@pytest.fixture(scope="module", params=[save_gpt2, save_lstm])
+@pytest.fixture(scope="module", params=[save_gpt2, GENTLE_LLAMA, save_lstm])
 def loaded(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, target: None
 ) -> LoadedModel:
     del target
-    return load_model(request.param(tmp_path_factory.mktemp("models") / "model"), precision="int8")
+    folder = tmp_path_factory.mktemp("models") / "model"
+    return load_model(request.param(folder), precision="float32")
 
 
 def test_another_processor_has_the_same_logits(loaded: LoadedModel) -> None:
@@ -71,14 +76,14 @@ async def test_there_too_a_story_is_the_same_alone_and_in_a_crowd(loaded: Loaded
 
 
 @pytest.mark.usefixtures("fresh")
-@pytest.mark.parametrize("save", [save_gpt2, save_lstm])
+@pytest.mark.parametrize("save", [save_gpt2, save_llama, save_lstm])
 def test_matrix_tiles_change_no_bit(
     save: Callable[[Path], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same steps of one to forty rows, by a processor with AMX and by one of before it."""
     if not torch.cpu.get_capabilities().get("amx_int8"):
         pytest.skip("this processor has no matrix tiles")
-    model = load_model(save(tmp_path / "model"), precision="int8")
+    model = load_model(save(tmp_path / "model"), precision="float32")
     steps = []
     for target in ("amx", "vnni"):
         monkeypatch.setenv("NATIVE_ISA", target)
@@ -259,9 +264,10 @@ def test_what_fails_in_cpp_is_an_exception_in_python() -> None:
         library = native.library()
     except native.NoNativeStepError as error:
         pytest.skip(str(error))
-    impossible = byref(_Shape(layers=-1, heads=1, width=16))
+    impossible = byref(TransformerShape(layers=-1, heads=1, key_heads=1, width=16))
+    parts = (byref(part()) for part in (Norm, Linear, Table, Positions))
     with pytest.raises(native.NativeStepError, match="at least one layer"):
-        library.gpt2_open(impossible, None, byref(_Norm()), byref(_Linear()), None, None, None)
+        library.transformer_open(impossible, None, *parts, None)
 
 
 @pytest.mark.usefixtures("fresh")

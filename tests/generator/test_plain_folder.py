@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import PreTrainedTokenizerFast
 
 from generator.models.errors import ModelFolderError
 from generator.models.loading import load_model
 from generator.models.plain_folder import read_plain, read_weights
 from generator.models.reference import Reference, shape_of
-from tests.generator.small_folders import save_gpt2, save_lstm, save_words
+from tests.generator.small_folders import save_gpt2, save_llama, save_lstm, save_words
+from tests.generator.small_llamas import ROPE, STRETCHED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,6 +54,9 @@ FOLDERS: dict[str, Any] = {
     "lstm-untied": lambda folder: save_lstm(folder, tie_word_embeddings=False),
     "lstm-narrow": lambda folder: save_lstm(folder, embedding_size=64),
     "words": words,
+    "llama": save_llama,
+    "llama-biased": lambda folder: save_llama(folder, attention_bias=True, mlp_bias=True),
+    "llama-tied": lambda folder: save_llama(folder, tie_word_embeddings=True, head_dim=24),
 }
 
 
@@ -73,8 +79,7 @@ def test_it_is_the_same_to_the_last_token_and_digit(tmp_path: Path, kind: str) -
     found = weights.state_dict()
     assert found.keys() == expected.keys()
     for name, tensor in found.items():
-        assert tensor.dtype == torch.float32
-        assert torch.equal(tensor, expected[name])
+        assert torch.equal(tensor.float(), expected[name])
     assert len([*weights.parameters()]) == len([*theirs.model.parameters()])
     if kind == "gpt2-scaled":
         bodies: Any = theirs.model, weights
@@ -108,6 +113,58 @@ def test_what_it_does_not_know_is_left_to_transformers(
     said = json.loads((folder / file).read_text()) if (folder / file).exists() else {}
     (folder / file).write_text(json.dumps(said | change))
     assert read_plain(folder) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"rope_parameters": STRETCHED},
+        {"rope_parameters": ROPE | {"partial_rotary_factor": 0.5}},
+        {"num_key_value_heads": 3},
+        {"head_dim": 17},
+        {"head_dim": 10**12},
+        {"hidden_act": "relu"},
+    ],
+)
+def test_so_is_what_is_unusual_in_a_llama(tmp_path: Path, change: dict[str, Any]) -> None:
+    folder = save_llama(tmp_path / "teller")
+    assert read_plain(folder) is not None
+    said = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(said | change))
+    assert read_plain(folder) is None
+
+
+def test_weights_are_read_without_transformers_where_only_the_rest_is_unusual(
+    tmp_path: Path,
+) -> None:
+    """Which gives a Qwen2 a tokenizer of its own; and there is no float32 copy of the weights."""
+    folder = save_llama(tmp_path / "teller", kind="qwen2", dtype="bfloat16")
+    assert read_plain(folder) is None
+    loaded = load_model(folder, precision="float32")
+    assert loaded.opened is None
+    theirs = Reference.load(str(folder))
+    assert (loaded.settings, loaded.ends) == (theirs.settings, theirs.ends)
+    assert loaded.tokens.backend.to_str() == theirs.tokens.backend.to_str()
+    expected = theirs.weights.state_dict()
+    for name, tensor in loaded.weights.state_dict().items():
+        assert torch.equal(tensor, expected[name])
+
+
+def test_a_vocabulary_may_be_large(tmp_path: Path) -> None:
+    """Transformers mends some of more than 100,000 tokens: those of a Mistral, not these."""
+    count = 100_001
+    folder = save_llama(tmp_path / "words", vocab_size=count, hidden_size=16, num_hidden_layers=1)
+    known = Tokenizer(models.WordLevel({f"word{at}": at for at in range(count)}, "word0"))
+    known.pre_tokenizer = pre_tokenizers.Whitespace()
+    known.post_processor = processors.TemplateProcessing(single="$A")
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=known, unk_token="word0")
+    tokenizer.save_pretrained(folder)
+    plain = read_plain(folder)
+    assert plain is not None
+    theirs = PreTrainedTokenizerFast.from_pretrained(folder)
+    assert plain.tokens.backend.pre_tokenizer.__getstate__() == (
+        theirs.backend_tokenizer.pre_tokenizer.__getstate__()
+    )
 
 
 def test_a_pipe_among_the_files_is_left_to_transformers(tmp_path: Path) -> None:

@@ -2,29 +2,31 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import gc
 import math
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
-from transformers import GPT2LMHeadModel
 
 from generator.engine.loop import Engine
 from generator.models.decoder import Batch
 from generator.models.errors import ModelFolderError
-from generator.models.gpt2 import GPT2Decoder
 from generator.models.loading import LoadedModel, load_model
-from generator.models.lstm import LSTMForCausalLM
-from generator.models.lstm_decoder import LSTMDecoder
-from generator.models.quantised import QuantisedGPT2, QuantisedLSTM, fastest_threads, pack
+from generator.models.packed import Packed, pack
+from generator.models.quantised import QuantisedDecoder, fastest_threads, packed
+from generator.models.shapes import LSTMShape
 from generator.native import Threads
 from generator.sampling.requests import Request
 from generator.sampling.settings import Sampling
-from tests.generator.small_folders import VOCABULARY, save_gpt2, save_lstm
+from tests.generator.small_folders import VOCABULARY, save_gpt2, save_llama, save_lstm
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -33,9 +35,22 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("native_step")
 
 ROOT = Path(__file__).parents[2]
+UNEVEN: dict[str, Any] = {
+    "hidden_size": 288,
+    "num_attention_heads": 9,
+    "num_key_value_heads": 3,
+    "head_dim": 24,
+    "intermediate_size": 200,
+    "num_hidden_layers": 2,
+    "attention_bias": True,
+    "mlp_bias": True,
+}
 
 
-@pytest.fixture(scope="module", params=["gpt2", "wide-gpt2", "lstm", "uneven-lstm"])
+@pytest.fixture(
+    scope="module",
+    params=["gpt2", "wide-gpt2", "lstm", "uneven-lstm", "llama", "uneven-llama"],
+)
 def loaded(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, native_step: None
 ) -> LoadedModel:
@@ -48,18 +63,23 @@ def loaded(
             save_gpt2(folder, n_embd=288, n_head=6, n_inner=400, n_layer=2, initializer_range=0.06)
         case "lstm":
             save_lstm(folder)
-        case _:  # no size is a multiple of 16, and there is no projection
+        case "uneven-lstm":  # no size is a multiple of 16, and there is no projection
             save_lstm(folder, embedding_size=100, hidden_size=100, num_layers=3)
-    return load_model(folder, precision="int8")
+        case "llama":
+            save_llama(folder, initializer_range=0.06, tie_word_embeddings=True)
+        case _:  # heads and inner layer are padded, three heads share one of keys
+            save_llama(folder, initializer_range=0.05, **UNEVEN)
+    return load_model(folder, precision="float32")
 
 
-def both(loaded: LoadedModel, slots: int = 8) -> tuple[Decoder, Decoder]:
+def both(loaded: LoadedModel, slots: int = 8) -> tuple[QuantisedDecoder, Decoder]:
     """The model with 8-bit weights, and in float32."""
-    threads, model = Threads(2), loaded.model
-    if isinstance(model, LSTMForCausalLM):
-        return QuantisedLSTM(model, slots, threads), LSTMDecoder(model, slots)
-    assert isinstance(model, GPT2LMHeadModel)
-    return QuantisedGPT2(model, slots, threads), GPT2Decoder(model, slots)
+    in_8_bits = packed(loaded.weights, loaded.context)
+    return QuantisedDecoder(in_8_bits, slots, Threads(2)), loaded._decoder(slots)
+
+
+def in_8_bits(loaded: LoadedModel) -> LoadedModel:
+    return replace(loaded, held=packed(loaded.weights, loaded.context), precision="int8")
 
 
 def batch(*parts: tuple[int, int, list[int]]) -> Batch:
@@ -161,7 +181,6 @@ def test_a_row_is_the_same_to_the_bit_whatever_is_beside_it(loaded: LoadedModel)
 
 def test_the_number_of_threads_changes_nothing(loaded: LoadedModel) -> None:
     decoder, _ = both(loaded)
-    assert isinstance(decoder, QuantisedGPT2 | QuantisedLSTM)
     told = []
     for count in (1, 2, 3, 5):
         decoder.threads = Threads(count)
@@ -180,7 +199,7 @@ async def test_a_story_is_the_same_alone_in_a_crowd_and_joining_late(loaded: Loa
     async def tell(one: Request) -> list[int]:
         return [token async for news in engine.submit(one) for token in news]
 
-    async with Engine(loaded, slots=32) as engine:
+    async with Engine(in_8_bits(loaded), slots=32) as engine:
         alone = await tell(request)
         together, *_ = await asyncio.gather(*(tell(one) for one in [request, *crowd]))
         running = [engine.submit(one) for one in crowd]
@@ -189,38 +208,40 @@ async def test_a_story_is_the_same_alone_in_a_crowd_and_joining_late(loaded: Loa
     assert alone == together == late
 
 
-def test_packed_weights_can_be_read_back() -> None:
-    weight = torch.randn(70, 21) * torch.logspace(-3, 2, 70)[:, None]
+@pytest.mark.parametrize(("outputs", "inputs"), [(70, 21), (130, 40_000)])
+def test_packed_weights_can_be_read_back(outputs: int, inputs: int) -> None:
+    """The larger one in parts."""
+    weight = torch.randn(outputs, inputs) * torch.logspace(-3, 2, outputs)[:, None]
     weight[5] = 0
-    packed, scales = pack(weight)
-    assert packed.shape == (2, 8, 64, 4)
-    steps = packed.transpose(1, 2).reshape(128, 32).float() - 128
+    rows, columns = outputs + -outputs % 64, inputs + -inputs % 16
+    place = torch.empty(rows * columns, dtype=torch.uint8)
+    scales = pack(weight, place)
+    steps = place.view(-1, columns // 4, 64, 4).transpose(1, 2).reshape(rows, columns).float() - 128
     back = steps * scales[:, None]
-    assert ((back[:70, :21] - weight).abs() <= scales[:70, None] * 0.5001).all()
-    assert back[70:].eq(0).all()
-    assert back[:, 21:].eq(0).all()
+    assert ((back[:outputs, :inputs] - weight).abs() <= scales[:outputs, None] * 0.5001).all()
+    assert back[outputs:].eq(0).all()
+    assert back[:, inputs:].eq(0).all()
 
 
 def test_memory_is_8_bit_weights_and_state_of_every_slot(loaded: LoadedModel) -> None:
     (quantised, exact), (more, more_exact) = both(loaded, slots=8), both(loaded, slots=9)
-    config = loaded.model.config
-    if isinstance(loaded.model, LSTMForCausalLM):
-        state = 2 * config.num_layers * config.hidden_size * 4
-        padded = 2 * config.num_layers * -(-config.hidden_size // 16) * 16 * 4
-    else:
-        state = 2 * config.n_layer * config.n_embd * config.n_positions * 4
-        padded = state // 2  # 16 bits a number
-    slot = padded + 4 * VOCABULARY
+    state = 4 * loaded.config.kept(128)
+    a_slot = more.memory - quantised.memory - 4 * VOCABULARY
     assert more_exact.memory - exact.memory == state
-    assert exact.memory == 8 * state
-    assert more.memory - quantised.memory == slot
-    matrices = sum(weight.numel() for weight in loaded.model.parameters() if weight.dim() > 1)
-    assert matrices / 2 < quantised.memory - 8 * slot < 4 * matrices
+    assert quantised.memory == 8 * (a_slot + 4 * VOCABULARY)
+    # 16 bits a key or a value, 32 a number of an LSTM's state; some are padded.
+    padding = {24: 32 / 24, 100: 112 / 100, 16: 2}
+    size = getattr(loaded.config, "head_dim", getattr(loaded.config, "hidden_size", 0))
+    half = 1 if isinstance(loaded.config, LSTMShape) else 2
+    assert a_slot == pytest.approx(state / half * padding.get(size, 1))
+    packed_too = in_8_bits(loaded)
+    matrices = sum(weight.numel() for weight in loaded.weights.parameters() if weight.dim() > 1)
+    assert matrices / 2 < packed_too.memory < 4 * matrices
+    assert packed_too.copy_memory == loaded.memory
 
 
 def test_threads_are_measured(loaded: LoadedModel) -> None:
     decoder, _ = both(loaded)
-    assert isinstance(decoder, QuantisedGPT2 | QuantisedLSTM)
     first = decoder.step(batch((0, 0, tokens(30)))).clone()
     assert fastest_threads(decoder, slots=8) is decoder.threads
     assert torch.equal(decoder.step(batch((0, 0, tokens(30)))), first)
@@ -238,7 +259,6 @@ def test_no_more_threads_are_tried_than_omp_num_threads_says_or_cores_there_are(
             super().__init__(count)
 
     decoder, _ = both(loaded)
-    assert isinstance(decoder, QuantisedGPT2 | QuantisedLSTM)
     monkeypatch.setattr("generator.models.quantised.Threads", Counted)
     monkeypatch.setattr("os.sched_getaffinity", lambda _: range(5), raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", told)
@@ -251,3 +271,66 @@ def test_a_gpt2_of_unusual_shape_is_told_in_float32(tmp_path: Path) -> None:
     assert load_model(folder).precision == "float32"
     with pytest.raises(ModelFolderError, match="float32 only"):
         load_model(folder, precision="int8")
+
+
+def test_a_llama_of_unusual_shape_is_told_in_float32_and_the_log_says_why(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = save_llama(tmp_path / "narrow", hidden_size=40)
+    assert load_model(folder).precision == "float32"
+    assert "its width of 40 is no multiple of 16" in caplog.text
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("save", [save_gpt2, save_llama, save_lstm])
+def test_weights_of_sixteen_bits_are_packed_as_they_are(
+    save: Callable[[Path], Path], tmp_path: Path, kind: torch.dtype
+) -> None:
+    """Without becoming float32 as a whole, and with the same outcome."""
+    loaded = load_model(save(tmp_path / "model"), precision="float32")
+    halved = loaded.weights.to(kind)
+    short = QuantisedDecoder(packed(halved, 128), 2, Threads(1))
+    long = QuantisedDecoder(packed(halved.float(), 128), 2, Threads(1))
+    step = batch((0, 0, tokens(40)), (1, 0, tokens(3, seed=1)))
+    assert torch.equal(short.step(step), long.step(step))
+
+
+async def test_beams_are_searched_with_what_was_packed(tmp_path: Path) -> None:
+    """By transformers' own model, which is loaded for the first of them."""
+    loaded = load_model(save_llama(tmp_path / "model"), precision="int8")
+    request = Request(
+        prompt=(9, 8, 7), sampling=Sampling(temperature=0), seed=0, max_tokens=12, num_beams=3
+    )
+    async with Engine(loaded, slots=1) as engine:
+        before = engine.memory
+        found = [token async for tokens in engine.submit(request) for token in tokens]
+        assert engine.memory == before + loaded.copy_memory
+    model: Any = loaded.model
+    told = model.generate(
+        torch.tensor([request.prompt]),
+        num_beams=3,
+        do_sample=False,
+        max_new_tokens=12,
+        pad_token_id=0,
+        suppress_tokens=loaded.suppressed().tolist(),
+    )[0, 3:].tolist()
+    assert found == (told[: told.index(0)] if 0 in told else told)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux says what is resident")
+def test_a_packed_model_keeps_no_float32_copy(tmp_path: Path) -> None:
+    """Which would be four more bytes for each weight."""
+
+    def resident() -> int:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) << 10 for line in lines if line.startswith("RssAnon"))
+
+    folder = save_llama(
+        tmp_path / "model", hidden_size=512, intermediate_size=2048, num_hidden_layers=6
+    )
+    gc.collect()
+    before = resident()
+    loaded = load_model(folder, precision="int8")
+    gc.collect()
+    assert isinstance(loaded.held, Packed)
+    assert resident() - before < 3 * loaded.held.count

@@ -22,13 +22,16 @@ from generator.engine.errors import (
 from generator.engine.loop import Engine
 from generator.engine.registry import GIB, Registry
 from generator.models.loading import load_model
+from generator.models.sizing import least_memory
 from generator.sampling.requests import Request
 from generator.sampling.settings import Sampling
-from tests.generator.small_folders import save_gpt2, save_lstm
+from tests.generator.small_folders import save_gpt2, save_llama, save_lstm
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from generator.models.choosing import Precision
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +180,7 @@ async def test_a_closed_registry_loads_nothing(models: Path) -> None:
 async def test_an_unloaded_models_memory_is_freed(registry: Registry) -> None:
     gone = threading.Event()
     async with registry.borrow("a") as resident:
-        weakref.finalize(next(resident.loaded.weights.parameters()), gone.set)
+        weakref.finalize(resident.loaded.held, gone.set)
     del resident
     gc.disable()  # nobody should have to wait for it
     try:
@@ -203,6 +206,54 @@ async def test_slots_count_as_well_as_weights(models: Path) -> None:
     registry = Registry(EngineSettings(models=models, memory=room, slots=8))
     await registry.load_all()
     assert "a" in loaded(registry)
+    await registry.close()
+
+
+async def test_what_a_model_takes_at_least_is_known_before_it_is_read(
+    tmp_path: Path, precision: Precision
+) -> None:
+    folders = (
+        save_gpt2(tmp_path / "gpt2"),
+        save_llama(tmp_path / "llama", max_position_embeddings=4096, head_dim=32),
+        save_lstm(tmp_path / "lstm"),
+    )
+    for folder in folders:
+        least = least_memory(folder, device="cpu", precision=precision, slots=32, reach=512)
+        loaded = load_model(folder, precision=precision, reach=512)
+        assert 0.5 * Engine(loaded, slots=32).memory < least <= Engine(loaded, slots=32).memory
+
+
+async def test_beams_have_room_of_their_own(models: Path, native_step: None) -> None:
+    del native_step
+    one = load_model(models / "a").copy_memory / memory(models / "a")
+    registry = registry_for(models, 1.01 + one)
+    async with registry.borrow("a") as resident:
+        before = resident.engine.memory
+        await asyncio.gather(*(registry.allow_search(resident) for _ in range(3)))
+        assert resident.loaded.has_copy
+        assert resident.engine.memory == before + resident.loaded.copy_memory
+    await registry.close()
+
+
+@pytest.mark.parametrize("beside", [False, True])
+async def test_beams_without_room_are_refused(
+    models: Path, native_step: None, *, beside: bool
+) -> None:
+    del native_step
+    one = load_model(models / "a").copy_memory / memory(models / "a")
+    registry = registry_for(models, 2.01 if beside else 1 + one / 2)
+    assert one < 1
+    async with registry.borrow("a") as resident:
+        if beside:
+            async with registry.borrow("b"):
+                with pytest.raises(NoRoomError):
+                    await registry.allow_search(resident)
+            await registry.allow_search(resident)
+            assert loaded(registry) == ["a"]
+        else:
+            with pytest.raises(ModelTooLargeError, match="set num_beams to 1"):
+                await registry.allow_search(resident)
+        assert resident.loaded.has_copy == beside
     await registry.close()
 
 

@@ -52,5 +52,5 @@ class CTranslate2:
 def load(folder: Path, loaded: LoadedModel, scratch: Path) -> CTranslate2:
     """See `rounds._peer`."""
     if loaded.config.model_type != "gpt2":
-        raise MissingPeerError("CTranslate2 has no LSTM language model")
+        raise MissingPeerError("told here for GPT-2 only")
     return CTranslate2(folder, loaded, scratch)

@@ -15,6 +15,7 @@ from transformers import (
 )
 
 from generator.bench.work import MissingPeerError
+from generator.models.shapes import LSTM_KIND
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,6 +67,6 @@ class Forward:
 
 def load(folder: Path, loaded: LoadedModel, _: Path) -> Forward:
     """See `rounds._peer`."""
-    if loaded.config.model_type == "gpt2":
-        raise MissingPeerError("it is for an LSTM; GPT-2 has transformers")
+    if loaded.config.model_type != LSTM_KIND:
+        raise MissingPeerError("it is for an LSTM; others have transformers")
     return Forward(folder, loaded)

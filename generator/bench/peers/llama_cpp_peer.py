@@ -7,12 +7,10 @@ import statistics
 import time
 from typing import TYPE_CHECKING, Any
 
-import gguf
 import llama_cpp
 import torch
-from gguf.quants import quantize
-from transformers import GPT2LMHeadModel
 
+from generator.bench.peers import gguf_file
 from generator.bench.work import MissingPeerError
 
 if TYPE_CHECKING:
@@ -22,15 +20,6 @@ if TYPE_CHECKING:
     from generator.models.loading import LoadedModel
 
 _CONTEXT = 512  # tokens of one story at most
-
-_NAMES = {  # ours, then llama.cpp's
-    "ln_1": "attn_norm",
-    "attn.c_attn": "attn_qkv",
-    "attn.c_proj": "attn_output",
-    "ln_2": "ffn_norm",
-    "mlp.c_fc": "ffn_up",
-    "mlp.c_proj": "ffn_down",
-}
 
 
 class LlamaCpp:
@@ -120,50 +109,11 @@ class LlamaCpp:
 
 def load(_: Path, loaded: LoadedModel, scratch: Path) -> LlamaCpp:
     """See `rounds._peer`."""
-    if not isinstance(loaded.model, GPT2LMHeadModel) or loaded.device.type != "cpu":
-        raise MissingPeerError("told here for GPT-2 on a CPU only")
+    if not gguf_file.can_be_written(loaded.model) or loaded.device.type != "cpu":
+        raise MissingPeerError("told here for GPT-2, Llama and Qwen2 on a CPU only")
     file = scratch / "model.gguf"
-    _write(loaded.model, file)
+    gguf_file.write(loaded.model, file)
     return LlamaCpp(file, torch.get_num_threads(), stories=64)
-
-
-def _write(model: GPT2LMHeadModel, file: Path) -> None:
-    """The model as a GGUF file without a vocabulary; matrices in Q8_0."""
-    config, kinds = model.config, gguf.GGMLQuantizationType
-    writer = gguf.GGUFWriter(str(file), "gpt2")
-    writer.add_vocab_size(config.vocab_size)
-    writer.add_context_length(config.n_positions)
-    writer.add_embedding_length(config.n_embd)
-    writer.add_feed_forward_length(config.n_inner or 4 * config.n_embd)
-    writer.add_block_count(config.n_layer)
-    writer.add_head_count(config.n_head)
-    writer.add_layer_norm_eps(config.layer_norm_epsilon)
-    writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
-    writer.add_tokenizer_model("no_vocab")
-
-    def add(name: str, weight: torch.Tensor, *, packed: bool = False) -> None:
-        numbers: Any = weight.detach().float().contiguous().numpy()
-        if packed:
-            numbers = quantize(numbers, kinds.Q8_0)
-        writer.add_tensor(name, numbers, raw_dtype=kinds.Q8_0 if packed else None)
-
-    parts = model.transformer
-    add("token_embd.weight", parts.wte.weight, packed=True)
-    add("output.weight", model.lm_head.weight, packed=True)
-    add("position_embd.weight", parts.wpe.weight)
-    add("output_norm.weight", parts.ln_f.weight)
-    add("output_norm.bias", parts.ln_f.bias)
-    for layer, block in enumerate(parts.h):
-        for ours, theirs in _NAMES.items():
-            part: Any = block.get_submodule(ours)
-            matrix = part.weight.dim() > 1  # a Conv1D keeps its weight turned over
-            weight = part.weight.T if matrix else part.weight
-            add(f"blk.{layer}.{theirs}.weight", weight, packed=matrix)
-            add(f"blk.{layer}.{theirs}.bias", part.bias)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
 
 
 def _ignore(_level: int, _text: bytes, _data: object) -> None:

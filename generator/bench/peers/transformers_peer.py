@@ -12,6 +12,7 @@ import torch
 from transformers import AutoModelForCausalLM, GenerationConfig, LogitsProcessor
 
 from generator.bench.work import MissingPeerError
+from generator.models.shapes import LSTM_KIND
 from generator.sampling.processors import OURS
 
 if TYPE_CHECKING:
@@ -79,6 +80,6 @@ class Transformers:
 
 def load(folder: Path, loaded: LoadedModel, _: Path) -> Transformers:
     """See `rounds._peer`."""
-    if loaded.config.model_type != "gpt2":
+    if loaded.config.model_type == LSTM_KIND:
         raise MissingPeerError("transformers has no LSTM; use forward")
     return Transformers(folder, loaded)

@@ -1,0 +1,230 @@
+"""Weights in 8 bits, laid out as the compiled step in `generator/native` reads them.
+
+A weight is rounded to 255 steps of its output's own scale; inputs are rounded in the step itself,
+with a scale for each token and 128 inputs. So a story depends on nothing but itself, to the bit.
+
+A model is packed matrix by matrix, and each is read from its file only then: what is loaded is
+never in memory as a whole in larger numbers.
+"""
+
+from __future__ import annotations
+
+import mmap
+from abc import ABC, abstractmethod
+from contextlib import suppress
+from ctypes import Structure, c_float, c_int32, c_void_p
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from generator.models.shapes import Shape
+    from generator.models.weights import Weights
+
+LANES = 16
+"""Numbers that the step takes together: inputs come in multiples of it, padded with zeros."""
+_OUTPUTS = 64  # outputs of one block
+_AT_ONCE = 1 << 20  # weights that are in float32 for a moment
+_AREA = 64 << 20  # bytes that are asked of the system for several matrices
+_TABLES = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 2}
+
+
+class Linear(Structure):
+    """As in linear.h."""
+
+    _fields_: ClassVar = [
+        ("weights", c_void_p),
+        ("scales", c_void_p),
+        ("bias", c_void_p),
+        ("inputs", c_int32),
+        ("outputs", c_int32),
+    ]
+
+
+class Norm(Structure):
+    """As in transformer.h; without a bias it takes no mean off either."""
+
+    _fields_: ClassVar = [("weight", c_void_p), ("bias", c_void_p)]
+
+
+class Block(Structure):
+    """As in transformer.h."""
+
+    _fields_: ClassVar = [
+        ("before_attention", Norm),
+        ("before_inner", Norm),
+        ("query_key_value", Linear),
+        ("attention_out", Linear),
+        ("inner", Linear),
+        ("inner_out", Linear),
+    ]
+
+
+class Table(Structure):
+    """As in transformer.h: a row for each token."""
+
+    _fields_: ClassVar = [("rows", c_void_p), ("kind", c_int32)]
+
+
+class TransformerShape(Structure):
+    """`Shape` in transformer.h."""
+
+    _fields_: ClassVar = [
+        ("layers", c_int32),
+        ("heads", c_int32),
+        ("key_heads", c_int32),
+        ("size", c_int32),
+        ("width", c_int32),
+        ("inner", c_int32),
+        ("context", c_int32),
+        ("gated", c_int32),
+        ("smooth", c_int32),
+        ("epsilon", c_float),
+        ("scale", c_float),
+    ]
+
+
+class Positions(Structure):
+    """As in transformer.h: one of them is null."""
+
+    _fields_: ClassVar = [("added", c_void_p), ("turned", c_void_p)]
+
+
+class Layers(Structure):
+    """As in lstm.h."""
+
+    _fields_: ClassVar = [
+        ("layers", c_void_p),
+        ("projection", c_void_p),
+        ("head", Linear),
+        ("embedding", c_void_p),
+        ("count", c_int32),
+        ("input", c_int32),
+        ("hidden", c_int32),
+    ]
+
+
+class State(Structure):
+    """As in lstm.h."""
+
+    _fields_: ClassVar = [("hidden", c_void_p), ("cell", c_void_p)]
+
+
+class Packed(ABC):
+    """A model's weights as the step reads them, for any number of engines."""
+
+    kind: ClassVar[str]
+    """What the step's functions are called after."""
+    head: Linear
+
+    def __init__(self, model: Weights, context: int) -> None:
+        """Packs a model; what it is packed from may go afterwards, its file too.
+
+        Args:
+            model: its weights, in any floating type.
+            context: tokens that a slot has room for.
+        """
+        self.config: Shape = model.config
+        self.context = context
+        self.count = sum(weight.numel() for weight in model.parameters())
+        """Weights that were packed."""
+        self._held: list[Tensor] = []
+        self._areas: list[Tensor] = []
+        self._taken = self._left = 0
+
+    @abstractmethod
+    def state(self, slots: int) -> list[Tensor]:
+        """Room for so many stories, of which none has begun."""
+
+    @abstractmethod
+    def open(self, state: list[Tensor]) -> int:
+        """The step's object, which reads weights and this state where they are."""
+
+    @property
+    def memory(self) -> int:
+        """Bytes of the weights."""
+        return self._taken + sum(tensor.nbytes for tensor in self._held)
+
+    def _linear(self, weight: Tensor, bias: Tensor | None) -> Linear:
+        """(outputs, inputs) and (outputs,)."""
+        outputs, inputs = _padded(*weight.shape)
+        if bias is not None:
+            bias = functional.pad(bias.float(), (0, outputs - len(bias)))
+        place = self._room(outputs * inputs)
+        scales = pack(weight, place)
+        return Linear(
+            place.data_ptr(),
+            self._hold(scales),
+            None if bias is None else self._hold(bias),
+            inputs,
+            outputs,
+        )
+
+    def _norm(self, norm: nn.LayerNorm | nn.RMSNorm) -> Norm:
+        bias = getattr(norm, "bias", None)
+        return Norm(
+            self._hold(norm.weight.float()), None if bias is None else self._hold(bias.float())
+        )
+
+    def _table(self, rows: Tensor) -> Table:
+        """In the file's own type where the step can read it: half of a large vocabulary's bytes."""
+        rows = rows if rows.dtype in _TABLES else rows.float()
+        return Table(self._hold(rows), _TABLES[rows.dtype])
+
+    def _hold(self, tensor: Tensor) -> int:
+        """The address of a copy that lives as long as this: a file may be replaced."""
+        self._held.append(tensor.detach().clone(memory_format=torch.contiguous_format))
+        return self._held[-1].data_ptr()
+
+    def _room(self, count: int) -> Tensor:
+        """(count,) bytes, beside those given before."""
+        if count > self._left:
+            self._left = max(count, _AREA)
+            self._areas.append(memory(self._left, torch.uint8))
+        area = self._areas[-1]
+        begin = len(area) - self._left
+        self._left -= count
+        self._taken += count
+        return area[begin : begin + count]
+
+
+def memory(count: int, kind: torch.dtype) -> Tensor:
+    """(count,) zeros in pages as large as the system has, which it gives only when written to."""
+    area = mmap.mmap(-1, count * kind.itemsize, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        with suppress(OSError):  # a kernel without transparent huge pages
+            area.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(area, dtype=kind, count=count)
+
+
+def pack(weight: Tensor, place: Tensor) -> Tensor:
+    """Rounds a weight and lays it out as the step reads it.
+
+    Args:
+        weight: (outputs, inputs) in any floating type.
+        place: bytes enough for both sizes padded up to multiples of 64 and 16; written as
+            (outputs / 64, inputs / 4, 64, 4).
+
+    Returns:
+        The (outputs,) scales, padded: weight ≈ (byte - 128) · scale.
+    """
+    outputs, inputs = _padded(*weight.shape)
+    blocks = place.view(-1, inputs // 4, _OUTPUTS, 4)
+    scales = torch.empty(outputs)
+    rows = max(1, _AT_ONCE // (inputs * _OUTPUTS)) * _OUTPUTS
+    for first in range(0, outputs, rows):
+        part = weight[first : first + rows].detach().float()
+        part = functional.pad(part, (0, inputs - part.shape[1], 0, -len(part) % _OUTPUTS))
+        scale = part.abs().amax(1) / 127
+        steps = (part / scale.clamp(min=torch.finfo(torch.float32).tiny)[:, None]).round() + 128
+        scales[first : first + len(part)] = scale
+        whole = steps.to(torch.uint8).view(-1, _OUTPUTS, inputs // 4, 4).transpose(1, 2)
+        blocks[first // _OUTPUTS :][: len(whole)] = whole
+    return scales
+
+
+def _padded(outputs: int, inputs: int) -> tuple[int, int]:
+    return outputs + -outputs % _OUTPUTS, inputs + -inputs % LANES
