@@ -23,6 +23,7 @@ from bot.config import Discord, Settings, SettingsError, Votes
 from bot.database import DatabaseError, open_database
 from bot.database.connection import sqlite_file
 from bot.database.lock import sole_user
+from bot.forgetting import draw_forgotten
 from bot.hosting.health import HealthError, health_page
 from bot.hosting.log import open_log
 from bot.invitation import invitation
@@ -315,6 +316,10 @@ async def _keep_up(client: Kataribe, upkeep: Upkeep, logged_in: asyncio.Event) -
     """Do what comes due by itself, as soon as it is known which servers there are."""
     await logged_in.wait()
     await client.wait_until_ready()
+    try:
+        await draw_forgotten(client.services)
+    except (SQLAlchemyError, OSError) as error:
+        _log.warning("What was deleted lately is not looked through: %s", error)
     await upkeep.run()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import zlib
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -20,7 +21,7 @@ from bot.database.reports import ReportedError
 from bot.locales import say, say_list
 from bot.pictures import PostedLatelyError
 from bot.safety.beginnings import PromptRefusedError
-from bot.safety.escaping import cut, escaped
+from bot.safety.escaping import escaped, short_name
 from bot.safety.own_words import LONGEST_WORD, WordRefusedError
 from bot.services import NoStoriesHereError, UnknownMoodError
 from bot.worker.catalogue import UnknownModelError
@@ -34,8 +35,8 @@ _log = logging.getLogger(__name__)
 WRITE_AGAIN = "write_again"
 """In an interaction's extras: gives the buttons under an apology, by which what was typed is not
 lost; nothing where it is better left."""
-NAMED = 60
-"""UTF-16 units of a wrong name that are said back."""
+ALOUD = "aloud"
+"""In an interaction's extras: everybody in the channel sees that the bot thinks about it."""
 LISTED = 1000
 """Characters of the names that there are; a message takes 2,000."""
 
@@ -195,17 +196,17 @@ def _no_story(error: NoStoryOfNumberError) -> Told:
 
 
 def _word_refused(error: WordRefusedError) -> Told:
-    return f"sorry.word_{error.refusal}", {"word": _short(error.word), "limit": LONGEST_WORD}
+    return f"sorry.word_{error.refusal}", {"word": short_name(error.word), "limit": LONGEST_WORD}
 
 
 def _unknown_model(error: UnknownModelError) -> Told:
     models = say_list([escaped(model) for model in error.models], ", ", LISTED)
-    return "sorry.unknown_model", {"model": _short(error.model), "models": models}
+    return "sorry.unknown_model", {"model": short_name(error.model), "models": models}
 
 
 def _unknown_mood(error: UnknownMoodError) -> Told:
     moods = say_list(list(error.moods), ", ", LISTED)
-    return "sorry.unknown_mood", {"mood": _short(error.mood), "moods": moods}
+    return "sorry.unknown_mood", {"mood": short_name(error.mood), "moods": moods}
 
 
 def _queue_full(error: QueueFullError) -> Told:
@@ -223,7 +224,7 @@ def _no_stories_here(error: NoStoriesHereError) -> Told:
 
 
 def _number_refused(error: NumberRefusedError) -> Told:
-    values = {"value": _short(error.value), "low": error.low, "high": error.high}
+    values = {"value": short_name(error.value), "low": error.low, "high": error.high}
     return "sorry.setting.number", values
 
 
@@ -239,12 +240,6 @@ def _posted_lately(error: PostedLatelyError) -> Told:
     return "sorry.posted_lately", {"when": discord.utils.format_dt(error.back_at, "R")}
 
 
-def _short(name: str) -> str:
-    line = " ".join(name.split())
-    kept = cut(line, NAMED)
-    return escaped(kept if kept == line else f"{kept}…")
-
-
 def _too_many_openings(error: TooManyOpeningsError) -> Told:
     return f"sorry.openings_{'server' if error.server else 'member'}", {"limit": error.limit}
 
@@ -252,6 +247,20 @@ def _too_many_openings(error: TooManyOpeningsError) -> Told:
 def _reference(interaction_id: int) -> str:
     """What a member can pass on to the host, who finds it in the log; nobody types 19 digits."""
     return f"{zlib.crc32(str(interaction_id).encode()):08x}"
+
+
+async def think_aloud(interaction: discord.Interaction[Any]) -> None:
+    """Show everybody that the bot thinks; what is refused then is still the member's alone."""
+    await interaction.response.defer(thinking=True)
+    interaction.extras[ALOUD] = True
+
+
+async def _fall_silent(interaction: discord.Interaction[Any]) -> None:
+    """Think no longer: what follows "thinking" takes its place, for whom that was shown to."""
+    with suppress(discord.NotFound):  # somebody took it away
+        # While it is "thinking", what follows its deletion may go the same way.
+        await interaction.edit_original_response(content="…")
+        await interaction.delete_original_response()
 
 
 async def apologise(interaction: discord.Interaction[Any], error: BaseException) -> None:
@@ -272,6 +281,8 @@ async def apologise(interaction: discord.Interaction[Any], error: BaseException)
     offer = interaction.extras.get(WRITE_AGAIN)
     view = offer(error) if offer is not None else discord.utils.MISSING
     try:
+        if interaction.extras.get(ALOUD):
+            await _fall_silent(interaction)
         if interaction.response.is_done():
             await interaction.followup.send(said, view=view, ephemeral=True)
         else:
@@ -282,6 +293,8 @@ async def apologise(interaction: discord.Interaction[Any], error: BaseException)
 
 _KEYS: dict[type[BaseException], str] = {
     app_commands.NoPrivateMessage: "sorry.server_only",
+    app_commands.CommandNotFound: "sorry.command_changed",
+    app_commands.CommandSignatureMismatch: "sorry.command_changed",
     OwnStoryError: "sorry.own_story",
     NotToldError: "sorry.not_told",
     StoryGoneError: "sorry.story_gone",

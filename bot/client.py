@@ -37,6 +37,13 @@ def point_at(api_url: str, gateway_url: str) -> None:
         DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway_url)
 
 
+_KINDS = {
+    discord.AppCommandOptionType.string: str,
+    discord.AppCommandOptionType.integer: int,
+    discord.AppCommandOptionType.boolean: bool,
+}
+
+
 def _check_options(interaction: discord.Interaction[Kataribe]) -> None:
     """Hold what was given to what the command offers: discord.py only tells Discord about it."""
     command = interaction.command
@@ -47,6 +54,10 @@ def _check_options(interaction: discord.Interaction[Kataribe]) -> None:
         value = given.get(parameter.display_name)
         if value is None:
             continue
+        kind = _KINDS.get(parameter.type)
+        # Of what there is not, discord.py knows the number alone.
+        if (kind is not None and type(value) is not kind) or isinstance(value, discord.Object):
+            raise NoSuchChoiceError(f"/{command.qualified_name} {parameter.name}: {value!r}")
         offered = [choice.value for choice in parameter.choices]
         size = len(value) if isinstance(value, str) else value
         low, high = parameter.min_value, parameter.max_value

@@ -97,6 +97,13 @@ async def forget(services: Services, member_id: int, *, words: bool) -> None:
                     pass
 
 
+async def draw_forgotten(services: Services) -> None:
+    """Let what stands in the channels follow deletions after which the bot was stopped too soon."""
+    stories = await services.privacy.lately_forgotten()
+    for start in range(0, len(stories), FEW):
+        await _redraw(services, stories[start : start + FEW])
+
+
 async def _forget_copies(services: Services, member_id: int) -> None:
     """Take the member's words out of stories that others asked for with them.
 

@@ -12,9 +12,11 @@ from bot.apologies import StoryGoneError
 from bot.authority import moderated_guild
 from bot.locales import say, speaking
 from bot.messages import trail_page
+from bot.messages.framed import whom
 from bot.messages.report_page import reported
 from bot.mod_log import tell_moderators
 from bot.safety.escaping import escaped
+from bot.safety.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +28,11 @@ if TYPE_CHECKING:
 
 REASON_LIMIT = 300
 """Characters of a reason."""
+
+
+def reason_of(typed: str | None) -> str:
+    """Why, as it is kept: on one line, without what nobody sees and no database takes."""
+    return " ".join(visible(typed or "").split())
 
 
 class Page(NamedTuple):
@@ -54,7 +61,7 @@ class RemovalForm(Form):
         """Take them away, if who sent it still may."""
         moderated_guild(interaction)
         await interaction.response.defer(ephemeral=True, thinking=True)
-        reason = self._reason.value.strip()
+        reason = reason_of(self._reason.value)
         done = [await remove_by_moderator(interaction, story, reason) for story in self._stories]
         if not any(done):
             raise StoryGoneError("removed by somebody else meanwhile")
@@ -75,8 +82,8 @@ async def remove_by_moderator(
     with speaking(await client.services.language(guild_id, interaction.guild_locale)):
         line = say(
             "remove.log",
-            moderator=moderator_id,
-            member=story.member_id,
+            moderator=whom(moderator_id),
+            member=whom(story.member_id),
             link=link_of(client, story),
         )
         if reason:
@@ -99,7 +106,7 @@ async def reported_page(client: Kataribe, guild_id: int, after: int = 0) -> Page
     Args:
         client: Discord's.
         guild_id: The server.
-        after: Only one whose first report came after this one.
+        after: The next after the one with this first report; see `Reports.waiting`.
     """
     services = client.services
     waiting = await services.reports.waiting(guild_id, after)
@@ -109,6 +116,12 @@ async def reported_page(client: Kataribe, guild_id: int, after: int = 0) -> Page
     rows = await services.reports.of_story(story.id)
     drawing = reported(story, rows, link_of(client, story), more=waiting.stories > 1)
     return Page(say("report.waiting", count=waiting.stories), [drawing.embed], drawing.view)
+
+
+async def reports_left(client: Kataribe, guild_id: int) -> str:
+    """Say how many reported stories wait for a decision now."""
+    waiting = await client.services.reports.waiting(guild_id)
+    return say("report.waiting", count=waiting.stories) if waiting else say("report.none")
 
 
 async def trail_for(

@@ -137,14 +137,14 @@ class Services:
         queue, stories = Queue(sessions, settings.queue), Stories(sessions)
         figures = Figures(sessions)
         ratings, catalogue = Ratings(sessions, settings.votes), Catalogue(completions)
-        guilds, metrics = Guilds(sessions), Metrics()
+        guilds, metrics, bell = Guilds(sessions), Metrics(), Bell()
         metrics.listen(pace.trace)
         duels = Duels(sessions, votes=settings.duels.votes)
         messages = StoryMessages(
             channels,
             queue,
             stories,
-            Artist(stories, ratings, duels, catalogue),
+            Artist(stories, ratings, duels, catalogue, bell),
             settings.stories,
             pace,
         )
@@ -177,7 +177,7 @@ class Services:
             confirmations=Confirmations(),
             newest_pages=NewestPages(),
             screening=Screening(guilds),
-            bell=Bell(),
+            bell=bell,
             metrics=metrics,
         )
 
@@ -214,13 +214,22 @@ class Services:
             MutedError: The server's moderators have muted the member.
             NoStoriesHereError: They want stories elsewhere.
         """
+        await self.heed_mute(guild_id, member_id)
         settings = await self.guilds.settings(guild_id)
-        if guild_id is not None:
-            if (until := await self.mutes.until(guild_id, member_id)) is not None:
-                raise MutedError(until)
-            if not settings.is_story_place(*places):
-                raise NoStoriesHereError(settings.story_channels)
+        if guild_id is not None and not settings.is_story_place(*places):
+            raise NoStoriesHereError(settings.story_channels)
         return settings
+
+    async def heed_mute(self, guild_id: int | None, member_id: int) -> None:
+        """Let only members be heard through us whom their server's moderators have not muted.
+
+        Raises:
+            MutedError: They have muted this one.
+        """
+        if guild_id is None:
+            return
+        if (until := await self.mutes.until(guild_id, member_id)) is not None:
+            raise MutedError(until)
 
     async def shown_settings(self, guild_id: int, is_there: Callable[[int], bool]) -> Shown:
         """Give what a server's settings are drawn from; nothing waits for the generator here.

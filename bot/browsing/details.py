@@ -43,13 +43,15 @@ async def details_of(interaction: Interaction[Kataribe], story: Story) -> discor
         "details.settings": "" if blind else _settings(services.settings, story.mood),
     }
     seconds = (story.told_at - story.asked_at).total_seconds() if story.told_at else 0
+    # How fast it was, and in how many tokens, tells one model from another.
+    size = say(
+        "details.sized", tokens=story.tokens, words=Words(f"{story.prompt}{story.text}").count
+    )
     when = {
         "details.asked_by": "" if story.member_id == NOBODY else f"<@{story.member_id}>",
         "details.asked_at": discord.utils.format_dt(story.asked_at, "f"),
-        "details.told_after": say("details.seconds", seconds=seconds),
-        "details.size": say(
-            "details.sized", tokens=story.tokens, words=Words(f"{story.prompt}{story.text}").count
-        ),
+        "details.told_after": "" if blind else say("details.seconds", seconds=seconds),
+        "details.size": "" if blind else size,
         "details.votes": say("details.nothing"),
     }
     if story.votes:

@@ -16,7 +16,7 @@ from bot.authority import require_host
 from bot.commands.model import suggest
 from bot.database.clock import now
 from bot.database.tables import State
-from bot.locales import say, say_number, spoken
+from bot.locales import say, say_list, say_number, spoken
 from bot.pictures import draw_hours
 from bot.safety.escaping import escaped
 from bot.worker.completions import GeneratorError
@@ -31,6 +31,8 @@ STARTED = now()
 """When this process began."""
 ANNOUNCEMENT_LIMIT = 1500
 """Characters of what is said to everybody."""
+LISTED = 2500
+"""Characters of the models in memory; an embed takes 4,096."""
 ALT = 1024
 """Characters that Discord takes as what a picture shows."""
 
@@ -115,7 +117,7 @@ class Host(app_commands.Group, name="host", description=say("command.host.descri
             )
             for model, size in sorted(gauges.memory.items())
         ]
-        return [pace, *(models or [say("host.no_models")])]
+        return [pace, say_list(models, "\n", LISTED) or say("host.no_models")]
 
     @app_commands.command(name="load", description=say("command.host.load"))
     @app_commands.describe(model=say("command.host.model"))

@@ -12,6 +12,7 @@ from bot.asking import places
 from bot.authority import moderated_guild
 from bot.commands.help import Audience
 from bot.locales import say, say_list, speaking
+from bot.moderating import reason_of
 from bot.safety.escaping import escaped
 from bot.worker.completions import GeneratorDownError
 from bot.worker.completions_server import NAME_LIMIT  # noqa: TC001  # discord.py reads it
@@ -124,7 +125,7 @@ class Model(app_commands.Group, name="model", description=say("command.model.des
             model,
             interaction.user.id,
             channel_id=place,
-            reason=reason or "",
+            reason=reason_of(reason),
         )
         said = await _decision(interaction, guild_id, model, channel, reason)
         if not (await services.guilds.settings(guild_id)).announce_model:

@@ -12,7 +12,7 @@ from bot.apologies import BotMutedError
 from bot.authority import moderated_guild
 from bot.database.trail import Act
 from bot.locales import say
-from bot.moderating import REASON_LIMIT, asked_for, trail_for
+from bot.moderating import REASON_LIMIT, asked_for, reason_of, trail_for
 
 if TYPE_CHECKING:
     from bot.client import Kataribe
@@ -49,7 +49,7 @@ async def mute(
     if member.bot:
         raise BotMutedError(f"user {member.id} is a bot")
     until = await interaction.client.services.mutes.mute(
-        guild_id, member.id, TIMES[time], interaction.user.id, reason or ""
+        guild_id, member.id, TIMES[time], interaction.user.id, reason_of(reason)
     )
     said = say("mute.done", member=member.id, until=discord.utils.format_dt(until, "f"))
     await interaction.response.send_message(said, ephemeral=True)

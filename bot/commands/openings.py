@@ -130,6 +130,7 @@ async def _propose(interaction: discord.Interaction[Kataribe], text: str) -> Non
         size = units(checked)
         raise PromptRefusedError(Refusal.TOO_LONG, limit=LONGEST, length=size)
     guild_id = _server(interaction)
+    await services.heed_mute(guild_id, interaction.user.id)
     check_fit(checked, filter_of(await services.guilds.filter_words(guild_id)))
     await services.openings.propose(guild_id, interaction.user.id, checked)
     said = say("opening.proposed", opening=escaped(checked))

@@ -61,8 +61,13 @@ class Decide(
         if interaction.guild_id is None or not interaction.permissions.manage_guild:
             raise NotModeratorError(f"member {interaction.user.id} may not manage the server")
         openings = interaction.client.services.openings
+        # Another may have decided since this message was drawn, and that stands.
         await openings.decide(
-            self.number, interaction.guild_id, interaction.user.id, accepted=self.accepted
+            self.number,
+            interaction.guild_id,
+            interaction.user.id,
+            accepted=self.accepted,
+            waits=True,
         )
         opening, count = await openings.waiting(interaction.guild_id)
         if opening is None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bot.apologies import StoryGoneError
 from bot.components.story_button import StoryButton, take_token
+from bot.database.tables import Form
 from bot.locales import say
 from bot.messages import views
 
@@ -27,6 +29,10 @@ class Rate(StoryButton, template=r"kataribe:rate:(?P<story_id>\d{1,19}):(?P<star
 
     async def pressed(self, interaction: discord.Interaction[Kataribe], story: Story) -> None:
         """Keep the vote and confirm it; the average is brought up to date after any press."""
+        if story.form is not Form.STORY:
+            # There are no stars under several stories. Of a duel that is open `/ranking` would say
+            # by them whose story it is.
+            raise StoryGoneError(f"story {story.id} is one of several: it has no stars")
         await take_token(interaction, story)
         services = interaction.client.services
         vote = await services.ratings.rate(

@@ -15,7 +15,14 @@ from bot.components.press import NumberedButton
 from bot.locales import say, speaking, spoken
 from bot.messages.report_page import reported
 from bot.mod_log import tell_moderators
-from bot.moderating import REASON_LIMIT, link_of, remove_by_moderator, reported_page
+from bot.moderating import (
+    REASON_LIMIT,
+    link_of,
+    reason_of,
+    remove_by_moderator,
+    reported_page,
+    reports_left,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +65,7 @@ class ReportForm(Form):
         services = interaction.client.services
         story = await standing_story(interaction, self._story_id)
         assert story.guild_id is not None  # noqa: S101  # the form opens in servers only
-        reason = " ".join(self._reason.value.split())
+        reason = reason_of(self._reason.value)
         added = await services.reports.add(story.id, story.guild_id, interaction.user.id, reason)
         await interaction.response.send_message(say("report.thanks"), ephemeral=True)
         if added.first:
@@ -95,7 +102,10 @@ class _Decision(NumberedButton, template=r"(?!)"):
         theirs = await services.language(guild_id, interaction.guild_locale)
         with speaking(spoken() if alone else theirs):
             drawing = reported(story, rows, link, words=alone, more=alone)
-        await interaction.edit_original_response(embed=drawing.embed, view=drawing.view)
+            left = await reports_left(interaction.client, guild_id) if alone else None
+        await interaction.edit_original_response(
+            content=left, embed=drawing.embed, view=drawing.view
+        )
 
     async def decide(
         self, interaction: discord.Interaction[Kataribe], story: Story, rows: Sequence[Row]

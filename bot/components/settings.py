@@ -14,7 +14,7 @@ from bot.authority import moderated_guild
 from bot.components.press import Press, number
 from bot.components.settings_forms import FilterForm, LimitsForm, RoleQuotaForm
 from bot.components.settings_saving import change, redraw
-from bot.locales import say, speaking
+from bot.locales import LANGUAGES, say, speaking
 from bot.messages.settings_page import DEFAULT, Page
 
 if TYPE_CHECKING:
@@ -149,7 +149,12 @@ class SettingsControl(
                 page = _CHOICES[what].page
                 if what in _CHANNELS:
                     _check_channels(interaction, guild_id, chosen)
-                await change(interaction, **{what: _CHOICES[what].read(chosen)})
+                # What is saved stands in the trail, where a word of a client's would read as more.
+                offered = {"moods": services.settings.moods, "language": [DEFAULT, *LANGUAGES]}
+                if not set(chosen) <= set(offered.get(what, chosen)):
+                    raise SettingRefusedError(f"{what} is none of {chosen}")
+                read = _CHOICES[what].read(chosen)
+                await change(interaction, lambda _: {what: read})
             case _:
                 raise SettingRefusedError(f"no setting {self.what!r}")
         await redraw(interaction, guild_id, page)

@@ -77,6 +77,9 @@ def stands_in(message: discord.Message, story: Story) -> bool:
     """The message is the one that shows the story, not another with a button of it."""
     if story.message_id is not None:
         return message.id == story.message_id
+    answers = message.interaction_metadata
+    if answers is not None and answers.id != story.interaction_id:
+        return False  # it is another's, and this story's is only not written down yet
     return bool(message.flags.ephemeral) is story.private
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, true, update
 
 from bot.database.clock import now
 from bot.database.tables import Opening
@@ -108,15 +108,25 @@ class Openings:
             return await session.scalar(query)
 
     async def decide(
-        self, opening_id: int, guild_id: int, moderator_id: int, *, accepted: bool
+        self,
+        opening_id: int,
+        guild_id: int,
+        moderator_id: int,
+        *,
+        accepted: bool,
+        waits: bool = False,
     ) -> bool:
-        """Accept or refuse an opening of a server; gives whether that changed anything."""
+        """Accept or refuse an opening of a server; gives whether that changed anything.
+
+        `waits`: only if nobody has decided yet.
+        """
         statement = (
             update(Opening)
             .where(
                 Opening.id == opening_id,
                 Opening.guild_id == guild_id,
                 Opening.accepted.is_distinct_from(accepted),
+                Opening.accepted.is_(None) if waits else true(),
             )
             .values(accepted=accepted, moderator_id=moderator_id)
             .returning(Opening.member_id)

@@ -31,6 +31,8 @@ FEW = 200
 """Rows that one transaction changes."""
 PAGE = 500
 """Rows that are read at once."""
+LATELY = dt.timedelta(days=1)
+"""In which messages are drawn anew after a deletion: old ones take few edits at a time."""
 SPAN = 1_000
 """Stories among which copies of a member's words are looked for at once."""
 
@@ -152,6 +154,16 @@ class Privacy:
                 if changed := list(await session.scalars(taken, execution_options=PLAIN)):
                     return changed
             return []
+
+    async def lately_forgotten(self) -> list[Story]:
+        """Give stories whose words went with their member's name within a day, where they stand."""
+        query = select(Story).where(
+            Story.member_id == NOBODY,
+            Story.removed_at > now() - LATELY,
+            Story.message_id.is_not(None),
+        )
+        async with self._sessions() as session:
+            return list(await session.scalars(query))
 
     async def forget_ratings(self, member_id: int) -> int:
         """Take some of a member's stars back; gives how many, 0: that was all."""

@@ -28,21 +28,19 @@ TITLE = 120
 """Graphemes of a beginning that stands in bold."""
 
 
-def waiting(
-    story: Story, place: int | None, text: str = "", *, down: bool = False
-) -> discord.Embed:
+def waiting(story: Story, place: int | None, text: str = "", *, away: str = "") -> discord.Embed:
     """A story in the queue; `place` 1 is next, None is not known.
 
-    `text`: what was shown of it before its telling broke off.
+    `text`: what was shown of it before its telling broke off; `away`: as for `standing`.
     """
-    footer = standing(place, down=down)
+    footer = standing(place, away=away)
     return _embed(story, _page(story.prompt, text.rstrip()), footer)
 
 
-def standing(place: int | None, *, down: bool) -> str:
-    """Where a story stands in the queue, in a line."""
-    if down:
-        return say("story.down")
+def standing(place: int | None, *, away: str) -> str:
+    """Where a story stands in the queue, in a line; `away`: why nobody tells now, if it is so."""
+    if away:
+        return away
     if place is None or place <= 1:
         return say("story.next")
     return say("story.waiting", place=place)
@@ -66,7 +64,8 @@ def told_in(story: Story, page: str) -> str:
 
 def plain(embed: discord.Embed, line: str) -> str:
     """What an embed says, as plain text under a line of who asked for it."""
-    footer = "\n-# " + (embed.footer.text or "")
+    # Under an embed it is letter for letter; here a model's name could be a link.
+    footer = "\n-# " + escaped(embed.footer.text or "")
     page = embed.description or ""
     room = CONTENT_LIMIT - units(line) - units(PLAIN_MARK) - units(footer)
     if units(page) > room:

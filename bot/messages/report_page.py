@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import discord
 from discord import ui
 
+from bot.database.removals import Removed
 from bot.locales import say, say_list
-from bot.messages.framed import Framed
+from bot.messages.framed import Framed, whom
 from bot.safety.escaping import cut, escaped
 
 if TYPE_CHECKING:
@@ -68,22 +69,24 @@ def reported(
     embed.add_field(
         name=say("report.reasons"), value=say_list(reasons, "\n", REASONS), inline=False
     )
-    embed.add_field(name=say("report.asked_by"), value=f"<@{story.member_id}>", inline=False)
+    embed.add_field(name=say("report.asked_by"), value=whom(story.member_id), inline=False)
     view, first = ui.View(timeout=None), reports[0].id
     if any(report.kept is None for report in reports):
         red = discord.ButtonStyle.danger
         view.add_item(ui.Button(label=say("report.keep"), custom_id=keep_id(first)))
         view.add_item(ui.Button(label=say("report.remove"), custom_id=remove_id(first), style=red))
     else:
-        embed.add_field(name=say("report.decided"), value=_decision(reports[-1]), inline=False)
+        embed.add_field(
+            name=say("report.decided"), value=_decision(reports[-1], story), inline=False
+        )
     if more:
         view.add_item(ui.Button(label=say("report.next"), custom_id=next_id(first)))
     return Framed(embed, view)
 
 
-def _decision(report: Report) -> str:
+def _decision(report: Report, story: Story) -> str:
     if report.kept:
-        return say("report.kept", moderator=report.moderator_id)
-    if report.moderator_id is None:
+        return say("report.kept", moderator=whom(report.moderator_id))
+    if report.moderator_id is None and story.withheld != Removed.BY_MODERATOR:
         return say("report.deleted")
-    return say("report.removed", moderator=report.moderator_id)
+    return say("report.removed", moderator=whom(report.moderator_id))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from typing import TYPE_CHECKING
 
+from bot.database.holdings import NOBODY
 from bot.database.tables import State
 from bot.safety.words import Words
 
@@ -138,6 +139,8 @@ class Telling:
 
     def ended(self, story: Story) -> None:
         """Come to its end; words that were not shown yet still are, at their pace."""
+        if self.phase is Phase.ENDED and _has_lost(self.story, story):
+            return  # it was read before its words, or its member's name, were taken out of it
         self.story = story
         self.phase = Phase.ENDED
         self.unread = False
@@ -164,6 +167,11 @@ class Telling:
     def whole(self) -> bool:
         """Every word that came is shown."""
         return self._visible >= self._words.count
+
+    @property
+    def is_silent(self) -> bool:
+        """It is being told, and no word of it has come yet."""
+        return self.phase is Phase.TELLING and self.begun_at is None
 
     @property
     def is_over(self) -> bool:
@@ -216,3 +224,12 @@ class Telling:
         for future in self._shown:
             future.cancel()
         self._shown.clear()
+
+
+def _has_lost(now: Story, before: Story) -> bool:
+    """Something was taken out of a story's row for good that an older reading of it still has."""
+    return bool(
+        (now.removed_at is not None and before.removed_at is None)
+        or (now.member_id == NOBODY != before.member_id)
+        or (before.prompt and not now.prompt)
+    )

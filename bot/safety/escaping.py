@@ -23,6 +23,8 @@ _LIVE = re.compile(
 )
 """Where a zero-width space keeps Discord from making a mention, a link or an emoji."""
 _BREAK = "\u200b"
+NAMED = 60
+"""UTF-16 units of a name that somebody else gave, before it is escaped."""
 _LIKE_ASCII = [*range(0x80, 0x2500), *range(0xFE00, 0x10000), *range(0x1D400, 0x1D800)]
 _ASCII = {0x3002: "."} | {
     code: plain
@@ -48,6 +50,13 @@ def escaped(text: str) -> str:
     return _AT_LINE_START.sub(r"\g<0>\\", text)
 
 
+def short_name(name: str) -> str:
+    """A name that somebody else gave, as `escaped`; what is longer than a line is cut."""
+    line = " ".join(visible(name).split())
+    kept = cut(line, NAMED)
+    return escaped(kept if kept == line else f"{kept}…")
+
+
 def unescaped(text: str) -> str:
     """Give back what `escaped` was given, as far as it was visible."""
     return re.sub(r"\\(.)", r"\1", text.replace(_BREAK, ""))
@@ -55,7 +64,7 @@ def unescaped(text: str) -> str:
 
 def units(text: str) -> int:
     """UTF-16 code units, Discord's measure at its strictest: its clients count these."""
-    return len(text.encode("utf-16-le")) // 2
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def cut(text: str, room: int) -> str:
@@ -66,7 +75,8 @@ def cut(text: str, room: int) -> str:
     """
     if units(text) <= room:
         return text
-    fitting = len(text.encode("utf-16-le")[: 2 * max(0, room)].decode("utf-16-le", "ignore"))
+    whole = text.encode("utf-16-le", "surrogatepass")
+    fitting = len(whole[: 2 * max(0, room)].decode("utf-16-le", "ignore"))
     kept = text[: _last_end(WORD, text, fitting) or _last_end(GRAPHEME, text, fitting)]
     if (len(kept) - len(kept.rstrip("\\"))) % 2:
         kept = kept[:-1]

@@ -53,8 +53,12 @@ class Words:
         """Go on reading."""
         rest = self._rest + piece
         ends = [word.end() for word in WORD.finditer(rest)]
-        if not ends:
-            self._rest = rest
+        if not ends or ends[-1] < len(rest):
+            # Something stands behind the last word that is of none, so nothing continues it. It is
+            # not read again: of nothing but spaces the next piece would be the whole text.
+            self._ends += [self._rest_at + end for end in ends]
+            self._rest_at += len(rest)
+            self._rest, self._last = "", None
             return
         *settled, last = ends
         self._ends += [self._rest_at + end for end in settled]

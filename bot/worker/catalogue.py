@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from bot.worker.completions import GeneratorDownError, GeneratorError
+from bot.worker.completions_server import can_be_chosen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,6 +84,8 @@ class Catalogue:
             UnknownModelError: There is none of that name.
             GeneratorDownError: It may be one of the generator's, which does not answer.
         """
+        if not can_be_chosen(name.strip()):
+            raise UnknownModelError(name.strip(), self.known)
         names = await self.models()
         if (found := _match(name, names)) is not None:
             return found
@@ -96,7 +99,7 @@ class Catalogue:
         try:
             return await self.find(chosen)
         except UnknownModelError as error:
-            return error.models[0]
+            return next(iter(error.models), chosen)
         except GeneratorDownError:
             return chosen  # nobody knows better yet, and the wish waits in any case
 

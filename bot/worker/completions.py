@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -52,6 +53,8 @@ __all__ = [
 CONNECT_TIMEOUT = 10.0
 GAUGES_WITHIN, LOADED_WITHIN = 5.0, 600.0
 """Seconds that the generator has to say how it is, and to load a model."""
+WORDLESS = 10
+"""Times that long may pass without a word though its server says something: that it still lives."""
 LONGEST_PAGE = 1 << 20
 """Bytes of what it measures."""
 OPENAI = frozenset({
@@ -136,6 +139,7 @@ class Completions:
             )
             for name, model in self.remote.items()
         }
+        self._request_timeout = request_timeout
         self._timeout = aiohttp.ClientTimeout(
             total=None, sock_connect=CONNECT_TIMEOUT, sock_read=request_timeout
         )
@@ -226,7 +230,8 @@ class Completions:
     async def tell(self, story: Story, prompt: str) -> AsyncGenerator[Piece]:
         """Tell a story that begins with the prompt, piece by piece.
 
-        A story that reaches `settings.text_limit` characters ends there. To leave early, close the
+        The first piece has no text: it says that a server has begun. A story that reaches
+        `settings.text_limit` characters ends there. To leave early, close the
         iterator (`contextlib.aclosing`): the connection goes with it, which frees the generator's
         slot.
 
@@ -234,11 +239,13 @@ class Completions:
             GeneratorBusyError: No room now.
             GeneratorRefusedError: It will not tell this, do not ask again.
             GeneratorDownError: Nobody answers.
-            GeneratorFailedError: It broke off.
+            GeneratorFailedError: It broke off, or came to no end.
         """
         room, tokens, reason, done = self.settings.text_limit, 0, None, False
         async with self._answer(story, prompt) as answer:
-            async for data in events(answer.content.iter_any()):
+            yield Piece("", 0)
+            heard = _Heard(answer, WORDLESS * self._request_timeout)
+            async for data in events(heard.chunks()):
                 if data.strip() == "[DONE]":
                     done = True
                     break
@@ -246,6 +253,7 @@ class Completions:
                 for choice in chunk.choices or ():
                     reason = reason if choice.finish_reason is None else choice.finish_reason
                     if choice.text:
+                        heard.word()
                         tokens += 1
                         # A model may tell any byte; PostgreSQL keeps all characters but this.
                         text = choice.text.replace("\0", "")
@@ -277,7 +285,9 @@ class Completions:
             wish = {name: value for name, value in wish.items() if name in OPENAI}
         async with server.complete(self._http, wish) as answer:
             if answer.content_type != "text/event-stream":
-                raise GeneratorFailedError(f"the answer is {answer.content_type}, not a stream")
+                raise GeneratorFailedError(
+                    f"the answer is {answer.content_type[:100]}, not a stream"
+                )
             yield answer
 
     def _length(self, story: Story) -> dict[str, int]:
@@ -293,6 +303,31 @@ class Completions:
         rules = self.settings.model_dump(include=set(Sampling.model_fields), exclude_none=True)
         mood = self._moods.get(story.mood or "")
         return rules | (mood.model_dump(exclude_none=True) if mood else {})
+
+
+class _Heard:
+    """What comes in of a story, as long as there are words in it."""
+
+    def __init__(self, answer: aiohttp.ClientResponse, longest: float) -> None:
+        """`longest`: seconds without a word."""
+        self._answer = answer
+        self._longest = longest
+        self.word()
+
+    def word(self) -> None:
+        """One came."""
+        self._at = asyncio.get_running_loop().time()
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Bytes as they arrive.
+
+        Raises:
+            GeneratorFailedError: For too long there were no words in them.
+        """
+        async for chunk in self._answer.content.iter_any():
+            if asyncio.get_running_loop().time() - self._at > self._longest:
+                raise GeneratorFailedError(f"no word came for {self._longest:g} s")
+            yield chunk
 
 
 def _read(data: str) -> _Chunk:
@@ -319,4 +354,4 @@ def _check_ending(reason: str | None, *, done: bool) -> None:
         raise GeneratorRefusedError("the server's filter cut the story")
     if said is None or said in UNSAID:
         raise GeneratorFailedError("the story broke off in the middle")
-    raise GeneratorFailedError(f"the server ended the story with {reason!r}")
+    raise GeneratorFailedError(f"the server ended the story with {said[:100]!r}")

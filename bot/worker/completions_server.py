@@ -119,7 +119,7 @@ class CompletionsServer:
             )
         self.ours = any(model.owned_by == OURS for model in served)
         self.languages = {m.id: m.known() for m in served[:MODELS] if m.owned_by == OURS}
-        cards = {model.id: model for model in reversed(served) if _can_be_chosen(model.id)}
+        cards = {model.id: model for model in reversed(served) if can_be_chosen(model.id)}
         names = dict.fromkeys(model.id for model in served if model.id in cards)
         self.cards = {name: cards[name] for name in list(names)[:MODELS]}
         return list(self.cards)
@@ -236,6 +236,6 @@ class CompletionsServer:
             )
 
 
-def _can_be_chosen(name: str) -> bool:
+def can_be_chosen(name: str) -> bool:
     """A name that can be shown, suggested and typed."""
     return 0 < len(name) <= NAME_LIMIT and name.isprintable() and name == name.strip()

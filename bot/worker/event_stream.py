@@ -44,22 +44,26 @@ async def events(chunks: AsyncIterable[bytes]) -> AsyncIterator[str]:
 
 
 async def _lines(chunks: AsyncIterable[bytes]) -> AsyncIterator[str]:
-    """Give lines that end with LF, CR LF or CR."""
-    rest = b""
-    first = True
+    """Give lines that end with LF, CR LF or CR; a byte costs the same however it comes."""
+    begun = bytearray()
+    """A line that has no end yet."""
+    first, halved = True, False
     async for chunk in chunks:
-        # A CR at the very end may be half of a CR LF: it waits for the next chunk.
-        rest += chunk
-        held = rest.endswith(b"\r")
-        whole = (rest[:-1] if held else rest).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        *lines, rest = whole.split(b"\n")
-        rest += b"\r" * held
-        if len(rest) > LONGEST_EVENT:
-            raise EventError(f"a line of the stream has more than {LONGEST_EVENT} bytes")
-        for line in lines:
+        if not chunk:
+            continue
+        # A CR at the end of the last chunk was half of a CR LF.
+        news = chunk.removeprefix(b"\n") if halved else chunk
+        halved = news.endswith(b"\r")
+        *ends, rest = news.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        for end in ends:
+            line = bytes(begun + end)
+            begun.clear()
             try:
                 text = line.decode()
             except UnicodeDecodeError as error:
                 raise EventError("the stream is not UTF-8") from error
             yield text.removeprefix(BYTE_ORDER_MARK) if first else text
             first = False
+        begun += rest
+        if len(begun) > LONGEST_EVENT:
+            raise EventError(f"a line of the stream has more than {LONGEST_EVENT} bytes")

@@ -8,6 +8,8 @@ from typing import Self
 
 _SAMPLE = re.compile(r"^(kataribe_\w+)\{([^}]*)\} (\S+)$", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+LARGEST = 2**53
+"""What more is said than this, nobody has: sums and rates of larger numbers are no numbers."""
 
 
 @dataclass(slots=True)
@@ -31,6 +33,8 @@ class Gauges:
                 number = int(float(value))
             except (ValueError, OverflowError):
                 continue  # NaN, or an infinity
+            if not 0 <= number <= LARGEST:
+                continue
             match name:
                 case "kataribe_model_bytes":
                     gauges.memory[of.get("model", "")] = number

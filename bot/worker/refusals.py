@@ -22,6 +22,8 @@ LONGEST_ADDRESS = 200
 """Characters of where a server sends us on to that the host is told."""
 LONGEST_REFUSAL = 10_000
 """Bytes of a refusal that are read."""
+LONGEST_REASON = 500
+"""Characters of what it says that are kept, logged and shown."""
 ASKED_BY_ALL = frozenset({"model", "prompt", "stream", "max_tokens"})
 """Parameters without which a server would tell something else: they are never left out."""
 REDIRECTS = frozenset({
@@ -54,11 +56,11 @@ class Refusal:
         """Take what is needed of an answer."""
         body = (await at_most(answer, LONGEST_REFUSAL))[:LONGEST_REFUSAL].decode(errors="replace")
         error = _error(body)
-        said = message(error) if error else " ".join(body.split())[:200]
+        said = message(error or body)
         if answer.status in REDIRECTS:
             said = f"ask {answer.headers.get('Location', 'elsewhere')[:LONGEST_ADDRESS]!r}"
         later = answer.headers.get("Retry-After")
-        return cls(answer.status, said or answer.reason or "", later, body, error)
+        return cls(answer.status, said or message(answer.reason or ""), later, body, error)
 
     @property
     def is_busy(self) -> bool:
@@ -98,9 +100,14 @@ class Refusal:
 
 
 def message(error: object) -> str:
-    """What an error object of OpenAI's, or of nobody's, says; one line."""
-    said = error.get("message", error) if isinstance(error, dict) else error
-    return " ".join(str(said).split())
+    """What an error object of OpenAI's, or of nobody's, says; one line of what can be read.
+
+    The host reads it in the log and in Discord, and it is kept: no database takes the halves of
+    characters that JSON may have.
+    """
+    said = str(error.get("message", error) if isinstance(error, dict) else error)
+    seen = (char if char.isprintable() else " " for char in said[: 4 * LONGEST_REASON])
+    return " ".join("".join(seen).split())[:LONGEST_REASON]
 
 
 def _error(body: str) -> object:

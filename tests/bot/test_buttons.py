@@ -149,6 +149,12 @@ async def test_a_message_whose_storys_number_another_has_now_does_nothing(tmp_pa
             result = await w.ben.click(older, label=label)
             assert whisper(result) == "I no longer have that story."
         assert (await w.services.ratings.stars(1)).count == 0
+        # Nor while nobody has written down in which message the other one stands.
+        async with w.sessions.begin() as session:
+            await session.execute(update(Story).values(message_id=None))
+        result = await w.ben.click(older, label="1 ★")
+        assert whisper(result) == "I no longer have that story."
+        assert page(w.message(older.id)) == page(older)
 
 
 async def test_an_account_of_today_is_told_when_its_stars_count(tmp_path: Path) -> None:

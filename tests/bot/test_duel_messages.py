@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+from discord import ui
 from sqlalchemy import select
 
 from bot.apologies import NoContrastError, OnlyTellerError
-from bot.database.tables import Story
+from bot.database.clock import now
+from bot.database.duels import Tally
+from bot.database.tables import Duel, Form, State, Story
+from bot.locales import LANGUAGES, speaking
 from bot.messages import layouts
+from bot.messages.message import StoryMessage
+from bot.safety.escaping import units
 from tests.bot.test_duels import MODELS, VOTES
 from tests.bot.world import labels, page, reply, texts, world
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+LONG_NAME = "m_" * 50
+FAMILIES = "\u200d".join(["👩🏽"] * 5) * 119
+"""A beginning of few characters, each of which is many of Discord's."""
 
 
 async def test_a_long_story_of_a_duel_is_read_whole_without_its_tellers_name(
@@ -82,3 +93,30 @@ async def test_a_contrast_shows_both_kinds_at_once_with_their_names(tmp_path: Pa
         buttons = ["Continue", "⋯", "Continue", "⋯"]
         await w.until(lambda: labels(w.message(reply(result).id)) == buttons)
         assert any("lstm-starter · seed " in text for text in texts(w.message(reply(result).id)))
+
+
+def _all_told(form: Form, count: int, prompt: str) -> StoryMessage:
+    told = {"state": State.TOLD, "ended_at": now(), "prompt": prompt, "text": " word*" * 1000}
+    of = {"interaction_id": 1, "form": form, "member_id": 2**62, "model": LONG_NAME, "seed": 2**53}
+    return StoryMessage.of(*(Story(id=nth + 1, nth=nth, **of, **told) for nth in range(count)))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("prompt", ["In the year", FAMILIES, "\\" * 120, "\\" * 400])
+def test_several_stories_are_one_message_whatever_they_and_their_tellers_are_called(
+    prompt: str, language: str
+) -> None:
+    duel = Duel(model_a=LONG_NAME, model_b=LONG_NAME, opened_at=now(), closes_at=now())
+    closed = Duel(
+        model_a=LONG_NAME, model_b=LONG_NAME, opened_at=now(), closes_at=now(), closed_at=now()
+    )
+    tally = Tally(10**6, 10**6, 10**6)
+    with speaking(language):
+        two = _all_told(Form.DUEL, 2, prompt)
+        views = [layouts.duel(two, (each, tally), away="") for each in (duel, closed)]
+        views.append(layouts.contrast(_all_told(Form.CONTRAST, 2, prompt), away=""))
+        head = "x" * 300
+        views.append(layouts.variations(_all_told(Form.VARIATION, 3, ""), head, away=""))
+    for view in views:
+        said = [i.content for i in view.walk_children() if isinstance(i, ui.TextDisplay)]
+        assert 1500 < sum(map(units, said)) <= layouts.CHARACTERS

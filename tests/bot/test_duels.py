@@ -237,6 +237,7 @@ async def made_up(w: World, story_id: int, channel: simcord.ChannelHandle) -> di
     view = ui.View(timeout=None)
     for what in (*MADE_UP, "duel-read"):
         view.add_item(ui.Button(label=what, custom_id=f"kataribe:{what}:{story_id}"))
+    view.add_item(ui.Button(label="rate", custom_id=f"kataribe:rate:{story_id}:1"))
     there = w.client.get_channel(channel.id)
     assert isinstance(there, discord.TextChannel)
     return await there.send("menu", view=view)
@@ -252,9 +253,11 @@ async def test_no_press_and_no_list_says_who_tells_in_an_open_duel(tmp_path: Pat
     async with world(tmp_path) as w:
         _, message = await fought(w)
         buttons = await made_up(w, 1, w.channel)
-        for what in set(MADE_UP) - {"more"}:
+        for what in {*MADE_UP, "rate"} - {"more"}:
             assert whisper(await w.ben.click(buttons, label=what)) == GONE
         menu = await w.ben.click(buttons, label="more")
+        # Nor how fast it was told, and in how many tokens.
+        assert {"Told after", "Size"}.isdisjoint(one.name for one in reply(menu).embeds[0].fields)
         listed = await w.ben.slash(w.channel, "stories new")
         found = await w.ben.slash(w.channel, "stories search", words="moon")
         for result in (menu, listed, found):

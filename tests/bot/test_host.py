@@ -11,7 +11,7 @@ import pytest
 from bot.apologies import NotHostError
 from bot.watching import KEPT
 from bot.worker.gauges import Gauges
-from tests.bot.world import World, labels, page, reply, whisper, world
+from tests.bot.world import World, footer, labels, page, reply, whisper, world
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -93,6 +93,19 @@ async def test_tokens_a_second_are_counted_between_two_looks(tmp_path: Path) -> 
         assert "No model is in memory." in shown
 
 
+async def test_what_a_generator_measures_may_be_nonsense(tmp_path: Path) -> None:
+    async with hosted(tmp_path) as w:
+        named = "kataribe_model_bytes{{model={}}} {}\n".format
+        sizes = [named(f'"{"m_" * 40}{nth}"', 2e9) for nth in range(60)]
+        sizes += [named('"a"', 1.7e308), named('"b"', 1.7e308), named('"c"', -1e300)]
+        w.teller.metrics = "".join(sizes)
+        await w.services.watching.look(0.1)
+        shown = page(reply(await w.mod.user.slash("host status")))
+        assert "2,000 MB at most" in shown
+        assert "more" in shown
+        assert w.services.watching.courses["memory"] == (120_000.0,)
+
+
 async def test_the_host_sees_how_the_last_hours_went(tmp_path: Path) -> None:
     async with hosted(tmp_path, queue={"tellers": 1}) as w:
         watching = w.services.watching
@@ -169,7 +182,8 @@ async def test_a_model_of_another_server_is_not_the_hosts_to_load(tmp_path: Path
 async def test_while_paused_wishes_are_taken_and_wait(tmp_path: Path) -> None:
     async with hosted(tmp_path) as w:
         assert whisper(await w.mod.user.slash("host pause")).startswith("I begin no story")
-        await w.aki.slash(w.channel, "story", prompt="In the year")
+        asked = reply(await w.aki.slash(w.channel, "story", prompt="In the year"))
+        assert footer(asked).startswith("Stories rest for now")
         w.services.bell.ring()
         shown = page(reply(await w.mod.user.slash("host status")))
         assert shown.startswith("**Paused**")

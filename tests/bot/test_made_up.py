@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import discord
 from discord import ui
+from discord.app_commands import CommandNotFound
+from sqlalchemy import select
 
 from bot.apologies import NoSuchChoiceError, OpeningGoneError
 from bot.database.tables import Audit, Opening
+from bot.worker.catalogue import Catalogue, UnknownModelError
 from tests.bot.world import made_up, reply, whisper, world
 
 if TYPE_CHECKING:
@@ -73,11 +77,14 @@ async def test_a_number_too_large_for_every_table_is_of_nothing_that_there_is(
 
 async def test_a_setting_that_is_none_is_refused(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
-        for what in ("log_channel", "daily_hour", "role_quota"):
+        for what, value in (
+            *(("log_channel", "noon"), ("daily_hour", "noon"), ("role_quota", "noon")),
+            *(("moods", "calm, quota = 5"), ("language", "Latin")),
+        ):
             custom_id = f"kataribe:settings:{what}"
-            option = discord.SelectOption(label="x", value="noon")
+            option = discord.SelectOption(label="x", value=value)
             message = await send(w, ui.Select(custom_id=custom_id, options=[option]))
-            result = await w.mod.select(message, ["noon"], custom_id=custom_id)
+            result = await w.mod.select(message, [value], custom_id=custom_id)
             assert whisper(result).startswith("That cannot be chosen."), what
         message = await send(w, ui.Button(label="x", custom_id="kataribe:settings:page:x"))
         result = await w.mod.click(message, label="x")
@@ -96,6 +103,10 @@ async def test_an_option_that_was_not_offered_is_refused_and_changes_nothing(
             ("stories top", {"span": "week"}, {"span": "century"}),
             ("stories show", {"number": 1}, {"number": TOO_LARGE}),
             ("stories search", {"words": "moon"}, {"words": "moon " * 100}),
+            ("story", {"prompt": "In the year"}, {"prompt": 5}),
+            ("story", {"prompt": "In the year", "seed": 1}, {"seed": "one"}),
+            ("story", {"prompt": "In the year", "private": True}, {"private": "yes"}),
+            ("mute", {"member": w.aki, "time": "day"}, {"member": "12345"}),
         ]
         for name, given, instead in commands:
             with made_up(w, **instead):
@@ -107,3 +118,29 @@ async def test_an_option_that_was_not_offered_is_refused_and_changes_nothing(
         async with w.sessions() as session:
             for table in (Audit, Opening):
                 assert await session.get(table, 1) is None
+
+
+async def test_what_no_client_writes_is_kept_as_far_as_it_can_be_or_refused(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as w:
+        given: dict[str, Any]
+        for name, given in (("mute", {"member": w.aki, "time": "day"}), ("model use", {})):
+            with made_up(w, reason="be\0cau\ud800se\u202e\n "):
+                await w.mod.slash(w.channel, name, **given, reason="because")
+        async with w.sessions() as session:
+            assert set(await session.scalars(select(Audit.reason))) == {"be cause"}
+        # A name is nobody's, though the one who could say so is away.
+        w.completions.url = "http://127.0.0.1:9"
+        w.client.services = replace(w.services, catalogue=Catalogue(w.completions))
+        with made_up(w, model="a\ud800\0"):
+            result = await w.ben.slash(w.channel, "story", prompt="In the year", model="a")
+        w.refused(result, UnknownModelError)
+
+
+async def test_a_command_that_is_no_more_is_said_so(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        # Discord still shows it to whoever has not started it anew.
+        w.client.tree.remove_command("about")
+        result = await w.aki.slash(w.channel, "about")
+        assert w.refused(result, CommandNotFound).startswith("I know that command in another")

@@ -45,7 +45,7 @@ async def test_a_proposal_is_offered_once_a_moderator_accepted_it(tmp_path: Path
         assert OWN in whisper(await propose(w))
         suggested = await w.ben.autocomplete(w.channel, "story", "prompt", "lighthouse")
         assert OWN not in [choice["value"] for choice in suggested]
-        shown = await w.mod.slash(w.channel, "openings review")
+        shown, beside = [await w.mod.slash(w.channel, "openings review") for _ in range(2)]
         assert page(reply(shown)) == OWN
         done = await w.mod.click(reply(shown), label="Accept")
         assert page(reply(done)) == "No proposal waits for a decision."
@@ -53,6 +53,8 @@ async def test_a_proposal_is_offered_once_a_moderator_accepted_it(tmp_path: Path
         assert [choice["value"] for choice in suggested] == ["lighthouse", SURPRISE, OWN]
         listed = await w.ben.slash(w.channel, "openings list")
         assert page(reply(listed)) == OWN
+        # Who looked at it at the same time decides no more.
+        await w.mod.click(reply(beside), label="Refuse")
         async with w.sessions() as session:
             (line,) = await session.scalars(select(Audit))
         assert (line.act, line.detail, line.moderator_id, line.member_id) == (

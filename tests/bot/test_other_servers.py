@@ -21,7 +21,7 @@ from bot.worker.completions import (
     GeneratorRefusedError,
 )
 from bot.worker.completions_server import LONGEST_LIST, MODELS
-from bot.worker.event_stream import LONGEST_EVENT
+from bot.worker.event_stream import LONGEST_EVENT, events
 from tests.bot.completions_servers import (
     DONE,
     STORY,
@@ -39,6 +39,8 @@ from tests.bot.completions_servers import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from tests.bot.completions_servers import Handler
 
 PATIENCE = 20.0
@@ -169,6 +171,25 @@ async def test_a_story_that_never_ends_is_cut_at_its_bound_and_told_with_what_ca
         await gone.wait()
 
 
+async def test_a_server_that_lives_and_says_no_word_is_given_up() -> None:
+    gone = asyncio.Event()
+    flood = flooding(b": still here\n\n" + text(""), 10_000_000, gone)
+    said = await failure(flood, GeneratorFailedError, request_timeout=0.05)
+    assert said == "no word came for 0.5 s"
+    async with asyncio.timeout(PATIENCE):
+        await gone.wait()
+
+
+async def test_a_line_is_read_in_time_that_grows_with_it_however_it_comes() -> None:
+    async def dripping() -> AsyncIterator[bytes]:
+        yield b"data: "
+        for _ in range(300_000):
+            yield b"x"
+        yield b"\n\n"
+
+    assert [event async for event in events(dripping())] == ["x" * 300_000]
+
+
 @pytest.mark.parametrize("status", [401, 403])
 async def test_a_wrong_key_is_said_once_and_the_stories_wait(
     status: int, caplog: pytest.LogCaptureFixture
@@ -248,6 +269,21 @@ async def test_a_server_that_sends_us_on_is_not_followed(
 async def test_a_model_that_is_not_there_is_not_asked_for_again(error: object) -> None:
     missing = answering(404, json.dumps({"error": error}))
     assert "the model is not there" in await failure(missing, GeneratorModelGoneError)
+
+
+@pytest.mark.parametrize("said", ["no\ud800 \0\x1b[2J\u202e" + "o" * 9000, ["no"] * 3000])
+async def test_what_a_server_says_of_its_refusal_is_kept_as_a_line_that_can_be_read(
+    said: object,
+) -> None:
+    body = json.dumps({"error": {"message": said}})
+    kept = await failure(answering(400, body), GeneratorRefusedError)
+    assert "no" in kept
+    assert kept.isprintable()
+    assert len(kept) < 600
+    streamed = streaming(event({"error": {"message": "no" * 9000}}))
+    assert len(await failure(streamed, GeneratorFailedError)) < 600
+    ended = streaming(text("Once", "no" * 9000), DONE)
+    assert len(await failure(ended, GeneratorFailedError)) < 600
 
 
 @pytest.mark.parametrize("body", ["[]", '{"data": [{}]}', "<html>"])

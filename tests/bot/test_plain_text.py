@@ -34,6 +34,19 @@ async def test_stories_stand_as_plain_text_where_the_server_wants_it(tmp_path: P
         assert w.message(framed.id).content == ""
 
 
+async def test_no_name_of_a_model_links_or_formats_in_plain_text(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        await w.services.guilds.change(w.env.guild.id, w.mod.id, plain=True)
+        name = "https://evil.example/**x**"
+        w.completions.url = "http://127.0.0.1:9"  # so that any name may be somebody's
+        await w.aki.slash(w.channel, "story", prompt="In the year", model=name)
+        w.completions.url, w.teller.unknown = w.teller.url, {name}
+        w.dispatcher.resume()
+        await w.idle()
+        said = w.message().content
+        assert said.endswith("\n-# https:\u200b//evil.example/" + r"\*\*x\*\*")
+
+
 async def test_words_in_plain_text_are_known_again_after_a_restart(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         await w.services.guilds.change(w.env.guild.id, w.mod.id, plain=True)

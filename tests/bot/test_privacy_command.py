@@ -14,7 +14,8 @@ from bot.apologies import ExportTooLargeError
 from bot.database.holdings import NOBODY
 from bot.database.ratings import Stars
 from bot.database.tables import State, Story
-from bot.forgetting import exported
+from bot.forgetting import draw_forgotten, exported
+from bot.forgetting import forget as forget_all
 from bot.services import Services
 from tests.bot.world import World, labels, page, reply, world
 
@@ -240,6 +241,21 @@ async def test_what_waits_and_what_is_told_is_called_off_first(tmp_path: Path) -
             assert (gone.state, gone.member_id) == (State.CANCELLED, NOBODY)
             assert (gone.prompt, gone.text) == ("", "")
         assert bens.state is State.TOLD
+
+
+async def test_deleted_words_go_from_the_channel_though_the_bot_stops_in_the_middle(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as w:
+        standing = await w.story(prompt="In the year")
+        await w.idle()
+        await w.stop()
+        await forget_all(w.services, w.aki.id, words=True)  # of which nothing is drawn any more
+        await w.restart()
+        await draw_forgotten(w.services)
+        gone = "-# Who asked for this story has deleted it."
+        await w.until(lambda: page(w.message(standing.id)) == gone)
+        assert w.message(standing.id).content == ""
 
 
 async def known(w: World, *servers: int) -> None:

@@ -108,12 +108,12 @@ async def test_a_log_channel_is_told_in_the_servers_language(tmp_path: Path) -> 
         await w.mod.click(shown, label=labels(shown)[1])
         with speaking("ja"):
             assert shown.embeds[0].title == say("report.title")
-            who = {"moderator": w.mod.id, "member": w.aki.id, "link": told.jump_url}
+            who = {"moderator": w.mod.mention, "member": w.aki.mention, "link": told.jump_url}
             assert log.history()[-1].content.startswith(say("remove.log", **who))
             # Who decided speaks English; all moderators read what stands there.
             decided = log.history()[0].embeds[0]
             assert decided.title == say("report.title")
-            assert decided.fields[-1].value == say("report.removed", moderator=w.mod.id)
+            assert decided.fields[-1].value == say("report.removed", moderator=w.mod.mention)
 
 
 async def _with_button(w: World, channel: simcord.ChannelHandle, custom_id: str) -> discord.Message:
@@ -152,6 +152,9 @@ async def test_without_a_log_channel_reports_wait_in_their_command(tmp_path: Pat
         assert page(first) == "Second a fox found the moon."
         await w.mod.click(first, label="Keep")
         assert first.embeds[0].fields[-1].value == f"{w.mod.mention} lets it stand."
+        assert first.content == "Reported stories that wait: 1"
+        await w.mod.click(first, label="Next")  # after the last comes the first
+        assert page(first) == "First a fox found the moon."
         left = reply(await w.mod.slash(w.channel, "reports"))
         assert left.content == "Reported stories that wait: 1"
         assert page(left) == "First a fox found the moon."

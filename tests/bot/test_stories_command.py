@@ -11,8 +11,12 @@ import pytest
 import simcord
 
 from bot.apologies import NoStoryOfNumberError, NothingSearchedError
+from bot.browsing.lists import Listing
+from bot.database.browsing import PER_PAGE, Found, Page
 from bot.database.clock import now
 from bot.database.tables import State, Story
+from bot.locales import LANGUAGES, speaking
+from bot.safety.escaping import units
 from tests.bot.world import page, reply, thread_in, whisper, world
 
 if TYPE_CHECKING:
@@ -258,7 +262,7 @@ async def test_a_part_is_shown_where_it_begins(tmp_path: Path) -> None:
         assert page(shown).endswith("-# Part 2\nAnd then.")
         assert str(shown.embeds[0].footer.text).startswith("Page ")
         listed = reply(await w.ben.slash(w.channel, "stories new"))
-        assert page(listed).startswith("**And then.**\n-# ")  # it has no beginning of its own
+        assert page(listed).startswith("… And then.\n-# ")  # it has no beginning of its own
 
 
 async def test_a_search_is_no_longer_than_a_button_can_hold(tmp_path: Path) -> None:
@@ -272,3 +276,24 @@ async def test_a_search_is_no_longer_than_a_button_can_hold(tmp_path: Path) -> N
         assert page(listed) != "There is none yet."
         turned = reply(await w.ben.click(listed, label="On ▶"))
         assert str(turned.embeds[0].footer.text) == "Page 2"
+
+
+def test_a_page_is_a_message_whatever_its_stories_and_their_tellers_are_called() -> None:
+    snowflake = 2**63 - 1
+    story = Found(
+        id=snowflake,
+        prompt="_" * 400,
+        opening="_" * 200,
+        part=1000,
+        model="m_" * 50,
+        guild_id=snowflake,
+        channel_id=snowflake,
+        message_id=snowflake,
+        told_at=now(),
+        votes=10**6,
+        stars=5 * 10**6,
+    )
+    for language in LANGUAGES:
+        with speaking(language):
+            embed = Listing.search("_" * 60).embed(Page([story] * PER_PAGE, 100, more=True))
+        assert units(embed.description or "") <= 4096

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from typing import TYPE_CHECKING, Any
 
 import discord
@@ -10,9 +11,15 @@ from sqlalchemy import select, update
 
 from bot.apologies import BotMutedError, NotModeratorError
 from bot.database.clock import now
+from bot.database.holdings import NOBODY
 from bot.database.mutes import MutedError
-from bot.database.tables import Audit, Mute, Story
+from bot.database.removals import Removed
+from bot.database.tables import Audit, Mute, Report, Story
 from bot.database.trail import Act, entry
+from bot.locales import say
+from bot.messages.report_page import reported
+from bot.messages.trail_page import asked_page, trail_page
+from tests.bot.test_reports import menu
 from tests.bot.world import World, labels, page, reply, whisper, world
 
 if TYPE_CHECKING:
@@ -42,6 +49,11 @@ async def test_a_muted_member_hears_when_it_ends_and_is_told_nothing(tmp_path: P
         assert said.endswith(f"It ends {discord.utils.format_dt(mute.until, 'R')}.")
         # By a press no more than by a command; others are told stories.
         assert whisper(await w.aki.click(told, label="Again")) == said
+        # Nor is anything of theirs shown to others in its stead.
+        result = await w.aki.slash(w.channel, "openings propose", text="In the year of my shop")
+        assert w.refused(result, MutedError) == said
+        result = await w.aki.click(await menu(w, 1, "post"), label="post")
+        assert whisper(result) == said
         await w.story(by=w.ben)
         # Outside of the server the server's mute means nothing.
         await w.services.admit(None, w.aki.id)
@@ -112,9 +124,8 @@ async def test_the_trail_says_who_did_what(tmp_path: Path) -> None:
         assert shown.ephemeral
         mod, aki = w.mod.mention, w.aki.mention
         unmuted, muted, why, settings, model, trial = lines(shown)
-        assert unmuted == f"{mod} · **unmuted** of {aki}"
-        assert muted.startswith(f"{mod} · **muted** until <t:")
-        assert muted.endswith(f":f> of {aki}")
+        assert unmuted == f"{mod} · **unmuted** {aki}"
+        assert re.fullmatch(rf"{mod} · \*\*muted\*\* {aki} until <t:\d+:f>", muted)
         assert settings == f"{mod} · **settings** pause between two stories: 60 s"
         assert model == f"{mod} · **who tells** lstm-starter in {w.channel.mention}"
         assert (why, trial) == ("", "")
@@ -253,3 +264,18 @@ async def test_who_asked_is_paged(tmp_path: Path) -> None:
         assert len(lines(shown)) == 10
         await w.mod.click(shown, label="Older")
         assert len(lines(shown)) == 1
+
+
+def test_nobody_who_is_forgotten_is_mentioned() -> None:
+    story = Story(id=1, prompt="", text="", member_id=NOBODY, asked_at=now(), channel_id=1)
+    for kept in (True, False):
+        story.withheld = None if kept else Removed.BY_MODERATOR
+        decided = Report(id=1, reason="rude", member_id=7, kept=kept, moderator_id=None)
+        said = str(reported(story, [decided], "").embed.to_dict())
+        assert said.count("*somebody*") == 2
+        assert "<@7>" in said
+        assert not any(other in said for other in ("<@0>", "<@None>", say("report.deleted")))
+    act = Audit(id=1, act="mute", detail="", reason="", moderator_id=NOBODY, member_id=7, at=now())
+    for shown in (trail_page([act]), asked_page([story], lambda _: None)):
+        assert "*somebody*" in str(shown.embed.description)
+        assert "<@0>" not in str(shown.embed.description)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import itertools
 import random
+from typing import TYPE_CHECKING
 
 import pytest
 import regex
 
-from bot.safety.words import Words
+from bot.safety.words import WORD, Words
 from tests.bot.texts import TIRING, texts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def split(text: str) -> list[str]:
@@ -70,6 +74,26 @@ def test_a_text_that_grows_has_the_words_of_the_whole_and_never_fewer_than_befor
             assert [growing.end_of(n + 1) for n in range(len(before) - 1)] == before[:-1]
             before = [growing.end_of(n + 1) for n in range(growing.count)]
         assert before == [whole.end_of(n + 1) for n in range(whole.count)]
+
+
+def test_what_is_no_word_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Counting:
+        read = 0
+
+        def finditer(self, text: str) -> Iterator[regex.Match[str]]:
+            self.read += len(text)
+            return WORD.finditer(text)
+
+    monkeypatch.setattr("bot.safety.words.WORD", counting := Counting())
+    for blank in (" ", "\n", " \u200b", "\u2800"):
+        words = Words("word")
+        for _ in range(1000):
+            words.feed(blank)
+        words.feed("another")
+        assert words.count == 2
+        assert words.end_of(1) == len("word")
+        assert words.length == len("word" + 1000 * blank + "another")
+    assert counting.read < 20_000
 
 
 def test_a_word_ends_with_a_whole_character() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from typing import Any
 
 import pytest
 
@@ -186,3 +187,32 @@ async def test_who_waits_for_the_end_is_let_go_once() -> None:
     message.let_down()
     with pytest.raises(asyncio.CancelledError):
         await third
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        {"removed_at": dt.datetime.now(dt.UTC), "prompt": "", "text": ""},
+        {"member_id": 0},
+        {"prompt": ""},
+    ],
+    ids=["words", "name", "copied beginning"],
+)
+def test_what_was_taken_out_of_a_story_does_not_come_back_with_an_older_reading(
+    lost: dict[str, Any],
+) -> None:
+    def called_off(**changes: Any) -> Story:
+        ended = story(State.CANCELLED, " one")
+        ended.member_id, ended.ended_at = 7, ended.asked_at
+        for name, value in changes.items():
+            setattr(ended, name, value)
+        return ended
+
+    # The dispatcher has read how it ended when a member deletes all of theirs; that is drawn first.
+    message, older, newer = telling(" one"), called_off(), called_off(**lost)
+    message.ended(newer)
+    message.ended(older)
+    assert message.story is newer
+    removed = called_off(**lost | {"withheld": "removed", "removed_at": older.asked_at})
+    message.ended(removed)
+    assert message.story is removed
