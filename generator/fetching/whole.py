@@ -26,6 +26,7 @@ from generator.models.errors import ModelFolderError
 from generator.models.gguf_file import TOLD, read_header
 from generator.models.gguf_file import gguf_of as gguf_in
 from generator.models.loading import LONGEST_TEXT
+from generator.models.plain_folder import read_shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,6 +136,8 @@ def _check_names(hub: Hub, settings: list[HubFile]) -> None:
 
 def _check_config(hub: Hub, folder: Path) -> None:
     """Raises what would keep the model from being told, before its weights are fetched."""
+    if read_shape(folder) is not None:
+        return
     from generator.models.reference import config_of, shape_of  # noqa: PLC0415  # takes seconds
 
     try:
