@@ -24,7 +24,7 @@ suite: $(VENV)/.installed-dev # beside the types, which keep no more than one co
 	$(PYTEST)
 
 # Tests of numbers: of every step of the generator, of the compiled one, and of training.
-EVERY_STEP := $(addprefix tests/generator/test_, engine.py gpt2.py llama.py lstm_decoder.py) \
+EVERY_STEP := $(addprefix tests/generator/test_, beams.py engine.py gpt2.py llama.py lstm_decoder.py) \
   tests/training/test_memfree.py
 COMPILED := $(addprefix tests/generator/test_, memfree.py native.py quantised.py sampling.py)
 LEARNING := $(addprefix tests/training/test_, \

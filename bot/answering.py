@@ -106,10 +106,19 @@ class Form(Answering, ui.Modal):
         return await super().interaction_check(interaction)
 
 
-def offer_again(interaction: discord.Interaction[Any], form: Form) -> None:
-    """Let a refusal of what a member typed bring a button that opens a form with it."""
+def offer_again(
+    interaction: discord.Interaction[Any],
+    form: Form,
+    only: type[Exception] | tuple[type[Exception], ...] = Exception,
+) -> None:
+    """Let a refusal of what a member typed bring a button that opens a form with it.
+
+    `only`: the errors that have to do with what stands in the form.
+    """
 
     def offered(error: BaseException) -> Any:
+        if not isinstance(error, only):
+            return discord.utils.MISSING
         if isinstance(error, PromptRefusedError) and error.refusal is Refusal.SELF_HARM:
             return discord.utils.MISSING  # who may be in danger gets help, and nothing beside it
         interaction.client.drafts.keep(interaction, form)

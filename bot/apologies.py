@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import zlib
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -34,6 +35,8 @@ _log = logging.getLogger(__name__)
 WRITE_AGAIN = "write_again"
 """In an interaction's extras: gives the buttons under an apology, by which what was typed is not
 lost; nothing where it is better left."""
+ALOUD = "aloud"
+"""In an interaction's extras: everybody in the channel sees that the bot thinks about it."""
 LISTED = 1000
 """Characters of the names that there are; a message takes 2,000."""
 
@@ -246,6 +249,20 @@ def _reference(interaction_id: int) -> str:
     return f"{zlib.crc32(str(interaction_id).encode()):08x}"
 
 
+async def think_aloud(interaction: discord.Interaction[Any]) -> None:
+    """Show everybody that the bot thinks; what is refused then is still the member's alone."""
+    await interaction.response.defer(thinking=True)
+    interaction.extras[ALOUD] = True
+
+
+async def _fall_silent(interaction: discord.Interaction[Any]) -> None:
+    """Think no longer: what follows "thinking" takes its place, for whom that was shown to."""
+    with suppress(discord.NotFound):  # somebody took it away
+        # While it is "thinking", what follows its deletion may go the same way.
+        await interaction.edit_original_response(content="…")
+        await interaction.delete_original_response()
+
+
 async def apologise(interaction: discord.Interaction[Any], error: BaseException) -> None:
     """Answer only the member with what went wrong; what nobody foresaw goes to the log too."""
     if isinstance(error, app_commands.CommandInvokeError | app_commands.TransformerError):
@@ -264,6 +281,8 @@ async def apologise(interaction: discord.Interaction[Any], error: BaseException)
     offer = interaction.extras.get(WRITE_AGAIN)
     view = offer(error) if offer is not None else discord.utils.MISSING
     try:
+        if interaction.extras.get(ALOUD):
+            await _fall_silent(interaction)
         if interaction.response.is_done():
             await interaction.followup.send(said, view=view, ephemeral=True)
         else:

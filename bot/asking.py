@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import discord
 
 from bot.answering import left_to_answer
+from bot.apologies import think_aloud
 from bot.database.wishes import Wish
 from bot.locales import language_of, say, speaking
 from bot.messages import introductions
@@ -120,10 +120,13 @@ async def ask(
             # The database is busy, or it was the generator that took the time: the member sees
             # that the bot thinks, and nothing is lost.
             try:
-                await interaction.response.defer(thinking=True, ephemeral=private)
+                if private:
+                    await interaction.response.defer(thinking=True, ephemeral=True)
+                else:
+                    await think_aloud(interaction)
             except Exception:  # noqa: BLE001  # the wish may stand by now
                 _log.warning("A wish is being saved and not acknowledged", exc_info=True)
-            stories = await _saved_late(interaction, saving, private=private)
+            stories = await saving
         try:
             with speaking(stories[0].language):
                 await _answer(interaction, stories, introduction)
@@ -142,24 +145,6 @@ async def _save(interaction: discord.Interaction[Kataribe], wishes: Sequence[Wis
     settings = await services.admit(interaction.guild_id, interaction.user.id, *places(interaction))
     wanted = [_as_the_server_wants(wish, settings) for wish in wishes]
     return await services.ask(wanted, _roles(interaction))
-
-
-async def _saved_late(
-    interaction: discord.Interaction[Kataribe], saving: asyncio.Task[list[Story]], *, private: bool
-) -> list[Story]:
-    """Wait for it; where everybody sees that the bot thinks, a refusal is still the member's alone.
-
-    The first message that follows "thinking" takes its place, for whom it was shown to.
-    """
-    try:
-        return await saving
-    except Exception:
-        if interaction.response.is_done() and not private:
-            with suppress(discord.NotFound):  # somebody took it away
-                # While it is "thinking", what follows its deletion may go the same way.
-                await interaction.edit_original_response(content="…")
-                await interaction.delete_original_response()
-        raise
 
 
 def _as_the_server_wants(wish: Wish, settings: GuildSettings) -> Wish:

@@ -40,9 +40,13 @@ async def sync(tree: app_commands.CommandTree[Any]) -> dict[str, int]:
             if _by_name(known) == _by_name(ours):
                 _log.info("Discord already knows the commands")
                 return {command["name"]: int(command["id"]) for command in known}
-            told = await tree.sync()
+            # `tree.sync` would translate everything once more.
+            assert tree.client.application_id is not None  # noqa: S101  # login has set it
+            told = await tree.client.http.bulk_upsert_global_commands(
+                tree.client.application_id, payload=ours
+            )
             _log.info("Told Discord about %d commands", len(ours))
-            return {command.name: command.id for command in told}
+            return {command["name"]: int(command["id"]) for command in told}
     except (
         discord.HTTPException,
         aiohttp.ClientError,

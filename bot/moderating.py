@@ -106,7 +106,7 @@ async def reported_page(client: Kataribe, guild_id: int, after: int = 0) -> Page
     Args:
         client: Discord's.
         guild_id: The server.
-        after: Only one whose first report came after this one.
+        after: The next after the one with this first report; see `Reports.waiting`.
     """
     services = client.services
     waiting = await services.reports.waiting(guild_id, after)
@@ -116,6 +116,12 @@ async def reported_page(client: Kataribe, guild_id: int, after: int = 0) -> Page
     rows = await services.reports.of_story(story.id)
     drawing = reported(story, rows, link_of(client, story), more=waiting.stories > 1)
     return Page(say("report.waiting", count=waiting.stories), [drawing.embed], drawing.view)
+
+
+async def reports_left(client: Kataribe, guild_id: int) -> str:
+    """Say how many reported stories wait for a decision now."""
+    waiting = await client.services.reports.waiting(guild_id)
+    return say("report.waiting", count=waiting.stories) if waiting else say("report.none")
 
 
 async def trail_for(

@@ -137,14 +137,14 @@ class Services:
         queue, stories = Queue(sessions, settings.queue), Stories(sessions)
         figures = Figures(sessions)
         ratings, catalogue = Ratings(sessions, settings.votes), Catalogue(completions)
-        guilds, metrics = Guilds(sessions), Metrics()
+        guilds, metrics, bell = Guilds(sessions), Metrics(), Bell()
         metrics.listen(pace.trace)
         duels = Duels(sessions, votes=settings.duels.votes)
         messages = StoryMessages(
             channels,
             queue,
             stories,
-            Artist(stories, ratings, duels, catalogue),
+            Artist(stories, ratings, duels, catalogue, bell),
             settings.stories,
             pace,
         )
@@ -177,7 +177,7 @@ class Services:
             confirmations=Confirmations(),
             newest_pages=NewestPages(),
             screening=Screening(guilds),
-            bell=Bell(),
+            bell=bell,
             metrics=metrics,
         )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -47,6 +48,9 @@ def pytest_configure() -> None:
     for name in list(os.environ):
         if name.upper().startswith("KATARIBE_") or name == "DISCORD_TOKEN":
             del os.environ[name]
+    # The tests start our programs by the dozen; none should have to compile them anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     if "PYTEST_XDIST_WORKER" in os.environ:
         # Each worker, and what it starts, has its share of the cores.
         workers = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])

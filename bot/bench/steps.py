@@ -35,8 +35,7 @@ from bot.database.wishes import Wish
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
-
+    from bot.database.sessions import Sessions
     from bot.database.tables import Story
 
 
@@ -64,7 +63,7 @@ class Step:
 class Bench:
     """The repositories over a filled database, and numbers that were not used yet."""
 
-    def __init__(self, sessions: async_sessionmaker[AsyncSession], count: int) -> None:
+    def __init__(self, sessions: Sessions, count: int) -> None:
         """Take the database; `count` is how many stories are in it."""
         limits = {"waiting": 1_000_000, "per_server": 100_000, "per_member": 1000}
         self.queue = Queue(sessions, QueueSettings(**limits))
@@ -230,6 +229,11 @@ def steps(bench: Bench) -> list[Step]:
         Step("guilds.model", lambda fresh: fresh.model(1), bench.forgetful),
         Step("guilds.story_channels", lambda _: guilds.story_channels(), _nothing),
         Step("guilds.change", lambda _: guilds.change(bench.number(), 1, quota=5), _nothing),
+        Step(
+            "guilds.change_by",
+            lambda _: guilds.change_by(bench.number(), 1, lambda of: {"quota": of.quota + 5}),
+            _nothing,
+        ),
         Step("duels.of", duels.of, bench.duel_id),
         Step("duels.vote", lambda i: duels.vote(i, MEMBER, TIE, bench.number()), bench.duel_id),
         Step("duels.close", duels.close, bench.duel_id),
@@ -285,6 +289,7 @@ def _leaving(bench: Bench) -> list[Step]:
         Step("privacy.page", lambda _: privacy.page(HOLDINGS[0], MEMBER, 100), _nothing),
         Step("privacy.unfinished", lambda _: privacy.unfinished(MEMBER), _nothing),
         Step("privacy.last_story", lambda _: privacy.last_story(), _nothing),
+        Step("privacy.lately_forgotten", lambda _: privacy.lately_forgotten(), _nothing),
         Step("privacy.copies", lambda after: privacy.copies(MEMBER, after), bench.told_id),
         Step("privacy.blank", lambda story_id: privacy.blank([story_id]), bench.told_id),
         Step(

@@ -98,7 +98,7 @@ async def _ask(visitor: Visitor, prompt: str, model: str) -> Waits:
     async with asyncio.timeout(TOLD_WITHIN):
         # A short story may stand there whole before an edit shows its beginning.
         await visitor.until(
-            lambda: say("story.cursor") in page_of(visitor, prompt) or is_over(visitor, prompt)
+            lambda: has_words(page_of(visitor, prompt), prompt) or is_over(visitor, prompt)
         )
         moments = [time.perf_counter()]
         page = page_of(visitor, prompt)
@@ -118,6 +118,12 @@ async def _ask(visitor: Visitor, prompt: str, model: str) -> Waits:
         told=1000 * (time.perf_counter() - sent),
         words=len(page_of(visitor, prompt).split()),
     )
+
+
+def has_words(page: str, prompt: str) -> bool:
+    """Whether words of the telling stand there: a cursor alone says that it is told, no more."""
+    told, cursor, _ = page.partition(say("story.cursor"))
+    return bool(cursor) and told != f"**{prompt}**"
 
 
 def messages_of(visitor: Visitor, prompt: str) -> list[dict[str, Any]]:

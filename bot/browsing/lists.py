@@ -111,12 +111,12 @@ class Listing:
 
 def line_of(story: Found) -> str:
     """A story in a list: how it begins, who told it, how it is liked, and where it stands."""
-    # A part that went on by itself has no beginning of its own: its first words stand for it.
-    begins = f"**{escaped(title_of(story.prompt or story.opening, OPENING))}**"
-    if story.prompt:
-        told = escaped(title_of(story.opening, OPENING))
-        # As in the story's own message: one reads on, and not from a line of two words.
-        begins += f" {told}" if story.opening[:1].isspace() else told
+    # As in the story's own message: one reads on, and not from a line of two words. A part that
+    # went on by itself has no beginning of its own.
+    prompt = escaped(title_of(story.prompt, OPENING))
+    begins = f"**{prompt}**" if prompt else say("story.continued")
+    told = escaped(title_of(story.opening, OPENING))
+    begins += f" {told}" if story.opening[:1].isspace() or not prompt else told
     facts = [say("list.number", number=story.id)]
     if story.votes:
         facts.append(say("list.stars", mean=story.stars / story.votes, count=story.votes))

@@ -34,9 +34,8 @@ async def picture_of(interaction: Interaction[Kataribe], story: Story) -> discor
     services = interaction.client.services
     tale = Tale([story], await services.browsing.is_blind(story))
     title = title_of(story.prompt, TITLE)
-    # A title is not said twice.
-    whole = story.text if title and not title.endswith("…") else story.prompt + story.text
-    text = visible(whole[:DRAWN], lines=True).strip()
+    # With its beginning, which may be half of its first word.
+    text = visible(f"{story.prompt}{story.text}"[:DRAWN], lines=True).strip()
     draw = functools.partial(draw_card, title, text, tale.attribution)
     png = await services.pictures.get((title, text, tale.attribution), draw)
     alt = say("picture.alt", title=title or title_of(text, TITLE), attribution=tale.attribution)

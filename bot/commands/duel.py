@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from discord import app_commands
 from bot.apologies import NoContrastError, OnlyTellerError, SameTellerError
 from bot.asking import ask, places, wish_of
 from bot.commands.model import suggest
-from bot.commands.story import begin, left_to_us
+from bot.commands.story import begin, left_to_us, tell_or_mend
 from bot.database.tables import Form
 from bot.locales import say
 from bot.openings import OPENINGS, opening
@@ -53,7 +54,8 @@ async def duel(
     if len(pair) < 2:  # noqa: PLR2004  # a duel's
         raise OnlyTellerError(f"{pair[0]} is the only model")
     random.shuffle(pair)
-    await _tell_both(interaction, prompt, pair, Form.DUEL)
+    tell = functools.partial(_tell_both, models=pair, form=Form.DUEL)
+    await tell_or_mend(interaction, prompt, tell)
 
 
 @app_commands.command(name="contrast", description=say("command.contrast.description"))
@@ -70,11 +72,12 @@ async def contrast(interaction: discord.Interaction[Kataribe], prompt: str) -> N
     found = [name for name in pair if name is not None]
     if len(set(found)) < len(CONTRASTED):
         raise NoContrastError(f"no two kinds among {', '.join(names)}")
-    await _tell_both(interaction, prompt, found, Form.CONTRAST)
+    tell = functools.partial(_tell_both, models=found, form=Form.CONTRAST)
+    await tell_or_mend(interaction, prompt, tell)
 
 
 async def _tell_both(
-    interaction: discord.Interaction[Kataribe], prompt: str, models: Sequence[str], form: Form
+    interaction: discord.Interaction[Kataribe], prompt: str, *, models: Sequence[str], form: Form
 ) -> None:
     """Ask for the same beginning, with the same seed, by both models."""
     services = interaction.client.services

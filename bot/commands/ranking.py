@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import discord
 from discord import app_commands
 
+from bot.apologies import think_aloud
 from bot.locales import say, say_list, spoken
 from bot.pictures import draw_standing
 from bot.safety.escaping import escaped
@@ -26,7 +27,7 @@ ALT = 1024
 @app_commands.command(name="ranking", description=say("command.ranking.description"))
 async def ranking(interaction: discord.Interaction[Kataribe]) -> None:
     """Say it in words and as a picture; over all servers, for the models are the same in each."""
-    await interaction.response.defer(thinking=True)
+    await think_aloud(interaction)
     services = interaction.client.services
     standing = await services.ranking.standing()
     embed = discord.Embed(title=say("ranking.title"), description=_words(standing))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import discord
 from discord import app_commands
 
-from bot.database.clock import now
+from bot.apologies import think_aloud
 from bot.locales import say, say_list, say_number, spoken
 from bot.pictures import draw_village
 
@@ -27,17 +27,18 @@ async def stats(interaction: discord.Interaction[Kataribe]) -> None:
     """Draw it, at most once an hour for each server; there is nothing of one member in it."""
     if interaction.guild_id is None:
         raise app_commands.NoPrivateMessage
-    await interaction.response.defer(thinking=True)
+    await think_aloud(interaction)
     services = interaction.client.services
-    hour = now().replace(minute=0, second=0, microsecond=0)
-    month = await services.months.get(interaction.guild_id, hour)
+    counted = await services.months.get(interaction.guild_id)
+    month = counted.month
     if not month.stories:
         await interaction.edit_original_response(content=say("stats.none"))
         return
-    key = ("stats", interaction.guild_id, hour, spoken())
+    key = ("stats", interaction.guild_id, counted.at, spoken())
     png = await services.pictures.get(key, functools.partial(draw_village, month))
     file = discord.File(io.BytesIO(png), "stats.png", description=_alt(month))
     text = say("stats.text", count=month.stories)
+    text += "\n" + say("stats.counted", when=discord.utils.format_dt(counted.at, "R"))
     embed = discord.Embed(title=say("stats.title"), description=text)
     embed.set_image(url="attachment://stats.png")
     await interaction.edit_original_response(embed=embed, attachments=[file])

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import discord
-from discord import app_commands
+from discord import TextStyle, app_commands, ui
 
+from bot.answering import Form, offer_again
 from bot.asking import Chosen, ask, places, wish_of
 from bot.commands.model import CHOICES, suggest
+from bot.database.limits import QueueFullError
 from bot.database.tables import Length
 from bot.locales import say
 from bot.openings import OPENINGS, fitting, opening, some
@@ -18,6 +21,8 @@ from bot.safety.escaping import units
 from bot.worker.completions_server import NAME_LIMIT  # noqa: TC001  # discord.py reads it
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from bot.client import Kataribe
 
 SURPRISE = "kataribe:surprise"
@@ -27,6 +32,8 @@ AT_FIRST = 8
 CHOICE_LIMIT = 100
 """UTF-16 units of a suggestion that Discord takes at its strictest."""
 
+TYPED = 4000
+"""Characters that a form's field takes: what is too long for a beginning is shortened there."""
 MOOD_LIMIT = 32
 LARGEST_SEED = 2**53 - 1
 """Discord's whole numbers go no further."""
@@ -72,6 +79,41 @@ async def suggest_moods(
     return [app_commands.Choice(name=mood, value=mood) for mood in names[:CHOICES]]
 
 
+class BeginningForm(Form):
+    """A beginning that was refused, for its member to mend; all else stays as it was chosen."""
+
+    def __init__(
+        self, prompt: str, tell: Callable[[discord.Interaction[Kataribe], str], Awaitable[None]]
+    ) -> None:
+        """Show what was typed; `tell` asks for what stands there when the form is sent."""
+        super().__init__(title=say("beginning.title"))
+        self._given = prompt, tell
+        typed = say("command.story.surprise") if left_to_us(prompt) else prompt
+        self._prompt: ui.TextInput[Any] = ui.TextInput(
+            default=typed[:TYPED], style=TextStyle.paragraph, max_length=TYPED
+        )
+        self.add_item(ui.Label(text=say("beginning.label"), component=self._prompt))
+
+    def anew(self) -> BeginningForm:
+        """Give it once more."""
+        return BeginningForm(*self._given)
+
+    async def on_submit(self, interaction: discord.Interaction[Any]) -> None:
+        """Ask for what stands there now."""
+        await self._given[1](interaction, self._prompt.value)
+
+
+async def tell_or_mend(
+    interaction: discord.Interaction[Kataribe],
+    prompt: str,
+    tell: Callable[[discord.Interaction[Kataribe], str], Awaitable[None]],
+) -> None:
+    """Ask for a story; where its beginning is refused, let the member mend it in a form."""
+    form = BeginningForm(prompt, tell)
+    offer_again(interaction, form, only=(PromptRefusedError, QueueFullError))
+    await tell(interaction, prompt)
+
+
 LENGTHS = [
     app_commands.Choice(name=say("length.short"), value=Length.SHORT.value),
     app_commands.Choice(name=say("length.long"), value=Length.LONG.value),
@@ -103,6 +145,22 @@ async def story(
 
     The prompt is required: Discord would drop words typed after a command without such an option.
     """
+    tell = functools.partial(
+        _tell, model=model, mood=mood, length=length, seed=seed, private=private
+    )
+    await tell_or_mend(interaction, prompt, tell)
+
+
+async def _tell(
+    interaction: discord.Interaction[Kataribe],
+    prompt: str,
+    *,
+    model: str | None,
+    mood: str | None,
+    length: str | None,
+    seed: int | None,
+    private: bool,
+) -> None:
     services = interaction.client.services
     given = "" if left_to_us(prompt) else prompt
     beginning = checked_prompt(given, services.settings.stories.prompt_limit)
@@ -122,4 +180,6 @@ async def story(
         or await services.teller(interaction.guild_id, *places(interaction)),
         **chosen,
     )
-    await ask(interaction, wish)
+    # Above the answer to a form Discord does not say whose it is.
+    by_form = interaction.type is discord.InteractionType.modal_submit
+    await ask(interaction, wish, introduction="story.posted" if by_form else None)

@@ -116,6 +116,6 @@ class Post(Press[Button], template=r"kataribe:post:(?P<story_id>\d{1,19})"):
         member_id = interaction.user.id
         await interaction.client.services.heed_mute(interaction.guild_id, member_id)
         with interaction.client.services.posted.posting(member_id, story.id):
-            await interaction.response.edit_message(view=None)
+            await interaction.response.edit_message(content=None, view=None)
             file = await picture_of(interaction, story)
             await interaction.followup.send(say("more.posted", member=member_id), file=file)

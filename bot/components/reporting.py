@@ -21,6 +21,7 @@ from bot.moderating import (
     reason_of,
     remove_by_moderator,
     reported_page,
+    reports_left,
 )
 
 if TYPE_CHECKING:
@@ -101,7 +102,10 @@ class _Decision(NumberedButton, template=r"(?!)"):
         theirs = await services.language(guild_id, interaction.guild_locale)
         with speaking(spoken() if alone else theirs):
             drawing = reported(story, rows, link, words=alone, more=alone)
-        await interaction.edit_original_response(embed=drawing.embed, view=drawing.view)
+            left = await reports_left(interaction.client, guild_id) if alone else None
+        await interaction.edit_original_response(
+            content=left, embed=drawing.embed, view=drawing.view
+        )
 
     async def decide(
         self, interaction: discord.Interaction[Kataribe], story: Story, rows: Sequence[Row]

@@ -153,7 +153,8 @@ class SettingsControl(
                 offered = {"moods": services.settings.moods, "language": [DEFAULT, *LANGUAGES]}
                 if not set(chosen) <= set(offered.get(what, chosen)):
                     raise SettingRefusedError(f"{what} is none of {chosen}")
-                await change(interaction, **{what: _CHOICES[what].read(chosen)})
+                read = _CHOICES[what].read(chosen)
+                await change(interaction, lambda _: {what: read})
             case _:
                 raise SettingRefusedError(f"no setting {self.what!r}")
         await redraw(interaction, guild_id, page)

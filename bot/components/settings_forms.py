@@ -42,12 +42,11 @@ class SettingsForm(Form):
     async def on_submit(self, interaction: discord.Interaction[Any]) -> None:
         """Save what was typed, if who typed it still may."""
         guild_id = moderated_guild(interaction)
-        settings = await interaction.client.services.guilds.settings(guild_id)
-        await change(interaction, **self.changes(settings))
+        await change(interaction, self.changes)
         await redraw(interaction, guild_id, self.page)
 
     def changes(self, settings: GuildSettings) -> dict[str, object]:
-        """What was typed, as settings; beside it what others have set since the form was opened."""
+        """What was typed, as settings; beside it what others have set up to now."""
         raise NotImplementedError
 
 

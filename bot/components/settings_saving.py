@@ -11,20 +11,26 @@ from bot.authority import moderated_guild
 from bot.messages.settings_page import Page, settings_message
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     import discord
 
     from bot.client import Kataribe
+    from bot.database.guild_settings import GuildSettings
 
 
-async def change(interaction: discord.Interaction[Kataribe], **changes: object) -> None:
-    """Save what was chosen.
+async def change(
+    interaction: discord.Interaction[Kataribe],
+    chosen: Callable[[GuildSettings], Mapping[str, object]],
+) -> None:
+    """Save what was chosen; see `Guilds.change_by`.
 
     Raises:
         SettingRefusedError: A client sent what no control of ours offers.
     """
     guild_id = moderated_guild(interaction)
     try:
-        await interaction.client.services.guilds.change(guild_id, interaction.user.id, **changes)
+        await interaction.client.services.guilds.change_by(guild_id, interaction.user.id, chosen)
     except ValidationError as error:
         raise SettingRefusedError(str(error)) from error
 

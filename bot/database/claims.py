@@ -5,29 +5,32 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, case, func, select, update
+from sqlalchemy import ARRAY, and_, any_, bindparam, case, func, not_, select, update
 
 from bot.database.clock import now
-from bot.database.places import MOMENT, free, heads, held, waiting
+from bot.database.places import MOMENT, free, heads, held, lateral_heads, waiting, waiting_in_line
 from bot.database.tables import State, Story
-from bot.database.turns import moving, put_right, take_members, two_write
+from bot.database.turns import moved, moving, one_moves, take_member_of, two_write
 from bot.database.unbroken import unbroken
 from bot.database.wishes import PLAIN, Wishes
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection, Sequence
 
     from sqlalchemy import ColumnElement, Select
-    from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+    from sqlalchemy.orm import InstrumentedAttribute
 
     from bot.config import Queue as QueueSettings
+    from bot.database.places import MayBeTaken
+    from bot.database.sessions import Sessions
+    from bot.database.transactions import Transaction
 
 
 @unbroken
 class Claims(Wishes):
     """The leases of those who tell stories; each method is one short transaction."""
 
-    def __init__(self, sessions: async_sessionmaker[AsyncSession], settings: QueueSettings) -> None:
+    def __init__(self, sessions: Sessions, settings: QueueSettings) -> None:
         super().__init__(sessions, settings)
         self._lease = dt.timedelta(seconds=settings.lease)
 
@@ -56,24 +59,15 @@ class Claims(Wishes):
             }
             if only is not None:
                 given["only"] = list(only)
-            async with self._sessions.begin() as session:
-                found = await _first(session, given)
-                if found is None:
+            async with self._sessions.short() as transaction:
+                story_id = await _first(transaction, given)
+                if story_id is None:
                     return None
-                story_id, member_id = found
+                moment = now()
+                taken = {"moment": moment, "owner": owner, "until": moment + self._lease}
                 # Asked once more of the row: another may have been quicker.
-                story: Story | None = await session.scalar(
-                    _TAKEN,
-                    {
-                        "story_id": story_id,
-                        "moment": now(),
-                        "owner": owner,
-                        "until": now() + self._lease,
-                    },
-                    execution_options=PLAIN,
-                )
+                story = await moved(transaction, _TAKEN, story_id, taken)
                 if story is not None:
-                    await put_right(session, [story_id], {member_id})
                     return story
 
     async def renew(self, owner: str, story_ids: Collection[int]) -> set[int]:
@@ -116,54 +110,72 @@ class Claims(Wishes):
             )
 
 
-async def _first(session: AsyncSession, given: dict[str, Any]) -> tuple[int, int] | None:
-    """Find who is to be told next, and take their member: (story id, member id)."""
-    one_of, those = _FIRST["only" in given]
-    if two_write(session):
-        row = (await session.execute(those, given)).one_or_none()
-        if row is not None:
-            return row[0], row[1]
-    row = (await session.execute(one_of, given)).one_or_none()
-    if row is None:
-        return None
-    # Where several write: all of them are being moved now. Nothing is held while waiting for one.
-    await take_members(session, row[0])
-    return row[0], row[1]
+async def _first(transaction: Transaction, given: dict[str, Any]) -> int | None:
+    """Find who is to be told next, and take their member: the story's id."""
+    only = "only" in given
+    if not two_write(transaction.dialect):
+        return _id(await transaction.rows(_NEXT[only], given))
+    story_id = _id(await transaction.rows(_NEXT_FREE[only], given))
+    if story_id is None:
+        story_id = _id(await transaction.rows(_NEXT_OF_ALL[only], given))
+        if story_id is not None:
+            # All are being moved now. Nothing is held while waiting for one.
+            await take_member_of(transaction, story_id)
+    return story_id
 
 
-def _first_of(*, only: bool) -> tuple[Select[int, int], Select[int, int]]:
-    """The next story to tell; and, where several write, the next of a member who is then taken."""
+def _id(rows: Sequence[Any]) -> int | None:
+    return rows[0]["id"] if rows else None
 
-    def may_be_taken(chosen: type[Story]) -> list[ColumnElement[bool]]:
-        some = [chosen.id.in_(bindparam("only", expanding=True))] if only else []
+
+def _may_be_taken(
+    one_of: Callable[[InstrumentedAttribute[Any], str], ColumnElement[bool]], *, only: bool
+) -> MayBeTaken:
+    """Which may be taken; `one_of`: how a database is asked whether a column is in a list."""
+
+    def conditions(chosen: type[Story]) -> list[ColumnElement[bool]]:
+        some = [one_of(chosen.id, "only")] if only else []
         return [
-            waiting(chosen, MOMENT),
+            waiting_in_line(chosen, MOMENT),
             free(chosen, MOMENT),
             chosen.attempts < bindparam("most"),
-            chosen.model.not_in(bindparam("resting", expanding=True)),
-            chosen.id.not_in(bindparam("busy", expanding=True)),
+            not_(one_of(chosen.model, "resting")),
+            not_(one_of(chosen.id, "busy")),
             *some,
         ]
 
-    order = heads(may_be_taken)
+    return conditions
+
+
+def _in_list(column: InstrumentedAttribute[Any], name: str) -> ColumnElement[bool]:
+    return column.in_(bindparam(name, expanding=True))
+
+
+def _in_array(column: InstrumentedAttribute[Any], name: str) -> ColumnElement[bool]:
+    return column == any_(bindparam(name, type_=ARRAY(column.type)))
+
+
+def _of_who_is_free(order: Select[int, int]) -> Select[int]:
+    """The first whose member nobody moves; that member is taken."""
     # The limit keeps PostgreSQL from taking members in another order.
     in_order = order.limit(MANY).subquery()
     taken = func.pg_try_advisory_xact_lock(in_order.c.member_id)
-    members = select(in_order.c.id, in_order.c.member_id).where(taken).limit(1)
-    return order.limit(1), members
+    return select(in_order.c.id).where(taken).limit(1)
 
 
 MANY = 32
 """Of how many servers the first is looked at where several take stories at once."""
-_FIRST = [_first_of(only=only) for only in (False, True)]
-_TAKEN = (
-    update(Story)
-    .where(Story.id == bindparam("story_id"), waiting(Story, MOMENT), free(Story, MOMENT))
-    .values(
-        state=State.TELLING,
-        lease_owner=bindparam("owner"),
-        lease_until=bindparam("until"),
-        attempts=Story.attempts + 1,
-    )
-    .returning(Story)
+# By whether only some stories may be taken.
+_NEXT = [heads(_may_be_taken(_in_list, only=only)).limit(1) for only in (False, True)]
+_IN_ORDER = [lateral_heads(_may_be_taken(_in_array, only=only)) for only in (False, True)]
+_NEXT_FREE = [_of_who_is_free(order) for order in _IN_ORDER]
+_NEXT_OF_ALL = [order.limit(1) for order in _IN_ORDER]
+_TAKEN = one_moves(
+    and_(Story.id == bindparam("story_id"), waiting(Story, MOMENT), free(Story, MOMENT)),
+    {
+        "state": State.TELLING,
+        "lease_owner": bindparam("owner"),
+        "lease_until": bindparam("until"),
+        "attempts": Story.attempts + 1,
+    },
 )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, case, exists, func, literal, select, update
+from sqlalchemy import BigInteger, and_, bindparam, case, exists, func, literal, select, update
 
 from bot.database.clock import now
 from bot.database.in_order import take
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement
     from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+    from bot.database.transactions import Transaction
 
 PLAIN = {"synchronize_session": False}
 
@@ -58,17 +60,34 @@ _WAITS = exists().where(Story.interaction_id == Duel.interaction_id, Story.state
 """One of its stories waits or is told: its time has not begun, however long that takes."""
 
 
-async def open_votes(session: AsyncSession, interaction_id: int, moment: dt.datetime) -> None:
+async def open_votes(transaction: Transaction, interaction_id: int, moment: dt.datetime) -> None:
     """Let a duel last from now on, if with this story both are told; part of a transaction."""
     # Whoever tells the other story waits here, and then sees this one.
-    duel = await session.scalar(
-        select(Duel).where(Duel.interaction_id == interaction_id).with_for_update()
-    )
-    both = select(func.count()).where(
-        Story.interaction_id == interaction_id, Story.state == State.TOLD
-    )
-    if duel is not None and await session.scalar(both) == len(("a", "b")):
-        duel.opened_at, duel.closes_at = moment, moment + (duel.closes_at - duel.opened_at)
+    if not (duels := await transaction.rows(_DUEL, {"asked_by": interaction_id})):
+        return
+    (both,) = await transaction.rows(_TOLD, {"asked_by": interaction_id})
+    if both["told"] == len(("a", "b")):
+        (duel,) = duels
+        closes = moment + (duel["closes_at"] - duel["opened_at"])
+        await transaction.rows(_OPENED, {"asked_by": interaction_id, "at": moment, "until": closes})
+
+
+_duels = Duel.metadata.tables["duels"]
+_ASKED_BY = bindparam("asked_by", type_=BigInteger)
+_DUEL = (
+    select(_duels.c.opened_at, _duels.c.closes_at)
+    .where(_duels.c.interaction_id == _ASKED_BY)
+    .with_for_update()
+)
+_TOLD = select(func.count().label("told")).where(
+    Story.interaction_id == _ASKED_BY, Story.state == State.TOLD
+)
+_OPENED = (
+    update(_duels)
+    .where(_duels.c.interaction_id == _ASKED_BY)
+    .values(opened_at=bindparam("at"), closes_at=bindparam("until"))
+    .returning(_duels.c.id)
+)
 
 
 @unbroken

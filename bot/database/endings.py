@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, case, func, select, update
+from sqlalchemy import and_, bindparam, case, func, or_, select, update
 from sqlalchemy.orm import aliased
 
 from bot.database.claims import Claims
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from sqlalchemy import BindParameter, ColumnElement
-    from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+    from sqlalchemy.sql.dml import ReturningUpdate
 
     from bot.config import Queue as QueueSettings
+    from bot.database.sessions import Sessions
 
 PATIENCE = dt.timedelta(days=30)
 """How long an ending that nobody could be shown is tried again; then it is left in peace."""
@@ -36,7 +37,7 @@ FEW = 500
 class Endings(Claims):
     """What is done with stories that came to an end; each method is short transactions."""
 
-    def __init__(self, sessions: async_sessionmaker[AsyncSession], settings: QueueSettings) -> None:
+    def __init__(self, sessions: Sessions, settings: QueueSettings) -> None:
         super().__init__(sessions, settings)
         self._expiry = dt.timedelta(seconds=settings.expire_after)
 
@@ -59,14 +60,17 @@ class Endings(Claims):
         and that one is still to be shown.
         """
         moment = now()
-        async with self._sessions.begin() as session:
-            if state is State.TOLD and await session.scalar(_IS_SAGA, {"story_id": story_id}):
+        end = {"story_id": story_id, "end": state, "moment": moment}
+        async with self._sessions.short(single=True) as transaction:
+            if await transaction.rows(_SHOWN, end):
+                return
+        if state is State.TOLD:
+            async with self._sessions.begin() as session:
                 await take_members(session, story_id)
                 part = (await session.execute(next_part(session, story_id, moment))).one_or_none()
                 if part is not None:
                     await put_right(session, [part.id], {part.member_id})
-            end = {"story_id": story_id, "end": state, "moment": moment}
-            await session.execute(_SHOWN, end, execution_options=PLAIN)
+                await session.execute(_PART_SHOWN, end)
 
     async def postpone(self, story_id: int, owner: str) -> None:
         """Let an ended story that could not be shown rest for as long as a lease."""
@@ -153,13 +157,20 @@ def _over(moment: dt.datetime | BindParameter[dt.datetime]) -> dict[str, Any]:
     }
 
 
-# Made once: to make one takes longer than what it does.
-_IS_SAGA = select(Story.length == Length.SAGA).where(Story.id == bindparam("story_id"))
-_SHOWN = (
-    update(Story)
-    .where(
-        Story.id == bindparam("story_id"),
-        Story.state == bindparam("end", type_=Story.state.type),
+def _shown(*which: ColumnElement[bool]) -> ReturningUpdate[int]:
+    """Close a story that ended as it is said, if it is one of these; gives its id."""
+    return (
+        update(Story.metadata.tables["stories"])
+        .where(
+            Story.id == bindparam("story_id"),
+            Story.state == bindparam("end", type_=Story.state.type),
+            *which,
+        )
+        .values(_over(MOMENT))
+        .returning(Story.metadata.tables["stories"].c.id)
     )
-    .values(_over(MOMENT))
-)
+
+
+# Made once: to make one takes longer than what it does.
+_SHOWN = _shown(or_(Story.length != Length.SAGA, Story.state != State.TOLD))
+_PART_SHOWN = _shown()

@@ -18,7 +18,7 @@ from bot.database.unbroken import unbroken
 from bot.database.upsert import insert_or_update
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
@@ -97,10 +97,25 @@ class Guilds:
     async def change(
         self, guild_id: int, moderator_id: int | None, **changes: object
     ) -> GuildSettings:
-        """Change some settings; gives all of them as they are now.
+        """Change some settings; see `change_by`."""
+        return await self.change_by(guild_id, moderator_id, lambda _: changes)
+
+    async def change_by(
+        self,
+        guild_id: int,
+        moderator_id: int | None,
+        change: Callable[[GuildSettings], Mapping[str, object]],
+    ) -> GuildSettings:
+        """Change some settings, as those of the moment want it; gives all as they are then.
 
         Another board is due at its own times. What the bot itself changes, without a moderator,
         leaves no line in the trail.
+
+        Args:
+            guild_id: The server.
+            moderator_id: Who changes them.
+            change: Gives what to change, from settings that nobody changes meanwhile. What it
+                raises is raised, and nothing is changed.
 
         Raises:
             ValidationError: One of them may not be so; nothing is changed.
@@ -109,6 +124,7 @@ class Guilds:
         async with self._changing:
             # Another change may have come first: what it chose stays chosen.
             before = self._kept.get(guild_id, before)
+            changes = change(before.settings)
             settings = before.settings.with_changes(**changes)
             if settings == before.settings:
                 return settings

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, Integer, and_, bindparam, func, or_, select, tuple_
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Integer,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+    true,
+    tuple_,
+)
 from sqlalchemy.orm import aliased
 
 from bot.database.columns import Moment
@@ -12,9 +24,8 @@ from bot.database.tables import State, Story
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable
 
-    from sqlalchemy import CTE, BindParameter, ColumnElement, Select
+    from sqlalchemy import CTE, BindParameter, Select
     from sqlalchemy.ext.asyncio import AsyncSession
     from sqlalchemy.orm import InstrumentedAttribute
 
@@ -39,16 +50,18 @@ def held(owner: str | BindParameter[str]) -> ColumnElement[bool]:
 
 def waiting(story: type[Story], moment: _Moment) -> ColumnElement[bool]:
     """Queued, or begun by a bot that died."""
-    return and_(
-        story.shown_at.is_(None),
-        or_(
-            story.state == State.QUEUED,
-            and_(story.state == State.TELLING, free(story, moment)),
-        ),
+    return and_(story.shown_at.is_(None), waiting_in_line(story, moment))
+
+
+def waiting_in_line(story: type[Story], moment: _Moment) -> ColumnElement[bool]:
+    """The same of a story that is in line, and so not shown."""
+    return or_(
+        story.state == State.QUEUED,
+        and_(story.state == State.TELLING, free(story, moment)),
     )
 
 
-def _stands(story: type[Story]) -> tuple[InstrumentedAttribute[int | None], ...]:
+def _stands(story: Any) -> tuple[InstrumentedAttribute[int | None], ...]:
     """Where it stands in its server."""
     return (story.waits, story.own, story.wish)
 
@@ -64,7 +77,7 @@ def _servers() -> CTE:
     return found.union_all(select(following.scalar_subquery()).where(found.c.server.is_not(None)))
 
 
-def _turn(story: type[Story]) -> ColumnElement[int]:
+def _turn(story: Any) -> ColumnElement[int]:
     """How many of its server's wishes stand before it: one less than its turn."""
     before = aliased(Story)
     return (
@@ -74,7 +87,10 @@ def _turn(story: type[Story]) -> ColumnElement[int]:
     )
 
 
-def heads(may_be_taken: Callable[[type[Story]], list[ColumnElement[bool]]]) -> Select[int, int]:
+MayBeTaken = Callable[[type[Story]], list[ColumnElement[bool]]]
+
+
+def heads(may_be_taken: MayBeTaken) -> Select[int, int]:
     """The first of each server that may be taken, in order: (story id, member id)."""
     servers, chosen, head = _servers(), aliased(Story), aliased(Story)
     first = (
@@ -88,6 +104,26 @@ def heads(may_be_taken: Callable[[type[Story]], list[ColumnElement[bool]]]) -> S
         select(head.id, head.member_id)
         .join_from(servers, head, head.id == first)
         .order_by(_turn(head), head.own, head.id)
+    )
+
+
+def lateral_heads(may_be_taken: MayBeTaken) -> Select[int, int]:
+    """The same for PostgreSQL, which goes from one of them straight to that of the next server."""
+    first, later = aliased(Story), aliased(Story)
+    head = _first(first, first.server.is_not(None), may_be_taken).cte("heads", recursive=True)
+    following = _first(later, later.server > head.c.server, may_be_taken).lateral()
+    head = head.union_all(select(following).join_from(head, following, true()))
+    return select(head.c.id, head.c.member_id).order_by(_turn(head.c), head.c.own, head.c.id)
+
+
+def _first(story: type[Story], which: ColumnElement[bool], may_be_taken: MayBeTaken) -> Select[Any]:
+    """The first of the first of these servers that has one which may be taken."""
+    columns: tuple[Any, ...] = (story.id, story.member_id, story.server, *_stands(story))
+    return (
+        select(*columns)
+        .where(which, *may_be_taken(story))
+        .order_by(story.server, *_stands(story), story.id)
+        .limit(1)
     )
 
 

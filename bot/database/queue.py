@@ -10,16 +10,15 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import String, and_, bindparam, func, select, update
+from sqlalchemy import String, and_, bindparam, func, select
 
 from bot.database.clock import now
 from bot.database.duels import open_votes
 from bot.database.endings import Endings
 from bot.database.places import MOMENT, held
 from bot.database.tables import Form, State, Story
-from bot.database.turns import LIVE, moving
+from bot.database.turns import LIVE, moved, one_moves, take_member_of
 from bot.database.unbroken import unbroken
-from bot.database.wishes import PLAIN
 
 if TYPE_CHECKING:
     from sqlalchemy import BindParameter, ColumnElement
@@ -45,7 +44,6 @@ class Queue(Endings):
         """
         moment = now()
         told = {
-            "story_id": story_id,
             "owner": owner,
             "moment": moment,
             "until": moment + self._lease,
@@ -53,10 +51,11 @@ class Queue(Endings):
             "length_in_tokens": tokens,
             "last": final,
         }
-        async with self._sessions.begin() as session, moving(session, story_id):
-            story: Story | None = await session.scalar(_TOLD, told, execution_options=PLAIN)
+        async with self._sessions.short() as transaction:
+            await take_member_of(transaction, story_id)
+            story = await moved(transaction, _TOLD, story_id, told)
             if story is not None and story.form is Form.DUEL:
-                await open_votes(session, story.interaction_id, moment)
+                await open_votes(transaction, story.interaction_id, moment)
             return story
 
     async def draw_anew(self, story_id: int, owner: str, *, text: str) -> None:
@@ -151,18 +150,16 @@ def _untold(text: str) -> dict[str, Any]:
 
 
 # Made once: to make it takes longer than it does.
-_TOLD = (
-    update(Story)
-    .where(Story.id == bindparam("story_id"), _tells(bindparam("owner", type_=String)))
-    .values(
-        state=State.TOLD,
-        text=bindparam("words"),
-        tokens=bindparam("length_in_tokens"),
-        final=bindparam("last"),
-        error=None,
-        told_at=MOMENT,
-        ended_at=MOMENT,
-        lease_until=bindparam("until"),
-    )
-    .returning(Story)
+_TOLD = one_moves(
+    and_(Story.id == bindparam("story_id"), _tells(bindparam("owner", type_=String))),
+    {
+        "state": State.TOLD,
+        "text": bindparam("words"),
+        "tokens": bindparam("length_in_tokens"),
+        "final": bindparam("last"),
+        "error": None,
+        "told_at": MOMENT,
+        "ended_at": MOMENT,
+        "lease_until": bindparam("until"),
+    },
 )

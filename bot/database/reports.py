@@ -94,7 +94,8 @@ class Reports:
 
         Args:
             guild_id: The server.
-            after: Only one whose first report came after this one.
+            after: The next whose first report came after this one, and the first of all after the
+                last.
         """
         first = func.min(Report.id).label("first")
         stories = (
@@ -103,7 +104,7 @@ class Reports:
             .group_by(Report.story_id)
             .subquery()
         )
-        query = select(stories).where(stories.c.first > after).order_by(stories.c.first).limit(1)
+        query = select(stories).order_by(stories.c.first <= after, stories.c.first).limit(1)
         async with self._sessions() as session:
             row = (await session.execute(query)).one_or_none()
             return Waiting(row.first, row.story_id, row.stories) if row is not None else None

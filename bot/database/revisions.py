@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from alembic.config import Config
@@ -17,15 +18,19 @@ def alembic_config() -> Config:
     return config
 
 
-def known_revisions() -> set[str]:
+@cache
+def known_revisions() -> frozenset[str]:
     """Every state of the database that this code can bring to its own."""
-    return {script.revision for script in _scripts().walk_revisions()}
+    return frozenset(script.revision for script in _scripts().walk_revisions())
 
 
+@cache
 def newest_revision() -> str | None:
     """The state of the database that this code works on."""
     return _scripts().get_current_head()
 
 
+@cache
 def _scripts() -> ScriptDirectory:
+    """The migrations, which are read and run as Python: once is enough."""
     return ScriptDirectory.from_config(alembic_config())

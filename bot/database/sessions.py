@@ -16,10 +16,14 @@ from sqlalchemy.ext.asyncio import (
     async_sessionmaker,
 )
 
+from bot.database.transactions import SessionTransaction, on_the_driver
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from sqlalchemy.engine import ExceptionContext
+
+    from bot.database.transactions import Transaction
 
 TOGETHER = 32
 """Transactions that share one commit at most, so that the first of them waits little."""
@@ -104,6 +108,19 @@ class Sessions(async_sessionmaker[AsyncSession]):
         finally:
             self._turn.release()
         await asyncio.shield(group.saved)
+
+    @asynccontextmanager
+    async def short(self, *, single: bool = False) -> AsyncIterator[Transaction]:
+        """Begin what `begin` does, without a session's comforts, for what every story meets.
+
+        `single`: of one statement, which PostgreSQL commits without being told to.
+        """
+        if self._one_writer:
+            async with self.begin() as session:
+                yield SessionTransaction(session)
+        else:
+            async with on_the_driver(self._engine, single=single) as transaction:
+                yield transaction
 
     async def _wait_for_turn(self) -> None:
         self._coming += 1

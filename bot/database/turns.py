@@ -14,6 +14,8 @@ In its server it stands by `waits`, `own` and `wish`; which one of the server's 
 its turn, and everybody stands by that, `own` and the story's number (`bot.database.places`). What a
 member has in line depends on that member alone. So whoever changes which stories are in line, or
 are told, does it within `moving`, and the member's few rows are put right in the same transaction.
+What every story meets is one statement: a wish begins in its place, and of one that is taken or
+told `one_moves` makes the change and the turns that follow from it.
 
 Two who move one member would each overlook what the other does, and PostgreSQL lets two write at
 the same time. So there members are locked until the transaction ends, before any row is: a server
@@ -27,15 +29,18 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, and_, bindparam, case, func, or_, select, update
+from sqlalchemy import BigInteger, and_, bindparam, case, func, literal, or_, select, update
 
 from bot.database.tables import State, Story
+from bot.database.transactions import story_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Sequence
+    from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Select, Update
+    from sqlalchemy import ColumnElement, Select, Subquery, Update
     from sqlalchemy.ext.asyncio import AsyncSession
+
+    from bot.database.transactions import Transaction
 
 LIVE = (State.QUEUED, State.TELLING)
 """In line."""
@@ -44,17 +49,23 @@ _stories = Story.metadata.tables["stories"].c
 # Statements for every story are made once: to make one takes longer than what it does.
 
 
-def two_write(session: AsyncSession) -> bool:
+def two_write(dialect: str) -> bool:
     """Whether several transactions may write at the same time."""
-    return session.get_bind().dialect.name == "postgresql"
+    return dialect == "postgresql"
 
 
-async def take_wisher(session: AsyncSession, member_id: int, guild_id: int | None) -> None:
+async def take_wisher(transaction: Transaction, member_id: int, guild_id: int | None) -> None:
     """Let nobody else move a member, or ask for something in their server, until the end."""
-    if two_write(session):
+    if two_write(transaction.dialect):
         # Members' numbers are positive, so a server's is none of theirs.
         server = None if guild_id is None else -guild_id
-        await session.execute(_WISHER, {"server": server, "member": member_id})
+        await transaction.rows(_WISHER, {"server": server, "member": member_id})
+
+
+async def take_member_of(transaction: Transaction, story_id: int) -> None:
+    """Let nobody else move the member of a story until the end."""
+    if two_write(transaction.dialect):
+        await transaction.rows(_ONE_LOCKED, {"story_id": story_id})
 
 
 async def take_members(
@@ -64,7 +75,7 @@ async def take_members(
 
     `which`: the stories, or the one of that id.
     """
-    locks = two_write(session)
+    locks = two_write(session.get_bind().dialect.name)
     if isinstance(which, int):
         rows = await session.execute(_ONE_LOCKED if locks else _ONE, {"story_id": which})
     else:
@@ -110,9 +121,46 @@ def _members(which: ColumnElement[bool], *, locks: bool) -> Select[Any]:
     return select(stories.c.id, stories.c.member_id, *lock)
 
 
+def one_moves(story: ColumnElement[bool], becomes: Mapping[str, Any]) -> Update:
+    """Change a story that is not shown, and write its member's turns anew.
+
+    Its member is taken already. For `moved`, which makes it a story again.
+
+    Args:
+        story: Which one, and what it must be for that; if it is not, nothing changes.
+        becomes: Its values afterwards, its state among them.
+    """
+    unshown = _stories.shown_at.is_(None)
+    mover = select(_stories.id, _stories.member_id).where(story, unshown).subquery()
+    it_moves = _stories.id == mover.c.id
+    state = case((it_moves, literal(becomes["state"], _stories.state.type)), else_=_stories.state)
+    theirs = and_(_stories.member_id == mover.c.member_id, unshown)
+    ranked = _ranked(theirs, state, it_moves.label("it_moves"))
+    values = {
+        name: case((ranked.c.it_moves, value), else_=_stories[name])
+        for name, value in becomes.items()
+    }
+    return _written(ranked, ranked.c.it_moves, **values).returning(*_stories)
+
+
+async def moved(
+    transaction: Transaction, change: Update, story_id: int, given: Mapping[str, Any]
+) -> Story | None:
+    """Make a change of `one_moves`; gives the story, or None where it was not what it must be."""
+    changed = await transaction.rows(change, {"story_id": story_id, **given})
+    return next((story_of(row) for row in changed if row["id"] == story_id), None)
+
+
 def _turns(which: ColumnElement[bool]) -> Update:
     """Write the turns of stories anew, among which are all in line of their members."""
-    in_line = case((and_(_stories.shown_at.is_(None), _stories.state.in_(LIVE)), 1), else_=0)
+    return _written(_ranked(which, _stories.state))
+
+
+def _ranked(
+    which: ColumnElement[bool], state: ColumnElement[State], *more: ColumnElement[Any]
+) -> Subquery:
+    """Where stories stand that are in these states, of which some may be over; and more of them."""
+    in_line = case((and_(_stories.shown_at.is_(None), state.in_(LIVE)), 1), else_=0)
     of_one_interaction = (in_line, _stories.interaction_id)
     rows = (
         select(
@@ -121,10 +169,11 @@ def _turns(which: ColumnElement[bool]) -> Update:
             in_line.label("in_line"),
             # Private messages are a server of their member's own.
             func.coalesce(_stories.guild_id, -_stories.member_id).label("server"),
-            func.min(case((_stories.state == State.TELLING, 0), else_=1))
+            func.min(case((state == State.TELLING, 0), else_=1))
             .over(partition_by=of_one_interaction)
             .label("waits"),
             func.min(_stories.id).over(partition_by=of_one_interaction).label("wish"),
+            *more,
         )
         .where(which)
         .subquery()
@@ -132,7 +181,11 @@ def _turns(which: ColumnElement[bool]) -> Update:
     own = func.dense_rank().over(
         partition_by=(rows.c.in_line, rows.c.member_id), order_by=(rows.c.waits, rows.c.wish)
     )
-    ranked = select(rows, own.label("own")).subquery()
+    return select(rows, own.label("own")).subquery()
+
+
+def _written(ranked: Subquery, *anyway: ColumnElement[bool], **more: Any) -> Update:
+    """Write where stories stand into those of them that stand elsewhere, or `anyway`; and more."""
     turns = {
         name: case((ranked.c.in_line == 1, ranked.c[name]))
         for name in ("server", "waits", "wish", "own")
@@ -140,8 +193,8 @@ def _turns(which: ColumnElement[bool]) -> Update:
     changed = (_stories[name].is_distinct_from(turn) for name, turn in turns.items())
     return (
         update(Story.metadata.tables["stories"])
-        .where(_stories.id == ranked.c.id, or_(*changed))
-        .values(turns)
+        .where(_stories.id == ranked.c.id, or_(*anyway, *changed))
+        .values({**more, **turns})
     )
 
 

@@ -6,24 +6,25 @@ import datetime as dt
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import ColumnDefault, and_, bindparam, insert, or_, select, update
 
 from bot.database.clock import now
 from bot.database.in_order import take
-from bot.database.limits import Asking, Limits, Rush, admit
+from bot.database.limits import Admission, Asking, Limits, Rush, admit
 from bot.database.places import LINE, place
 from bot.database.tables import Duel, Form, Length, State, Story
 from bot.database.trail import Act, entry
-from bot.database.turns import LIVE, moving, put_right, take_members, take_wisher
+from bot.database.transactions import story_of
+from bot.database.turns import LIVE, moving, take_members, take_wisher
 from bot.database.unbroken import unbroken
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlalchemy import ColumnElement
-    from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
     from bot.config import Queue as QueueSettings
+    from bot.database.sessions import Sessions
 
 TOKEN_LIFE = dt.timedelta(minutes=15)
 """How long after its interaction Discord takes a token."""
@@ -60,7 +61,7 @@ class Wish:
 class Wishes:
     """What commands and buttons do to the queue; each method is one short transaction."""
 
-    def __init__(self, sessions: async_sessionmaker[AsyncSession], settings: QueueSettings) -> None:
+    def __init__(self, sessions: Sessions, settings: QueueSettings) -> None:
         self._sessions = sessions
         self._settings = settings
         self._limits = Limits.of(settings)
@@ -91,23 +92,24 @@ class Wishes:
             QueueFullError: The member, the server or the whole queue has reached a limit.
         """
         moment, first = now(), wishes[0]
-        async with self._sessions.begin() as session:
-            await take_wisher(session, first.member_id, first.guild_id)
+        async with self._sessions.short() as transaction:
+            await take_wisher(transaction, first.member_id, first.guild_id)
             by = Asking(first.interaction_id, first.member_id, first.guild_id)
-            if not await admit(session, by, limits or self._limits, moment):
-                known = select(Story).where(Story.interaction_id == first.interaction_id)
-                return list(await session.scalars(known.order_by(Story.nth)))
+            admission = await admit(transaction, by, limits or self._limits, moment)
+            if admission is None:
+                rows = await transaction.rows(_KNOWN, {"asked_by": first.interaction_id})
+                return [story_of(row) for row in rows]
             part = 1
             if first.parent_id is not None:
-                before_it = select(Story.part).where(Story.id == first.parent_id)
-                part += await session.scalar(before_it) or 0
-            stories = [_story(wish, part, moment) for wish in wishes]
-            session.add_all(stories)
+                for row in await transaction.rows(_PART, {"story_id": first.parent_id}):
+                    part += row["part"]
+            row, *others = [_row(wish, part, moment, admission) for wish in wishes]
+            rows = list(await transaction.rows(_SAVED, {**row, "id": admission.story_id}))
+            for other in others:
+                rows += await transaction.rows(_SAVED, other)
             if first.form is Form.DUEL:
-                session.add(_duel(wishes, moment, duel_lasts))
-            await session.flush()
-            await put_right(session, [story.id for story in stories], {first.member_id})
-        return stories
+                await transaction.rows(_DUEL_SAVED, _duel(wishes, moment, duel_lasts))
+        return [story_of(row) for row in rows]
 
     async def posted(self, story_id: int, message_id: int, *, answers: bool = True) -> None:
         """Keep which message shows the story, and all others of its interaction.
@@ -211,25 +213,47 @@ def _in_one_message(story_id: int) -> ColumnElement[bool]:
     return Story.interaction_id == asked.scalar_subquery()
 
 
-def _duel(wishes: Sequence[Wish], moment: dt.datetime, lasts: float) -> Duel:
+def _duel(wishes: Sequence[Wish], moment: dt.datetime, lasts: float) -> dict[str, Any]:
     """The row of a duel."""
     first, second = wishes
-    return Duel(
+    return {
         **{name: getattr(first, name) for name in ("interaction_id", "guild_id", "channel_id")},
-        member_id=first.member_id,
-        model_a=first.model,
-        model_b=second.model,
-        opened_at=moment,
-        closes_at=moment + dt.timedelta(seconds=lasts),
-    )
+        "member_id": first.member_id,
+        "model_a": first.model,
+        "model_b": second.model,
+        "opened_at": moment,
+        "closes_at": moment + dt.timedelta(seconds=lasts),
+    }
 
 
-def _story(wish: Wish, part: int, moment: dt.datetime) -> Story:
-    """The row of a wish."""
-    return Story(
+def _row(wish: Wish, part: int, moment: dt.datetime, admission: Admission) -> dict[str, Any]:
+    """The row of a wish, which begins in its place: behind all others of its member."""
+    return {
+        **_BEGINS_WITH,
         **{name: getattr(wish, name) for name in Wish.__slots__},
-        part=part,
-        state=State.QUEUED,
-        asked_at=moment,
-        answer_until=moment + TOKEN_LIFE if wish.answer_token else None,
-    )
+        "part": part,
+        "asked_at": moment,
+        "answer_until": moment + TOKEN_LIFE if wish.answer_token else None,
+        "server": -wish.member_id if wish.guild_id is None else wish.guild_id,
+        "waits": 1,
+        "own": admission.own,
+        "wish": admission.story_id,
+    }
+
+
+_stories = Story.metadata.tables["stories"]
+_BEGINS_WITH = {
+    column.name: column.default.arg
+    for column in _stories.c
+    if isinstance(column.default, ColumnDefault)
+}
+"""What a story has of which its wish says nothing."""
+# Made once: to make one takes longer than what it does.
+_SAVED = insert(_stories).returning(*_stories.c)
+_DUEL_SAVED = insert(Duel.metadata.tables["duels"]).returning(Duel.id)
+_KNOWN = (
+    select(*_stories.c)
+    .where(_stories.c.interaction_id == bindparam("asked_by"))
+    .order_by(_stories.c.nth)
+)
+_PART = select(_stories.c.part).where(_stories.c.id == bindparam("story_id"))

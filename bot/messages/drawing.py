@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bot.database.tables import Form, State
+from bot.locales import say
 from bot.messages import embeds, introductions, layouts, views
 from bot.messages.telling import Phase
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from bot.database.tables import Story
     from bot.messages.message import StoryMessage
     from bot.messages.telling import Telling
+    from bot.worker.bell import Bell
     from bot.worker.catalogue import Catalogue
 
 
@@ -52,12 +54,13 @@ class Artist:
     """Draws messages, and reads back what was drawn; in the language that is spoken."""
 
     def __init__(
-        self, stories: Stories, ratings: Ratings, duels: Duels, catalogue: Catalogue
+        self, stories: Stories, ratings: Ratings, duels: Duels, catalogue: Catalogue, bell: Bell
     ) -> None:
         self._stories = stories
         self._duels = duels
         self._ratings = ratings
         self._catalogue = catalogue
+        self._bell = bell
 
     async def draw(self, message: StoryMessage) -> Drawing:
         """Give what the message shall show now."""
@@ -92,10 +95,17 @@ class Artist:
     def _underway(self, telling: Telling) -> tuple[discord.Embed, ui.View]:
         story, text = telling.story, telling.visible_text
         if telling.phase is Phase.WAITING:
-            embed = embeds.waiting(story, telling.place, text, down=self._catalogue.down)
+            embed = embeds.waiting(story, telling.place, text, away=self._away)
         else:
             embed = embeds.telling(story, text)
         return embed, views.unfinished(story)
+
+    @property
+    def _away(self) -> str:
+        """Why nobody tells now, in a sentence; empty where they do."""
+        if self._catalogue.down:
+            return say("story.down")
+        return say("story.paused") if self._bell.paused else ""
 
     async def _ended(self, story: Story) -> tuple[discord.Embed, ui.View]:
         """The story with its stars as they are now, and its buttons."""
@@ -103,14 +113,14 @@ class Artist:
         return embeds.ended(story, stars), views.ended(story, self._catalogue.known)
 
     async def _several(self, message: StoryMessage) -> Drawing:
-        down = self._catalogue.down
+        away = self._away
         if message.story.form is Form.VARIATION:
             line = await self._line(message.story, "story.variations")
-            return Drawing(layouts.variations(message, line, down=down))
+            return Drawing(layouts.variations(message, line, away=away))
         if message.story.form is Form.CONTRAST:
-            return Drawing(layouts.contrast(message, down=down))
+            return Drawing(layouts.contrast(message, away=away))
         found = await self._duels.of(message.story.interaction_id)
-        return Drawing(layouts.duel(message, found, down=down))
+        return Drawing(layouts.duel(message, found, away=away))
 
     async def _line(self, story: Story, key: str = "story.posted") -> str:
         """The line above a story that nothing else introduces."""

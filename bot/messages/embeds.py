@@ -28,21 +28,19 @@ TITLE = 120
 """Graphemes of a beginning that stands in bold."""
 
 
-def waiting(
-    story: Story, place: int | None, text: str = "", *, down: bool = False
-) -> discord.Embed:
+def waiting(story: Story, place: int | None, text: str = "", *, away: str = "") -> discord.Embed:
     """A story in the queue; `place` 1 is next, None is not known.
 
-    `text`: what was shown of it before its telling broke off.
+    `text`: what was shown of it before its telling broke off; `away`: as for `standing`.
     """
-    footer = standing(place, down=down)
+    footer = standing(place, away=away)
     return _embed(story, _page(story.prompt, text.rstrip()), footer)
 
 
-def standing(place: int | None, *, down: bool) -> str:
-    """Where a story stands in the queue, in a line."""
-    if down:
-        return say("story.down")
+def standing(place: int | None, *, away: str) -> str:
+    """Where a story stands in the queue, in a line; `away`: why nobody tells now, if it is so."""
+    if away:
+        return away
     if place is None or place <= 1:
         return say("story.next")
     return say("story.waiting", place=place)

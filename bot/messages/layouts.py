@@ -38,7 +38,7 @@ WORDS_ID = 100
 """Of the text that has the first story's words; by it they are found again."""
 
 
-def variations(message: StoryMessage, head: str, *, down: bool) -> ui.LayoutView:
+def variations(message: StoryMessage, head: str, *, away: str) -> ui.LayoutView:
     """Several ways to go on, each with a button that goes on from it."""
     view = ui.LayoutView(timeout=None)
     view.add_item(ui.TextDisplay(head or say("story.continued")))
@@ -47,12 +47,12 @@ def variations(message: StoryMessage, head: str, *, down: bool) -> ui.LayoutView
         story, name = telling.story, f"**{telling.story.nth + 1}**"
         pick = () if story.final else (views.pick(story),)
         colour = embeds.colour(story.model)
-        view.add_item(box_of(telling, name, colour, room, *pick, down=down))
+        view.add_item(box_of(telling, name, colour, room, *pick, away=away))
     add_stop(view, message)
     return view
 
 
-def contrast(message: StoryMessage, *, down: bool) -> ui.LayoutView:
+def contrast(message: StoryMessage, *, away: str) -> ui.LayoutView:
     """A beginning told by models that are named."""
     head = _head(say("contrast.head", member=message.story.member_id), message.story)
     view = ui.LayoutView(timeout=None).add_item(ui.TextDisplay(head))
@@ -65,7 +65,7 @@ def contrast(message: StoryMessage, *, down: bool) -> ui.LayoutView:
             embeds.colour(story.model),
             room_for(message, head),
             *([] if story.final else [views.go_on(story.id)]),
-            down=down,
+            away=away,
             status=escaped(embeds.summary(story)) if told else None,
         )
         view.add_item(box)
@@ -73,7 +73,7 @@ def contrast(message: StoryMessage, *, down: bool) -> ui.LayoutView:
     return view
 
 
-def duel(message: StoryMessage, found: tuple[Duel, Tally] | None, *, down: bool) -> ui.LayoutView:
+def duel(message: StoryMessage, found: tuple[Duel, Tally] | None, *, away: str) -> ui.LayoutView:
     """A beginning told by two models, whose names stand there once no one can vote any more.
 
     `found`: the duel and its votes.
@@ -91,7 +91,7 @@ def duel(message: StoryMessage, found: tuple[Duel, Tally] | None, *, down: bool)
         buttons = [views.go_on(story.id)] if named and not story.final else []
         room = room_for(message, head)
         rest = views.more if named else views.read_blind
-        view.add_item(box_of(telling, name, colour, room, *buttons, down=down, rest=rest))
+        view.add_item(box_of(telling, name, colour, room, *buttons, away=away, rest=rest))
     if found is not None and told:
         _add_votes(view, message, *found)
     elif over:
@@ -142,7 +142,7 @@ def box_of(
     colour: discord.Colour,
     room: int,
     *buttons: ui.Button[Any],
-    down: bool,
+    away: str,
     status: str | None = None,
     rest: Callable[[int], ui.Button[Any]] = views.more,
 ) -> ui.Container[ui.LayoutView]:
@@ -154,12 +154,12 @@ def box_of(
         colour: Its edge's.
         room: UTF-16 units for its words; of more, a button leads to the whole.
         buttons: What can be done with it once it is told, besides the rest.
-        down: The generator is away.
+        away: Why nobody tells now, in a sentence; empty where they do.
         status: What stands under it; None: how far it is.
         rest: What else can be done with it.
     """
     words, whole = words_of(telling, room)
-    under = status if status is not None else status_of(telling, down=down)
+    under = status if status is not None else status_of(telling, away=away)
     box: ui.Container[ui.LayoutView] = ui.Container(
         ui.TextDisplay(name),
         ui.TextDisplay(words, id=WORDS_ID + telling.story.nth),
@@ -201,10 +201,10 @@ def told_in(message: discord.Message, story: Story) -> str:
     return ""
 
 
-def status_of(telling: Telling, *, down: bool) -> str:
+def status_of(telling: Telling, *, away: str) -> str:
     """How far a story is, in a line."""
     if telling.phase is Phase.WAITING:
-        return embeds.standing(telling.place, down=down)
+        return embeds.standing(telling.place, away=away)
     if not telling.is_over:
         return say("story.telling_one")
     if telling.story.state is State.TOLD:

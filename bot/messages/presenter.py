@@ -38,6 +38,9 @@ _log = logging.getLogger(__name__)
 MARGIN = 30.0
 """Seconds before its end that a token is used no more."""
 TOKEN_LIVES = TOKEN_LIFE.total_seconds() - MARGIN
+SILENCE = 1.5
+"""Seconds without a first word after which a message says that its story is being told: most have
+words by then, and need no edit for it."""
 
 
 class StoryMessages:
@@ -85,7 +88,14 @@ class StoryMessages:
 
     def began(self, story: Story) -> None:
         """The story is being told, for the first time or again."""
-        self._kept.of(story)[1].began(story)
+        message, telling = self._kept.of(story)
+        telling.began(story)
+
+        def still_silent() -> None:
+            if telling.is_silent:
+                self._schedule.want(message, Urgency.AMBIENT)
+
+        self._pace.clock.call_later(SILENCE, still_silent)
 
     def words(self, story: Story, piece: str) -> None:
         """Take some more of its text; nothing waits here.

@@ -224,9 +224,9 @@ def _button(what: str) -> ui.ActionRow[ui.LayoutView]:
 
 def _switch(what: str, *, on: bool) -> Iterator[ui.Item[ui.LayoutView]]:
     """What is on or off, and the button that makes it the other; two presses do not undo it."""
-    states = say("settings.on"), say("settings.off")
-    now, then = states if on else reversed(states)
+    now = say("settings.on" if on else "settings.off")
     turn: ui.Button[ui.LayoutView] = ui.Button(
-        label=then, custom_id=control_id(what, "off" if on else "on")
+        label=say("settings.turn_off" if on else "settings.turn_on"),
+        custom_id=control_id(what, "off" if on else "on"),
     )
     yield ui.Section(ui.TextDisplay(say(f"settings.{what}", state=now)), accessory=turn)

@@ -169,6 +169,11 @@ class Telling:
         return self._visible >= self._words.count
 
     @property
+    def is_silent(self) -> bool:
+        """It is being told, and no word of it has come yet."""
+        return self.phase is Phase.TELLING and self.begun_at is None
+
+    @property
     def is_over(self) -> bool:
         """It has ended, and every word is shown."""
         return self.phase is Phase.ENDED and self.whole

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import discord
 from discord import ui
 
+from bot.database.trail import Act
 from bot.locales import say
 from bot.messages.framed import Framed, whom
 from bot.messages.trail_details import detail_of
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bot.database.tables import Audit, Story
-    from bot.database.trail import Act
 
 LINES = 10
 """Lines of a page."""
@@ -76,16 +76,21 @@ def _page(title: str, lines: Sequence[str], older: str | None) -> Framed:
 
 def _line(line: Audit) -> str:
     act = line.act.replace(" ", "_")
+    detail = detail_of(line.act, line.detail)
+    # "muted somebody until then", and not "muted until then of somebody".
+    is_whom = line.member_id is not None and line.act in {Act.MUTE, Act.UNMUTE}
+    if is_whom:
+        detail = say("trail.whom", member=whom(line.member_id), detail=detail)
     said = say(
         "trail.line",
         when=discord.utils.format_dt(line.at, "R"),
         moderator=whom(line.moderator_id),
         act=say(f"trail.act.{act}"),
-        detail=detail_of(line.act, line.detail),
+        detail=detail,
     ).rstrip()
     if line.channel_id is not None:
         said += " " + say("trail.channel", channel=line.channel_id)
-    if line.member_id is not None:
+    if line.member_id is not None and not is_whom:
         said += " " + say("trail.member", member=whom(line.member_id))
     if line.reason:
         said += "\n" + say("trail.reason", reason=cut(escaped(line.reason), REASON))

@@ -30,6 +30,10 @@ _log = logging.getLogger(__name__)
 _RESUMABLE_FOR = 300.0
 """Seconds after which a lost session is forgotten."""
 
+AWAY = 0.03
+"""Seconds that a heartbeat and its answer travel. discord.py writes down in a thread when it has
+sent one; an answer that is there before the thread wakes would count from the heartbeat before."""
+
 
 class Close(IntEnum):
     """Why the gateway hangs up."""
@@ -182,7 +186,8 @@ class Gateway:
     def _receive(self, connection: Connection, operation: Op, data: Any) -> None:
         match operation:
             case Op.HEARTBEAT:
-                connection.send({"op": Op.HEARTBEAT_ACK, "t": None, "s": None, "d": None})
+                answer = {"op": Op.HEARTBEAT_ACK, "t": None, "s": None, "d": None}
+                asyncio.get_running_loop().call_later(AWAY, connection.send, answer)
             case Op.IDENTIFY if connection.session is None:
                 self._identify(connection, _fields(data))
             case Op.RESUME if connection.session is None:

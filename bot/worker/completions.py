@@ -230,7 +230,8 @@ class Completions:
     async def tell(self, story: Story, prompt: str) -> AsyncGenerator[Piece]:
         """Tell a story that begins with the prompt, piece by piece.
 
-        A story that reaches `settings.text_limit` characters ends there. To leave early, close the
+        The first piece has no text: it says that a server has begun. A story that reaches
+        `settings.text_limit` characters ends there. To leave early, close the
         iterator (`contextlib.aclosing`): the connection goes with it, which frees the generator's
         slot.
 
@@ -242,6 +243,7 @@ class Completions:
         """
         room, tokens, reason, done = self.settings.text_limit, 0, None, False
         async with self._answer(story, prompt) as answer:
+            yield Piece("", 0)
             heard = _Heard(answer, WORDLESS * self._request_timeout)
             async for data in events(heard.chunks()):
                 if data.strip() == "[DONE]":

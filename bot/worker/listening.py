@@ -60,7 +60,7 @@ class Listener:
 
         Args:
             story: Claimed.
-            begun: Called at its first word; until then the member sees their place.
+            begun: Called at its first word.
 
         Raises:
             RepeatsItselfError: It goes round in circles, and may be drawn anew.
@@ -72,15 +72,18 @@ class Listener:
         # A second time it may repeat what it likes: the tale goes on in any case.
         repetition = Repetition(_text_of(earlier)) if earlier and not story.redrawn else None
         prompt = self._prompt(story, earlier)
-        text, tokens, is_begun, last = "", 0, False, False
+        text, tokens, is_taken, is_begun, last = "", 0, False, False, False
         async with (
             aclosing(self._completions.tell(story, prompt)) as told,
             aclosing(self._screening.screened(story, prompt, told)) as pieces,
         ):
             async for piece in pieces:
+                if not is_taken:
+                    # Whoever searches with beams says nothing for long, and tells all the same.
+                    is_taken = True
+                    self._presenter.began(story)
                 if not is_begun and piece.text:
                     is_begun = True
-                    self._presenter.began(story)
                     begun()
                 text += piece.text
                 tokens, last = piece.tokens, piece.last

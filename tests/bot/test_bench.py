@@ -15,6 +15,7 @@ from bot.__main__ import main
 from bot.bench import flood, lasting, pressing, queues
 from bot.bench.figures import percentile, print_json
 from bot.bench.running import BenchError
+from bot.bench.waiting import has_words
 
 if TYPE_CHECKING:
     from tests.bot.teller import Teller
@@ -110,6 +111,13 @@ def test_a_number_that_cannot_be_measured_is_a_mistake(
         main(["bench", *given])
     assert ended.value.code == 2
     assert f"{given[1]} is no " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("page", "has"), [("**One**", False), ("**One**▌", False), ("**One** day▌", True)]
+)
+async def test_a_cursor_alone_is_no_first_word(page: str, *, has: bool) -> None:
+    assert has_words(page, "One") is has
 
 
 def test_a_percentile_is_one_of_the_values() -> None:

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
 async def test_a_story_comes_piece_by_piece_and_its_tokens_are_the_servers() -> None:
     assert await tell(streaming(*WHOLE)) == [
+        Piece("", 0),  # a server has begun
         Piece(" a 狐", 1),
         Piece(" found the moon", 2),
         Piece(".", 3),
@@ -62,7 +63,7 @@ async def test_a_server_that_does_not_count_is_counted_for() -> None:
 
 async def test_what_no_database_keeps_is_left_out() -> None:
     pieces = await tell(streaming(text(" one\0"), text("\0", "stop")))
-    assert pieces == [Piece(" one", 1), Piece("", 2), Piece("", 2, last=True)]
+    assert pieces == [Piece("", 0), Piece(" one", 1), Piece("", 2), Piece("", 2, last=True)]
 
 
 @pytest.mark.parametrize("suffix", ["", "/", "/v1", "/v1/"])

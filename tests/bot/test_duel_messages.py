@@ -113,10 +113,10 @@ def test_several_stories_are_one_message_whatever_they_and_their_tellers_are_cal
     tally = Tally(10**6, 10**6, 10**6)
     with speaking(language):
         two = _all_told(Form.DUEL, 2, prompt)
-        views = [layouts.duel(two, (each, tally), down=False) for each in (duel, closed)]
-        views.append(layouts.contrast(_all_told(Form.CONTRAST, 2, prompt), down=False))
+        views = [layouts.duel(two, (each, tally), away="") for each in (duel, closed)]
+        views.append(layouts.contrast(_all_told(Form.CONTRAST, 2, prompt), away=""))
         head = "x" * 300
-        views.append(layouts.variations(_all_told(Form.VARIATION, 3, ""), head, down=False))
+        views.append(layouts.variations(_all_told(Form.VARIATION, 3, ""), head, away=""))
     for view in views:
         said = [i.content for i in view.walk_children() if isinstance(i, ui.TextDisplay)]
         assert 1500 < sum(map(units, said)) <= layouts.CHARACTERS

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from sqlalchemy import func, select
 
 from bot.database import Database, open_database
 from bot.database.stories import Stories
-from bot.database.tables import State
+from bot.database.tables import State, Story
 from tests.bot.wishes import queue_of, wish
 
 if TYPE_CHECKING:
@@ -96,8 +97,9 @@ async def over(database: Database, *story_ids: int) -> None:
     """Wait until the last word about these stories was shown."""
 
     async def found() -> bool:
-        stories = [await Stories(database.sessions).get(story_id) for story_id in story_ids]
-        return all(story and story.shown_at for story in stories)
+        async with database.sessions() as session:
+            shown = select(func.count()).where(Story.id.in_(story_ids), Story.shown_at.is_not(None))
+            return await session.scalar(shown) == len(story_ids)
 
     await until(found)
 

@@ -11,7 +11,7 @@ import pytest
 from bot.apologies import NotHostError
 from bot.watching import KEPT
 from bot.worker.gauges import Gauges
-from tests.bot.world import World, labels, page, reply, whisper, world
+from tests.bot.world import World, footer, labels, page, reply, whisper, world
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -182,7 +182,8 @@ async def test_a_model_of_another_server_is_not_the_hosts_to_load(tmp_path: Path
 async def test_while_paused_wishes_are_taken_and_wait(tmp_path: Path) -> None:
     async with hosted(tmp_path) as w:
         assert whisper(await w.mod.user.slash("host pause")).startswith("I begin no story")
-        await w.aki.slash(w.channel, "story", prompt="In the year")
+        asked = reply(await w.aki.slash(w.channel, "story", prompt="In the year"))
+        assert footer(asked).startswith("Stories rest for now")
         w.services.bell.ring()
         shown = page(reply(await w.mod.user.slash("host status")))
         assert shown.startswith("**Paused**")

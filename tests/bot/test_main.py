@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import socket
 import sys
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, TypeAlias
 
+import discord
 import pytest
+from discord.gateway import DiscordWebSocket
 
 from bot.__main__ import main
 from bot.database.lock import sole_user
@@ -19,7 +22,7 @@ from bot.playground.visitor import Visitor, visit
 from tests.running import running_bot
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from tests.bot.teller import Teller
@@ -33,23 +36,42 @@ async def another_discord() -> AsyncIterator[Playground]:
         yield discord
 
 
-async def refusal(folder: Path, **settings: str) -> tuple[int, str]:
-    """Start a bot that cannot run; gives its exit status and the one line it says."""
-    environment = os.environ | {
+def settings_of(folder: Path, **settings: str) -> dict[str, str]:
+    """The environment of a bot that cannot run for one reason only."""
+    return {
         "KATARIBE_DATABASE__URL": f"sqlite+aiosqlite:///{folder / 'kataribe.db'}",
         "KATARIBE_PLAYGROUND__PORT": "0",
         "KATARIBE_GENERATOR__URL": "http://127.0.0.1:9",
         "KATARIBE_LOG__LEVEL": "error",
         **settings,
     }
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bot"), stderr=asyncio.subprocess.PIPE, env=environment
-    )
-    async with asyncio.timeout(PATIENCE):
-        _, said = await process.communicate()
-    assert process.returncode is not None
-    (line,) = said.decode().splitlines()
-    return process.returncode, line
+
+
+Refusal: TypeAlias = "Callable[..., tuple[int, str]]"
+
+
+@pytest.fixture
+def refusal(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> Refusal:
+    """Starts a bot that cannot run, in this process; gives its status and the line it says."""
+
+    def start(**settings: str) -> tuple[int, str]:
+        for name, value in settings_of(tmp_path, **settings).items():
+            monkeypatch.setenv(name, value)
+        # Set back afterwards: which Discord it speaks to holds for a whole process.
+        monkeypatch.setattr(discord.http.Route, "BASE", discord.http.Route.BASE)
+        gateway = DiscordWebSocket.DEFAULT_GATEWAY
+        monkeypatch.setattr(DiscordWebSocket, "DEFAULT_GATEWAY", gateway)
+        status = main([])
+        assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+        (line,) = capsys.readouterr().err.splitlines()
+        return status, line
+
+    return start
 
 
 def test_help_teaches_how_to_begin(capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,47 +97,57 @@ def test_wrong_settings_are_one_line_each_and_status_2(
 
 
 async def test_a_token_that_discord_refuses_is_one_sentence(tmp_path: Path) -> None:
-    async with another_discord() as discord:
-        status, line = await refusal(
+    async with another_discord() as discord_:
+        settings = settings_of(
             tmp_path,
             DISCORD_TOKEN="not.the.token",
-            KATARIBE_DISCORD__API_URL=discord.api_url,
-            KATARIBE_DISCORD__GATEWAY_URL=discord.gateway_url,
+            KATARIBE_DISCORD__API_URL=discord_.api_url,
+            KATARIBE_DISCORD__GATEWAY_URL=discord_.gateway_url,
         )
-    assert status == 1
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "bot"),
+            stderr=asyncio.subprocess.PIPE,
+            env=os.environ | settings,
+        )
+        async with asyncio.timeout(PATIENCE):
+            _, said = await process.communicate()
+    assert process.returncode == 1
+    (line,) = said.decode().splitlines()
     assert "refuses the token in DISCORD_TOKEN" in line
     assert "not.the.token" not in line
 
 
-async def test_a_discord_that_cannot_be_reached_is_one_sentence(tmp_path: Path) -> None:
+def test_a_discord_that_cannot_be_reached_is_one_sentence(refusal: Refusal) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         api_url = f"http://127.0.0.1:{taken.getsockname()[1]}/api/v10"
-        status, line = await refusal(tmp_path, DISCORD_TOKEN="x", KATARIBE_DISCORD__API_URL=api_url)
+        status, line = refusal(DISCORD_TOKEN="x", KATARIBE_DISCORD__API_URL=api_url)
     assert status == 1
     assert line.startswith(f"Discord cannot be reached at {api_url}: ")
 
 
 @pytest.mark.parametrize("section", ["PLAYGROUND", "HEALTH"])
-async def test_a_port_in_use_is_one_sentence(tmp_path: Path, section: str) -> None:
+def test_a_port_in_use_is_one_sentence(refusal: Refusal, section: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        status, line = await refusal(tmp_path, **{f"KATARIBE_{section}__PORT": port})
+        status, line = refusal(**{f"KATARIBE_{section}__PORT": port})
     assert status == 1
     assert port in line
 
 
-async def test_a_second_bot_on_the_same_file_is_one_sentence(tmp_path: Path) -> None:
-    async with sole_user(f"sqlite+aiosqlite:///{tmp_path / 'kataribe.db'}"):
-        status, line = await refusal(tmp_path)
+def test_a_second_bot_on_the_same_file_is_one_sentence(tmp_path: Path, refusal: Refusal) -> None:
+    first = sole_user(f"sqlite+aiosqlite:///{tmp_path / 'kataribe.db'}")
+    opened = AsyncExitStack()
+    with asyncio.Runner() as runner:
+        runner.run(opened.enter_async_context(first))
+        status, line = refusal()
+        runner.run(opened.aclose())
     assert status == 1
     assert "Another bot" in line
 
 
-async def test_a_generator_with_wrong_settings_is_one_sentence(tmp_path: Path) -> None:
-    status, line = await refusal(
-        tmp_path, KATARIBE_GENERATOR__URL="", KATARIBE_ENGINE__SLOTS="many"
-    )
+def test_a_generator_with_wrong_settings_is_one_sentence(refusal: Refusal) -> None:
+    status, line = refusal(KATARIBE_GENERATOR__URL="", KATARIBE_ENGINE__SLOTS="many")
     assert status == 2
     assert "engine.slots" in line
 

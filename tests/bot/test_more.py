@@ -151,7 +151,7 @@ async def test_the_picture_is_shown_to_one_and_posted_once_for_all(tmp_path: Pat
         assert (image.format, image.width) == ("PNG", 1000)
         assert attachment.description == (
             "A card with the story “In the year”. Told by gpt2-starter · Kataribe "
-            "a fox found the moon."
+            "In the year a fox found the moon."
         )
         before = len(w.channel.history())
         await w.ben.click(shown, label="Post it here")
@@ -159,6 +159,7 @@ async def test_the_picture_is_shown_to_one_and_posted_once_for_all(tmp_path: Pat
         assert len(w.channel.history()) == before + 1
         assert posted.content == f"{w.ben.mention} shares a story"
         assert await posted.attachments[0].read() == png
+        assert not shown.content  # nothing is offered any more
         with pytest.raises(Exception, match="Post it here"):
             await w.ben.click(shown, label="Post it here")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 import threading
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,9 @@ async def test_where_nobody_has_voted_it_says_so(tmp_path: Path) -> None:
         assert files_of(said) == 0
         said = reply(await w.aki.slash(w.channel, "stats"))
         assert said.content == "No story was told here in the last thirty days."
+        await put(w, "The first")  # which is seen at once, and not in an hour
+        said = reply(await w.aki.slash(w.channel, "stats"))
+        assert page(said).startswith("**1** story in thirty days")
 
 
 async def test_models_stand_by_their_duels_and_by_their_stars(tmp_path: Path) -> None:
@@ -100,7 +104,9 @@ async def test_a_servers_month_is_shown_in_four_charts(tmp_path: Path) -> None:
         await put(w, "Elsewhere", guild_id=1)
         await put(w, "Private", private=True)
         said = reply(await w.ben.slash(w.channel, "stats"))
-        assert page(said) == "**3** stories in thirty days, private ones left out."
+        count, counted = page(said).splitlines()
+        assert count == "**3** stories in thirty days, private ones left out."
+        assert re.fullmatch(r"-# Counted <t:\d+:R>; anew every hour", counted)
         attachment, image = await picture_of(said)
         assert image.width == 1000
         described = str(attachment.description)
@@ -111,6 +117,22 @@ async def test_a_servers_month_is_shown_in_four_charts(tmp_path: Path) -> None:
         await put(w, "Another")
         again = reply(await w.ben.slash(w.channel, "stats"))
         assert page(again) == page(said)
+
+
+async def test_what_fails_while_everybody_sees_it_think_is_told_the_member_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world(tmp_path) as w:
+
+        async def broken(*_: object) -> None:
+            raise OSError(5, "disk")
+
+        monkeypatch.setattr(w.services.ranking, "standing", broken)
+        monkeypatch.setattr(w.services.months, "get", broken)
+        for command in ("ranking", "stats"):
+            result = await w.aki.slash(w.channel, command)
+            assert w.refused(result, OSError).startswith("Something broke")
+            assert w.channel.history() == []
 
 
 async def test_a_picture_is_drawn_once_in_a_thread_while_the_loop_goes_on() -> None:

@@ -152,6 +152,9 @@ async def test_without_a_log_channel_reports_wait_in_their_command(tmp_path: Pat
         assert page(first) == "Second a fox found the moon."
         await w.mod.click(first, label="Keep")
         assert first.embeds[0].fields[-1].value == f"{w.mod.mention} lets it stand."
+        assert first.content == "Reported stories that wait: 1"
+        await w.mod.click(first, label="Next")  # after the last comes the first
+        assert page(first) == "First a fox found the moon."
         left = reply(await w.mod.slash(w.channel, "reports"))
         assert left.content == "Reported stories that wait: 1"
         assert page(left) == "First a fox found the moon."

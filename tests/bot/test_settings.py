@@ -191,7 +191,9 @@ async def test_limits_are_typed_into_a_form(tmp_path: Path) -> None:
         assert (await chosen(w)) == settings
 
 
-async def test_a_role_has_a_quota_of_its_own(tmp_path: Path) -> None:
+async def test_a_role_has_a_quota_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with world(tmp_path) as w:
         fans = w.env.guild.create_role("Fans")
         message = await opened(w, "limits")
@@ -205,6 +207,19 @@ async def test_a_role_has_a_quota_of_its_own(tmp_path: Path) -> None:
         await w.services.guilds.change(w.env.guild.id, w.mod.id, role_quotas={fans.id: 30, 7: 9})
         await submit(w, form, [""])
         assert (await chosen(w)).role_quotas == {7: 9}
+        # And what one saves at the very moment in which it is sent.
+        change_by = w.services.guilds.change_by
+
+        async def second(*given: Any) -> GuildSettings:
+            await change_by(
+                w.env.guild.id, w.mod.id, lambda of: {"role_quotas": {**of.role_quotas, 8: 1}}
+            )
+            return await change_by(*given)
+
+        monkeypatch.setattr(w.services.guilds, "change_by", second)
+        form = await w.mod.select(message, [fans], custom_id=control("role_quota"))
+        await submit(w, form, ["3"])
+        assert (await chosen(w)).role_quotas == {7: 9, 8: 1, fans.id: 3}
 
 
 @pytest.mark.parametrize(

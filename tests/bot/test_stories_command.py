@@ -262,7 +262,7 @@ async def test_a_part_is_shown_where_it_begins(tmp_path: Path) -> None:
         assert page(shown).endswith("-# Part 2\nAnd then.")
         assert str(shown.embeds[0].footer.text).startswith("Page ")
         listed = reply(await w.ben.slash(w.channel, "stories new"))
-        assert page(listed).startswith("**And then.**\n-# ")  # it has no beginning of its own
+        assert page(listed).startswith("… And then.\n-# ")  # it has no beginning of its own
 
 
 async def test_a_search_is_no_longer_than_a_button_can_hold(tmp_path: Path) -> None:

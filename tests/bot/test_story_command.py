@@ -16,9 +16,11 @@ from bot.commands.story import SURPRISE
 from bot.database.limits import QueueFullError
 from bot.database.queue import Queue
 from bot.database.tables import Story
+from bot.messages.presenter import SILENCE
 from bot.openings import OPENINGS
 from bot.safety.beginnings import PromptRefusedError
 from bot.worker.catalogue import UnknownModelError
+from tests.bot.clock import Clock
 from tests.bot.world import PATIENCE, World, footer, labels, page, reply, world
 
 if TYPE_CHECKING:
@@ -35,6 +37,24 @@ async def test_a_story_is_told_from_the_members_words(tmp_path: Path) -> None:
         rest = ["Continue", "My turn", "Variations", "Again", "Another teller", "⋯"]
         assert labels(message) == stars + rest
         assert w.teller.asked[0]["prompt"] == "In the year"
+
+
+async def test_a_story_whose_first_word_takes_long_does_not_say_that_it_waits(
+    tmp_path: Path,
+) -> None:
+    clock = Clock()
+    async with world(tmp_path, clock=clock, queue={"tellers": 1}) as w:
+        w.teller.hold()  # as a search with beams, which says nothing before it is done
+        for prompt in ("In the year", "Once"):
+            await w.aki.slash(w.channel, "story", prompt=prompt)
+        await w.teller.wished(1)
+        first, second = w.channel.history()
+        await clock.advance(SILENCE)
+        await w.until(lambda: footer(w.message(first.id)) == "gpt2-starter is telling")
+        assert page(w.message(first.id)) == "**In the year**▌"
+        assert footer(w.message(second.id)) == "Next to be told"
+        await w.teller.release()
+        await w.idle()
 
 
 async def test_the_words_appear_while_they_are_told(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import bot.components
 from bot import answering
 from bot.answering import DRAFTS, Drafts, Form
 from bot.commands.openings import ProposalForm
+from bot.worker.catalogue import UnknownModelError
 from tests.bot.test_telling_on import my_turn
 from tests.bot.village import PATIENCE
 from tests.bot.world import World, labels, page, reply, texts, whisper, world
@@ -100,6 +101,34 @@ async def test_a_refused_proposal_is_mended_in_a_form(tmp_path: Path) -> None:
         assert len(w.env.errors) == 2
         form = await w.aki.click(refused, label=AGAIN)
         assert whisper(await submit(w.aki, form, "The lighthouse")).startswith("“The lighthouse”")
+
+
+async def test_a_refused_beginning_is_mended_and_all_else_stays_as_it_was_chosen(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as w:
+        given: dict[str, Any] = {"prompt": "See https://example.org", "mood": "calm", "seed": 5}
+        refused = refusal(await w.aki.slash(w.channel, "story", **given))
+        form = await w.aki.click(refused, label=AGAIN)
+        assert typed(form) == ["See https://example.org"]
+        refused = refusal(await submit(w.aki, form, "See @everyone"))
+        form = await w.aki.click(refused, label=AGAIN)
+        assert typed(form) == ["See @everyone"]
+        answer = await w.ready(await submit(w.aki, form, "See me"))
+        assert page(answer) == "**See me** a fox found the moon."
+        assert answer.content == f"A story for {w.aki.mention}"
+        story = await w.services.stories.get(1)
+        assert story is not None
+        assert (story.mood, story.seed) == ("calm", 5)
+        refused = refusal(await w.aki.slash(w.channel, "duel", prompt="See https://example.org"))
+        form = await w.aki.click(refused, label=AGAIN)
+        await submit(w.aki, form, "See them")
+        await w.idle()
+        assert any("**See them** a fox found the moon." in text for text in texts(w.message()))
+        # A form for the beginning is no help with another option.
+        wrong = await w.aki.slash(w.channel, "story", prompt="See", model="nobody")
+        assert labels(reply(wrong).message) == []
+        assert w.refused(wrong, UnknownModelError).startswith("Nobody here is called")
 
 
 async def test_who_may_be_in_danger_gets_help_and_no_form(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from bot.playground.layouts import parts_of
 from bot.services import Services
 from bot.worker.completions import Completions
 from bot.worker.dispatcher import Dispatcher
-from tests.bot.migrated import migrated_database
+from tests.bot.migrated import migrated_database, share_statements
 from tests.bot.teller import Teller, teller
 
 if TYPE_CHECKING:
@@ -323,6 +323,7 @@ async def world(
                 "Moderators", permissions=discord.Permissions(manage_guild=True)
             )
             own = create_async_engine(database.engine.url, poolclass=NullPool)
+            share_statements(own)
             here = World(
                 env=env,
                 client=client,

@@ -9,16 +9,15 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from schemathesis import GenerationMode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from hypothesis.strategies import SearchStrategy
+    from schemathesis import Case
 
 T = TypeVar("T")
 PATIENCE = 60.0
@@ -85,6 +84,9 @@ def fuzz_described(
     description: Path, address: str, models: Sequence[str], answers: Answers, count: int
 ) -> None:
     """Requests of every operation of an OpenAPI description, half of them not as it wants them."""
+    # A second to load, which a worker that runs other tests need not wait for.
+    from schemathesis import GenerationMode, openapi  # noqa: PLC0415
+
     document: dict[str, Any] = json.loads(description.read_text("utf-8"))
     named = {"type": "string", "enum": [*models, "nobody"]}
     document["components"]["schemas"]["CompletionRequest"]["properties"]["model"] = named
@@ -92,9 +94,9 @@ def fuzz_described(
         for parameter in path.get("parameters", ()):
             parameter["schema"] = named
     last = answers.count + count
-    schema = schemathesis.openapi.from_dict(document)
+    schema = openapi.from_dict(document)
 
-    def send(case: schemathesis.Case[Any]) -> None:
+    def send(case: Case[Any]) -> None:
         response = case.call(base_url=address, timeout=PATIENCE)
         answers.note(response.status_code, case.as_curl_command())
 

@@ -11,6 +11,7 @@ import pytest_asyncio
 import torch
 
 from generator import native
+from generator.models.loading import LoadedModel, load_model
 from tests.generator.running import client, running
 from tests.generator.small_folders import save_gpt2, save_lstm
 
@@ -40,6 +41,19 @@ def precision(request: pytest.FixtureRequest) -> Precision:
         request.getfixturevalue("native_step")
     chosen: Precision = request.param
     return chosen
+
+
+@pytest.fixture(scope="module", params=["gpt2", "lstm"])
+def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
+    save = {"gpt2": save_gpt2, "lstm": save_lstm}[request.param]
+    return load_model(save(tmp_path_factory.mktemp("models") / request.param), precision="float32")
+
+
+@pytest.fixture(scope="module")
+def endless(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
+    """A tiny GPT-2 whose stories end by their length only."""
+    folder = tmp_path_factory.mktemp("models") / "endless"
+    return load_model(save_gpt2(folder, n_embd=16, n_layer=1, n_head=1, eos_token_id=None))
 
 
 @pytest.fixture(scope="module")

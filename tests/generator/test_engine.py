@@ -1,3 +1,5 @@
+"""Stories that are told together, token by token: all of them, each as if alone."""
+
 from __future__ import annotations
 
 import asyncio
@@ -7,22 +9,21 @@ import resource
 import threading
 import weakref
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import GenerationConfig
 
-from generator.engine.beams import _TORCH_RNG
 from generator.engine.errors import EngineError, SlotsFullError
 from generator.engine.loop import Engine
 from generator.engine.scheduler import PREFILL_BESIDE, Scheduler
 from generator.models.loading import LoadedModel, load_model
 from generator.sampling.requests import Request
 from generator.sampling.settings import Sampling
-from tests.generator.small_folders import VOCABULARY, save_gpt2, save_lstm, save_words
+from tests.generator.engines import GREEDY, LIVELY, tell
+from tests.generator.small_folders import VOCABULARY, save_gpt2, save_words
 from tests.generator.small_models import byte_level_tokenizer
 
 if TYPE_CHECKING:
@@ -32,22 +33,6 @@ if TYPE_CHECKING:
     from generator.models.choosing import Precision
     from generator.models.decoder import Batch, Ints
     from generator.models.stepper import Launched, Stepper
-
-GREEDY = Sampling(temperature=0)
-LIVELY = Sampling(temperature=0.9, top_k=100, top_p=0.95, repetition_penalty=1.1)
-
-
-@pytest.fixture(scope="module", params=["gpt2", "lstm"])
-def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
-    save = {"gpt2": save_gpt2, "lstm": save_lstm}[request.param]
-    return load_model(save(tmp_path_factory.mktemp("models") / request.param), precision="float32")
-
-
-@pytest.fixture(scope="module")
-def endless(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
-    """A tiny GPT-2 whose stories end by their length only."""
-    folder = tmp_path_factory.mktemp("models") / "endless"
-    return load_model(save_gpt2(folder, n_embd=16, n_layer=1, n_head=1, eos_token_id=None))
 
 
 def some_prompts(count: int, longest: int, seed: int = 1) -> list[tuple[int, ...]]:
@@ -64,12 +49,6 @@ def favour(folder: Path, tokens: list[int], much: float) -> None:
     towards = weights["transformer.wte.weight"][tokens].mean(0)
     weights["transformer.ln_f.bias"] += much * towards
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-
-
-async def tell(engine: Engine, request: Request) -> tuple[list[int], str | None]:
-    generation = engine.submit(request)
-    told = [token async for tokens in generation for token in tokens]
-    return told, generation.finish_reason
 
 
 class Watched:
@@ -106,8 +85,8 @@ def follows(loaded: LoadedModel, prompt: tuple[int, ...], told: list[int]) -> li
 
 
 async def test_greedy_stories_are_those_of_transformers(loaded: LoadedModel) -> None:
-    prompts = some_prompts(200, longest=100)
-    async with Engine(loaded, slots=32, waiting=200) as engine:
+    prompts = some_prompts(80, longest=100)
+    async with Engine(loaded, slots=32, waiting=80) as engine:
         told = await asyncio.gather(
             *(
                 tell(engine, Request(prompt=prompt, sampling=GREEDY, seed=0, max_tokens=16))
@@ -264,29 +243,6 @@ async def test_ten_thousand_random_stories_leave_nothing_behind(endless: LoadedM
     assert memory[-1] <= memory[0] * 1.02
 
 
-async def test_beams_find_what_transformers_finds_and_stories_go_on_beside(
-    loaded: LoadedModel,
-) -> None:
-    article = Sampling(temperature=0.6, top_k=1000, top_p=0.95, no_repeat_ngram_size=2)
-    search = Request(
-        prompt=(5, 6, 7), sampling=article, seed=3, max_tokens=40, min_tokens=10, num_beams=5
-    )
-    async with Engine(loaded, slots=4) as engine:
-        with _TORCH_RNG:  # the search cannot go on
-            beams = engine.submit(search)
-            assert engine.waiting == 1
-            streamed = await tell(
-                engine, Request(prompt=(5, 6, 7), sampling=LIVELY, seed=3, max_tokens=20)
-            )
-            assert len(streamed[0]) > 0
-        found = [token async for tokens in beams for token in tokens]
-        again = await tell(engine, search)
-    assert (found, beams.finish_reason) == again
-    assert len(found) >= 10
-    pairs = list(zip((5, 6, 7, *found), (6, 7, *found), strict=False))
-    assert len(set(pairs)) == len(pairs)
-
-
 async def test_no_story_has_an_unknown_word(tmp_path: Path, precision: Precision) -> None:
     folder = save_gpt2(tmp_path / "words", vocab_size=9, eos_token_id=8)
     save_words(folder)
@@ -318,47 +274,6 @@ async def test_a_resized_model_says_only_what_its_tokenizer_knows(
     assert not set(told) & set(nameless)
 
 
-async def test_greedy_beams_are_those_of_generate(loaded: LoadedModel) -> None:
-    search = Request(prompt=(9, 8, 7), sampling=GREEDY, seed=0, max_tokens=12, num_beams=3)
-    model: Any = loaded.model  # transformers' mix-in hides `generate` from type checkers
-    told = model.generate(
-        torch.tensor([search.prompt]),
-        num_beams=3,
-        do_sample=False,
-        max_new_tokens=12,
-        pad_token_id=0,
-        suppress_tokens=loaded.suppressed().tolist(),
-    )[0, 3:].tolist()
-    async with Engine(loaded, slots=1) as engine:
-        found, _ = await tell(engine, search)
-    assert found == (told[: told.index(0)] if 0 in told else told)
-
-
-async def test_searches_do_as_asked_and_not_as_the_model_is_used_to(loaded: LoadedModel) -> None:
-    usual = loaded.model.generation_config
-    search = Request(prompt=(9, 8, 7), sampling=GREEDY, seed=0, max_tokens=12, num_beams=3)
-    async with Engine(loaded, slots=1) as engine:
-        expected = await tell(engine, search)
-        loaded.model.generation_config = GenerationConfig(
-            eos_token_id=0, do_sample=True, temperature=1.7, min_p=0.9
-        )
-        try:
-            again = await tell(engine, search)
-        finally:
-            loaded.model.generation_config = usual
-    assert again == expected
-
-
-async def test_searches_of_two_engines_share_no_random_numbers(loaded: LoadedModel) -> None:
-    search = Request(
-        prompt=(5, 6), sampling=Sampling(temperature=0.9), seed=3, max_tokens=30, num_beams=2
-    )
-    async with Engine(loaded, slots=1) as one, Engine(loaded, slots=1) as other:
-        alone = await tell(one, search)
-        both = await asyncio.gather(*(tell(engine, search) for engine in (one, other) * 4))
-    assert both == [alone] * 8
-
-
 @pytest.mark.parametrize("length", [0, 128, 200])
 async def test_a_prompt_without_room_is_refused(endless: LoadedModel, length: int) -> None:
     async with Engine(endless, slots=1) as engine:
@@ -375,24 +290,6 @@ async def test_a_story_whose_rules_cannot_be_kept_ends_and_the_engine_goes_on(
         with pytest.raises(EngineError, match="failed"):
             await tell(engine, impossible)
         assert len((await tell(engine, request))[0]) == 9
-
-
-async def test_closing_does_not_wait_for_the_search_of_another_engine(endless: LoadedModel) -> None:
-    search = Request(prompt=(1,), sampling=LIVELY, seed=1, max_tokens=127, num_beams=4)
-    with _TORCH_RNG:  # another's turn
-        async with Engine(endless, slots=1) as engine:
-            waits = engine.submit(search)
-        with pytest.raises(EngineError, match="closing"):
-            await anext(waits)
-
-
-async def test_closing_stops_a_search(endless: LoadedModel) -> None:
-    search = Request(prompt=(1,), sampling=LIVELY, seed=1, max_tokens=127, num_beams=4)
-    async with Engine(endless, slots=1) as engine:
-        searches = [engine.submit(search) for _ in range(3)]
-    for generation in searches:
-        with pytest.raises(EngineError, match="closing"):
-            await anext(generation)
 
 
 def test_memory_is_the_weights_once_and_a_share_for_each_slot(loaded: LoadedModel) -> None:

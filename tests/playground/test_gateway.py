@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 import zlib
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ import discord
 import pytest
 
 from bot.playground import Playground
+from bot.playground.gateway import AWAY
 from bot.playground.visitor import visit
 from tests.playground.echo_bot import EchoBot, connected, soon
 
@@ -117,8 +119,11 @@ async def test_a_silent_client_is_timed_out() -> None:
 async def test_heartbeats_are_answered(playground: Playground, query: str) -> None:
     async with wired(playground, query) as wire:
         assert (await wire.receive())["op"] == 10
+        sent = time.monotonic()
         await wire.send(1, None)
         assert (await wire.receive())["op"] == 11
+        # Never at once, however fast the machine: see AWAY.
+        assert time.monotonic() - sent > AWAY / 2
 
 
 def _cut(bot: EchoBot) -> None:

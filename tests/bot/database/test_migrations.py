@@ -50,6 +50,13 @@ if TYPE_CHECKING:
 on_sqlite = pytest.mark.parametrize("new_url", ["sqlite"], indirect=True)
 
 
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """Migrated itself, and no copy of one that was."""
+    async with open_database(database_url) as opened:
+        yield opened
+
+
 def differences(connection: Connection) -> list[object]:
     options = {"compare_server_default": True, "include_name": in_tables}
     context = MigrationContext.configure(connection, opts=options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -31,7 +32,7 @@ from bot.database import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from bot.database import Database
 
@@ -104,25 +105,47 @@ def test_every_method_of_the_repositories_is_taken_once() -> None:
     assert sorted(taken) == sorted(every)
 
 
-async def test_no_statement_reads_a_whole_table(filled: Database) -> None:
-    engine = filled.engine
+@contextmanager
+def collected(database: Database) -> Iterator[list[tuple[str, Any]]]:
+    """What is asked meanwhile, of SQLAlchemy or of PostgreSQL's driver itself: with parameters."""
     statements: list[tuple[str, Any]] = []
 
     def collect(_: object, __: object, statement: str, parameters: Any, *___: object) -> None:
         statements.append((statement, parameters))
 
+    def overhear(asked: Any) -> None:
+        if not asked.query.startswith(("BEGIN", "COMMIT", "ROLLBACK")):
+            statements.append((asked.query, asked.args))
+
+    def taken(connection: Any, *_: object) -> None:
+        if database.engine.dialect.name == "postgresql":
+            connection.driver_connection.add_query_logger(overhear)
+
+    def given_back(connection: Any, *_: object) -> None:
+        if database.engine.dialect.name == "postgresql":
+            connection.driver_connection.remove_query_logger(overhear)
+
+    engine = database.engine.sync_engine
+    listeners = (("before_cursor_execute", collect), ("checkout", taken), ("checkin", given_back))
+    for name, listener in listeners:
+        event.listen(engine, name, listener)
+    yield statements
+    for name, listener in listeners:
+        event.remove(engine, name, listener)
+
+
+async def test_no_statement_reads_a_whole_table(filled: Database) -> None:
+    engine = filled.engine
     read_whole = {}
     for step in steps(Bench(filled.sessions, ROWS)):
         given = await step.prepare()
-        event.listen(engine.sync_engine, "before_cursor_execute", collect)
-        await step.take(given)
-        event.remove(engine.sync_engine, "before_cursor_execute", collect)
-        assert statements
+        with collected(filled) as statements:
+            await step.take(given)
+        assert statements, step.name
         for statement, parameters in statements:
             plan = await plan_of(filled, statement, parameters)
             if lines := scans(engine.dialect.name, plan):
                 read_whole[step.name] = lines
-        statements.clear()
     assert read_whole == {}
 
 

@@ -231,7 +231,7 @@ async def test_a_moderator_keeps_order(village: str, page: Page) -> None:
     await write(page, "/mute member:Mika time:10 minutes")
     await expect(answer(page)).to_contain_text("I tell @Mika nothing here until")
     await write(page, "/audit")
-    for act in ("of @Mika", "story", "too loud"):
+    for act in ("muted @Mika until", "story", "too loud"):
         await expect(answer(page)).to_contain_text(act)
 
     await enter(page, village, "mika")
@@ -256,7 +256,7 @@ async def test_the_host_sees_how_the_bot_is(village: str, page: Page) -> None:
     await expect(answer(page)).to_contain_text("I begin no story")
     await write(page, "/story Behind the stars")
     waits = await message(page, "Behind the stars")
-    await expect(waits).to_contain_text("Next to be told")
+    await expect(waits).to_contain_text("Stories rest for now")
     await write(page, "/host resume")
     await expect(waits).to_contain_text("Behind the stars a fox found the moon.")
 

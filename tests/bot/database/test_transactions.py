@@ -1,0 +1,79 @@
+"""What goes to PostgreSQL's driver by itself, and a server that closes connections."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import BigInteger, bindparam, literal, select, text
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from bot.database import Database, open_database
+from bot.database.connection import make_engine
+from bot.database.sessions import Sessions
+from bot.database.wishes import Wish
+from tests.bot.rows import get
+from tests.bot.wishes import queue_of, wish
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.bot.database.postgresql import Server
+
+OTHERS = "FROM pg_stat_activity WHERE usename = current_user AND pid <> pg_backend_pid()"
+GIVEN = select(bindparam("given", type_=BigInteger), literal("a word").label("own"))
+
+
+@pytest.fixture
+async def served(postgresql: Server) -> AsyncIterator[Database]:
+    async with open_database(postgresql.new_database()) as opened:
+        yield opened
+
+
+async def test_what_it_gives_is_what_sqlalchemy_reads(served: Database) -> None:
+    asked = wish(guild_id=None, private=True, answer_token="a token")
+    given = await queue_of(served).enqueue(asked)
+    read = await get(served, given.id)
+    assert {name: getattr(given, name) for name in Wish.__slots__} == {
+        name: getattr(asked, name) for name in Wish.__slots__
+    }
+    columns = read.__table__.c.keys()
+    assert [getattr(given, name) for name in columns] == [getattr(read, name) for name in columns]
+    assert [type(getattr(given, name)) for name in columns] == [
+        type(getattr(read, name)) for name in columns
+    ]
+
+
+async def test_a_connection_that_the_server_closed_is_nobodys_trouble(served: Database) -> None:
+    queue = queue_of(served)
+    async with served.engine.connect(), served.engine.connect():
+        pass  # from here on the pool has two
+    async with served.engine.connect() as last:
+        ended = await last.execute(text(f"SELECT pg_terminate_backend(pid, 10000) {OTHERS}"))
+        assert ended.scalars().all() == [True]
+    assert await queue.enqueue(wish()) is not None
+    assert await queue.claim("bot") is not None
+
+
+async def test_an_error_of_the_drivers_is_one_of_sqlalchemys(served: Database) -> None:
+    async def cut_off() -> None:
+        async with served.sessions.short() as transaction:
+            (row,) = await transaction.rows(GIVEN, {"given": 7})
+            assert tuple(row) == (7, "a word")
+            async with served.engine.connect() as other:
+                await other.execute(text(f"SELECT pg_terminate_backend(pid, 10000) {OTHERS}"))
+            await transaction.rows(GIVEN, {"given": 8})
+
+    with pytest.raises((OperationalError, InterfaceError)):
+        await cut_off()
+    async with served.sessions.short() as transaction:
+        assert await transaction.rows(GIVEN, {"given": 9})
+
+
+async def test_a_server_that_lets_nobody_in_is_trouble_of_the_databases(
+    postgresql: Server,
+) -> None:
+    engine = make_engine(postgresql.new_database().replace("/postgres?", "/nowhere?"))
+    with pytest.raises(OperationalError, match="nowhere"):
+        await queue_of(Database(engine, Sessions(engine))).claim("bot")
+    await engine.dispose()
