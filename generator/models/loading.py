@@ -258,8 +258,8 @@ def load_model(
     """Loads a model folder, or a model of the Hugging Face hub.
 
     Args:
-        name: a folder with config.json, model.safetensors and tokenizer.json, or with one GGUF
-            file, or a hub name.
+        name: a folder with config.json, model.safetensors and tokenizer.json, or with a GGUF, or a
+            hub name.
         device: "auto" is CUDA where there is one.
         precision: "auto" is bfloat16 on CUDA, or float16 where a card has no bfloat16, and on a
             CPU what is fastest there.
@@ -395,7 +395,5 @@ def _check_files(folder: Path) -> None:
             raise ModelFolderError(f"the model folder {folder} has no {needed}")
     for file in filter(Path.is_file, folder.glob("*.json")):
         if (size := file.stat().st_size) > LONGEST_TEXT:
-            raise ModelFolderError(
-                f"{file} has {size >> 20} MiB; a model's settings and tokens take at most "
-                f"{LONGEST_TEXT >> 20} MiB"
-            )
+            has = f"{size >> 20} MiB; a model's settings and tokens take at most"
+            raise ModelFolderError(f"{file} has {has} {LONGEST_TEXT >> 20} MiB")

@@ -28,6 +28,7 @@ LANES = 16
 """Numbers that the step takes together: inputs come in multiples of it, padded with zeros."""
 _OUTPUTS = 64  # outputs of one block
 _AT_ONCE = 1 << 20  # weights that are in float32 for a moment
+_ALIGNED = 64  # bytes of a line of the cache
 _AREA = 64 << 20  # bytes that are asked of the system for several matrices
 _TABLES = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 2}
 
@@ -131,7 +132,6 @@ class Packed(ABC):
         self.context = context
         self.count = sum(weight.numel() for weight in model.parameters())
         """Weights that were packed."""
-        self._held: list[Tensor] = []
         self._areas: list[Tensor] = []
         self._taken = self._left = 0
 
@@ -146,7 +146,7 @@ class Packed(ABC):
     @property
     def memory(self) -> int:
         """Bytes of the weights."""
-        return self._taken + sum(tensor.nbytes for tensor in self._held)
+        return self._taken
 
     def _linear(self, weight: Tensor, bias: Tensor | None) -> Linear:
         """(outputs, inputs) and (outputs,)."""
@@ -176,18 +176,24 @@ class Packed(ABC):
 
     def _hold(self, tensor: Tensor) -> int:
         """The address of a copy that lives as long as this: a file may be replaced."""
-        self._held.append(tensor.detach().clone(memory_format=torch.contiguous_format))
-        return self._held[-1].data_ptr()
+        place = self._room(tensor.numel() * tensor.element_size())
+        place.view(tensor.dtype).view(tensor.shape).copy_(tensor)
+        return place.data_ptr()
 
     def _room(self, count: int) -> Tensor:
-        """(count,) bytes, beside those given before."""
-        if count > self._left:
-            self._left = max(count, _AREA)
+        """(count,) bytes, beside those given before.
+
+        Nothing that stays is asked of the allocator of small things: between what is needed for a
+        moment it would keep that from going back to the system.
+        """
+        whole = count + -count % _ALIGNED
+        if whole > self._left:
+            self._left = max(whole, _AREA)
             self._areas.append(memory(self._left, torch.uint8))
         area = self._areas[-1]
         begin = len(area) - self._left
-        self._left -= count
-        self._taken += count
+        self._left -= whole
+        self._taken += whole
         return area[begin : begin + count]
 
 
@@ -215,13 +221,15 @@ def pack(weight: Tensor, place: Tensor) -> Tensor:
     blocks = place.view(-1, inputs // 4, _OUTPUTS, 4)
     scales = torch.empty(outputs)
     rows = max(1, _AT_ONCE // (inputs * _OUTPUTS)) * _OUTPUTS
+    floats = torch.empty(min(rows, outputs), inputs)
     for first in range(0, outputs, rows):
-        part = weight[first : first + rows].detach().float()
-        part = functional.pad(part, (0, inputs - part.shape[1], 0, -len(part) % _OUTPUTS))
-        scale = part.abs().amax(1) / 127
-        steps = (part / scale.clamp(min=torch.finfo(torch.float32).tiny)[:, None]).round() + 128
+        given = weight[first : first + rows].detach()
+        part = floats[: len(given) + -len(given) % _OUTPUTS].zero_()
+        part[: len(given), : given.shape[1]] = given
+        scale = torch.maximum(part.amax(1), -part.amin(1)) / 127
+        part /= scale.clamp(min=torch.finfo(torch.float32).tiny)[:, None]
         scales[first : first + len(part)] = scale
-        whole = steps.to(torch.uint8).view(-1, _OUTPUTS, inputs // 4, 4).transpose(1, 2)
+        whole = part.round_().add_(128).view(-1, _OUTPUTS, inputs // 4, 4).transpose(1, 2)
         blocks[first // _OUTPUTS :][: len(whole)] = whole
     return scales
 
