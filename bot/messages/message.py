@@ -91,6 +91,17 @@ class StoryMessage:
         self.tellings.sort(key=lambda one: one.story.nth)
         return telling
 
+    def found(self, message_id: int) -> None:
+        """Learn which message it is, in which a bot that died may have shown words."""
+        self.message_id = message_id
+        for telling in self.tellings:
+            telling.unread = telling.phase is not Phase.ENDED
+
+    @property
+    def unread(self) -> bool:
+        """What stands there has to be read before it is drawn."""
+        return self.message_id is not None and any(telling.unread for telling in self.tellings)
+
     # How it can be written.
 
     def deleted(self) -> None:

@@ -61,11 +61,25 @@ class Posts:
         self._stories = stories
         self._queue = queue
 
-    async def write(self, message: StoryMessage, drawing: Drawing, token: str | None) -> None:
-        """Bring a message up to date; find or post it first if it is not known.
+    async def find(self, message: StoryMessage, token: str | None) -> None:
+        """Look for the message of a bot that died before it could write down which it was.
+
+        Raises:
+            OutOfReachError: It cannot be looked for now.
+        """
+        try:
+            await self._find(message, token)
+        except (aiohttp.ClientError, OSError, discord.DiscordException) as error:
+            raise OutOfReachError(repr(error)) from error
+
+    async def write(self, message: StoryMessage, drawing: Drawing, token: str | None) -> bool:
+        """Bring a message up to date, or post it if it is not known.
+
+        Gives whether the drawing stands there now. Where not, a bot that died had posted the
+        message, and what stands there has to be read before it is drawn.
 
         Args:
-            message: The story's.
+            message: The story's; looked for before (`find`).
             drawing: What shall stand in it.
             token: Of an interaction, to edit it through; None: as the bot.
 
@@ -78,15 +92,14 @@ class Posts:
             raise MessageGoneError("only its interaction could show it, and that is over")
         try:
             if message.message_id is None:
-                await self._find(message, token)
-            if message.message_id is None:
-                await self._post(message, drawing, token)
-            elif token is not None:
+                return await self._post(message, drawing, token)
+            if token is not None:
                 await self._edit_by_token(message, message.message_id, token, drawing)
             else:
                 await self._edit(message.story, message.message_id, drawing)
         except (aiohttp.ClientError, OSError, discord.DiscordException) as error:
             raise OutOfReachError(repr(error)) from error
+        return True
 
     async def read(
         self, message: StoryMessage, message_id: int, token: str | None
@@ -155,11 +168,10 @@ class Posts:
             raise
 
     async def _find(self, message: StoryMessage, token: str | None) -> None:
-        """Look for the answer of a bot that died before it could write down which it was."""
         story = message.story
         known = await self._stories.get(story.id)
         if known is not None and known.message_id is not None:
-            message.message_id = known.message_id
+            message.found(known.message_id)
             return
         if story.interaction_id < 0:
             return  # nobody's interaction: a saga goes on, in a message that is always posted
@@ -167,7 +179,7 @@ class Posts:
         if found is None and not story.private:
             found = await self._in_history(story)
         if found is not None:
-            message.message_id = found
+            message.found(found)
             await self._queue.posted(story.id, found)
 
     async def _answer_of(self, token: str) -> int | None:
@@ -195,12 +207,13 @@ class Posts:
             _log.info("No history of channel %d: %s", story.channel_id, error)
         return None
 
-    async def _post(self, message: StoryMessage, drawing: Drawing, token: str | None) -> None:
+    async def _post(self, message: StoryMessage, drawing: Drawing, token: str | None) -> bool:
         """Show a story whose answer never came to stand in the channel, or that is none.
 
         Discord posts the same nonce once, so a crash before the message is written down posts no
-        second one; what it gives back then is the first, as it was sent at that time. Where the bot
-        may not write by itself, an interaction's token is the way.
+        second one; what it gives back then is the first, as it was sent at that time, though more
+        words may stand there by now. Where the bot may not write by itself, an interaction's token
+        is the way.
         """
         story = message.story
         if token is not None and (story.private or not self._may_look(story)):
@@ -212,7 +225,7 @@ class Posts:
                 raise
             message.message_id = answer.id
             await self._queue.posted(story.id, answer.id)
-            return
+            return True
         try:
             posted = await self._channel(story).send(
                 **drawing.posted, nonce=str(story.interaction_id)
@@ -221,10 +234,10 @@ class Posts:
             if self._is_deleted(error, story):
                 raise MessageGoneError(str(error)) from error
             raise
-        message.message_id, message.token = posted.id, None
+        message.found(posted.id)
+        message.token = None
         await self._queue.posted(story.id, posted.id, answers=False)
-        if not _stands(posted, drawing):
-            await posted.edit(**drawing.fields)
+        return _stands(posted, drawing)
 
     def _is_deleted(self, error: discord.NotFound, story: Story) -> bool:
         return error.code == UNKNOWN_CHANNEL and self._may_look(story)

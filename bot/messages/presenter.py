@@ -238,19 +238,23 @@ class StoryMessages:
 
     async def _write(self, message: StoryMessage) -> list[Telling]:
         """Write what the message shall show now; gives whose last word stands there then."""
-        token = message.live_token(self._now)
         if not message.complete:
             for story in await self._stories.together(message.story.interaction_id):
                 self._kept.of(story)
             message.complete = True
+        if message.message_id is None:
+            await self._posts.find(message, message.live_token(self._now))
         with speaking(message.story.language):
-            if message.message_id is not None and any(one.unread for one in message.tellings):
-                found = await self._posts.read(message, message.message_id, token)
-                self._artist.read(message, found)
-            message.reveal(self._now, self._words_per_second)
-            ends = [(one, one.story) for one in message.tellings if one.is_over]
-            drawing = await self._artist.draw(message)
-            await self._posts.write(message, drawing, token)
+            stands = False
+            while not stands:
+                token = message.live_token(self._now)
+                if message.unread and message.message_id is not None:
+                    found = await self._posts.read(message, message.message_id, token)
+                    self._artist.read(message, found)
+                message.reveal(self._now, self._words_per_second)
+                ends = [(one, one.story) for one in message.tellings if one.is_over]
+                drawing = await self._artist.draw(message)
+                stands = await self._posts.write(message, drawing, token)
         # One may have come to another end meanwhile.
         over = [telling for telling, story in ends if telling.story is story]
         for telling in over:

@@ -82,7 +82,8 @@ async def test_what_was_posted_before_a_crash_is_brought_up_to_date(
         await session.execute(update(Story).values(message_id=None))
     again = StoryMessage.of(story)
     further = Drawing(views.unfinished(story), embeds.telling(story, " 2100 it rained"))
-    await posts.write(again, further, None)
+    stood = [await posts.write(again, further, None) for _ in range(2)]
+    assert stood == [False, True]
     assert again.message_id is not None
     stands = await client.get_partial_messageable(STORIES).fetch_message(again.message_id)
     assert stands.embeds == [further.embed]
@@ -106,9 +107,7 @@ async def test_while_it_cannot_be_looked_for_nothing_is_posted_a_second_time(
     story = await asked(queue)
     message = StoryMessage.of(story)
     with pytest.raises(OutOfReachError):
-        await Posts(client, Stories(database.sessions), queue).write(
-            message, drawing(story), "token"
-        )
+        await Posts(client, Stories(database.sessions), queue).find(message, "token")
     history = client.get_partial_messageable(STORIES).history()
     assert (message.message_id, [one async for one in history]) == (None, [])
 

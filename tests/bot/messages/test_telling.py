@@ -103,6 +103,34 @@ async def test_words_shown_before_a_restart_are_not_taken_back(
         assert all(text.startswith(before) for text in seen)
 
 
+async def test_words_stay_that_a_bot_showed_where_it_never_wrote_down(tmp_path: Path) -> None:
+    """Its disk was read-only, and then it was killed: which message, and what is told, is lost."""
+    clock = Clock()
+    async with world(tmp_path, clock=clock, stories=PACED) as w:
+        w.teller.pieces = [" one two three", " four five six seven eight nine", TWELVE]
+        w.teller.hold(after=2)
+        await w.aki.slash(w.channel, "story", prompt="Zero")
+        await w.until(lambda: page(w.message()).endswith("five▌"))
+        await clock.advance(5.0)
+        before = "**Zero** one two three four five six seven eight"
+        await w.until(lambda: page(w.message()) == f"{before}▌")
+        await w.stop()
+        async with w.sessions.begin() as session:
+            lost = {"message_id": None, "state": State.QUEUED, "attempts": 0, "text": ""}
+            await session.execute(update(Story).values(**lost))
+        w.teller.hold()
+        await w.restart()
+        seen: list[str] = []
+        w.env.backend.subscribers.append(lambda *_: seen.append(page(w.message())))
+        await w.teller.release(1)
+        await w.until(lambda: len(seen) > 0)
+        await w.teller.release()
+        await saved(w)
+        await clock.advance(60.0)
+        assert page(await w.told()) == f"{before} nine{TWELVE}"
+        assert all(text.startswith(before) for text in seen)
+
+
 async def test_two_presses_on_call_it_off_let_no_further_words_out(tmp_path: Path) -> None:
     clock = Clock()
     async with world(tmp_path, clock=clock, stories=PACED) as w:
