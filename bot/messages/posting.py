@@ -25,6 +25,8 @@ GONE = UNKNOWN_CHANNEL, UNKNOWN_MESSAGE = 10003, 10008
 """Discord's codes of what was deleted; whatever else it answers may be otherwise tomorrow."""
 NO_MORE = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND})
 """With which an interaction's webhook says that its token is dead, or its message not there."""
+NO_CODE = 0
+"""Of an answer that is not Discord's own, but of a server on the way there: it knows of nothing."""
 REFUSED = 3
 """Times that a message cannot be reached before a refusal to read it is taken for the answer."""
 LOOKED_THROUGH = 50
@@ -148,7 +150,7 @@ class Posts:
             raise MessageGoneError(str(error)) from error
         # Where the bot itself may not write, and for what one member alone sees, the token is the
         # one way while it lives: only what says that it is dead counts, not every refusal.
-        dead = error.status in NO_MORE
+        dead = _is_no_more(error)
         has_another = self._may_look(message.story) and not message.story.private
         if is_weather(error) or not (dead or has_another):
             return
@@ -188,7 +190,7 @@ class Posts:
         except discord.HTTPException as error:
             # Only what says that there is no answer, or that the token is dead, says so: whoever
             # takes another refusal for it posts a second message.
-            if error.status not in NO_MORE:
+            if not _is_no_more(error):
                 raise
             return None
 
@@ -201,7 +203,8 @@ class Posts:
                 if asked is not None and asked.id == story.interaction_id:
                     return message.id
         except (discord.Forbidden, discord.NotFound) as error:
-            if error.status == HTTPStatus.FORBIDDEN and self._may_look(story):
+            may_later = error.status == HTTPStatus.FORBIDDEN and self._may_look(story)
+            if may_later or error.code == NO_CODE:
                 raise  # the answer may stand there: it is looked for again when we may
             # If it was deleted, posting says so.
             _log.info("No history of channel %d: %s", story.channel_id, error)
@@ -263,6 +266,10 @@ def _stands(posted: discord.Message, drawing: Drawing) -> bool:
         and embed.description == drawing.embed.description
         and embed.footer.text == drawing.embed.footer.text
     )
+
+
+def _is_no_more(error: discord.HTTPException) -> bool:
+    return error.status in NO_MORE and error.code != NO_CODE
 
 
 def is_weather(error: discord.HTTPException) -> bool:

@@ -89,7 +89,7 @@ async def test_what_was_posted_before_a_crash_is_brought_up_to_date(
     assert stands.embeds == [further.embed]
 
 
-@pytest.mark.parametrize(("status", "code"), [(403, 50013), (403, 40333), (400, 50083)])
+@pytest.mark.parametrize(("status", "code"), [(403, 50013), (403, 40333), (400, 50083), (404, 0)])
 async def test_while_it_cannot_be_looked_for_nothing_is_posted_a_second_time(
     database: Database,
     client: Kataribe,
@@ -110,6 +110,20 @@ async def test_while_it_cannot_be_looked_for_nothing_is_posted_a_second_time(
         await Posts(client, Stories(database.sessions), queue).find(message, "token")
     history = client.get_partial_messageable(STORIES).history()
     assert (message.message_id, [one async for one in history]) == (None, [])
+
+
+async def test_what_the_edge_knows_nothing_of_may_stand_in_the_channel(
+    database: Database, client: Kataribe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unknown_to_the_edge(*_: object, **__: object) -> None:
+        response: Any = SimpleNamespace(status=404, reason="")
+        raise discord.NotFound(response, "404: Not Found")
+
+    queue = queue_of(database)
+    message = StoryMessage.of(await asked(queue))
+    monkeypatch.setattr(client.http, "logs_from", unknown_to_the_edge)
+    with pytest.raises(OutOfReachError):
+        await Posts(client, Stories(database.sessions), queue).find(message, None)
 
 
 async def test_a_story_that_was_never_posted_is_gone_with_its_channel(
