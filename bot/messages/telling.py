@@ -93,8 +93,9 @@ class Telling:
     def stood(self, text: str) -> None:
         """Learn the words that another process has shown: they stay until there are more."""
         self.unread = False
-        if self.phase is not Phase.ENDED and (count := Words(text).count) > self._visible:
-            self._kept, self._visible = text, count
+        if (count := Words(text).count) > self._visible:
+            if self.phase is not Phase.ENDED:
+                self._kept, self._visible = text, count
             self._at_once = max(FIRST_WORDS, count)
 
     def began(self, story: Story) -> None:
@@ -143,11 +144,11 @@ class Telling:
             return  # it was read before its words, or its member's name, were taken out of it
         self.story = story
         self.phase = Phase.ENDED
-        self.unread = False
         if story.state is not State.TOLD:
             self.frozen = 0
         if story.state is not State.TOLD or self.text != story.text:
             # Nobody watched this telling: there is no pace to keep.
+            self.unread = False
             self.text = self._kept = ""
             self._words, self._visible = Words(), 0
 

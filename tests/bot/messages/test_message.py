@@ -124,6 +124,21 @@ def test_words_of_before_a_restart_stay_until_there_are_more() -> None:
     assert message.visible_text == " one two three four"
 
 
+def test_words_that_stand_there_stay_though_the_end_came_before_they_were_read() -> None:
+    before = story(State.QUEUED)
+    before.message_id = 5
+    message = Telling(before)
+    message.began(story())
+    message.heard(TWELVE, 0.0)
+    message.ended(story(State.TOLD, TWELVE))
+    assert message.unread
+    message.stood(" one two three four five six seven")
+    message.reveal(0.0, PACE)
+    assert message.visible_text == " one two three four five six seven"
+    message.reveal(message.whole_at(PACE), PACE)
+    assert (message.visible_text, message.is_over) == (TWELVE, True)
+
+
 def test_a_word_that_stands_there_stays_though_less_of_it_comes_again() -> None:
     message = Telling(story(State.QUEUED, " one Rudo"))
     message.began(story())
