@@ -260,7 +260,8 @@ async def _fall_silent(interaction: discord.Interaction[Any]) -> None:
     with suppress(discord.NotFound):  # somebody took it away
         # While it is "thinking", what follows its deletion may go the same way.
         await interaction.edit_original_response(content="…")
-        await interaction.delete_original_response()
+        with suppress(discord.DiscordException, aiohttp.ClientError, OSError):  # it thinks no more
+            await interaction.delete_original_response()
 
 
 async def apologise(interaction: discord.Interaction[Any], error: BaseException) -> None:

@@ -17,7 +17,7 @@ from bot.database.tables import Length
 from bot.locales import say
 from bot.openings import OPENINGS, fitting, opening, some
 from bot.safety.beginnings import PromptRefusedError, checked_prompt
-from bot.safety.escaping import units
+from bot.safety.escaping import cut, units
 from bot.worker.completions_server import NAME_LIMIT  # noqa: TC001  # discord.py reads it
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class BeginningForm(Form):
         self._given = prompt, tell
         typed = say("command.story.surprise") if left_to_us(prompt) else prompt
         self._prompt: ui.TextInput[Any] = ui.TextInput(
-            default=typed[:TYPED], style=TextStyle.paragraph, max_length=TYPED
+            default=cut(typed, TYPED), style=TextStyle.paragraph, max_length=TYPED
         )
         self.add_item(ui.Label(text=say("beginning.label"), component=self._prompt))
 

@@ -142,9 +142,12 @@ def _translated(asyncpg: Any, error: Exception) -> DBAPIError:
     kinds: tuple[tuple[Any, type[DBAPIError]], ...] = (
         (asyncpg.InterfaceError, InterfaceError),
         (asyncpg.IntegrityConstraintViolationError, IntegrityError),
-        # The server is away, or about to be.
+        # The server is away, or about to be, or has no room, or may do so another time.
         (asyncpg.PostgresConnectionError, OperationalError),
         (asyncpg.OperatorInterventionError, OperationalError),
+        (asyncpg.InsufficientResourcesError, OperationalError),
+        (asyncpg.TransactionRollbackError, OperationalError),
+        (asyncpg.ReadOnlySQLTransactionError, OperationalError),
     )
     kind = next((ours for theirs, ours in kinds if isinstance(error, theirs)), DBAPIError)
     return kind(None, None, error)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import aiohttp
 import discord
 
+from bot.database.clock import now
 from bot.messages.schedule import RouteLostError
 from bot.worker.presenter import MessageGoneError, OutOfReachError
 
@@ -62,6 +63,8 @@ class Posts:
         self._channels = channels
         self._stories = stories
         self._queue = queue
+        self._since = now()
+        """What was asked for before may have been posted by a process that is no more."""
 
     async def find(self, message: StoryMessage, token: str | None) -> None:
         """Look for the message of a bot that died before it could write down which it was.
@@ -237,8 +240,9 @@ class Posts:
             if self._is_deleted(error, story):
                 raise MessageGoneError(str(error)) from error
             raise
-        message.found(posted.id)
-        message.token = None
+        if story.asked_at < self._since:
+            message.found(posted.id)
+        message.message_id, message.token = posted.id, None
         await self._queue.posted(story.id, posted.id, answers=False)
         return _stands(posted, drawing)
 

@@ -246,7 +246,7 @@ class StoryMessages:
             await self._posts.find(message, message.live_token(self._now))
         with speaking(message.story.language):
             stands = False
-            while not stands:
+            while not stands:  # at most twice: a message that a dead bot had posted is known then
                 token = message.live_token(self._now)
                 if message.unread and message.message_id is not None:
                     found = await self._posts.read(message, message.message_id, token)

@@ -172,7 +172,7 @@ class Telling:
     @property
     def is_silent(self) -> bool:
         """It is being told, and no word of it has come yet."""
-        return self.phase is Phase.TELLING and self.begun_at is None
+        return self.phase is Phase.TELLING and not self._words.count
 
     @property
     def is_over(self) -> bool:

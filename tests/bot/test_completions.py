@@ -73,7 +73,7 @@ async def test_an_address_may_end_with_the_version_or_without(suffix: str) -> No
         client(url.rstrip("/") + suffix) as completions,
     ):
         assert await completions.served() == ["a"]
-        assert [piece async for piece in completions.tell(STORY, "In the year")]
+        assert any([piece.text async for piece in completions.tell(STORY, "In the year")])
 
 
 SAMPLING = {

@@ -116,7 +116,7 @@ async def test_what_a_server_does_not_know_is_left_out_from_then_on(
         client(url) as completions,
     ):
         for _ in range(2):
-            assert [piece async for piece in completions.tell(STORY, "In the year")]
+            assert any([piece.text async for piece in completions.tell(STORY, "In the year")])
     asked = 2 + sum(name in heard[0] for name in unknown)
     assert len(heard) == asked
     assert not heard[-1].keys() & set(unknown)
@@ -223,7 +223,7 @@ async def test_a_key_that_was_wrong_again_is_said_again(caplog: pytest.LogCaptur
     async with server(handler) as url, client(url) as completions:
         for _ in range(3):
             with suppress(GeneratorDownError):
-                assert [piece async for piece in completions.tell(STORY, "In the year")]
+                assert any([piece.text async for piece in completions.tell(STORY, "In the year")])
     assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
 
 
