@@ -39,8 +39,8 @@ class OverHTTP:
         """
         models = scratch / "served"
         models.mkdir()
-        (models / folder.name).symlink_to(folder.resolve())
-        self._model = folder.name
+        self._model = folder.resolve().name
+        (models / self._model).symlink_to(folder.resolve())
         self._runner = asyncio.Runner()
         options = {"port": 0, "models": models, **settings}
         words = [word for name, value in options.items() for word in (f"--{name}", str(value))]

@@ -138,6 +138,7 @@ def _others(
             "precision": options.precision,
             "threads": options.threads,
             "slots": slots,
+            "context": max(_CONTEXT, options.prompt + options.tokens),
         }
         yield "a server", partial(OverHTTP, folder, scratch, same)
 

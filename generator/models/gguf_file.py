@@ -10,6 +10,7 @@ import mmap
 import struct
 from dataclasses import dataclass
 from math import prod
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from generator.models.errors import ModelFolderError
@@ -17,7 +18,6 @@ from generator.models.shapes import GPT2_KIND, LLAMA_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 TOLD = (GPT2_KIND, *LLAMA_KINDS)
 """Architectures that are told from such a file."""
@@ -44,7 +44,7 @@ class GGUFHeader:
 
 def has_gguf(folder: Path) -> bool:
     """Whether there is such a file."""
-    return any(folder.glob("*.gguf"))
+    return any(map(Path.is_file, folder.glob("*.gguf")))  # a pipe would never end
 
 
 def gguf_of(folder: Path) -> Path | None:
@@ -55,7 +55,7 @@ def gguf_of(folder: Path) -> Path | None:
     """
     if any(folder.glob("*.safetensors")):
         return None
-    files = sorted(folder.glob("*.gguf"))
+    files = sorted(filter(Path.is_file, folder.glob("*.gguf")))
     if len(files) > 1:
         raise ModelFolderError(f"{folder} holds {len(files)} GGUF files: keep one of them")
     return files[0] if files else None
@@ -137,7 +137,9 @@ def _check(said: dict[str, Any]) -> None:
     if said.get("split.count", 1) != 1:
         raise ModelFolderError("is one of several parts: join them with llama.cpp's gguf-split")
     scaling = said.get(f"{kind}.rope.scaling.type", "none")
-    if scaling != "none":
+    # Where a file names a factor and no type, llama.cpp stretches them evenly.
+    factors = {said.get(f"{kind}.rope.{name}", 1) for name in ("scaling.factor", "scale_linear")}
+    if scaling != "none" or not factors <= {0, 1}:
         raise ModelFolderError(
             f"stretches its positions ({scaling}), which is not read: take the safetensors"
         )

@@ -35,7 +35,9 @@ _KNOWN = (
     "tokenizer.json",
     "model.safetensors",
 )
-_OTHER_WEIGHTS = ("adapter_config.json", "model.safetensors.index.json")
+SHARDED = "model.safetensors.index.json"
+"""Where the weights lie in several files."""
+_OTHER_WEIGHTS = ("adapter_config.json", SHARDED)
 _OTHERS = (*_OTHER_WEIGHTS, "added_tokens.json", "special_tokens_map.json")
 """Files that change what those say."""
 _FLOATS = {torch.float64, torch.float32, torch.float16, torch.bfloat16}

@@ -140,6 +140,8 @@ class Reference(Described):
             for block in model.transformer.h:  # there is no encoder that they could attend to
                 del block.crossattention, block.ln_cross_attn
         module: nn.Module = model.eval().requires_grad_(requires_grad=False)
+        for weight in module.parameters():  # may lie in the file, which somebody may write anew
+            weight.data = weight.data.clone()
         told = cast("PreTrainedModel", module)
         return cls(tokenizer, told.generation_config, told)
 

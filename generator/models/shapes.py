@@ -57,9 +57,8 @@ class GPT2Shape(_Shape):
     def fewest(self) -> int:
         """Weights that it has at least."""
         inner = self.n_inner or 4 * self.n_embd
-        return self.vocab_size * self.n_embd + self.n_layer * self.n_embd * (
-            4 * self.n_embd + 2 * inner
-        )
+        tables = (self.vocab_size + self.n_positions) * self.n_embd
+        return tables + self.n_layer * self.n_embd * (4 * self.n_embd + 2 * inner)
 
     @property
     def layers(self) -> int:
@@ -90,7 +89,9 @@ class LSTMShape(_Shape):
     @property
     def fewest(self) -> int:
         """Weights that it has at least."""
-        return self.vocab_size * self.embedding_size + 4 * self.num_layers * self.hidden_size**2
+        table, hidden = self.vocab_size * self.embedding_size, self.hidden_size
+        first = 4 * hidden * (self.embedding_size + hidden)
+        return table + first + (self.num_layers - 1) * 8 * hidden**2
 
     @property
     def layers(self) -> int:
@@ -204,7 +205,11 @@ def _rotation(config: Any, size: int) -> tuple[tuple[float, ...], float]:
         return tuple(turns.tolist()), 1.0
     if kind in {"dynamic", "longrope"}:
         raise ModelFolderError(f"positions that turn by {kind} change with the story: not told")
+    if rope.get("partial_rotary_factor", 1.0) != 1.0:  # how many there are hangs on it
+        raise ModelFolderError("positions that turn a part of each head only are not told")
     from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS  # noqa: PLC0415
 
     turns, scale = ROPE_INIT_FUNCTIONS[kind](config, None)
+    if turns.shape != (size // 2,):  # the compiled step reads so many
+        raise ModelFolderError(f"{len(turns)} frequencies cannot turn heads of {size} numbers")
     return tuple(turns.tolist()), float(scale)

@@ -65,9 +65,10 @@ class Completions:
             raise wrong(message, factor if asked.candidates > 1 else "prompt")
 
         async with self._registry.borrow(asked.model) as resident:
-            if settings_of(asked, resident.loaded.settings).num_beams > 1:
-                await self._registry.allow_search(resident)
             prompts = await encode(asked.prompt, resident.loaded, limit=self._prompt_limit)
+            beams = settings_of(asked, resident.loaded.settings).num_beams
+            if beams > 1 and asked.max_tokens:
+                await self._registry.allow_search(resident)
             head = Completion(
                 id=f"cmpl-{secrets.token_hex(12)}",
                 created=int(time.time()),

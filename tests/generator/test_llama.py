@@ -78,6 +78,10 @@ def test_slots_have_room_for_no_more_than_was_asked_for() -> None:
             {"rope_parameters": {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}},
             "dynamic",
         ),
+        (
+            {"rope_parameters": STRETCHED | {"partial_rotary_factor": 0.25}},
+            "a part of each head",
+        ),
         ({"num_key_value_heads": 3}, "4 heads cannot share 3 of keys"),
         ({"head_dim": 17}, "heads of 17"),
     ],

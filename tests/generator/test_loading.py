@@ -157,7 +157,10 @@ def test_weights_that_could_hold_code_are_not_read(folder: Path) -> None:
         load_model(folder)
 
 
-@pytest.mark.parametrize("promise", [{"n_layer": 10**9}, {"vocab_size": 10**12}, {"n_embd": -64}])
+@pytest.mark.parametrize(
+    "promise",
+    [{"n_layer": 10**9}, {"vocab_size": 10**12}, {"n_embd": -64}, {"n_positions": 10**9}],
+)
 def test_a_config_that_promises_more_weights_than_there_are_is_refused_unread(
     folder: Path, promise: dict[str, int]
 ) -> None:
