@@ -23,6 +23,7 @@ _BESIDE = (
     "special_tokens_map.json",
     "added_tokens.json",
 )
+_WRITTEN = re.compile(r".+\.(?:safetensors|gguf|[0-9a-f]{12}\.part)")
 _PARTS = re.compile(r"-\d{5}-of-\d{5}\.gguf$")
 _BITS = re.compile(r"(?:^|[-._])(?:I?Q(\d)|(BF16|F16|FP16)|(F32|FP32))(?=[-._])", re.IGNORECASE)
 _MOST_BITS = 8
@@ -39,6 +40,11 @@ def has_safetensors(listing: Listing) -> bool:
     return _WEIGHTS in listing.files or INDEX in listing.files
 
 
+def is_ours(name: str) -> bool:
+    """Whether a file of that name may be of a fetch, though perhaps of another revision's."""
+    return name in {CONFIG, INDEX, *_BESIDE} or _WRITTEN.fullmatch(name) is not None
+
+
 def weights_of(listing: Listing, index: Path) -> list[HubFile]:
     """Its safetensors: one file, or those that the index (fetched already) names.
 
@@ -49,9 +55,11 @@ def weights_of(listing: Listing, index: Path) -> list[HubFile]:
         return [listing.files[_WEIGHTS]]
     try:
         named = set(json.loads(index.read_bytes())["weight_map"].values())
-        return [listing.files[name] for name in sorted(named) if name.endswith(".safetensors")]
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        raise FetchError(f"{INDEX} does not say where the weights are") from None
+        if named and all(name.endswith(".safetensors") for name in named):
+            return [listing.files[name] for name in sorted(named)]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        pass
+    raise FetchError(f"{INDEX} does not say where the weights are")
 
 
 def gguf_of(listing: Listing, name: str, wanted: str | None) -> HubFile:
@@ -60,7 +68,8 @@ def gguf_of(listing: Listing, name: str, wanted: str | None) -> HubFile:
     Raises:
         FetchError: there is none, or no telling which.
     """
-    files = {file: kept for file, kept in listing.files.items() if file.lower().endswith(".gguf")}
+    # Not .GGUF: whoever reads the folder looks for small letters.
+    files = {file: kept for file, kept in listing.files.items() if file.endswith(".gguf")}
     if wanted is not None:
         if wanted not in files:
             raise FetchError(

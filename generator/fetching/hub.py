@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -24,6 +25,12 @@ from generator.fetching.errors import FetchError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from huggingface_hub.hf_api import RepoSibling
+
+_GIT = re.compile(r"[0-9a-f]{40}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_LARGEST = 1 << 63
+"""Bytes of a file, which a JSON number can exceed beyond what can be said of it."""
 _PATIENCE = 30.0
 """Seconds for an answer about what there is."""
 _SENTENCES: tuple[tuple[type[Exception], str], ...] = (
@@ -46,6 +53,7 @@ _SENTENCES: tuple[tuple[type[Exception], str], ...] = (
         HfHubHTTPError,
         "{hub.endpoint} answered {error.response.status_code} for {hub.name}: try again later",
     ),
+    (UnicodeEncodeError, "HF_TOKEN or the revision has letters that no request can carry"),
     (OfflineModeIsEnabled, "HF_HUB_OFFLINE is set, so no hub is asked"),
     (httpx2.InvalidURL, "HF_ENDPOINT is no address: {hub.endpoint!r}"),
     (
@@ -96,28 +104,18 @@ class Hub:
         Raises:
             FetchError: there is no such model or revision, or it cannot be had.
         """
-        with self.explaining():
+        with self._understanding():
             info = self._api.model_info(
                 self.name, revision=self.revision, files_metadata=True, timeout=_PATIENCE
             )
-        files = {}
-        for sibling in info.siblings or ():
-            name, size, lfs = sibling.rfilename, sibling.size, sibling.lfs
-            digest = lfs.sha256 if lfs else sibling.blob_id
-            if "/" in name or "\\" in name or size is None or digest is None:
-                continue  # a model's folder has no folders
-            files[name] = HubFile(
-                name=name, size=size, digest=digest, algorithm="sha256" if lfs else "git"
-            )
-        if info.sha is None:
-            raise FetchError(
-                f"{self.endpoint} says no commit of {self.name}: it is no hub of models"
-            )
-        return Listing(commit=info.sha, files=files)
+            files = [file for one in info.siblings or () if (file := _file_of(one)) is not None]
+            if info.sha is None or not _GIT.fullmatch(info.sha):
+                raise ValueError("no commit")
+            return Listing(commit=info.sha, files={file.name: file for file in files})
 
     def architecture(self) -> str | None:
         """What the hub says that the model's GGUF files hold, if it says so."""
-        with self.explaining():
+        with self._understanding():
             info = self._api.model_info(
                 self.name, revision=self.revision, expand=["gguf"], timeout=_PATIENCE
             )
@@ -140,3 +138,46 @@ class Hub:
         except tuple(kind for kind, _ in _SENTENCES) as error:
             sentence = next(text for kind, text in _SENTENCES if isinstance(error, kind))
             raise FetchError(sentence.format(hub=self, error=error)) from error
+
+    @contextmanager
+    def _understanding(self) -> Iterator[None]:
+        """Also what its client, or we, stumble over in an answer of another form.
+
+        Raises:
+            FetchError: instead of whatever it is.
+        """
+        try:
+            with self.explaining():
+                yield
+        except (
+            ValueError,
+            TypeError,
+            LookupError,
+            AttributeError,
+            ArithmeticError,
+            RecursionError,
+        ) as error:
+            raise FetchError(
+                f"{self.endpoint} is no hub of models: what it says of {self.name} has another form"
+            ) from error
+
+
+def _file_of(said: RepoSibling) -> HubFile | None:
+    """One that can be had, as the hub describes it.
+
+    Raises:
+        ValueError, TypeError: it describes none.
+    """
+    name, size, lfs = said.rfilename, said.size, said.lfs
+    digest = lfs.sha256 if lfs else said.blob_id
+    if "/" in name or "\\" in name or size is None or digest is None:
+        return None  # a model's folder has no folders
+    if not name.isprintable():
+        return None  # and no names that would command a terminal
+    if (
+        type(size) is not int
+        or not 0 <= size < _LARGEST
+        or not (_SHA256 if lfs else _GIT).fullmatch(digest)
+    ):
+        raise ValueError(f"no size or digest of {name}")
+    return HubFile(name=name, size=size, digest=digest, algorithm="sha256" if lfs else "git")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from generator.engine.errors import EngineError
 from generator.engine.registry import Registry
 from generator.fetching.errors import FetchError
+from generator.models.tokens import is_panic
 from generator.sampling.requests import Request
 from generator.sampling.settings import Sampling
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _PROMPT = "In the year 1990, a young"
 _TOKENS = 64
+_STAYS = "The folder stays: delete it, or mend it."
 
 
 def try_out(folder: Path, settings: EngineSettings) -> str:
@@ -34,8 +36,6 @@ def try_out(folder: Path, settings: EngineSettings) -> str:
     with ProcessPoolExecutor(1, mp_context=spawn) as process:
         try:
             return process.submit(_told, folder, settings).result()
-        except EngineError as error:
-            raise FetchError(f"{error} The folder stays: delete it, or mend it.") from error
         except BrokenProcessPool as error:
             raise FetchError(
                 f"{folder} cannot be told: reading it was ended from outside, most likely since it "
@@ -44,7 +44,16 @@ def try_out(folder: Path, settings: EngineSettings) -> str:
 
 
 def _told(folder: Path, settings: EngineSettings) -> str:
-    return asyncio.run(_tell(folder, settings))
+    """Here already any error is made a sentence: not all of them travel between processes."""
+    try:
+        return asyncio.run(_tell(folder, settings))
+    except EngineError as error:
+        raise FetchError(f"{error} {_STAYS}") from error
+    except BaseException as error:  # of its tokenizer, or of a step
+        if not isinstance(error, Exception) and not is_panic(error):
+            raise
+        reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
+        raise FetchError(f"{folder} cannot be told: {reason}. {_STAYS}") from error
 
 
 async def _tell(folder: Path, settings: EngineSettings) -> str:
@@ -55,15 +64,18 @@ async def _tell(folder: Path, settings: EngineSettings) -> str:
         async with registry.borrow(name) as resident:
             loaded = resident.loaded
             seconds = time.perf_counter() - begin
+            half = loaded.context // 2
             request = Request(
-                prompt=tuple(loaded.tokens.backend.encode(_PROMPT).ids),
+                prompt=tuple(loaded.tokens.backend.encode(_PROMPT).ids[:half]),
                 sampling=Sampling(),
                 seed=1,
-                max_tokens=min(_TOKENS, loaded.context // 2),
-                min_tokens=min(_TOKENS, loaded.context // 2),
+                max_tokens=min(_TOKENS, half),
+                min_tokens=min(_TOKENS, half),
             )
-            times = [time.perf_counter() async for _ in resident.engine.submit(request)]
-            speed = (len(times) - 1) / (times[-1] - times[0])
+            came = [(time.perf_counter(), 0)]
+            story = resident.engine.submit(request)
+            came += [(time.perf_counter(), len(tokens)) async for tokens in story]
+            speed = _speed(came)
             return (
                 f"{resident.name} can be told: {speed:.0f} tokens/s for one story in "
                 f"{loaded.precision} on {loaded.device}, {resident.engine.memory / 1e6:.0f} MB at "
@@ -72,3 +84,14 @@ async def _tell(folder: Path, settings: EngineSettings) -> str:
             )
     finally:
         await registry.close()
+
+
+def _speed(came: list[tuple[float, int]]) -> float:
+    """Tokens a second, of when how many came; the first entry is when the story was asked for.
+
+    What came first is left out, as reading the prompt took its time; unless all came at once.
+    """
+    if len(came) == 1:
+        raise ValueError("it says nothing")
+    counted = came if len(came) == 2 else came[1:]  # noqa: PLR2004  # the asking and all at once
+    return sum(tokens for _, tokens in counted[1:]) / (counted[-1][0] - counted[0][0])

@@ -17,6 +17,7 @@ from generator.fetching.choosing import (
     INDEX,
     gguf_of,
     has_safetensors,
+    is_ours,
     settings_of,
     weights_of,
 )
@@ -65,12 +66,16 @@ def fetch(hub: Hub, models: Path, *, file: str | None = None, force: bool = Fals
         raise FetchError(f"{hub.name!r} is no model's name; one looks like OWNER/MODEL")
     if (models / CONFIG).exists():
         raise FetchError(f"{models} is a model itself: say --models, a folder of them")
-    target, begun = models / name, models / f".{name}"
-    if target.exists() and not force:
+    # The dot keeps the registry off it, the ending keeps it off others' folders, such as .ssh.
+    target, begun = models / name, models / f".{name}.fetching"
+    if os.path.lexists(target) and not force:
         raise FetchError(f"{target} is there already; --force replaces it")
     try:
+        if begun.is_symlink():
+            raise FetchError(f"{begun} is a link: what is behind it is not written to; remove it")
         begun.mkdir(parents=True, exist_ok=True)
-        with _alone(begun):
+        with _alone(begun, name):
+            _refuse_strangers(begun)
             _fill(hub, hub.list(), begun, file)
             _put(begun, target)
     except OSError as error:
@@ -81,16 +86,23 @@ def fetch(hub: Hub, models: Path, *, file: str | None = None, force: bool = Fals
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def _alone(folder: Path, name: str) -> Iterator[None]:
     """Nobody else writes into it meanwhile."""
-    lock = os.open(folder, os.O_RDONLY)
+    lock = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError:
-        raise FetchError(f"{folder.name[1:]} is being fetched already") from None
+        raise FetchError(f"{name} is being fetched already") from None
     finally:
         os.close(lock)
+
+
+def _refuse_strangers(folder: Path) -> None:
+    """What no fetch wrote would come into the model's folder, or be deleted."""
+    for there in folder.iterdir():
+        if there.is_symlink() or not there.is_file() or not is_ours(there.name):
+            raise FetchError(f"{there} is not of a fetch: move it away")
 
 
 def _fill(hub: Hub, listing: Listing, folder: Path, wanted: str | None) -> None:
@@ -136,11 +148,11 @@ def _check_names(hub: Hub, settings: list[HubFile]) -> None:
 
 def _check_config(hub: Hub, folder: Path) -> None:
     """Raises what would keep the model from being told, before its weights are fetched."""
-    if read_shape(folder) is not None:
-        return
-    from generator.models.reference import config_of, shape_of  # noqa: PLC0415  # takes seconds
-
     try:
+        if read_shape(folder) is not None:
+            return
+        from generator.models.reference import config_of, shape_of  # noqa: PLC0415  # takes seconds
+
         config = config_of(str(folder))
         packed = getattr(config, "quantization_config", None)
         shape_of(str(folder), config)
@@ -199,12 +211,20 @@ def _bring_all(hub: Hub, listing: Listing, files: list[HubFile], folder: Path) -
 
 def _put(begun: Path, target: Path) -> None:
     """In the place of what was there, which goes when the new one stands."""
-    old = target.with_name(f".{target.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
+    old = target.with_name(f".{target.name}.replaced")
+    _remove(old)
+    if os.path.lexists(target):
         target.rename(old)
     begun.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
+    _remove(old)
+
+
+def _remove(place: Path) -> None:
+    """Of a link only itself; `rmtree` does nothing about one, nor about a file."""
+    if place.is_dir() and not place.is_symlink():
+        shutil.rmtree(place, ignore_errors=True)
+    else:
+        place.unlink(missing_ok=True)
 
 
 def _words(size: int) -> str:

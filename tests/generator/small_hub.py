@@ -28,6 +28,8 @@ class Repository:
     files: dict[str, bytes]
     architecture: str | None = None
     """Of its GGUF files."""
+    says: str | None = None
+    """Instead of what the hub would say of it."""
     gated: bool = False
     claims: dict[str, int] = field(default_factory=dict)
     """Sizes that the listing says instead."""
@@ -91,6 +93,8 @@ class SmallHub:
         kept = self._repository(request)
         if request.match_info.get("revision", "main") not in {"main", kept.commit}:
             raise _refusal(web.HTTPNotFound, "RevisionNotFound")
+        if kept.says is not None:
+            return web.Response(text=kept.says, content_type="application/json")
         name = "{owner}/{name}".format(**request.match_info)
         if "expand" in request.query:
             told = kept.architecture and {"architecture": kept.architecture}

@@ -14,11 +14,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from generator.fetching.choosing import bits_of, gguf_of
+from generator.config import EngineSettings
+from generator.engine.errors import EngineError
+from generator.fetching import trial
+from generator.fetching.choosing import INDEX, bits_of, gguf_of, weights_of
 from generator.fetching.errors import FetchError
 from generator.fetching.hub import Hub, HubFile, Listing
 from generator.fetching.whole import fetch
 from generator.models.loading import load_model
+from generator.native import NativeStepError
 from tests.generator.small_folders import save_llama
 from tests.generator.small_ggufs import save_gguf
 from tests.generator.small_hub import Repository, SmallHub, open_hub
@@ -109,7 +113,9 @@ def test_ctrl_c_leaves_a_part_and_the_next_call_goes_on_from_it(
     assert main is not None
 
     def press() -> None:
-        while not any(part.stat().st_size for part in (tmp_path / ".teller").glob("model*.part")):
+        while not any(
+            part.stat().st_size for part in (tmp_path / ".teller.fetching").glob("model*.part")
+        ):
             time.sleep(0.01)  # until what came is on the disk
         signal.pthread_kill(main, signal.SIGINT)
 
@@ -117,8 +123,8 @@ def test_ctrl_c_leaves_a_part_and_the_next_call_goes_on_from_it(
     with pytest.raises(KeyboardInterrupt):
         fetch(hub, tmp_path)
     assert not (tmp_path / "teller").exists()
-    assert [place.name for place in tmp_path.iterdir()] == [".teller"]
-    (part,) = (tmp_path / ".teller").glob("*.part")
+    assert [place.name for place in tmp_path.iterdir()] == [".teller.fetching"]
+    (part,) = (tmp_path / ".teller.fetching").glob("*.part")
     assert 0 < part.stat().st_size <= 100_000
     opened.asked.clear()
     at = f"bytes={part.stat().st_size}-"
@@ -134,7 +140,7 @@ def test_a_damaged_file_is_deleted_and_the_folder_never_appears(
     with pytest.raises(FetchError, match=r"model\.safetensors came damaged"):
         fetch(hub, tmp_path)
     assert not (tmp_path / "teller").exists()
-    assert not list((tmp_path / ".teller").glob("model.safetensors*"))
+    assert not list((tmp_path / ".teller.fetching").glob("model.safetensors*"))
     kept.damaged = set()
     assert load_model(fetch(hub, tmp_path)).name == "teller"
 
@@ -156,7 +162,7 @@ def test_a_new_version_on_the_hub_leaves_nothing_of_the_old(
     kept.damaged = {"model.safetensors"}
     with pytest.raises(FetchError):
         fetch(hub, tmp_path)
-    (tmp_path / ".teller" / "model-00001-of-00002.safetensors").write_bytes(b"old")
+    (tmp_path / ".teller.fetching" / "model-00001-of-00002.safetensors").write_bytes(b"old")
     kept.damaged, kept.files = set(), kept.files | {"generation_config.json": b"{}"}
     folder = fetch(hub, tmp_path)
     assert {file.name for file in folder.iterdir()} == set(files) | {"generation_config.json"}
@@ -171,6 +177,62 @@ def test_a_folder_that_is_there_is_replaced_only_if_asked(hub: Hub, tmp_path: Pa
     folder = fetch(hub, tmp_path, force=True)
     assert not (folder / "mine.txt").exists()
     assert [place.name for place in tmp_path.iterdir()] == ["teller"]
+
+
+@pytest.mark.parametrize("name", ["ssh", "teller.fetching", "teller.replaced", "teller.old"])
+def test_a_folder_that_is_not_of_a_fetch_is_left_alone(
+    name: str, opened: SmallHub, kept: Repository, hub: Hub, tmp_path: Path
+) -> None:
+    """`--models ~` with a model called ssh emptied ~/.ssh."""
+    opened.repositories[f"someone/{name}"] = kept
+    keys = [tmp_path / f".{name}" / "id_ed25519", tmp_path / f".{name}.old" / "id_ed25519"]
+    if name.startswith("teller"):
+        fetch(hub, tmp_path)
+        keys = [tmp_path / "teller" / "config.json"]
+    for key in keys:
+        key.parent.mkdir(exist_ok=True)
+        key.touch()
+    folder = fetch(Hub(f"someone/{name}", endpoint=opened.address), tmp_path)
+    fetch(hub, tmp_path, force=True)
+    assert all(key.exists() for key in keys)
+    assert (folder / "config.json").exists()
+
+
+def test_where_it_begins_there_is_nothing_of_others(hub: Hub, tmp_path: Path) -> None:
+    mine = tmp_path / "mine" / "note.txt"
+    mine.parent.mkdir()
+    mine.touch()
+    begun = tmp_path / ".teller.fetching"
+    begun.symlink_to(mine.parent)
+    with pytest.raises(FetchError, match=r"\.teller\.fetching is a link"):
+        fetch(hub, tmp_path)
+    begun.unlink()
+    mine.parent.rename(begun)
+    with pytest.raises(FetchError, match=r"note\.txt is not of a fetch: move it away"):
+        fetch(hub, tmp_path)
+    assert [place.name for place in begun.iterdir()] == ["note.txt"]
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling", "file"])
+def test_a_link_or_a_file_in_its_place_is_replaced_too(kind: str, hub: Hub, tmp_path: Path) -> None:
+    """Twice, as what stood there stood in the way of the second call for good."""
+    elsewhere, models = tmp_path / "elsewhere", tmp_path / "models"
+    models.mkdir()
+    if kind == "link":
+        elsewhere.mkdir()
+        (elsewhere / "mine.txt").touch()
+    for _ in range(2):
+        if kind == "file":
+            (models / "teller").touch()
+        else:
+            (models / "teller").symlink_to(elsewhere)
+        with pytest.raises(FetchError, match="is there already"):
+            fetch(hub, models)
+        folder = fetch(hub, models, force=True)
+        assert [place.name for place in models.iterdir()] == ["teller"]
+        assert not folder.is_symlink()
+        folder.rename(tmp_path / f"first {time.monotonic_ns()}")
+    assert kind != "link" or (elsewhere / "mine.txt").exists()
 
 
 def test_two_calls_do_not_write_the_same_file(
@@ -216,6 +278,12 @@ def test_a_revision_that_is_none_is_said(hub: Hub, opened: SmallHub, tmp_path: P
     assert fetch(hub, tmp_path).name == "teller"
 
 
+def test_a_token_that_is_none_is_said(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_é")
+    with pytest.raises(FetchError, match="HF_TOKEN or the revision has letters"):
+        hub.list()
+
+
 def test_who_must_ask_first_is_told_where(kept: Repository, hub: Hub, tmp_path: Path) -> None:
     kept.gated = True
     with pytest.raises(FetchError, match=r"only who asked for it: do so at http.*HF_TOKEN"):
@@ -242,6 +310,64 @@ def test_a_file_longer_than_said_is_not_read_on(kept: Repository, hub: Hub, tmp_
         fetch(hub, tmp_path)
 
 
+_FILE = {"rfilename": "a.gguf", "size": 1, "blobId": "0" * 40}
+
+
+def _description(file: object, sha: object = "0" * 40) -> str:
+    return json.dumps({"id": NAME, "sha": sha, "siblings": [file]})
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        "<html>hello</html>",
+        "[" * 100_000,
+        "[]",
+        "3",
+        "{}",
+        '{"id": "someone/teller"}',
+        '{"id": "someone/teller", "createdAt": 7}',
+        _description("a.gguf"),
+        _description({}),
+        _description(_FILE, sha=None),
+        _description(_FILE, sha=7),
+        _description(_FILE, sha="\x1b[2J"),
+        _description(_FILE | {"rfilename": None}),
+        _description(_FILE | {"size": "1"}),
+        _description(_FILE | {"size": -1}),
+        _description(_FILE | {"size": 1.5}),
+        _description(_FILE | {"size": 10**400}),
+        _description(_FILE | {"blobId": "../../x"}),
+        _description(_FILE | {"blobId": 7}),
+        _description(_FILE | {"lfs": {"sha256": "0" * 40, "size": 1, "pointerSize": 1}}),
+        _description(_FILE | {"lfs": [1]}),
+    ],
+)
+def test_what_speaks_otherwise_is_no_hub(
+    says: str, kept: Repository, hub: Hub, tmp_path: Path
+) -> None:
+    kept.says = says
+    with pytest.raises(FetchError, match=r"^http://\S+ is no hub of models"):
+        fetch(hub, tmp_path)
+
+
+@pytest.mark.parametrize("says", ["<html>hello</html>", "[]", '{"gguf": {}}'])
+def test_nor_is_what_does_so_of_a_gguf(says: str, kept: Repository, hub: Hub) -> None:
+    kept.says = says
+    with pytest.raises(FetchError, match="is no hub of models"):
+        hub.architecture()
+
+
+@pytest.mark.parametrize("name", ["a\0.gguf", "\x1b[2J.gguf", "a\n.gguf", "\ud800.gguf"])
+def test_a_name_that_would_command_a_terminal_is_not_taken(
+    name: str, kept: Repository, hub: Hub, tmp_path: Path
+) -> None:
+    kept.says = _description(_FILE | {"rfilename": name})
+    assert not hub.list().files
+    with pytest.raises(FetchError, match="has neither safetensors nor GGUF"):
+        fetch(hub, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
@@ -263,6 +389,34 @@ def test_what_could_not_be_told_is_said_before_its_weights_come(
     with pytest.raises(FetchError, match=sentence):
         fetch(hub, tmp_path)
     assert {name for name, _ in opened.asked} == {"config.json"}
+
+
+def test_settings_nested_without_end_are_one_sentence(
+    kept: Repository, hub: Hub, tmp_path: Path
+) -> None:
+    kept.files["config.json"] = b"[" * 100_000
+    with pytest.raises(FetchError, match=r"cannot be read"):
+        fetch(hub, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        '{"weight_map": {}}',
+        '{"weight_map": {"a": "pytorch_model.bin"}}',
+        '{"weight_map": {"a": "a.safetensors", "b": "pytorch_model.bin"}}',
+        '{"weight_map": {"a": "b.safetensors"}}',
+        '{"weight_map": {"a": ["a.safetensors"]}}',
+        "[" * 100_000,
+    ],
+)
+def test_an_index_that_does_not_say_where_the_weights_are_is_refused(
+    index: str, tmp_path: Path
+) -> None:
+    (tmp_path / INDEX).write_text(index)
+    listing = _listing(INDEX, "a.safetensors", "pytorch_model.bin")
+    with pytest.raises(FetchError, match="does not say where the weights are"):
+        weights_of(listing, tmp_path / INDEX)
 
 
 def test_pickles_are_not_taken(
@@ -336,6 +490,8 @@ def test_the_file_in_8_bits_is_taken_or_the_nearest_below(
         (("a-Q8_0-00001-of-00002.gguf",), None, "in parts"),
         (("a-Q8_0-00001-of-00002.gguf",), "a-Q8_0-00001-of-00002.gguf", "one of several parts"),
         (("a.gguf",), "b.gguf", r"no GGUF file 'b\.gguf'; it has a\.gguf"),
+        (("A.GGUF",), None, "neither safetensors nor GGUF"),
+        (("A.GGUF",), "A.GGUF", r"no GGUF file 'A\.GGUF'; it has none"),
     ],
 )
 def test_where_there_is_no_telling_which_it_asks(
@@ -354,3 +510,35 @@ def test_bits_are_read_from_names() -> None:
         "Q.gguf",
     )
     assert [bits_of(name) for name in names] == [2, 4, 16, 32, None]
+
+
+def test_speed_counts_tokens_after_the_first_delivery() -> None:
+    assert trial._speed([(0.0, 0), (5.0, 1), (6.0, 10), (7.0, 10)]) == 10
+    assert trial._speed([(0.0, 0), (2.0, 10)]) == 5
+
+
+def test_a_prompt_longer_than_the_context_is_cut(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial, "_PROMPT", "In the year 1990, a young " * 100)
+    assert " tokens/s for one story" in trial._told(source, EngineSettings())
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (EngineError("No."), r"^No\. The folder stays"),
+        (NativeStepError("no memory"), r"teller cannot be told: no memory\. The folder stays"),
+        (type("PanicException", (BaseException,), {})("index"), r"cannot be told: index\. "),
+        (ValueError(), r"teller cannot be told: ValueError\. The folder stays"),
+    ],
+)
+def test_a_model_that_cannot_be_told_is_one_sentence(
+    error: BaseException, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> str:
+        raise error
+
+    monkeypatch.setattr(trial, "_tell", fail)
+    with pytest.raises(FetchError, match=sentence):
+        trial._told(tmp_path / "teller", EngineSettings())
