@@ -37,6 +37,13 @@ class Drawing:
     with_line: bool = False
     """What stands above the embed is written anew, or taken away."""
 
+    def __post_init__(self) -> None:
+        """Have discord.py keep no view: its buttons are known by their ids, also after a restart.
+
+        One that is not stopped it keeps for as long as the process lives, some 12 kB a story.
+        """
+        self.view.stop()
+
     @property
     def fields(self) -> dict[str, Any]:
         """What discord.py edits a message with."""

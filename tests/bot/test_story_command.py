@@ -37,6 +37,8 @@ async def test_a_story_is_told_from_the_members_words(tmp_path: Path) -> None:
         rest = ["Continue", "My turn", "Variations", "Again", "Another teller", "⋯"]
         assert labels(message) == stars + rest
         assert w.teller.asked[0]["prompt"] == "In the year"
+        # Or the bot would grow with every story.
+        assert w.client.persistent_views == []
 
 
 async def test_a_story_whose_first_word_takes_long_does_not_say_that_it_waits(
