@@ -231,7 +231,9 @@ async def test_a_story_called_off_during_its_last_edit_is_shown_as_called_off(
         assert await place.queue.cancel(story_id, 1, text=STORY)
         edited.set()
         await place.wall.until(lambda: (story_id, State.CANCELLED) in place.wall.endings())
-    assert place.wall.endings() == [(story_id, State.TOLD), (story_id, State.CANCELLED)]
+    # A round of the dispatcher may see it first, and then lets no more of the other end out.
+    assert place.wall.endings()[-1] == (story_id, State.CANCELLED)
+    assert place.wall.finishing == [story_id, story_id]
 
 
 async def test_two_bots_on_one_database_tell_each_story_once(
