@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from transformers import LogitsProcessor, LogitsProcessorList
+from transformers import (
+    LogitsProcessor,
+    LogitsProcessorList,
+    NoBadWordsLogitsProcessor,
+    SuppressTokensAtBeginLogitsProcessor,
+)
 
 if TYPE_CHECKING:
     from generator.sampling.memfree import MemFree
@@ -27,8 +32,14 @@ def processors(vocabulary: Vocabulary, request: Request) -> LogitsProcessorList:
         request: with its prompt, to which the penalties do not apply.
     """
     sampling, asked = request.sampling, LogitsProcessorList()
+    if request.begin_word:
+        growing = vocabulary.growing.tolist()
+        asked.append(SuppressTokensAtBeginLogitsProcessor(growing, len(request.prompt)))
     if sampling.frequency_penalty or sampling.presence_penalty:
         asked.append(PenaltyProcessor(sampling, len(request.prompt)))
+    if len(vocabulary.bad_words):
+        runs = [[token for token in run if token >= 0] for run in vocabulary.bad_words.tolist()]
+        asked.append(NoBadWordsLogitsProcessor(runs))
     if sampling.memfree and vocabulary.memfree is not None:
         asked.append(MemFreeProcessor(vocabulary.memfree, vocabulary))
     return asked

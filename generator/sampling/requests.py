@@ -27,7 +27,7 @@ class Request:
     min_tokens: int = 0
     """The end-of-text token is not drawn before this many new tokens."""
     begin_word: bool = False
-    """The first token does not go on with the prompt's last word; not with beams."""
+    """The first token does not go on with the prompt's last word."""
     num_beams: int = 1
     """Above one: the likeliest of so many stories searched together, given whole at its end."""
     logprobs: int | None = None
