@@ -166,7 +166,7 @@ def joined(body: bytes) -> list[Any]:
         ("POST", "/v1/completions", {"json": STORY | {"temprature": 1}}),
         ("POST", "/v1/completions", {"json": STORY | {"n": 3}}),
         ("POST", "/v1/completions", {"json": STORY | {"prompt": "In the year " * 200}}),
-        ("POST", "/v1/completions", {"data": b" " * (LIMIT + 1)}),
+        ("POST", "/v1/completions", {"json": STORY | {"prompt": " " * LIMIT}}),
         ("GET", "/v1/completions", {}),
         ("GET", "/v1/models/nobody", {}),
         ("GET", "/v1/models/lstm-endless?loaded=please", {}),
@@ -277,12 +277,14 @@ async def test_a_replica_that_dies_breaks_its_story_off_and_no_other(
         with pytest.raises(aiohttp.ClientPayloadError):
             await done.pop()
         (other,) = going
-        wish = STORY | {"max_tokens": 24, "stream": True}
-        again = await answered(http, "POST", "/v1/completions", json=wish)
-        told = await answered(plain, "POST", "/v1/completions", json=wish)
-        assert joined(again[2]) == joined(told[2])
+        async with http.get("/health") as response:  # the time of an answer, and it is told on
+            assert (await response.json())["status"] == "ok"
         assert not other.done()
         other.cancel()
+    wish = STORY | {"max_tokens": 24, "stream": True}
+    again = await answered(http, "POST", "/v1/completions", json=wish)
+    told = await answered(plain, "POST", "/v1/completions", json=wish)
+    assert joined(again[2]) == joined(told[2])
 
 
 async def read_out(stream: aiohttp.ClientResponse) -> None:
