@@ -96,4 +96,6 @@ def _alone() -> dict[str, str]:
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # listens to this machine only, on Linux too,
         "RAY_AUTH_MODE": "token",  # and there to us only
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        # Seconds that the door believes what it knows of a line: 10 unless said, a story's time.
+        "RAY_SERVE_QUEUE_LENGTH_CACHE_TIMEOUT_S": "0.1",
     }

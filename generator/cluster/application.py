@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import ray
 from ray import serve
 
 from generator.cluster.front import Front
 from generator.cluster.replica import Replica
+from generator.cluster.shares import ClusterSettings, shared
+from generator.config import load_settings
 
 if TYPE_CHECKING:
     from ray.serve import Application
@@ -23,6 +26,23 @@ _AT_ONCE = 100_000
 engine, by its slots and its line; a bound of Serve's would let `/health` wait behind stories."""
 _LOOK_AGAIN = 0.2
 """Seconds after which a replica that is to leave looks whether its last story has ended."""
+
+
+def build(given: dict[str, Any]) -> Application:
+    """For Serve's own configuration files, which name this function: see deploy/rayservice.yaml.
+
+    Args:
+        given: `engine` and `cluster`, each with settings; what is left out is read in the
+            environment, as KATARIBE_ENGINE__NAME, or has its default.
+
+    Raises:
+        ConfigError: with one line for each setting that is wrong.
+    """
+    engine = load_settings(given.get("engine", {}))
+    cluster = ClusterSettings.checked(given.get("cluster", {}))
+    there = ray.cluster_resources()
+    cores, gpus = int(there.get("CPU", 1)), int(there.get("GPU", 0))
+    return application(shared(cluster, engine, cores=cores, gpus=gpus, one_machine=False))
 
 
 def application(share: Share) -> Application:

@@ -105,8 +105,12 @@ class Front:
         """The answer of a replica that has the model, or else of the one with the shortest line."""
         name = request.model if len(request.model) <= _LONGEST_NAME else ""
         ask = self._replicas.options(method_name="tell", stream=True)
-        told = ask.options(multiplexed_model_id=name).remote(request, if_free=True)
-        if (head := await _first(told)) is None:
+        # Serve finds the shortest line by what it last heard: a busy replica that is asked says so.
+        for model in (name, ""):
+            told = ask.options(multiplexed_model_id=model).remote(request, if_free=True)
+            if (head := await _first(told)) is not None:
+                break
+        else:
             told = ask.remote(request)
             head = await _first(told)
         assert head is not None  # noqa: S101  # it was not asked whether it is free

@@ -7,6 +7,7 @@ import json
 import re
 import signal
 from contextlib import AsyncExitStack
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -18,12 +19,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from generator.engine.loop import Engine
 from generator.engine.registry import GIB
 from generator.models.loading import load_model
+from tests.generator.cluster.starting import KEY, started
 from tests.generator.running import ENDLESS, running
 from tests.generator.small_folders import save_gpt2, save_lstm
-
-pytest.importorskip("ray", reason="no Ray here: no cluster is tried (pip install '.[cluster]')")
-
-from tests.generator.cluster.starting import KEY, started
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -31,7 +29,13 @@ if TYPE_CHECKING:
 
     from tests.generator.cluster.starting import Cluster
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.skipif(
+        find_spec("ray") is None,
+        reason="no Ray here: no cluster is tried (pip install '.[cluster]')",
+    ),
+]
 
 EACH: dict[str, Any] = {"slots": 1, "waiting": 1, "threads": 1, "context": 1_000_000}
 LIMIT = 65_536
