@@ -105,15 +105,13 @@ class Front:
         """The answer of a replica that has the model, or else of the one with the shortest line."""
         name = request.model if len(request.model) <= _LONGEST_NAME else ""
         ask = self._replicas.options(method_name="tell", stream=True)
-        # Serve finds the shortest line by what it last heard: a busy replica that is asked says so.
-        for model in (name, ""):
-            told = ask.options(multiplexed_model_id=model).remote(request, if_free=True)
-            if (head := await _first(told)) is not None:
-                break
-        else:
-            told = ask.remote(request)
+        # Serve finds the shortest line by what it last heard: a replica that is asked knows better.
+        for model, if_free in ((name, True), ("", True), ("", False), ("", False)):
+            told = ask.options(multiplexed_model_id=model).remote(request, if_free=if_free)
             head = await _first(told)
-        assert head is not None  # noqa: S101  # it was not asked whether it is free
+            if head is not None and head.status != HTTPStatus.TOO_MANY_REQUESTS:
+                break
+        assert head is not None  # noqa: S101  # the last was not asked whether it is free
         return _begun(StreamingResponse(_body(told)), head)
 
 
