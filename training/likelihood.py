@@ -64,7 +64,9 @@ def likelihood(
     """Reads each text by itself, after the token that `beginning` names.
 
     So every token is predicted, the first one too, whether the tokenizer puts that token there or
-    not: figures of tokenizers that do and that do not would not compare. Texts longer than the model's context are measured, in tokens and bytes, up to there. One that
+    not: figures of tokenizers that do and of ones that do not would not compare.
+
+    Texts longer than the model's context are measured, in tokens and bytes, up to there. One that
     cannot be read at all, for want of an unknown word, costs infinitely much.
 
     Args:

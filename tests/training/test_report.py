@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Literal
 
 from tests.training.small import STORIES, TOKENIZER, recipe
@@ -26,11 +27,16 @@ def test_the_report_shows_every_model_and_every_story(tmp_path: Path) -> None:
     assert main(["clean", str(STORIES), "--out", str(corpus)]) == 0
     models = [str(tmp_path / kind) for kind in kinds]
     given = ["--corpus", str(corpus), "--split", "validation", "--stories", "3"]
-    assert main(["compare", *models, *given, "--out", str(out)]) == 0
+    alike = ["--alike", "temperature=0.5", "--alike", "max_new_tokens=3"]
+    assert main(["compare", *models, *given, *alike, "--out", str(out)]) == 0
     figures = json.loads((out / "figures.json").read_text())
     assert list(figures) == ["gpt2", "lstm"]
     page = (out / "README.md").read_text()
     assert f"{figures['lstm']['bits_per_byte']:.3f}" in page
+    gap = figures["lstm"]["bits_per_byte"] - figures["gpt2"]["bits_per_byte"]
+    assert re.search(rf"\| lstm − gpt2 \| \{gap:+.3f} \(", page)  # noqa: RUF001  # a minus
+    assert "`temperature=0.5`, `max_new_tokens=3`; every other rule off." in page
+    assert all(one["alike"]["words"] < 10 < one["words"] for one in figures.values())
     for prompt in ARTICLE_PROMPTS:
         assert f"### {prompt}\n" in page
         assert page.count(f"**: {prompt}") == len(kinds)

@@ -53,9 +53,7 @@ def encode(
     after = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
     check_words(texts, tokenizer)
     rows = tokenizer(list(texts)).input_ids if texts else []
-    return [
-        np.asarray([*before, *row, *after][: context + 1], dtype=np.int32) for row in rows
-    ]
+    return [np.asarray([*before, *row, *after][: context + 1], dtype=np.int32) for row in rows]
 
 
 def collate(rows: Sequence[np.ndarray], width: int = 0) -> Batch:

@@ -141,7 +141,7 @@ def beginning(tokenizer: PreTrainedTokenizerFast) -> int | None:
 
 def begins_texts(tokenizer: PreTrainedTokenizerFast) -> bool:
     """Whether the tokenizer itself puts a token before every text, as ours do and GPT-2's not."""
-    return tokenizer("a", return_special_tokens_mask=True).special_tokens_mask[:1] == [1]
+    return bool(tokenizer("a", return_special_tokens_mask=True).special_tokens_mask[:1] == [1])
 
 
 def begin_texts(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
