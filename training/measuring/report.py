@@ -148,7 +148,6 @@ def _differences(contestants: Sequence[Contestant]) -> list[str]:
     if not rows:
         return []
     return [
-        "",
         "## How far apart they are",
         "",
         "The same franchises are drawn for both, so what makes a text hard for both cancels out.",
@@ -162,7 +161,6 @@ def _alike(contestants: Sequence[Contestant], settings: Sequence[str]) -> list[s
     if not settings:
         return []
     return [
-        "",
         "## Stories with the same settings",
         "",
         f"{', '.join(f'`{setting}`' for setting in settings)}; every other rule off.",
