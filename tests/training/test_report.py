@@ -6,6 +6,8 @@ import json
 import re
 from typing import TYPE_CHECKING, Literal
 
+import pytest
+
 from tests.training.small import STORIES, TOKENIZER, recipe
 from training.__main__ import main
 from training.learning.building import build_model
@@ -14,8 +16,6 @@ from training.telling import ARTICLE_PROMPTS
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 
 def test_the_report_shows_every_model_and_every_story(tmp_path: Path) -> None:
@@ -34,9 +34,12 @@ def test_the_report_shows_every_model_and_every_story(tmp_path: Path) -> None:
     page = (out / "README.md").read_text()
     assert f"{figures['lstm']['bits_per_byte']:.3f}" in page
     gap = figures["lstm"]["bits_per_byte"] - figures["gpt2"]["bits_per_byte"]
-    assert re.search(rf"\| lstm − gpt2 \| \{gap:+.3f} \(", page)  # noqa: RUF001  # a minus
+    shown = re.search(r"^\| lstm − gpt2 \| (\S+) \(", page, re.MULTILINE)  # noqa: RUF001  # a minus
+    assert shown
+    assert float(shown[1]) == pytest.approx(gap, abs=0.0006)
     assert "`temperature=0.5`, `max_new_tokens=3`; every other rule off." in page
-    assert all(one["alike"]["words"] < 10 < one["words"] for one in figures.values())
+    for one in figures.values():  # three words to begin with, and as many tokens
+        assert one["alike"]["words"] <= 6
     for prompt in ARTICLE_PROMPTS:
         assert f"### {prompt}\n" in page
         assert page.count(f"**: {prompt}") == len(kinds)
