@@ -90,7 +90,7 @@ async def _ours(url: str, jobs: int) -> Mapping[str, float]:
 
         async def finish() -> None:
             story = claimed.pop()
-            await queue.told(story.id, OWNER, "a fox found the moon", 5)
+            await queue.told(story, OWNER, "a fox found the moon", 5)
             await queue.shown(story.id, State.TOLD)
 
         async def upkeep() -> None:

@@ -264,7 +264,7 @@ class Dispatcher:
             _log.info("Story %d is told: %d tokens", story.id, told.tokens)
             final = self._is_final(story, by_itself=told.by_itself)
             ended = await self._written(
-                lambda: self._queue.told(story.id, self._owner, told.text, told.tokens, final=final)
+                lambda: self._queue.told(story, self._owner, told.text, told.tokens, final=final)
             )
         if ended is not None:
             # Its words may be shown for a while yet; the teller is free for the next story.
