@@ -54,6 +54,14 @@ def test_two_models_of_one_name_are_one_clear_error(
     assert "give each folder another name" in capsys.readouterr().err
 
 
+def test_a_wrong_common_setting_is_one_clear_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--corpus", str(STORIES), "--out", str(tmp_path / "report"), "--alike", "heat=1"]
+    assert main(["compare", "./none", *given]) == 2
+    assert "--alike heat: Extra inputs are not permitted" in capsys.readouterr().err
+
+
 def test_a_missing_model_is_one_clear_error(tmp_path: Path) -> None:
     given = ["--corpus", str(STORIES), "--out", str(tmp_path / "report")]
     assert main(["compare", "./none", *given]) == 2

@@ -94,7 +94,7 @@ def _compare(options: argparse.Namespace) -> int:
     folders = [Path(name).name for name in options.models]
     if len(set(folders)) < len(folders):
         raise InputError("compare names models by their folders: give each folder another name.")
-    alike = Sampling(temperature=1.0).but(options.alike) if options.alike else None
+    alike = Sampling(temperature=1.0).but(options.alike, "--alike") if options.alike else None
     unseen = read_unseen(options.corpus, Split(options.split))
     contestants = []
     for name in options.models:
