@@ -13,32 +13,36 @@ import torch
 from generator.models.decoder import Batch
 from generator.models.packed_lstm import PackedLSTM
 from generator.models.packed_transformer import PackedGPT2, PackedLlama
-from generator.models.weights import GPT2, LSTM, Llama
+from generator.models.shapes import GPT2Shape, LlamaShape, LSTMShape
 from generator.native import Threads, library
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor
 
     from generator.models.packed import Packed
-    from generator.models.weights import Weights
+    from generator.models.rows import Rows
+    from generator.models.shapes import Shape
 
 _TRIALS = 5  # steps with each number of threads; the fastest counts
 
 
-def packed(model: Weights, context: int) -> Packed:
+def packed(shape: Shape, tensors: Mapping[str, Rows], context: int) -> Packed:
     """The model in 8 bits.
 
     Args:
-        model: of a shape that `choosing.fits_8_bits`, in any floating type.
+        shape: of the model; one without a `choosing.misfit`.
+        tensors: its weights, in any floating type, as `weights.fitting` gives them.
         context: tokens that a slot has room for.
     """
-    match model:
-        case GPT2():
-            return PackedGPT2(model, context)
-        case LSTM():
-            return PackedLSTM(model, context)
-        case Llama():
-            return PackedLlama(model, context)
+    match shape:
+        case GPT2Shape():
+            return PackedGPT2(shape, tensors, context)
+        case LSTMShape():
+            return PackedLSTM(shape, tensors, context)
+        case LlamaShape():
+            return PackedLlama(shape, tensors, context)
 
 
 class QuantisedDecoder:

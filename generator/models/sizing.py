@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from generator.models.choosing import choose_device, choose_precision
 from generator.models.errors import ModelFolderError
 from generator.models.gguf_file import gguf_of, read_header
-from generator.models.plain_folder import SHARDED, read_shape
+from generator.models.plain_folder import read_shape
 from generator.models.shapes import LSTMShape
 
 if TYPE_CHECKING:
@@ -45,8 +45,6 @@ def least_memory(
         return on_disk(folder)
     chosen = choose_precision(precision, choose_device(device), shape)
     weight, kept = _BYTES[chosen]
-    if (folder / SHARDED).exists():  # which transformers reads, in float32
-        weight = max(weight, _BYTES["float32"][0])
     if isinstance(shape, LSTMShape) and chosen == "int8":
         kept = 4  # there is little of it
     logits = 4 * shape.vocab_size if chosen == "int8" else 0

@@ -15,10 +15,13 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
+from generator.models.described import shape_of
 from generator.models.errors import ModelFolderError
 from generator.models.loading import load_model
-from generator.models.plain_folder import read_plain, read_weights
-from generator.models.reference import Reference, shape_of
+from generator.models.plain_folder import read_plain
+from generator.models.reading import open_model
+from generator.models.reference import Reference
+from generator.models.weights import weights_of
 from tests.generator.small_folders import save_gpt2, save_llama, save_lstm, save_words
 from tests.generator.small_llamas import ROPE, STRETCHED
 
@@ -65,8 +68,8 @@ def test_it_is_the_same_to_the_last_token_and_digit(tmp_path: Path, kind: str) -
     folder = FOLDERS[kind](tmp_path / kind)
     plain = read_plain(folder)
     assert plain is not None
-    weights = read_weights(folder, plain.shape)
-    assert weights is not None
+    with open_model(folder) as read:
+        weights = weights_of(read.shape, {name: rows[:] for name, rows in read.tensors.items()})
     theirs = Reference.load(str(folder))
     assert plain.shape == shape_of(str(folder))
     assert (plain.settings, plain.ends) == (theirs.settings, theirs.ends)

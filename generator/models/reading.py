@@ -1,0 +1,110 @@
+"""What a folder holds, or the hub: a model's description and its weights, not yet read."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from generator.models.errors import ModelFolderError
+from generator.models.gguf_file import gguf_of, read_header
+from generator.models.gguf_model import open_gguf
+from generator.models.plain_folder import ADAPTER, read_plain
+from generator.models.safetensors_file import SHARDED, WHOLE, open_safetensors
+from generator.models.sizing import check_shape
+from generator.models.weights import fitting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from generator.models.described import Described
+    from generator.models.plain_folder import PlainFolder
+    from generator.models.reference import Reference
+    from generator.models.rows import Rows
+    from generator.models.shapes import Shape
+
+LONGEST_TEXT = 64 << 20
+"""Bytes of a file of a model folder that is read as a whole."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """A model that can be read."""
+
+    shape: Shape
+    described: PlainFolder | Described
+    """Its tokenizer and its settings."""
+    tensors: Mapping[str, Rows]
+    """Its weights, as `weights.fitting` gives them."""
+    opened: Reference | None = None
+    """Transformers' own, where nothing else could read it."""
+
+
+@contextmanager
+def open_model(where: str | Path) -> Iterator[Found]:
+    """A model folder, or a model of the hub; its weights can be read as long as this is open.
+
+    Transformers is asked only for what is not known here: for settings or a tokenizer that are
+    unusual, and for the whole model where it comes from the hub, or with an adapter.
+
+    Raises:
+        ModelFolderError: it is missing, damaged, or of a kind that is not told here.
+        Exception: whatever else is said of what cannot be read.
+    """
+    folder = Path(where)
+    if folder.is_dir():
+        _check_files(folder)
+    elif folder.is_absolute() or str(where).startswith(".") or str(where).count("/") > 1:
+        raise ModelFolderError(f"there is no model folder {where}")
+    if not folder.is_dir() or (folder / ADAPTER).exists():
+        yield _by_transformers(str(where))
+        return
+    plain = read_plain(folder)
+    shape, described = _described(folder) if plain is None else (plain.shape, plain)
+    check_shape(folder, shape)
+    gguf = gguf_of(folder)
+    with open_safetensors(folder) if gguf is None else open_gguf(gguf, shape) as given:
+        yield Found(shape=shape, described=described, tensors=fitting(shape, given))
+
+
+def _described(folder: Path) -> tuple[Shape, Described]:
+    """By transformers, but for the weights."""
+    from generator.models.described import (  # noqa: PLC0415  # takes a second
+        Described,
+        config_of,
+        shape_of,
+    )
+
+    config = config_of(str(folder))
+    shape = shape_of(str(folder), config)
+    if getattr(config, "quantization_config", None):
+        raise ModelFolderError(
+            f"the weights of {folder} are packed: take the model that it was made from, or a GGUF"
+        )
+    return shape, Described.read(str(folder), config)
+
+
+def _by_transformers(where: str) -> Found:
+    from generator.models.reference import Reference  # noqa: PLC0415  # takes seconds
+    from generator.models.described import config_of, shape_of  # noqa: PLC0415  # the same
+
+    config = config_of(where)
+    shape = shape_of(where, config)
+    opened = Reference.load(where, config)
+    tensors = fitting(shape, dict(opened.model.named_parameters()))
+    return Found(shape=shape, described=opened, tensors=tensors, opened=opened)
+
+
+def _check_files(folder: Path) -> None:
+    if (gguf := gguf_of(folder)) is not None:
+        read_header(gguf)
+    else:
+        for needed in ("config.json", WHOLE, "tokenizer.json"):
+            other = SHARDED if needed == WHOLE else needed
+            if not (folder / needed).is_file() and not (folder / other).is_file():
+                raise ModelFolderError(f"the model folder {folder} has no {needed}")
+    for file in filter(Path.is_file, folder.glob("*.json")):
+        if (size := file.stat().st_size) > LONGEST_TEXT:
+            has = f"{size >> 20} MiB; a model's settings and tokens take at most"
+            raise ModelFolderError(f"{file} has {has} {LONGEST_TEXT >> 20} MiB")
