@@ -20,9 +20,10 @@ from generator.models.llama import LlamaDecoder
 from generator.models.llama_rows import LlamaRows
 from generator.models.lstm_decoder import LSTMDecoder
 from generator.models.lstm_rows import LSTMRows
+from generator.models.memory import given_back
 from generator.models.packed import Packed
 from generator.models.quantised import QuantisedDecoder, fastest_threads, packed
-from generator.models.reading import open_model
+from generator.models.reading import one_sentence, open_model
 from generator.models.stepper import EagerStepper
 from generator.models.weights import GPT2, LSTM, Llama, weights_of
 from generator.native import Threads
@@ -49,15 +50,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_REFUSALS = (
-    OSError,
-    TypeError,
-    ValueError,
-    LookupError,
-    ArithmeticError,
-    RuntimeError,
-)
-"""What is said of a folder that cannot be read."""
 _FLOATS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -261,26 +253,22 @@ def load_model(
     """
     where, folder = str(name), Path(name)
     chosen_device = choose_device(device)
-    try:
-        with open_model(name) as found:
-            described, opened = found.described, found.opened
-            chosen = choose_precision(precision, chosen_device, found.shape)
-            held: Weights | Packed
-            if chosen == "int8":
-                held = packed(found.shape, found.tensors, _context(found.shape, reach))
-                if described.settings.num_beams == 1:
-                    opened = None
-            else:
-                given = {
-                    name: rows[:].to(chosen_device, _FLOATS[chosen])
-                    for name, rows in found.tensors.items()
-                }
-                held = weights_of(found.shape, given)
-                if opened is not None:
-                    opened.share(held)
-    except _REFUSALS as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise ModelFolderError(f"the model {where} cannot be loaded: {reason}") from error
+    with given_back(), one_sentence(where), open_model(name) as found:
+        described, opened = found.described, found.opened
+        chosen = choose_precision(precision, chosen_device, found.shape)
+        held: Weights | Packed
+        if chosen == "int8":
+            held = packed(found.shape, found.tensors, _context(found.shape, reach))
+            if described.settings.num_beams == 1:
+                opened = None
+        else:
+            given = {
+                name: rows[:].to(chosen_device, _FLOATS[chosen])
+                for name, rows in found.tensors.items()
+            }
+            held = weights_of(found.shape, given)
+            if opened is not None:
+                opened.share(held)
     local = folder.is_dir()
     loaded = LoadedModel(
         name=folder.resolve().name if local else where,

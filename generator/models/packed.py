@@ -9,15 +9,15 @@ and the head some rows at a time: what is loaded is never in memory as a whole i
 
 from __future__ import annotations
 
-import mmap
 from abc import ABC, abstractmethod
-from contextlib import suppress
 from ctypes import Structure, c_float, c_int32, c_void_p
 from math import prod
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch.nn import functional
+
+from generator.models.memory import memory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +33,8 @@ _OUTPUTS = 64  # outputs of one block
 _AT_ONCE = 1 << 20  # weights that are in float32 for a moment
 _ALIGNED = 64  # bytes of a line of the cache
 _AREA = 64 << 20  # bytes that are asked of the system for several matrices
-_TABLES = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 2}
+TABLES = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 2}
+"""In which numbers the step reads a table of tokens, and what it calls them."""
 
 
 class Linear(Structure):
@@ -169,13 +170,13 @@ class Packed(ABC):
 
     def _table(self, rows: Rows) -> Table:
         """In the file's own type where the step can read it: half of a large vocabulary's bytes."""
-        kind = rows.dtype if rows.dtype in _TABLES else torch.float32
+        kind = rows.dtype if rows.dtype in TABLES else torch.float32
         count, width = rows.shape
         table = self._room(count * width * kind.itemsize).view(kind).view(count, width)
         at_once = max(1, _AT_ONCE // width)
         for first in range(0, count, at_once):
             table[first : first + at_once] = rows[first : first + at_once]
-        return Table(table.data_ptr(), _TABLES[kind])
+        return Table(table.data_ptr(), TABLES[kind])
 
     def _hold(self, tensor: Tensor) -> int:
         """The address of a copy that lives as long as this: a file may be replaced."""
@@ -198,15 +199,6 @@ class Packed(ABC):
         self._left -= whole
         self._taken += whole
         return area[begin : begin + count]
-
-
-def memory(count: int, kind: torch.dtype) -> Tensor:
-    """(count,) zeros in pages as large as the system has, which it gives only when written to."""
-    area = mmap.mmap(-1, count * kind.itemsize, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    if hasattr(mmap, "MADV_HUGEPAGE"):
-        with suppress(OSError):  # a kernel without transparent huge pages
-            area.madvise(mmap.MADV_HUGEPAGE)
-    return torch.frombuffer(area, dtype=kind, count=count)
 
 
 def pack(weight: Rows, place: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional
 
 from generator.models.llama import rotations
+from generator.models.memory import memory
 from generator.models.packed import (
     LANES,
     Block,
@@ -19,7 +20,6 @@ from generator.models.packed import (
     Positions,
     Table,
     TransformerShape,
-    memory,
 )
 from generator.native import library
 

@@ -12,7 +12,6 @@ from generator.models.gguf_file import gguf_of, read_header
 from generator.models.gguf_model import open_gguf
 from generator.models.plain_folder import ADAPTER, read_plain
 from generator.models.safetensors_file import SHARDED, WHOLE, open_safetensors
-from generator.models.sizing import check_shape
 from generator.models.weights import fitting
 
 if TYPE_CHECKING:
@@ -24,6 +23,10 @@ if TYPE_CHECKING:
     from generator.models.rows import Rows
     from generator.models.shapes import Shape
 
+_REFUSALS = (OSError, TypeError, ValueError, LookupError, ArithmeticError, RuntimeError)
+"""What is said of a folder that cannot be read."""
+_MOST_LAYERS = 1000
+"""Each is some objects, however little it holds."""
 LONGEST_TEXT = 64 << 20
 """Bytes of a file of a model folder that is read as a whole."""
 
@@ -62,10 +65,42 @@ def open_model(where: str | Path) -> Iterator[Found]:
         return
     plain = read_plain(folder)
     shape, described = _described(folder) if plain is None else (plain.shape, plain)
-    check_shape(folder, shape)
+    with open_weights(folder, shape) as tensors:
+        yield Found(shape=shape, described=described, tensors=tensors)
+
+
+@contextmanager
+def open_weights(folder: Path, shape: Shape) -> Iterator[Mapping[str, Rows]]:
+    """A folder's weights, as `weights.fitting` gives them, for as long as this is open.
+
+    Raises:
+        ModelFolderError: there are fewer than the shape has.
+        Exception: whatever else is said of what cannot be read.
+    """
+    _check_shape(folder, shape)
     gguf = gguf_of(folder)
     with open_safetensors(folder) if gguf is None else open_gguf(gguf, shape) as given:
-        yield Found(shape=shape, described=described, tensors=fitting(shape, given))
+        yield fitting(shape, given)
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files that hold its weights, as far as they are there.
+
+    Raises:
+        ModelFolderError: which those are is not to be told.
+    """
+    gguf = gguf_of(folder)
+    return [*folder.glob("*.safetensors")] if gguf is None else [gguf]
+
+
+@contextmanager
+def one_sentence(where: str | Path) -> Iterator[None]:
+    """What is said meanwhile of a folder that cannot be read becomes a `ModelFolderError`."""
+    try:
+        yield
+    except _REFUSALS as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise ModelFolderError(f"the model {where} cannot be loaded: {reason}") from error
 
 
 def _described(folder: Path) -> tuple[Shape, Described]:
@@ -108,3 +143,26 @@ def _check_files(folder: Path) -> None:
         if (size := file.stat().st_size) > LONGEST_TEXT:
             has = f"{size >> 20} MiB; a model's settings and tokens take at most"
             raise ModelFolderError(f"{file} has {has} {LONGEST_TEXT >> 20} MiB")
+
+
+def _check_shape(folder: Path, shape: Shape) -> None:
+    """The weights must be there before room is made for them: a config may promise any number.
+
+    Raises:
+        ModelFolderError: they are not.
+    """
+    if shape.layers > _MOST_LAYERS:
+        raise ModelFolderError(
+            f"config.json of {folder} asks for {shape.layers} layers; at most {_MOST_LAYERS} can "
+            "be told"
+        )
+    gguf = gguf_of(folder)
+    if gguf is None:
+        held = sum(file.stat().st_size for file in weight_files(folder))
+    else:
+        held = read_header(gguf).weights
+    if not 0 < shape.fewest <= held:  # each weight takes a byte at least
+        raise ModelFolderError(
+            f"config.json of {folder} asks for {shape.fewest} weights at least, and its weights are "
+            f"too few: {held} bytes"
+        )

@@ -147,11 +147,12 @@ def _tensors(file: BinaryIO) -> dict[str, Stored]:
         raise ValueError(f"{at} has a header of {length >> 20} MiB; at most 16 are read")
     try:
         said: Any = json.loads(file.read(length), object_pairs_hook=_once)
-        said.pop("__metadata__", None)
+        if isinstance(said, dict):
+            said.pop("__metadata__", None)
         entries = _ENTRIES.validate_python(said)
     except ValidationError as error:
         raise ValueError(f"{at} is damaged: {_reason(error)}") from error
-    except (ValueError, AttributeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{at} is damaged: its header is no JSON ({error})") from error
     end = 0
     for name, entry in sorted(entries.items(), key=lambda item: item[1].data_offsets):
@@ -185,4 +186,5 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _reason(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
-    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    where = ".".join(map(str, first["loc"]))
+    return f"{where}: {first['msg']}" if where else first["msg"]

@@ -23,6 +23,7 @@ from generator.models.reading import open_model
 from generator.models.reference import Reference
 from generator.models.weights import weights_of
 from tests.generator.small_folders import save_gpt2, save_llama, save_lstm, save_words
+from tests.generator.small_ggufs import save_gguf
 from tests.generator.small_llamas import ROPE, STRETCHED
 
 if TYPE_CHECKING:
@@ -235,16 +236,28 @@ def test_transformers_is_there_before_the_first_story_where_all_are_searched(
     assert ("_reference" in vars(load_model(folder))) == (beams > 1)
 
 
-def test_a_starter_is_told_from_without_transformers() -> None:
-    """Whose import would make every start of the bot seconds longer."""
+def test_a_starter_is_told_from_without_transformers(tmp_path: Path) -> None:
+    """Whose import would make every start of the bot seconds longer.
+
+    Its models are not wanted even where it reads a folder's tokenizer: they take 140 MB too.
+    """
+    unusual = save_llama(tmp_path / "unusual", kind="qwen2")
+    save_gguf(tmp_path / "ggml", unusual)
     code = (
         "import sys, generator.server.process\n"
         "from generator.engine.loop import Engine\n"
         "from generator.models.loading import load_model\n"
         "Engine(load_model('models/lstm-starter'), slots=1, threads=1)\n"
         "print('transformers' in sys.modules)\n"
+        "for folder in sys.argv[1:]:\n"
+        "    load_model(folder)\n"
+        "print('transformers' in sys.modules, 'transformers.modeling_utils' in sys.modules)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code, unusual, tmp_path / "ggml"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    assert done.stdout == "False\n"
+    assert done.stdout == "False\nTrue False\n"

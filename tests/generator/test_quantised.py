@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import csv
-import gc
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -320,22 +319,3 @@ async def test_beams_are_searched_with_what_was_packed(tmp_path: Path) -> None:
         suppress_tokens=loaded.suppressed().tolist(),
     )[0, 3:].tolist()
     assert found == (told[: told.index(0)] if 0 in told else told)
-
-
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux says what is resident")
-def test_a_packed_model_keeps_no_float32_copy(tmp_path: Path) -> None:
-    """Which would be four more bytes for each weight."""
-
-    def resident() -> int:
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return next(int(line.split()[1]) << 10 for line in lines if line.startswith("RssAnon"))
-
-    folder = save_llama(
-        tmp_path / "model", hidden_size=512, intermediate_size=2048, num_hidden_layers=6
-    )
-    gc.collect()
-    before = resident()
-    loaded = load_model(folder, precision="int8")
-    gc.collect()
-    assert isinstance(loaded.held, Packed)
-    assert resident() - before < 3 * loaded.held.count
