@@ -205,10 +205,11 @@ def _padded_size(config: LlamaShape) -> int:
 
 def _beside(gate: Tensor, up: Tensor) -> Tensor:
     """(inner, …) each: sixteen outputs of one, then those of the other, padded."""
-    both = torch.stack([gate, up])
-    both = _lengthened(both, 1, both.shape[1] + -both.shape[1] % LANES)
-    mixed: Tensor = both.unflatten(1, (-1, LANES)).transpose(0, 1).flatten(0, 2)
-    return mixed
+    inner = len(gate) + -len(gate) % LANES
+    mixed = gate.new_empty(inner // LANES, 2, LANES, *gate.shape[1:])
+    for at, part in enumerate((gate, up)):
+        mixed[:, at] = _lengthened(part, 0, inner).unflatten(0, (-1, LANES))
+    return mixed.flatten(0, 2)
 
 
 def _lengthened(tensor: Tensor, dimension: int, length: int) -> Tensor:

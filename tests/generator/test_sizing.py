@@ -75,7 +75,7 @@ def test_a_model_is_loaded_in_what_its_packed_weights_need(
     said = least_memory(folder, device="cpu", precision="int8", slots=1, reach=64)
     memory = Memory.now()
     loaded = load_model(folder, precision="int8", reach=64)
-    assert loaded.memory > 25_000_000
+    assert loaded.memory > 24_000_000
     print("XX", memory.highest / 1e6, loaded.memory / 1e6, said / 1e6)
     assert memory.highest < loaded.memory + 3 * _MATRIX + _MARGIN < 4 * loaded.memory
     assert 0.95 * memory.highest - 3 * _MATRIX - _MARGIN < said < memory.highest + _MARGIN
