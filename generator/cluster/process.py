@@ -69,7 +69,7 @@ def _connected(address: str | None) -> Iterator[None]:
         if address is None:
             options |= {
                 "include_dashboard": False,
-                "num_cpus": len(os.sched_getaffinity(0)),
+                "num_cpus": _cores(),
                 "object_store_memory": _OBJECTS,
                 "_temp_dir": scratch,
             }
@@ -82,6 +82,13 @@ def _connected(address: str | None) -> Iterator[None]:
             yield
         finally:
             _leave(alone=address is None)
+
+
+def _cores() -> int:
+    """Those that this process may use; not every system tells."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _leave(*, alone: bool) -> None:
