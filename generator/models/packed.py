@@ -130,14 +130,16 @@ class Packed(ABC):
         """
         self.config: Shape = model.config
         self.context = context
-        self.count = sum(weight.numel() for weight in model.parameters())
-        """Weights that were packed."""
         self._areas: list[Tensor] = []
         self._taken = self._left = 0
 
     @abstractmethod
     def state(self, slots: int) -> list[Tensor]:
         """Room for so many stories, of which none has begun."""
+
+    @abstractmethod
+    def copy(self, state: list[Tensor], source: int, target: int, begin: int, end: int) -> None:
+        """One slot's state to another: see `Decoder.copy`."""
 
     @abstractmethod
     def open(self, state: list[Tensor]) -> int:

@@ -1,6 +1,6 @@
 """A model as transformers loads it: any folder that it can read, and the hub.
 
-Its `generate` is the reference, and for beams; training takes its models and tokenizers from here.
+Its `generate` is the reference; training takes its models and tokenizers from here.
 Importing it takes seconds, so whoever can do without does.
 """
 
@@ -73,9 +73,8 @@ class Described:
         """
         said = _generation_config(where)
         if said is None:
-            config = AutoConfig.from_pretrained(where, trust_remote_code=False)
-            said = GenerationConfig.from_model_config(config)
-        return cls(_load_tokenizer(where, None), said)
+            said = GenerationConfig.from_model_config(config_of(where))
+        return cls(_load_tokenizer(where, gguf_of(Path(where))), said)
 
     @property
     def tokens(self) -> Tokens:

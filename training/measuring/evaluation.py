@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
     from generator.models.loading import LoadedModel
     from training.corpus.copies import Words
@@ -92,9 +93,10 @@ def evaluate(
     with under_way(f"Reading {len(training):,} training texts"):
         check_words(held_out, model.tokenizer)
         spelling = learn_spelling(training, model.tokenizer)
-    cost = likelihood(model.model, model.tokenizer, held_out, spelling=spelling, visible=True)
+    exact, tokenizer = model.model, model.tokenizer
+    cost = likelihood(exact, tokenizer, held_out, spelling=spelling, visible=True)
     nats_per_word = bootstrap.ratio(cost.nats, [len(text.split()) for text in cost.read])
-    ranked = prompt_ranking(model, held_out, seed)
+    ranked = prompt_ranking(exact, tokenizer, held_out, seed)
     told = _stories(model, held_out, sampling, stories, seed)
     words = [words_of(story.text) for story in told]
     with under_way("Looking for copies"):
@@ -140,7 +142,11 @@ def read_texts(path: Path, split: Split) -> tuple[list[str], list[str]]:
 
 
 def prompt_ranking(
-    model: LoadedModel, texts: Sequence[str], seed: int, at_most: int = 100
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    texts: Sequence[str],
+    seed: int,
+    at_most: int = 100,
 ) -> list[float]:
     """1 for each text whose own beginning suits its continuation best, else 0; [] for few texts.
 
@@ -158,15 +164,17 @@ def prompt_ranking(
         for prompt in (own, *(pairs[n][0] for n in others)):
             prompts.append(prompt)
             whole.append(f"{prompt} {continuation}")
-    paid = _costs(model, whole) - _costs(model, prompts)
+    paid = _costs(model, tokenizer, whole) - _costs(model, tokenizer, prompts)
     ranked = paid.reshape(len(pairs), 1 + _RIVALS)
     return [float(row[0] < row[1:].min()) for row in ranked]
 
 
-def _costs(model: LoadedModel, texts: Sequence[str]) -> NDArray[np.float64]:
+def _costs(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]
+) -> NDArray[np.float64]:
     """Nats of each text, equal ones read once."""
     different = list(dict.fromkeys(texts))
-    nats = likelihood(model.model, model.tokenizer, different, visible=True).nats
+    nats = likelihood(model, tokenizer, different, visible=True).nats
     by_text = dict(zip(different, nats, strict=True))
     return np.array([by_text[text] for text in texts])
 
