@@ -113,7 +113,8 @@ class Completions:
             raise wrong(
                 f"memfree takes only false: {asked.model} has no {MEMFREE_FILE}.", "memfree"
             )
-        if settings.num_beams > (slots := resident.engine.slots):
+        slots = resident.engine.slots
+        if settings.max_new_tokens and settings.num_beams > slots:
             whose = "this is" if "num_beams" in asked.model_fields_set else f"{asked.model} has"
             raise wrong(
                 f"num_beams takes at most {slots} here, as each beam is told like a story "
