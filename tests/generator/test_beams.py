@@ -8,12 +8,15 @@ from dataclasses import replace
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 import torch
 from scipy.stats import chi2_contingency
 
 from generator.engine.errors import EngineError
 from generator.engine.loop import Engine
+from generator.engine.scheduler import Scheduler
+from generator.models.decoder import Batch
 from generator.models.loading import LoadedModel, load_model
 from generator.sampling.requests import Request
 from generator.sampling.settings import Sampling
@@ -22,6 +25,8 @@ from tests.generator.small_folders import save_gpt2, save_llama, save_lstm, save
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from generator.models.decoder import Decoder
 
 ARTICLE = Sampling(temperature=0.6, top_k=1000, top_p=0.95, no_repeat_ngram_size=2)
 SAVES = {"gpt2": save_gpt2, "llama": save_llama, "lstm": save_lstm}
@@ -113,16 +118,16 @@ async def test_sampled_beams_are_found_as_often_as_by_transformers(
     search = Request(prompt=(2, 5), sampling=sampling, seed=0, max_tokens=3, num_beams=beams)
     torch.manual_seed(1)
     warped = sampling.model_dump(include={"temperature", "top_k", "top_p"})
-    theirs = Counter(by_transformers(loaded, search, times=600, do_sample=True, **warped))
-    async with Engine(loaded, slots=30, waiting=600) as engine:
+    theirs = Counter(by_transformers(loaded, search, times=400, do_sample=True, **warped))
+    async with Engine(loaded, slots=30, waiting=400) as engine:
         found = await asyncio.gather(
-            *(tell(engine, replace(search, seed=seed)) for seed in range(600))
+            *(tell(engine, replace(search, seed=seed)) for seed in range(400))
         )
     ours = Counter(tuple(tokens) for tokens, _ in found)
     often = [story for story, count in theirs.items() if count + ours[story] >= 10]
     table = [[count[story] for story in often] for count in (theirs, ours)]
     for row in table:
-        row.append(600 - sum(row) + 1)  # rare ones together; 1: there may be none
+        row.append(400 - sum(row) + 1)  # rare ones together; 1: there may be none
     assert len(often) > 5
     assert chi2_contingency(table).pvalue > 1e-3
 
@@ -145,6 +150,48 @@ async def test_a_search_in_8_bits_is_the_same_alone_and_in_company(
     assert [told[0], told[2], told[4]] == [other_alone] * 3
     assert len(alone[0]) >= 30
     assert (told[3] == alone) == (sampling == GREEDY)
+
+
+def test_a_slot_goes_on_as_the_one_that_it_is_a_copy_of(folder: Path, precision: Any) -> None:
+    """From where they part, at any place among what is kept together; and a slot never used."""
+    decoder: Decoder = Engine(load_model(folder, precision=precision), slots=4)._stepper._decoder  # type: ignore[attr-defined]
+    story = np.arange(1, 61, dtype=np.int32)
+
+    def read(slots: list[int], start: int, *tokens: np.ndarray) -> torch.Tensor:
+        counts = np.array([len(part) for part in tokens], np.int32)
+        starts = np.full(len(slots), start, np.int32)
+        return decoder.step(
+            Batch(
+                slots=np.array(slots, np.int32), starts=starts, counts=counts,
+                tokens=np.concatenate(tokens),
+            )
+        ).clone()  # fmt: skip
+
+    read([3, 1, 0], 0, story[:40], np.append(story[:21], story[25:50]), story[::-1].copy())
+    decoder.copy(3, 1, 21, 40)
+    decoder.copy(3, 0, 0, 40)
+    decoder.copy(3, 2, 0, 40)
+    for place in range(40, 60):
+        logits = read([0, 1, 2, 3], place, *[story[place : place + 1]] * 4)
+        for copied in logits[:3]:
+            torch.testing.assert_close(
+                copied, logits[3], atol=0 if precision == "int8" else 1e-4, rtol=0
+            )
+
+
+def test_what_a_slot_was_to_read_and_never_read_is_copied_too() -> None:
+    """Though the story before it there began with the same tokens."""
+    scheduler = Scheduler(slots=2, context=50)
+    prompt = tuple(range(30))
+    scheduler.release(scheduler.admit(prompt, 9))
+    source = scheduler.admit(prompt, 9)
+    scheduler.release(scheduler.admit(prompt, 9))
+    target = scheduler.reserve()
+    scheduler.plan()
+    assert scheduler.copy(source, target) == (0, 30)
+    scheduler.put(np.array([source, target], np.int32), np.array([40, 41], np.int32))
+    assert len(scheduler.plan()[1]) == 2
+    assert scheduler.copy(source, target) == (30, 31)
 
 
 async def test_a_search_keeps_the_rules(folder: Path, precision: Any) -> None:
