@@ -140,20 +140,24 @@ class Beams:
         stopped = np.isin(ways.tokens, self._ends)
         last = length + 1 == self._scheduler.limits[search.beams[0]]
         for at in np.flatnonzero(stopped[:width] | last)[:width].tolist():
-            tokens = self._told(search, ways.beams[at])
-            if stopped[at]:
-                search.ended.append(Found(tokens, "stop", float(means[at])))
-            else:
-                search.ended.append(
-                    Found([*tokens, int(ways.tokens[at])], "length", float(means[at]))
-                )
-        search.ended.sort(key=lambda found: -found.score)
-        del search.ended[width:]
+            self._note(search, ways, at, float(means[at]), stopped=bool(stopped[at]))
         going = np.flatnonzero(~stopped & (not last))
         going = going[np.argsort(-ways.scores[going], kind="stable")][:width]
         if len(search.ended) == width and len(going) and means[going[0]] <= search.ended[-1].score:
             return going[:0]
         return going
+
+    def _note(self, search: Search, ways: Ways, at: int, score: float, *, stopped: bool) -> None:
+        """Keeps a story that ends, unless as many are better as there may be beams."""
+        width = len(search.slots)
+        if len(search.ended) == width and score <= search.ended[-1].score:
+            return
+        tokens = self._told(search, ways.beams[at])
+        if not stopped:
+            tokens.append(int(ways.tokens[at]))
+        search.ended.append(Found(tokens, "stop" if stopped else "length", score))
+        search.ended.sort(key=lambda found: -found.score)
+        del search.ended[width:]
 
     def _told(self, search: Search, beam: int) -> list[int]:
         slot, prompt = search.beams[beam], len(search.generation.request.prompt)
