@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from dataclasses import replace
-from itertools import takewhile
+from itertools import product, takewhile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -201,6 +201,13 @@ async def test_a_search_keeps_the_rules(folder: Path, precision: Any) -> None:
     )
     async with Engine(loaded, slots=5) as engine:
         found, _ = await tell(engine, search)
+        firsts: dict[bool, set[int]] = {False: set(), True: set()}
+        for begin, seed in product(firsts, range(12)):
+            one = replace(search, seed=seed, begin_word=begin, max_tokens=1, min_tokens=1)
+            firsts[begin].update((await tell(engine, one))[0])
+    inside = set(loaded.vocabulary().continuations.tolist())
+    assert firsts[False] & inside
+    assert not firsts[True] & inside
     assert 10 <= len(found) <= 40
     pairs = list(zip((5, 6, 7, *found), (6, 7, *found), strict=False))
     assert len(set(pairs)) == len(pairs)
