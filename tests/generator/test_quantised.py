@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from generator.models.decoder import Decoder
+    from generator.models.packed import Packed
+    from generator.models.weights import Weights
 
 pytestmark = pytest.mark.usefixtures("native_step")
 
@@ -75,12 +77,16 @@ def loaded(
 
 def both(loaded: LoadedModel, slots: int = 8) -> tuple[QuantisedDecoder, Decoder]:
     """The model with 8-bit weights, and in float32."""
-    in_8_bits = packed(loaded.weights, loaded.context)
-    return QuantisedDecoder(in_8_bits, slots, Threads(2)), loaded._decoder(slots)
+    held = rounded(loaded.weights, loaded.context)
+    return QuantisedDecoder(held, slots, Threads(2)), loaded._decoder(slots)
+
+
+def rounded(weights: Weights, context: int) -> Packed:
+    return packed(weights.config, dict(weights.named_parameters()), context)
 
 
 def in_8_bits(loaded: LoadedModel) -> LoadedModel:
-    return replace(loaded, held=packed(loaded.weights, loaded.context), precision="int8")
+    return replace(loaded, held=rounded(loaded.weights, loaded.context), precision="int8")
 
 
 def batch(*parts: tuple[int, int, list[int]]) -> Batch:
@@ -289,8 +295,8 @@ def test_weights_of_sixteen_bits_are_packed_as_they_are(
     """Without becoming float32 as a whole, and with the same outcome."""
     loaded = load_model(save(tmp_path / "model"), precision="float32")
     halved = loaded.weights.to(kind)
-    short = QuantisedDecoder(packed(halved, 128), 2, Threads(1))
-    long = QuantisedDecoder(packed(halved.float(), 128), 2, Threads(1))
+    short = QuantisedDecoder(rounded(halved, 128), 2, Threads(1))
+    long = QuantisedDecoder(rounded(halved.float(), 128), 2, Threads(1))
     step = batch((0, 0, tokens(40)), (1, 0, tokens(3, seed=1)))
     assert torch.equal(short.step(step), long.step(step))
 
