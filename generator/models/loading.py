@@ -192,7 +192,8 @@ class LoadedModel:
             return EagerStepper(decoder, NativeSampler(rules, history, vocabulary, team))
         if self.device.type == "cuda":
             try:
-                return self.device_stepper(rules, TorchSampler(rules, history, vocabulary), fused=True)
+                searcher = TorchSampler(rules, history, vocabulary)
+                return self.device_stepper(rules, searcher, fused=True)
             except Exception as error:  # whatever a driver or a compiler says
                 reason = str(error).strip().partition("\n")[0] or type(error).__name__
                 log.warning("%s is told without a CUDA graph, slower: %s", self.name, reason)

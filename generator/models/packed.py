@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from ctypes import Structure, c_float, c_int32, c_void_p
-from math import prod
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
