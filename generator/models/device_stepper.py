@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from generator.models.decoder import Batch, Ints
+    from generator.models.stepper import Searcher
     from generator.sampling.device_sampler import DeviceSampler
 
 log = logging.getLogger(__name__)
@@ -39,6 +41,10 @@ class Rows(Protocol):
     @property
     def memory(self) -> int:
         """Bytes beside the model's own weights."""
+        ...
+
+    def copy(self, source: int, target: int, begin: int, end: int) -> None:
+        """See `Decoder.copy`."""
         ...
 
     def chunks(
@@ -80,8 +86,18 @@ class Flight:
 class DeviceStepper:
     """Implements `Stepper` for a model and a sampler whose state is on one device."""
 
-    def __init__(self, rows: Rows, sampler: DeviceSampler, *, ahead: int = 2) -> None:
-        self.ahead = ahead
+    def __init__(
+        self, rows: Rows, sampler: DeviceSampler, searcher: Searcher, *, ahead: int = 2
+    ) -> None:
+        """Prepares the graphs.
+
+        Args:
+            rows: the model.
+            sampler: what draws, where the model is.
+            searcher: what searches, on the host.
+            ahead: steps that may be launched before the first of them is collected.
+        """
+        self.ahead, self.searcher = ahead, searcher
         self._rows, self._sampler = rows, sampler
         self._device = sampler.drawn.device
         self._on_gpu = self._device.type == "cuda"
@@ -121,6 +137,11 @@ class DeviceStepper:
             return self._launch(batch, ready, scored)
         with torch.cuda.stream(self._stream):
             return self._launch(batch, ready, scored)
+
+    def copy(self, source: int, target: int, begin: int, end: int) -> None:
+        """See `Stepper.copy`; after the steps that were launched, and before the next."""
+        with torch.cuda.stream(self._stream) if self._on_gpu else nullcontext():
+            self._rows.copy(source, target, begin, end)
 
     @torch.inference_mode()
     def _launch(self, batch: Batch, ready: Ints, scored: Ints) -> Flight:

@@ -49,6 +49,10 @@ class GPT2Decoder:
         """See `Decoder.memory`: keys and values."""
         return self._attention.memory
 
+    def copy(self, source: int, target: int, begin: int, end: int) -> None:
+        """See `Decoder.copy`."""
+        self._attention.copy(source, target, begin, end)
+
     @torch.inference_mode()
     def step(self, batch: Batch) -> Tensor:
         """See `Decoder.step`."""

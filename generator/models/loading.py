@@ -40,8 +40,9 @@ if TYPE_CHECKING:
     from generator.models.choosing import Device, Precision
     from generator.models.decoder import Decoder
     from generator.models.device_stepper import Rows
+    from generator.models.described import Described
     from generator.models.reference import Reference
-    from generator.models.stepper import Stepper
+    from generator.models.stepper import Searcher, Stepper
     from generator.models.tokens import Tokens
     from generator.models.shapes import Shape
     from generator.models.weights import Weights
@@ -81,30 +82,44 @@ class LoadedModel:
 
     @cached_property
     def _reference(self) -> Reference:
-        """Transformers' own, loaded when it is first wanted: with the same weights in memory, or in
-        float32 where those are packed.
-        """
+        """Transformers' own, loaded when it is first wanted, with the same weights in memory."""
         if self.opened is not None:
             return self.opened
+        reference = self._load_reference()
+        reference.share(self.weights)
+        return reference
+
+    def _load_reference(self) -> Reference:
         from generator.models.described import shape_of  # noqa: PLC0415  # takes seconds
         from generator.models.reference import Reference  # noqa: PLC0415  # the same
 
         if shape_of(self.where) != self.config:
             raise ModelFolderError(f"{self.where} holds another model by now: load it anew")
-        reference = Reference.load(self.where)
-        if not isinstance(self.held, Packed):
-            reference.share(self.held)
-        return reference
+        return Reference.load(self.where)
 
     @property
     def model(self) -> PreTrainedModel:
-        """Transformers' own, in evaluation mode; its `generate` is the reference, and for beams."""
-        return self._reference.model
+        """Transformers' own, in evaluation mode; its `generate` is the reference.
+
+        Where the weights are packed it is loaded in float32 for whoever asks, and is theirs alone:
+        a packed model keeps none of that.
+        """
+        packed_here = isinstance(self.held, Packed)
+        return (self._load_reference() if packed_here else self._reference).model
+
+    @cached_property
+    def described(self) -> Described:
+        """Transformers' own tokenizer, and what the folder says of generation."""
+        if self.opened is not None:
+            return self.opened
+        from generator.models.described import Described, config_of  # noqa: PLC0415  # takes seconds
+
+        return Described.read(self.where, config_of(self.where))
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerFast:
         """Transformers' own."""
-        return self._reference.tokenizer
+        return self.described.tokenizer
 
     @property
     def config(self) -> Shape:
@@ -124,18 +139,8 @@ class LoadedModel:
 
     @property
     def memory(self) -> int:
-        """Bytes of its weights, and of transformers' own where it has a copy."""
-        return _memory(self.held) + (self.copy_memory if self.has_copy else 0)
-
-    @property
-    def copy_memory(self) -> int:
-        """Bytes of float32 weights that transformers' own model has, or will have, for itself."""
-        return 4 * self.held.count if isinstance(self.held, Packed) else 0
-
-    @property
-    def has_copy(self) -> bool:
-        """Whether transformers' own model is in memory."""
-        return self.opened is not None or "_reference" in vars(self)
+        """Bytes of its weights."""
+        return _memory(self.held)
 
     @property
     def context(self) -> int:
@@ -148,7 +153,7 @@ class LoadedModel:
         return self.ends[0] if self.ends else None
 
     def vocabulary(self) -> Vocabulary:
-        """What a sampler, or a search, knows of its tokens."""
+        """What a sampler knows of its tokens."""
         return Vocabulary(
             ends=self.ends,
             continuations=continuations(self.tokens.backend, self.config.vocab_size),
@@ -187,7 +192,8 @@ class LoadedModel:
             return EagerStepper(decoder, NativeSampler(rules, history, vocabulary, team))
         if self.device.type == "cuda":
             try:
-                return self.device_stepper(rules, fused=True)
+                searcher = TorchSampler(rules, history, vocabulary)
+                return self.device_stepper(rules, searcher, fused=True)
             except Exception as error:  # whatever a driver or a compiler says
                 reason = str(error).strip().partition("\n")[0] or type(error).__name__
                 log.warning("%s is told without a CUDA graph, slower: %s", self.name, reason)
@@ -204,18 +210,19 @@ class LoadedModel:
             case Llama():
                 return LlamaDecoder(self.weights, slots, self.context)
 
-    def device_stepper(self, rules: Rules, *, fused: bool) -> DeviceStepper:
+    def device_stepper(self, rules: Rules, searcher: Searcher, *, fused: bool) -> DeviceStepper:
         """What steps it where all state is on its device.
 
         Args:
             rules: of each slot.
+            searcher: of what the host knows.
             fused: by the GPU's own kernels, else in plain torch.
         """
         rows = self._rows(len(rules.rows), fused=fused)
         sampler = DeviceSampler(
             rules, self.context, self.vocabulary(), rows.vocabulary, self.device, fused=fused
         )
-        return DeviceStepper(rows, sampler)
+        return DeviceStepper(rows, sampler, searcher)
 
     def _rows(self, slots: int, *, fused: bool) -> Rows:
         match self.weights:
@@ -259,8 +266,7 @@ def load_model(
         held: Weights | Packed
         if chosen == "int8":
             held = packed(found.shape, found.tensors, _context(found.shape, reach))
-            if described.settings.num_beams == 1:
-                opened = None
+            opened = None
         else:
             given = {
                 name: rows[:].to(chosen_device, _FLOATS[chosen])
@@ -284,8 +290,6 @@ def load_model(
         reach=reach,
     )
     _check_ids(loaded)
-    if loaded.settings.num_beams > 1:
-        _ = loaded.model  # which searches its stories: the first of them is not to wait for it
     return loaded
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from ctypes import Structure, c_float, c_int32, c_void_p
-from math import prod
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
@@ -135,14 +134,16 @@ class Packed(ABC):
         """
         self.config = shape
         self.context = context
-        self.count = sum(prod(rows.shape) for rows in tensors.values())
-        """Weights that were packed."""
         self._areas: list[Tensor] = []
         self._taken = self._left = 0
 
     @abstractmethod
     def state(self, slots: int) -> list[Tensor]:
         """Room for so many stories, of which none has begun."""
+
+    @abstractmethod
+    def copy(self, state: list[Tensor], source: int, target: int, begin: int, end: int) -> None:
+        """One slot's state to another: see `Decoder.copy`."""
 
     @abstractmethod
     def open(self, state: list[Tensor]) -> int:

@@ -56,6 +56,12 @@ class PackedLSTM(Packed):
         """See `Packed.state`: hidden and cell states."""
         return [*torch.zeros(2, slots, self._layers.count, self._hidden)]
 
+    def copy(self, state: list[Tensor], source: int, target: int, begin: int, end: int) -> None:
+        """See `Packed.copy`; its state is of all tokens at once."""
+        del begin, end
+        for part in state:
+            part[target] = part[source]
+
     def open(self, state: list[Tensor]) -> int:
         """See `Packed.open`."""
         hidden, cell = (tensor.data_ptr() for tensor in state)

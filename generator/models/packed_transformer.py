@@ -52,6 +52,15 @@ class _PackedTransformer(Packed):
         a_slot = 2 * shape.layers * shape.key_heads * shape.size * reach
         return [memory(slots * a_slot, torch.float16)]
 
+    def copy(self, state: list[Tensor], source: int, target: int, begin: int, end: int) -> None:
+        """See `Packed.copy`: blocks of sixteen tokens, which lie one after the other."""
+        (cache,) = state
+        shape = self._shape
+        a_block = 2 * shape.layers * shape.key_heads * shape.size * LANES
+        slots = cache.view(-1, -(-shape.context // LANES), a_block)
+        blocks = slice(begin // LANES, -(-end // LANES))
+        slots[target, blocks] = slots[source, blocks]
+
     def open(self, state: list[Tensor]) -> int:
         """See `Packed.open`."""
         (cache,) = state

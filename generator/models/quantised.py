@@ -93,6 +93,10 @@ class QuantisedDecoder:
         )
         return self._logits[: len(batch.slots), : self.vocabulary]
 
+    def copy(self, source: int, target: int, begin: int, end: int) -> None:
+        """See `Decoder.copy`."""
+        self._weights.copy(self._state, source, target, begin, end)
+
     def __del__(self) -> None:
         if hasattr(self, "_model"):
             self._close(self._model)

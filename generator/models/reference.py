@@ -1,6 +1,6 @@
 """A model as transformers loads it: any folder that it can read, and the hub.
 
-Its `generate` is the reference, and for beams; training takes its models and tokenizers from here.
+Its `generate` is the reference; training takes its models and tokenizers from here.
 Importing it takes seconds, so whoever can do without does.
 """
 

@@ -200,7 +200,6 @@ def test_a_head_in_the_file_is_told_with_whatever_the_config_says(
 
 
 def test_what_transformers_has_loaded_has_the_same_weights_in_memory(tmp_path: Path) -> None:
-    """A beam search costs no second copy."""
     loaded = load_model(save_gpt2(tmp_path / "teller"), precision="float32")
     ours = {weight.data_ptr() for weight in loaded.weights.parameters()}
     assert {weight.data_ptr() for weight in loaded.model.parameters()} == ours
@@ -224,16 +223,6 @@ def test_a_folder_that_holds_another_model_by_now_is_not_taken_for_the_loaded_on
     save_gpt2(tmp_path / "teller", n_head=2)
     with pytest.raises(ModelFolderError, match="holds another model by now"):
         _ = loaded.model
-
-
-@pytest.mark.parametrize("beams", [1, 2])
-def test_transformers_is_there_before_the_first_story_where_all_are_searched(
-    tmp_path: Path, beams: int
-) -> None:
-    folder = save_gpt2(tmp_path / "teller")
-    settings = {"eos_token_id": 0, "num_beams": beams}
-    (folder / "generation_config.json").write_text(json.dumps(settings))
-    assert ("_reference" in vars(load_model(folder))) == (beams > 1)
 
 
 def test_a_starter_is_told_from_without_transformers(tmp_path: Path) -> None:

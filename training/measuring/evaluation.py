@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
-    from transformers import PreTrainedTokenizerFast
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
     from generator.models.loading import LoadedModel
     from training.measuring.bootstrap import Estimate
@@ -84,10 +84,11 @@ def evaluate(
     with under_way(f"Reading {len(unseen.training):,} training texts"):
         check_words(unseen.texts, model.tokenizer)
         spelling = learn_spelling(unseen.training, model.tokenizer)
-    cost = likelihood(model.model, model.tokenizer, unseen.texts, spelling=spelling, visible=True)
+    exact, tokenizer = model.model, model.tokenizer
+    cost = likelihood(exact, tokenizer, unseen.texts, spelling=spelling, visible=True)
     bits = [nats / math.log(2) for nats in cost.nats]
     words = [float(len(text.split())) for text in cost.read]
-    ranked = prompt_ranking(model, unseen.texts, seed)
+    ranked = prompt_ranking(exact, tokenizer, unseen.texts, seed)
     with under_way("Looking for what people share"):
         people = unseen.people
     return Evaluation(
@@ -106,7 +107,11 @@ def evaluate(
 
 
 def prompt_ranking(
-    model: LoadedModel, texts: Sequence[str], seed: int, at_most: int = 100
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    texts: Sequence[str],
+    seed: int,
+    at_most: int = 100,
 ) -> dict[int, float]:
     """1 for each text whose own beginning suits its continuation best, else 0; {} for few texts.
 
@@ -127,15 +132,17 @@ def prompt_ranking(
         for prompt in (own, *(pairs[n][0] for n in others)):
             prompts.append(prompt)
             whole.append(f"{prompt} {continuation}")
-    paid = _costs(model, whole) - _costs(model, prompts)
+    paid = _costs(model, tokenizer, whole) - _costs(model, tokenizer, prompts)
     ranked = paid.reshape(len(pairs), 1 + _RIVALS)
     return {index: float(row[0] < row[1:].min()) for index, row in zip(asked, ranked, strict=True)}
 
 
-def _costs(model: LoadedModel, texts: Sequence[str]) -> NDArray[np.float64]:
+def _costs(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]
+) -> NDArray[np.float64]:
     """Nats of each text, equal ones read once."""
     different = list(dict.fromkeys(texts))
-    nats = likelihood(model.model, model.tokenizer, different, visible=True).nats
+    nats = likelihood(model, tokenizer, different, visible=True).nats
     by_text = dict(zip(different, nats, strict=True))
     return np.array([by_text[text] for text in texts])
 
