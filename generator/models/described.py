@@ -152,7 +152,8 @@ def tokenizer_of(where: str) -> PreTrainedTokenizerFast:
         else:  # which says all; AutoTokenizer would read the configuration once more
             tokenizer = PreTrainedTokenizerFast.from_pretrained(where, gguf_file=gguf.name)
         if not isinstance(tokenizer, PreTrainedTokenizerFast):
-            raise ModelFolderError(f"{where} has no fast tokenizer (tokenizer.json)")
+            no_fast = f"{where} has no fast tokenizer (tokenizer.json)"
+            raise ModelFolderError(no_fast)  # noqa: TRY301
         plain(tokenizer.backend_tokenizer)
     except BaseException as error:
         if not is_panic(error):

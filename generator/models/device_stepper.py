@@ -3,13 +3,13 @@
 Row i is slot i, and every step has all rows, whether they tell a story or not: at 32 rows a small
 model takes as long as at one, and as shapes never change, a story is the same in any company. All
 state is on the device, so the host launches step n + 2 before it knows what step n drew: a host
-that is late for once does not leave the GPU idle. On a processor the same functions run without a graph, which is how they are tested.
+that is late for once does not leave the GPU idle. On a processor the same functions run without a
+graph, which is how they are tested.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
     from torch import Tensor

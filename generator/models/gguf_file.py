@@ -29,7 +29,19 @@ _MOST_VALUES = 1_000_000
 _MOST_TENSORS = 10_000
 _MOST_AXES = 4
 _VERSIONS = (2, 3)
-_NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+_NUMBERS = {
+    0: "B",
+    1: "b",
+    2: "H",
+    3: "h",
+    4: "I",
+    5: "i",
+    6: "f",
+    7: "?",
+    10: "Q",
+    11: "q",
+    12: "d",
+}
 _TEXT, _LIST = 8, 9
 
 
@@ -99,7 +111,9 @@ def read_header(file: Path) -> GGUFHeader:
         size = opened.seek(0, 2)
         if not size:
             raise ModelFolderError(f"{file} is empty")
-        with mmap.mmap(opened.fileno(), min(size, _LONGEST_HEADER), access=mmap.ACCESS_READ) as head:
+        with mmap.mmap(
+            opened.fileno(), min(size, _LONGEST_HEADER), access=mmap.ACCESS_READ
+        ) as head:
             try:
                 return _read(_Cursor(head), size)
             except ModelFolderError as error:
@@ -182,7 +196,9 @@ def _settings(cursor: _Cursor, pairs: int, lists: dict[str, int]) -> Iterator[tu
             kind, count = cursor.take("IQ")
             left -= count
             if left < 0:
-                raise ModelFolderError(f"is damaged: its lists have more than {_MOST_VALUES} values")
+                raise ModelFolderError(
+                    f"is damaged: its lists have more than {_MOST_VALUES} values"
+                )
             lists[name] = count
             _walk(cursor, kind, count)
         elif kind == _TEXT:
@@ -241,5 +257,7 @@ def _place(
         raise ModelFolderError(f"is damaged: its tensors are aligned to {alignment} bytes")
     start = -(-cursor.at // alignment) * alignment
     if max(end, taken) > size - start:
-        raise ModelFolderError(f"ends too early: {size} of {start + max(end, taken)} bytes are there")
+        raise ModelFolderError(
+            f"ends too early: {size} of {start + max(end, taken)} bytes are there"
+        )
     return ((name, replace(tensor, start=start + tensor.start)) for name, tensor in found.items())

@@ -39,12 +39,12 @@ if TYPE_CHECKING:
 
     from generator.models.choosing import Device, Precision
     from generator.models.decoder import Decoder
-    from generator.models.device_stepper import Rows
     from generator.models.described import Described
+    from generator.models.device_stepper import Rows
     from generator.models.reference import Reference
+    from generator.models.shapes import Shape
     from generator.models.stepper import Searcher, Stepper
     from generator.models.tokens import Tokens
-    from generator.models.shapes import Shape
     from generator.models.weights import Weights
     from generator.sampling.rules import Rules
     from generator.sampling.settings import StorySettings
@@ -61,7 +61,7 @@ class LoadedModel:
     name: str
     """The folder's name, or the hub's."""
     where: str
-    """From where it is loaded: a whole path, which is never taken for a name of the hub's, or one."""
+    """From where it is loaded: a whole path, never taken for a hub's name, or such a name."""
     held: Weights | Packed
     """What it is told from: weights on its device, or packed in 8 bits."""
     tokens: Tokens
@@ -162,8 +162,9 @@ class LoadedModel:
         )
 
     def suppressed(self) -> NDArray[np.int32]:
-        """Token ids that stand in no story: the unknown word, control tokens, and rows of a
-        resized model that its tokenizer has no token for.
+        """Token ids that stand in no story.
+
+        The unknown word, control tokens, and a resized model's rows that are no token.
 
         Not among them are those that end one, as in GPT-2, where one token is all of these.
         """
@@ -194,7 +195,7 @@ class LoadedModel:
             try:
                 searcher = TorchSampler(rules, history, vocabulary)
                 return self.device_stepper(rules, searcher, fused=True)
-            except Exception as error:  # whatever a driver or a compiler says
+            except Exception as error:  # noqa: BLE001  # whatever a driver or a compiler says
                 reason = str(error).strip().partition("\n")[0] or type(error).__name__
                 log.warning("%s is told without a CUDA graph, slower: %s", self.name, reason)
         if threads and self.device.type == "cpu":

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _TRIM, _MAP = -1, -3
-"""Names of glibc's `mallopt`: from how many bytes on what is free, or asked for, is the system's."""
+"""Names of glibc's `mallopt`: from so many bytes on what is free, or asked for, is the system's."""
 _LARGE = 1 << 20
 _USUAL = 32 << 20
 """What glibc comes to by itself, at most, in a process that uses large pieces."""

@@ -124,7 +124,7 @@ class Packed(ABC):
     """What the step's functions are called after."""
     head: Linear
 
-    def __init__(self, shape: Shape, tensors: Mapping[str, Rows], context: int) -> None:
+    def __init__(self, shape: Shape, tensors: Mapping[str, Rows], context: int) -> None:  # noqa: ARG002
         """Packs a model; what it is packed from may go afterwards, its file too.
 
         Args:

@@ -41,7 +41,9 @@ class PackedLSTM(Packed):
         )
         self._projection = None
         if "projection.weight" in tensors:
-            self._projection = self._linear(tensors["projection.weight"], tensors["projection.bias"])
+            self._projection = self._linear(
+                tensors["projection.weight"], tensors["projection.bias"]
+            )
         self._layers = Layers(
             layers=addressof(self._stack),
             projection=addressof(self._projection) if self._projection else None,

@@ -98,7 +98,9 @@ class PackedGPT2(_PackedTransformer):
         )
         blocks = (self._block(tensors, f"transformer.h.{at}") for at in range(shape.n_layer))
         self._blocks = (Block * shape.n_layer)(*blocks)
-        self._last = self._norm(tensors["transformer.ln_f.weight"], tensors["transformer.ln_f.bias"])
+        self._last = self._norm(
+            tensors["transformer.ln_f.weight"], tensors["transformer.ln_f.bias"]
+        )
         self._tokens = self._table(rows)
         positions = tensors["transformer.wpe.weight"][:context]
         self._positions = Positions(added=self._hold(positions.float()))

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 from tokenizers import AddedToken, Tokenizer
 
-from generator.models.shapes import GPT2Shape, LlamaShape, LSTMShape
 from generator.models.errors import ModelFolderError
+from generator.models.shapes import GPT2Shape, LlamaShape, LSTMShape
 from generator.models.tokens import Tokens, is_panic, plain
 from generator.sampling.settings import StorySettings
 

@@ -128,10 +128,8 @@ def fastest_threads(decoder: QuantisedDecoder, slots: int) -> Threads:
 
 
 def _most_threads() -> int:
-    """Cores that this process may use, or fewer where OMP_NUM_THREADS says so, as torch heeds it."""
+    """Cores that this process may use, or fewer where OMP_NUM_THREADS says so: torch heeds it."""
     linux = hasattr(os, "sched_getaffinity")
     cores = len(os.sched_getaffinity(0)) if linux else os.cpu_count() or 1
     told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     return min(cores, int(told)) if told.isascii() and told.isdigit() and int(told) > 0 else cores
-
-

@@ -121,8 +121,8 @@ def _described(folder: Path) -> tuple[Shape, Described]:
 
 
 def _by_transformers(where: str) -> Found:
-    from generator.models.reference import Reference  # noqa: PLC0415  # takes seconds
     from generator.models.described import config_of, shape_of  # noqa: PLC0415  # the same
+    from generator.models.reference import Reference  # noqa: PLC0415  # takes seconds
 
     config = config_of(where)
     shape = shape_of(where, config)
@@ -163,6 +163,6 @@ def _check_shape(folder: Path, shape: Shape) -> None:
         held = read_header(gguf).weights
     if not 0 < shape.fewest <= held:  # each weight takes a byte at least
         raise ModelFolderError(
-            f"config.json of {folder} asks for {shape.fewest} weights at least, and its weights are "
-            f"too few: {held} bytes"
+            f"config.json of {folder} asks for {shape.fewest} weights at least, and its weights "
+            f"are too few: {held} bytes"
         )

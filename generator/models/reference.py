@@ -23,10 +23,10 @@ from transformers import (
 )
 from transformers.utils.logging import disable_progress_bar
 
+from generator.models import lstm as _lstm  # noqa: F401  # makes its kind known to transformers
 from generator.models.described import Described, config_of, generation_of, shape_in, tokenizer_of
 from generator.models.errors import ModelFolderError
 from generator.models.gguf_file import gguf_of
-from generator.models import lstm as _lstm  # noqa: F401  # makes its kind known to transformers
 from generator.models.weights import weights_of
 
 if TYPE_CHECKING:

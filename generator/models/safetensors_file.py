@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 WHOLE = "model.safetensors"
 SHARDED = "model.safetensors.index.json"
 """Where the weights lie in several files."""
+_LENGTH = 8
+"""Bytes before the header that say how long it is."""
 _LONGEST_HEADER = 16 << 20
 """Bytes; that of a GPT-2 XL has 60,000."""
 _FLOATS = {
@@ -139,9 +141,9 @@ def _tensors(file: BinaryIO) -> dict[str, Stored]:
     """By name, once each is known to lie in the file, one after the other."""
     at = os.path.basename(file.name)  # noqa: PTH119  # a name
     size = os.fstat(file.fileno()).st_size
-    length = int.from_bytes(file.read(8), "little")
-    begin = 8 + length
-    if size < 8 or begin > size:
+    length = int.from_bytes(file.read(_LENGTH), "little")
+    begin = _LENGTH + length
+    if size < _LENGTH or begin > size:
         raise ValueError(f"{at} ends too early: {size} bytes are there")
     if length > _LONGEST_HEADER:
         raise ValueError(f"{at} has a header of {length >> 20} MiB; at most 16 are read")

@@ -33,7 +33,9 @@ def least_memory(
 
     Args:
         folder: the model's.
-        device, precision, reach: as `load_model` is told.
+        device: as `load_model` is told.
+        precision: as `load_model` is told.
+        reach: as `load_model` is told.
         slots: stories told together.
 
     Raises:

@@ -30,7 +30,6 @@ class Searcher(Protocol):
         ...
 
 
-
 class Sampler(Searcher, Protocol):
     """Draws the next token of many stories; see `generator.sampling.torch_sampler.TorchSampler`."""
 
