@@ -60,7 +60,7 @@ def open_model(name: str) -> tuple[LoadedModel, Sampling]:
         model = load_model(name)
     except ModelFolderError as error:
         raise InputError(f"{error}.") from error
-    return model, Sampling.of(model.model.generation_config)
+    return model, Sampling.of(model.described.generation)
 
 
 def tell(
@@ -77,7 +77,7 @@ def tell(
     Args:
         model: the loaded folder.
         prompts: "" begins from nothing.
-        sampling: the same for all; with beams each story is searched by itself.
+        sampling: the same for all.
         seed: of the first story.
 
     Raises:
@@ -112,7 +112,8 @@ def tell(
 
 async def _tell(model: LoadedModel, requests: Sequence[Request]) -> list[Story]:
     """All of them by one engine, as many at a time as it has slots."""
-    slots = max(1, min(_SLOTS, len(requests)))
+    wanted = sum(request.num_beams for request in requests)
+    slots = max(1, min(_SLOTS, wanted))
     async with Engine(model, slots=slots, waiting=len(requests)) as engine:
         with counting(len(requests), "Telling", "stories") as bar:
 

@@ -168,7 +168,7 @@ class Bench:
     async def unshown(self) -> Story:
         """Give a story that was told and is not shown."""
         story = await self.claimed()
-        await self.queue.told(story.id, OWNER, story.prompt, 1)
+        await self.queue.told(story, OWNER, story.prompt, 1)
         return story
 
 
@@ -192,7 +192,7 @@ def steps(bench: Bench) -> list[Step]:
         Step("queue.claim", lambda _: queue.claim(OWNER, resting=["x"], busy=[1, 2]), _nothing),
         Step("queue.renew", lambda story: queue.renew(OWNER, [story.id]), bench.claimed),
         Step("queue.held", lambda _: queue.held(OWNER), _nothing),
-        Step("queue.told", lambda s: queue.told(s.id, OWNER, "text " * 180, 1), bench.claimed),
+        Step("queue.told", lambda s: queue.told(s, OWNER, "text " * 180, 1), bench.claimed),
         Step("queue.retry", lambda story: queue.retry(story, OWNER, "no"), bench.claimed),
         Step("queue.fail", lambda story: queue.fail(story.id, OWNER, "no"), bench.claimed),
         Step("queue.release", lambda s: queue.release(OWNER, [s.id]), bench.claimed),

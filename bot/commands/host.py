@@ -165,7 +165,9 @@ class Host(app_commands.Group, name="host", description=say("command.host.descri
     async def pause(self, interaction: discord.Interaction[Kataribe]) -> None:
         """Begin no story any more; what is being told is told to its end."""
         require_host(interaction)
-        interaction.client.services.bell.paused = True
+        bell = interaction.client.services.bell
+        bell.paused = True
+        bell.ring()  # who waits already is told so
         await interaction.response.send_message(say("host.now_paused"), ephemeral=True)
 
     @app_commands.command(name="resume", description=say("command.host.resume"))

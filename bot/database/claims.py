@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ARRAY, and_, any_, bindparam, case, func, not_, select, update
+from sqlalchemy import ARRAY, String, and_, any_, bindparam, case, func, not_, select, true, update
 
 from bot.database.clock import now
+from bot.database.columns import Moment
 from bot.database.places import MOMENT, free, heads, held, lateral_heads, waiting, waiting_in_line
 from bot.database.tables import State, Story
-from bot.database.turns import moved, moving, one_moves, take_member_of, two_write
+from bot.database.transactions import DriverTransaction
+from bot.database.turns import Move, moving
 from bot.database.unbroken import unbroken
 from bot.database.wishes import PLAIN, Wishes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Collection, Sequence
 
     from sqlalchemy import ColumnElement, Select
     from sqlalchemy.orm import InstrumentedAttribute
@@ -23,7 +26,6 @@ if TYPE_CHECKING:
     from bot.config import Queue as QueueSettings
     from bot.database.places import MayBeTaken
     from bot.database.sessions import Sessions
-    from bot.database.transactions import Transaction
 
 
 @unbroken
@@ -51,23 +53,30 @@ class Claims(Wishes):
             only: Take one of these stories, or none.
         """
         while True:
+            moment = now()
             given: dict[str, Any] = {
-                "moment": now(),
+                "moment": moment,
                 "most": self._settings.attempts,
                 "resting": list(resting),
                 "busy": list(busy),
             }
             if only is not None:
                 given["only"] = list(only)
-            async with self._sessions.short() as transaction:
-                story_id = await _first(transaction, given)
+            taken = {"moment": moment, "owner": owner, "until": moment + self._lease}
+            async with self._sessions.short(single=True) as transaction:
+                if isinstance(transaction, DriverTransaction):
+                    free = _FREE_TAKEN[only is not None]
+                    if (story := await transaction.called(free, given | taken)) is not None:
+                        return story
+                    # All are being moved. Nothing is held while waiting for one of them.
+                    finds = _NEXT_OF_ALL
+                else:
+                    finds = _NEXT
+                story_id = _id(await transaction.rows(finds[only is not None], given))
                 if story_id is None:
                     return None
-                moment = now()
-                taken = {"moment": moment, "owner": owner, "until": moment + self._lease}
                 # Asked once more of the row: another may have been quicker.
-                story = await moved(transaction, _TAKEN, story_id, taken)
-                if story is not None:
+                if (story := await _TAKEN.made(transaction, story_id, taken)) is not None:
                     return story
 
     async def renew(self, owner: str, story_ids: Collection[int]) -> set[int]:
@@ -110,28 +119,16 @@ class Claims(Wishes):
             )
 
 
-async def _first(transaction: Transaction, given: dict[str, Any]) -> int | None:
-    """Find who is to be told next, and take their member: the story's id."""
-    only = "only" in given
-    if not two_write(transaction.dialect):
-        return _id(await transaction.rows(_NEXT[only], given))
-    story_id = _id(await transaction.rows(_NEXT_FREE[only], given))
-    if story_id is None:
-        story_id = _id(await transaction.rows(_NEXT_OF_ALL[only], given))
-        if story_id is not None:
-            # All are being moved now. Nothing is held while waiting for one.
-            await take_member_of(transaction, story_id)
-    return story_id
-
-
 def _id(rows: Sequence[Any]) -> int | None:
     return rows[0]["id"] if rows else None
 
 
-def _may_be_taken(
-    one_of: Callable[[InstrumentedAttribute[Any], str], ColumnElement[bool]], *, only: bool
-) -> MayBeTaken:
-    """Which may be taken; `one_of`: how a database is asked whether a column is in a list."""
+_OneOf = Callable[["InstrumentedAttribute[Any]", str], "ColumnElement[bool]"]
+"""How a database is asked whether a column is in a list that is given; or that it is not."""
+
+
+def _may_be_taken(one_of: _OneOf, none_of: _OneOf, *, only: bool) -> MayBeTaken:
+    """Which may be taken."""
 
     def conditions(chosen: type[Story]) -> list[ColumnElement[bool]]:
         some = [one_of(chosen.id, "only")] if only else []
@@ -139,8 +136,8 @@ def _may_be_taken(
             waiting_in_line(chosen, MOMENT),
             free(chosen, MOMENT),
             chosen.attempts < bindparam("most"),
-            not_(one_of(chosen.model, "resting")),
-            not_(one_of(chosen.id, "busy")),
+            none_of(chosen.model, "resting"),
+            none_of(chosen.id, "busy"),
             *some,
         ]
 
@@ -151,8 +148,19 @@ def _in_list(column: InstrumentedAttribute[Any], name: str) -> ColumnElement[boo
     return column.in_(bindparam(name, expanding=True))
 
 
+def _not_in_list(column: InstrumentedAttribute[Any], name: str) -> ColumnElement[bool]:
+    return not_(_in_list(column, name))
+
+
 def _in_array(column: InstrumentedAttribute[Any], name: str) -> ColumnElement[bool]:
     return column == any_(bindparam(name, type_=ARRAY(column.type)))
+
+
+def _not_in_array(column: InstrumentedAttribute[Any], name: str) -> ColumnElement[bool]:
+    # Of "differs from all" PostgreSQL would think, not knowing the array, that it leaves next to
+    # nothing, and sort everybody for each server rather than read the line in its order.
+    place = func.array_position(bindparam(name, type_=ARRAY(column.type)), column)
+    return (place > 0).is_not(true())
 
 
 def _of_who_is_free(order: Select[int, int]) -> Select[int]:
@@ -166,16 +174,18 @@ def _of_who_is_free(order: Select[int, int]) -> Select[int]:
 MANY = 32
 """Of how many servers the first is looked at where several take stories at once."""
 # By whether only some stories may be taken.
-_NEXT = [heads(_may_be_taken(_in_list, only=only)).limit(1) for only in (False, True)]
-_IN_ORDER = [lateral_heads(_may_be_taken(_in_array, only=only)) for only in (False, True)]
-_NEXT_FREE = [_of_who_is_free(order) for order in _IN_ORDER]
+_NEXT = [heads(_may_be_taken(_in_list, _not_in_list, only=only)).limit(1) for only in (False, True)]
+_IN_ORDER = [
+    lateral_heads(_may_be_taken(_in_array, _not_in_array, only=only)) for only in (False, True)
+]
 _NEXT_OF_ALL = [order.limit(1) for order in _IN_ORDER]
-_TAKEN = one_moves(
+_TAKEN = Move(
     and_(Story.id == bindparam("story_id"), waiting(Story, MOMENT), free(Story, MOMENT)),
     {
         "state": State.TELLING,
-        "lease_owner": bindparam("owner"),
-        "lease_until": bindparam("until"),
+        "lease_owner": bindparam("owner", type_=String),
+        "lease_until": bindparam("until", type_=Moment),
         "attempts": Story.attempts + 1,
     },
 )
+_FREE_TAKEN = [_TAKEN.of(_of_who_is_free(order), again=True) for order in _IN_ORDER]

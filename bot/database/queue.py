@@ -10,14 +10,15 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import String, and_, bindparam, func, select
+from sqlalchemy import Boolean, Integer, String, Text, and_, bindparam, func, select
 
 from bot.database.clock import now
+from bot.database.columns import Moment
 from bot.database.duels import open_votes
 from bot.database.endings import Endings
 from bot.database.places import MOMENT, held
 from bot.database.tables import Form, State, Story
-from bot.database.turns import LIVE, moved, one_moves, take_member_of
+from bot.database.turns import LIVE, Move
 from bot.database.unbroken import unbroken
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Queue(Endings):
     """
 
     async def told(
-        self, story_id: int, owner: str, text: str, tokens: int, *, final: bool = False
+        self, story: Story, owner: str, text: str, tokens: int, *, final: bool = False
     ) -> Story | None:
         """Save the whole story; None when the lease was lost and somebody else tells it.
 
@@ -51,12 +52,12 @@ class Queue(Endings):
             "length_in_tokens": tokens,
             "last": final,
         }
-        async with self._sessions.short() as transaction:
-            await take_member_of(transaction, story_id)
-            story = await moved(transaction, _TOLD, story_id, told)
-            if story is not None and story.form is Form.DUEL:
+        duels = story.form is Form.DUEL
+        async with self._sessions.short(single=not duels) as transaction:
+            saved = await _TOLD.made(transaction, story.id, told)
+            if saved is not None and duels:
                 await open_votes(transaction, story.interaction_id, moment)
-            return story
+            return saved
 
     async def draw_anew(self, story_id: int, owner: str, *, text: str) -> None:
         """Have a story told with another seed, for what it became is not fit to be shown.
@@ -150,16 +151,16 @@ def _untold(text: str) -> dict[str, Any]:
 
 
 # Made once: to make it takes longer than it does.
-_TOLD = one_moves(
+_TOLD = Move(
     and_(Story.id == bindparam("story_id"), _tells(bindparam("owner", type_=String))),
     {
         "state": State.TOLD,
-        "text": bindparam("words"),
-        "tokens": bindparam("length_in_tokens"),
-        "final": bindparam("last"),
+        "text": bindparam("words", type_=Text),
+        "tokens": bindparam("length_in_tokens", type_=Integer),
+        "final": bindparam("last", type_=Boolean),
         "error": None,
         "told_at": MOMENT,
         "ended_at": MOMENT,
-        "lease_until": bindparam("until"),
+        "lease_until": bindparam("until", type_=Moment),
     },
 )

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import (
 from bot.database.transactions import SessionTransaction, on_the_driver
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from sqlalchemy.engine import ExceptionContext
 
@@ -110,16 +110,20 @@ class Sessions(async_sessionmaker[AsyncSession]):
         await asyncio.shield(group.saved)
 
     @asynccontextmanager
-    async def short(self, *, single: bool = False) -> AsyncIterator[Transaction]:
+    async def short(
+        self, *, single: bool = False, taking: Sequence[int] = ()
+    ) -> AsyncIterator[Transaction]:
         """Begin what `begin` does, without a session's comforts, for what every story meets.
 
-        `single`: of one statement, which PostgreSQL commits without being told to.
+        Args:
+            single: Each statement may be one, which PostgreSQL commits without being told to.
+            taking: What PostgreSQL locks until the end, in this order; SQLite has one writer.
         """
         if self._one_writer:
             async with self.begin() as session:
                 yield SessionTransaction(session)
         else:
-            async with on_the_driver(self._engine, single=single) as transaction:
+            async with on_the_driver(self._engine, single=single, taking=taking) as transaction:
                 yield transaction
 
     async def _wait_for_turn(self) -> None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Dialect, Executable
     from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+    from bot.database.one_call import OneCall
+
 # What is kept as a word and read as one of an enumeration.
 _WORDS = {
     column.name: column.type.enum_class
@@ -73,9 +75,12 @@ class SessionTransaction:
 class DriverTransaction:
     """One of PostgreSQL's driver."""
 
-    def __init__(self, dialect: Dialect, driver: Any) -> None:
+    def __init__(self, dialect: Any, driver: Any, *, single: bool) -> None:
         self._dialect = dialect
         self._driver = driver
+        self.single = single
+        """Each statement is one by itself."""
+        self._missing = dialect.dbapi.asyncpg.UndefinedFunctionError
         self.dialect = dialect.name
 
     async def rows(self, statement: Executable, given: Mapping[str, Any]) -> Sequence[Any]:
@@ -88,6 +93,14 @@ class DriverTransaction:
             text.words, *[values[name] for name in text.order]
         )
         return rows
+
+    async def called(self, call: OneCall, given: Mapping[str, Any]) -> Story | None:
+        """Have a story found and changed, where the transaction is a single statement's.
+
+        Gives it as it is now; None where none was found, or it was not what it must be.
+        """
+        rows = await call.rows(self._driver, self._missing, given)
+        return story_of(rows[0]) if rows else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +127,15 @@ _texts: dict[tuple[Executable, tuple[str, ...]], _Text] = {}
 
 
 @asynccontextmanager
-async def on_the_driver(engine: AsyncEngine, *, single: bool) -> AsyncIterator[DriverTransaction]:
+async def on_the_driver(
+    engine: AsyncEngine, *, single: bool, taking: Sequence[int]
+) -> AsyncIterator[DriverTransaction]:
     """Begin a transaction on PostgreSQL; committed on leaving.
 
-    `single`: of one statement, which the server commits without being told to.
+    Args:
+        engine: Where.
+        single: Each statement is one, which the server commits without being told to.
+        taking: Numbers that are locked first, in this order, and until its end.
 
     Raises:
         DBAPIError: As SQLAlchemy raises it.
@@ -129,12 +147,26 @@ async def on_the_driver(engine: AsyncEngine, *, single: bool) -> AsyncIterator[D
         raise OperationalError(None, None, error) from error
     driver: Any = pooled.driver_connection
     try:
-        async with nullcontext() if single else driver.transaction():
-            yield DriverTransaction(engine.dialect, driver)
+        async with nullcontext() if single else _begun(driver, taking):
+            yield DriverTransaction(engine.dialect, driver, single=single)
     except (dbapi.asyncpg.PostgresError, dbapi.asyncpg.InterfaceError) as error:
         raise _translated(dbapi.asyncpg, error) from error
     finally:
         await greenlet_spawn(pooled.close)
+
+
+@asynccontextmanager
+async def _begun(driver: Any, taking: Sequence[int]) -> AsyncIterator[None]:
+    """A transaction, which is begun and takes its locks in one message."""
+    locks = (f"SELECT pg_advisory_xact_lock({number:d})" for number in taking)
+    try:
+        await driver.execute("; ".join(("BEGIN", *locks)))
+        yield
+    except BaseException:
+        if not driver.is_closed():
+            await driver.execute("ROLLBACK")
+        raise
+    await driver.execute("COMMIT")
 
 
 def _translated(asyncpg: Any, error: Exception) -> DBAPIError:

@@ -15,7 +15,7 @@ its turn, and everybody stands by that, `own` and the story's number (`bot.datab
 member has in line depends on that member alone. So whoever changes which stories are in line, or
 are told, does it within `moving`, and the member's few rows are put right in the same transaction.
 What every story meets is one statement: a wish begins in its place, and of one that is taken or
-told `one_moves` makes the change and the turns that follow from it.
+told a `Move` makes the change and the turns that follow from it.
 
 Two who move one member would each overlook what the other does, and PostgreSQL lets two write at
 the same time. So there members are locked until the transaction ends, before any row is: a server
@@ -29,10 +29,21 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, and_, bindparam, case, func, literal, or_, select, update
+from sqlalchemy import (
+    and_,
+    bindparam,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+    type_coerce,
+    update,
+)
 
+from bot.database.one_call import OneCall
 from bot.database.tables import State, Story
-from bot.database.transactions import story_of
+from bot.database.transactions import DriverTransaction, story_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Mapping, Sequence
@@ -54,18 +65,10 @@ def two_write(dialect: str) -> bool:
     return dialect == "postgresql"
 
 
-async def take_wisher(transaction: Transaction, member_id: int, guild_id: int | None) -> None:
-    """Let nobody else move a member, or ask for something in their server, until the end."""
-    if two_write(transaction.dialect):
-        # Members' numbers are positive, so a server's is none of theirs.
-        server = None if guild_id is None else -guild_id
-        await transaction.rows(_WISHER, {"server": server, "member": member_id})
-
-
-async def take_member_of(transaction: Transaction, story_id: int) -> None:
-    """Let nobody else move the member of a story until the end."""
-    if two_write(transaction.dialect):
-        await transaction.rows(_ONE_LOCKED, {"story_id": story_id})
+def wisher(member_id: int, guild_id: int | None) -> Sequence[int]:
+    """Whom a wish takes: nobody else moves its member, or asks for something in their server."""
+    # Members' numbers are positive, so a server's is none of theirs.
+    return (member_id,) if guild_id is None else (-guild_id, member_id)
 
 
 async def take_members(
@@ -121,34 +124,49 @@ def _members(which: ColumnElement[bool], *, locks: bool) -> Select[Any]:
     return select(stories.c.id, stories.c.member_id, *lock)
 
 
-def one_moves(story: ColumnElement[bool], becomes: Mapping[str, Any]) -> Update:
-    """Change a story that is not shown, and write its member's turns anew.
+class Move:
+    """A change of a story that is not shown, with which its member's turns are written anew."""
 
-    Its member is taken already. For `moved`, which makes it a story again.
+    def __init__(self, story: ColumnElement[bool], becomes: Mapping[str, Any]) -> None:
+        """Write it down, once.
 
-    Args:
-        story: Which one, and what it must be for that; if it is not, nothing changes.
-        becomes: Its values afterwards, its state among them.
-    """
-    unshown = _stories.shown_at.is_(None)
-    mover = select(_stories.id, _stories.member_id).where(story, unshown).subquery()
-    it_moves = _stories.id == mover.c.id
-    state = case((it_moves, literal(becomes["state"], _stories.state.type)), else_=_stories.state)
-    theirs = and_(_stories.member_id == mover.c.member_id, unshown)
-    ranked = _ranked(theirs, state, it_moves.label("it_moves"))
-    values = {
-        name: case((ranked.c.it_moves, value), else_=_stories[name])
-        for name, value in becomes.items()
-    }
-    return _written(ranked, ranked.c.it_moves, **values).returning(*_stories)
+        Args:
+            story: Which one, its `story_id`, and what it must be; if it is not, nothing changes.
+            becomes: Its values afterwards, its state among them.
+        """
+        unshown = _stories.shown_at.is_(None)
+        it_moves = and_(story, unshown)
+        # Asked for by itself, so that a database looks up the member's rows and no others.
+        member = select(_stories.member_id).where(it_moves).correlate(None).scalar_subquery()
+        moves_to = literal(becomes["state"], _stories.state.type)
+        state = case((it_moves, moves_to), else_=_stories.state)
+        theirs = and_(_stories.member_id == member, unshown)
+        ranked = _ranked(theirs, state, it_moves.label("it_moves"))
+        values = {
+            name: case(
+                (ranked.c.it_moves, type_coerce(value, _stories[name].type)), else_=_stories[name]
+            )
+            for name, value in becomes.items()
+        }
+        changed = _written(ranked, ranked.c.it_moves, **values)
+        self._change = changed.returning(*_stories)
+        self._alone = self.of(_ONE_LOCKED)
 
+    def of(self, finds: Select[Any], *, again: bool = False) -> OneCall:
+        """Make it one call for PostgreSQL, of the story that a statement finds and takes."""
+        return OneCall(finds, self._change, again=again)
 
-async def moved(
-    transaction: Transaction, change: Update, story_id: int, given: Mapping[str, Any]
-) -> Story | None:
-    """Make a change of `one_moves`; gives the story, or None where it was not what it must be."""
-    changed = await transaction.rows(change, {"story_id": story_id, **given})
-    return next((story_of(row) for row in changed if row["id"] == story_id), None)
+    async def made(
+        self, transaction: Transaction, story_id: int, given: Mapping[str, Any]
+    ) -> Story | None:
+        """Make it; gives the story, or None where it was not what it must be."""
+        of_one = {"story_id": story_id, **given}
+        if isinstance(transaction, DriverTransaction):
+            if transaction.single:
+                return await transaction.called(self._alone, of_one)
+            await transaction.rows(_ONE_LOCKED, {"story_id": story_id})
+        changed = await transaction.rows(self._change, of_one)
+        return next((story_of(row) for row in changed if row["id"] == story_id), None)
 
 
 def _turns(which: ColumnElement[bool]) -> Update:
@@ -209,8 +227,4 @@ _RIGHT = _turns(
 )
 _ONE, _ONE_LOCKED = (
     _members(_stories.id == bindparam("story_id"), locks=locks) for locks in (False, True)
-)
-# Of none no lock is taken.
-_WISHER = select(
-    *(func.pg_advisory_xact_lock(bindparam(who, type_=BigInteger)) for who in ("server", "member"))
 )

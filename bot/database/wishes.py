@@ -15,7 +15,7 @@ from bot.database.places import LINE, place
 from bot.database.tables import Duel, Form, Length, State, Story
 from bot.database.trail import Act, entry
 from bot.database.transactions import story_of
-from bot.database.turns import LIVE, moving, take_members, take_wisher
+from bot.database.turns import LIVE, moving, take_members, wisher
 from bot.database.unbroken import unbroken
 
 if TYPE_CHECKING:
@@ -92,8 +92,8 @@ class Wishes:
             QueueFullError: The member, the server or the whole queue has reached a limit.
         """
         moment, first = now(), wishes[0]
-        async with self._sessions.short() as transaction:
-            await take_wisher(transaction, first.member_id, first.guild_id)
+        taking = wisher(first.member_id, first.guild_id)
+        async with self._sessions.short(taking=taking) as transaction:
             by = Asking(first.interaction_id, first.member_id, first.guild_id)
             admission = await admit(transaction, by, limits or self._limits, moment)
             if admission is None:

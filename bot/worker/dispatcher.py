@@ -10,10 +10,11 @@ import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 from structlog.contextvars import bound_contextvars
 
 from bot.database.clock import now
+from bot.database.errors import cause, passes
 from bot.database.tables import Length, State
 from bot.database.turns import LIVE
 from bot.safety.live import UnfitError
@@ -163,7 +164,9 @@ class Dispatcher:
         while True:
             try:
                 return await change()
-            except (OperationalError, InterfaceError, OSError) as error:
+            except (SQLAlchemyError, OSError) as error:
+                if not passes(error):
+                    raise
                 await self._without_database(error)
 
     async def _round(self) -> None:
@@ -264,7 +267,7 @@ class Dispatcher:
             _log.info("Story %d is told: %d tokens", story.id, told.tokens)
             final = self._is_final(story, by_itself=told.by_itself)
             ended = await self._written(
-                lambda: self._queue.told(story.id, self._owner, told.text, told.tokens, final=final)
+                lambda: self._queue.told(story, self._owner, told.text, told.tokens, final=final)
             )
         if ended is not None:
             # Its words may be shown for a while yet; the teller is free for the next story.
@@ -392,8 +395,3 @@ class Dispatcher:
 def _is_free(story: Story) -> bool:
     """It does not rest after a failure."""
     return story.lease_until is None or story.lease_until < now()
-
-
-def cause(error: Exception) -> str:
-    """Say in one line what is wrong with the database."""
-    return " ".join(str(getattr(error, "orig", None) or error).split())

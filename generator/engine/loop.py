@@ -14,13 +14,15 @@ import logging
 import threading
 from collections import deque
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from generator.engine.beams import BeamSearch
+from generator.engine.beams import Beams
 from generator.engine.errors import EngineError, SlotsFullError
 from generator.engine.generation import Generation
+from generator.engine.line import Line
 from generator.engine.scheduler import Scheduler
 from generator.engine.scoring import Scoring
 from generator.sampling.rules import Rules
@@ -29,7 +31,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from numpy.typing import NDArray
+    from torch import Tensor
 
+    from generator.engine.beams import Search
     from generator.engine.scoring import Asked
     from generator.models.decoder import Ints
     from generator.models.loading import LoadedModel
@@ -62,6 +66,8 @@ class _Flight:
     """The slots' turns, which tell whether it is."""
     scored: list[Asked]
     """The rows whose log probabilities are asked for."""
+    searched: dict[Search, list[int]]
+    """The rows of beams, whose log probabilities come after those."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +105,13 @@ class Engine:
         self._rules = Rules(slots)
         self._stepper = loaded.prepare(slots, threads, self._rules, self._scheduler.history)
         self._loaded = loaded
-        self._beams = BeamSearch(loaded)
-        self._searches: dict[Generation, asyncio.Task[None]] = {}
         self._active: dict[int, Generation] = {}  # by slot; the thread's own
         self._turns = np.zeros(slots, np.int64)  # how many stories each slot has had; the same
         self._flights: deque[_Flight] = deque()  # the same
         self._scoring = Scoring()  # the same
+        self._beams = Beams(self._scheduler, self._rules, self._ends)  # the same
         self._lock = threading.Condition()  # guards what follows
-        self._queue: deque[Generation] = deque()
+        self._line = Line(passes=slots)
         self._cancelled: list[Generation] = []
         self._closing = False
         self._outbox: list[_News] = []
@@ -118,14 +123,19 @@ class Engine:
         return self._loaded.memory + self._stepper.memory
 
     @property
+    def slots(self) -> int:
+        """Stories that can be told together, or beams."""
+        return len(self._scheduler.lengths)
+
+    @property
     def slots_in_use(self) -> int:
-        """Stories being told now."""
+        """Those that tell now."""
         return self._scheduler.in_use
 
     @property
     def waiting(self) -> int:
-        """Stories that wait for a slot, and beam searches, under way or not."""
-        return len(self._queue) + len(self._searches)
+        """Stories that wait for a slot, or for as many as they have beams."""
+        return len(self._line)
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
@@ -142,61 +152,42 @@ class Engine:
         with self._lock:
             self._closing = True
             self._lock.notify()
-        searches = list(self._searches.values())
-        for generation in self._searches:
-            generation.end(_CLOSING)
         await asyncio.to_thread(self._thread.join)
-        await asyncio.gather(*searches)
-        self._beams.close()
         self._deliver()
-        for generation in [*self._active.values(), *self._queue]:
+        for generation in [*self._told(), *self._line.leave()]:
             generation.end(_CLOSING)
         self._active.clear()
-        self._queue.clear()
 
     def submit(self, request: Request) -> Generation:
         """Lets a story in, or into the queue. On the event loop only.
 
         Raises:
-            ValueError: the prompt is empty, or leaves no room in the context.
+            ValueError: the prompt is empty, or leaves no room in the context; or there are fewer
+                slots than beams.
             SlotsFullError: no slot is free and the queue is full.
             EngineError: the engine is closing.
         """
         if not 0 < len(request.prompt) < self._scheduler.history.shape[1]:
             raise ValueError("a prompt must have a token, and leave room for one")
+        if request.num_beams > self.slots:
+            raise ValueError("there must be a slot for each beam")
         generation = Generation(request, self._cancel)
         with self._lock:
             if self._closing:
                 raise EngineError(_CLOSING)
-            if len(self._queue) + len(self._searches) + self._scheduler.in_use >= self._limit:
+            if len(self._line) + self._scheduler.in_use >= self._limit:
                 raise SlotsFullError(
-                    "The model has no room for another story: all slots are taken and "
+                    "The model has no room for another story: its slots are taken and "
                     f"{self.waiting} stories wait already. Ask again in a moment."
                 )
-            if request.num_beams == 1:
-                self._queue.append(generation)
-                self._lock.notify()
-                return generation
-        self._searches[generation] = asyncio.create_task(self._search(generation))
+            self._line.add(generation)
+            self._lock.notify()
         return generation
 
-    async def _search(self, generation: Generation) -> None:
-        try:
-            found = await self._beams.search(generation.request, lambda: generation.over)
-        except Exception:
-            log.exception("a beam search failed")
-            generation.end(_FAILED)
-        else:
-            generation.deliver(*found)
-        finally:
-            del self._searches[generation]
-
     def _cancel(self, generation: Generation) -> None:
-        if generation.request.num_beams > 1:
-            return  # a search sees for itself that its story is over
         with self._lock:
             try:
-                self._queue.remove(generation)
+                self._line.remove(generation)
             except ValueError:  # it has a slot
                 self._cancelled.append(generation)
                 self._lock.notify()
@@ -223,22 +214,32 @@ class Engine:
                 for generation in self._cancelled:
                     self._release(generation)
                 self._cancelled.clear()
-                while self._queue and self._scheduler.free:
-                    generation = self._queue.popleft()
-                    request = generation.request
-                    slot = self._scheduler.admit(
-                        request.prompt, request.max_tokens, one_by_one=request.prompt_logprobs
-                    )
-                    self._active[slot] = generation
-                    self._rules.put(slot, request)
-                    if request.logprobs is not None:
-                        self._scoring.admit(slot, generation)
+                while (newcomer := self._line.next(self._scheduler.free)) is not None:
+                    self._begin(newcomer)
                 if self._closing:
                     return False
-                if self._active:
+                if self._active or self._beams:
                     return True
                 self._flights.clear()  # of stories that are over
                 self._lock.wait()
+
+    def _begin(self, generation: Generation) -> None:
+        """Gives a story its slot, or its slots."""
+        request = generation.request
+        if request.num_beams > 1:
+            self._beams.admit(generation)
+            return
+        slot = self._scheduler.admit(
+            request.prompt, request.max_tokens, one_by_one=request.prompt_logprobs
+        )
+        self._active[slot] = generation
+        self._rules.put(slot, request)
+        if request.logprobs is not None:
+            self._scoring.admit(slot, generation)
+
+    def _told(self) -> list[Generation]:
+        """All stories that have slots."""
+        return [*self._active.values(), *self._beams.generations]
 
     def _step(self) -> None:
         """Launches a step, and looks at the tokens of those before that must be known by now."""
@@ -256,10 +257,12 @@ class Engine:
         scored = self._scoring.asked(batch)
         if not len(batch.slots):
             return False
+        searched: dict[Search, list[int]] = {}
+        if self._beams:
+            ready, searched = self._beams.rows(batch.slots, ready)
         slots = batch.slots[ready]
-        launched = self._stepper.launch(
-            batch, ready, scheduler.lengths, np.array([one.row for one in scored], np.int32)
-        )
+        asked = [*(one.row for one in scored), *chain.from_iterable(searched.values())]
+        launched = self._stepper.launch(batch, ready, scheduler.lengths, np.array(asked, np.int32))
         positions = scheduler.lengths[slots]
         self._flights.append(
             _Flight(
@@ -270,6 +273,7 @@ class Engine:
                 stories=[self._active[slot] for slot in slots.tolist()],
                 turns=self._turns[slots],
                 scored=scored,
+                searched=searched,
             )
         )
         scheduler.extend(slots)
@@ -300,9 +304,24 @@ class Engine:
             stories, tokens = [stories[at] for at in heard], [tokens[at] for at in heard]
         if stories or endings:
             self._post(_News(stories, tokens, endings))
+        if flight.searched and (logprobs := flight.launched.logprobs) is not None:
+            self._search(flight.searched, logprobs[len(flight.scored) :])
+
+    def _search(self, searched: dict[Search, list[int]], logprobs: Tensor) -> None:
+        """Lets searches go on from a step; those that are over are told as a whole."""
+        parts = logprobs.split([len(rows) for rows in searched.values()])
+        for search, part in zip(searched, parts, strict=True):
+            found = self._beams.go_on(search, part.cpu(), self._stepper)
+            if found is not None:
+                story = search.generation
+                told = [story] * len(found.tokens)
+                self._post(_News(told, found.tokens, {story: found.reason}))
 
     def _release(self, generation: Generation, slot: int | None = None) -> None:
-        """Frees the slot of a story, unless it has ended before."""
+        """Frees the slot of a story, or its slots, unless it has ended before."""
+        if generation.request.num_beams > 1:
+            self._beams.release(generation)
+            return
         if slot is None:
             slot = next((s for s, active in self._active.items() if active is generation), None)
         if slot is not None:
@@ -346,7 +365,7 @@ class Engine:
     def _give_up(self) -> None:
         """After a failed step: the stories in it end with an error, and the slots are free."""
         self._flights.clear()
-        failed = list(self._active.values())
+        failed = self._told()
         for generation in failed:
             self._release(generation)
 

@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 GIB = 1024**3
 _SIGNS = ("config.json", "*.gguf")
 """What says that a folder holds a model; where its name begins with a dot, it is not whole yet."""
-_CLOSING = "The generator is closing; ask again when it is back."
+CLOSING = "The generator is closing; ask again when it is back."
 
 
 class Registry:
@@ -134,7 +134,7 @@ class Registry:
             EngineError: as in `borrow`.
         """
         if self._closed:
-            raise ClosedError(_CLOSING)
+            raise ClosedError(CLOSING)
         if name in self._residents:
             return
         task = self._loads.get(name)
@@ -148,42 +148,8 @@ class Registry:
             await asyncio.shield(task)
         except asyncio.CancelledError:
             if task.cancelled():
-                raise ClosedError(_CLOSING) from None
+                raise ClosedError(CLOSING) from None
             raise
-
-    async def allow_search(self, resident: Resident) -> None:
-        """Beams are searched by transformers' own model; where that is a copy, load it first.
-
-        Args:
-            resident: borrowed.
-
-        Raises:
-            EngineError: there is no room for it, or it cannot be loaded.
-        """
-        # Others may wait for it, whoever leaves.
-        await asyncio.shield(asyncio.create_task(self._copy(resident), name="copy for beams"))
-
-    async def _copy(self, resident: Resident) -> None:
-        loaded, name = resident.loaded, resident.name
-        async with self._one_at_a_time:
-            if loaded.has_copy or not loaded.copy_memory:
-                return
-            size = loaded.copy_memory
-            if resident.engine.memory + size > self._budget:
-                raise ModelTooLargeError(
-                    f"A beam search of {name} takes {size / GIB:.2f} GiB beside the model itself, "
-                    "more than loaded models may take (engine.memory): set num_beams to 1."
-                )
-            await self._make_room(name, size, make_room=True)
-            log.info("loading %s in float32 too, for beam searches: %.0f MB", name, size / 1e6)
-            try:
-                await asyncio.to_thread(lambda: loaded.model)
-            except Exception as error:
-                log.exception("the model %s cannot be loaded in float32", name)
-                reason = str(error).strip().partition("\n")[0] or type(error).__name__
-                raise BrokenModelError(
-                    f"Beams cannot be searched with {name}: {reason}."
-                ) from error
 
     async def unload(self, name: str) -> None:
         """Let the stories of a model end, then free its memory. Harmless if it is not loaded.

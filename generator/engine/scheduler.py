@@ -70,6 +70,10 @@ class Scheduler:
             self._newcomers.append(slot)
         return slot
 
+    def reserve(self) -> int:
+        """Gives away the lowest free slot, with no story yet: see `copy`; there must be one."""
+        return heapq.heappop(self._free)
+
     def release(self, slot: int) -> None:
         """Takes the slot back."""
         self.lengths[slot] = self._read[slot] = self.limits[slot] = 0
@@ -82,6 +86,26 @@ class Scheduler:
         """The stories in the slots go on by a token each, unknown yet and due at the next step."""
         self.history[slots, self.lengths[slots]] = -1
         self.lengths[slots] += 1
+
+    def put(self, slots: Ints, tokens: Ints) -> None:
+        """The stories in the slots go on by these tokens, each due at the next step."""
+        self.history[slots, self.lengths[slots]] = tokens
+        self.lengths[slots] += 1
+
+    def copy(self, source: int, target: int) -> tuple[int, int]:
+        """The target's story is from here on the same as the source's, as far as that is read.
+
+        Returns:
+            How many of its first tokens the target had read already, and how many there are.
+        """
+        read = self._read[source]
+        known = min(self._read[target], read)
+        others = self.history[source, :known] != self.history[target, :known]
+        begin = int(others.argmax()) if others.any() else int(known)
+        self.history[target, begin:read] = self.history[source, begin:read]
+        self.lengths[target] = self._read[target] = read
+        self.limits[target] = self.limits[source]
+        return begin, int(read)
 
     def plan(self) -> tuple[Batch, Ints]:
         """The next step, taken as done, and which of its rows have now read their whole story.

@@ -67,12 +67,12 @@ class Scoring:
 
         Args:
             asked: what `asked` gave for it.
-            logprobs: (len(asked), vocabulary).
+            logprobs: (len(asked) or more, vocabulary).
             drawn: the token that it drew, by slot, of the stories that are still told.
         """
         if logprobs is None:
             return
-        for one, row in zip(asked, logprobs, strict=True):
+        for one, row in zip(asked, logprobs, strict=False):
             if self._asking.get(one.slot) is one.generation:
                 token = drawn[one.slot] if one.token is None else one.token
                 _note(one.generation, row, token)

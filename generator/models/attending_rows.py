@@ -83,6 +83,11 @@ class AttendingRows:
         parts = [*self._keys, *self._values, *head, *(self._turns or ())]
         return sum(tensor.nbytes for tensor in parts)
 
+    def copy(self, source: int, target: int, begin: int, end: int) -> None:
+        """See `Decoder.copy`."""
+        for part in (*self._keys, *self._values):
+            part[target, :, begin:end] = part[source, :, begin:end]
+
     def chunks(
         self, slots: NDArray[np.int32], positions: NDArray[np.int32]
     ) -> Iterator[slice | NDArray[np.intp]]:

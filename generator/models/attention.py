@@ -38,6 +38,11 @@ class Attention:
         """Bytes of keys and values."""
         return sum(tensor.nbytes for tensor in [*self._keys, *self._values])
 
+    def copy(self, source: int, target: int, begin: int, end: int) -> None:
+        """See `Decoder.copy`."""
+        for part in (*self._keys, *self._values):
+            part[target, :, begin:end] = part[source, :, begin:end]
+
     def keep(self, layer: int, key: Tensor, value: Tensor, where: Places) -> None:
         """(tokens, heads, head size) of each."""
         self._keys[layer][where.token_slots, :, where.positions] = key

@@ -63,3 +63,14 @@ class Decoder(Protocol):
             (n, vocabulary) float32, valid until the next step.
         """
         ...
+
+    def copy(self, source: int, target: int, begin: int, end: int) -> None:
+        """The target slot's story is from here on the same as the source's.
+
+        Args:
+            source: slot.
+            target: slot.
+            begin: so many of its first tokens are the source's already.
+            end: tokens that the source has read.
+        """
+        ...

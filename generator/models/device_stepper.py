@@ -3,25 +3,27 @@
 Row i is slot i, and every step has all rows, whether they tell a story or not: at 32 rows a small
 model takes as long as at one, and as shapes never change, a story is the same in any company. All
 state is on the device, so the host launches step n + 2 before it knows what step n drew: a host
-that is late for once does not leave the GPU idle. On a processor the same functions run without a graph, which is how they are tested.
+that is late for once does not leave the GPU idle. On a processor the same functions run without a
+graph, which is how they are tested.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
     from torch import Tensor
 
     from generator.models.decoder import Batch, Ints
+    from generator.models.stepper import Searcher
     from generator.sampling.device_sampler import DeviceSampler
 
 log = logging.getLogger(__name__)
@@ -39,6 +41,10 @@ class Rows(Protocol):
     @property
     def memory(self) -> int:
         """Bytes beside the model's own weights."""
+        ...
+
+    def copy(self, source: int, target: int, begin: int, end: int) -> None:
+        """See `Decoder.copy`."""
         ...
 
     def chunks(
@@ -80,8 +86,18 @@ class Flight:
 class DeviceStepper:
     """Implements `Stepper` for a model and a sampler whose state is on one device."""
 
-    def __init__(self, rows: Rows, sampler: DeviceSampler, *, ahead: int = 2) -> None:
-        self.ahead = ahead
+    def __init__(
+        self, rows: Rows, sampler: DeviceSampler, searcher: Searcher, *, ahead: int = 2
+    ) -> None:
+        """Prepares the graphs.
+
+        Args:
+            rows: the model.
+            sampler: what draws, where the model is.
+            searcher: what searches, on the host.
+            ahead: steps that may be launched before the first of them is collected.
+        """
+        self.ahead, self.searcher = ahead, searcher
         self._rows, self._sampler = rows, sampler
         self._device = sampler.drawn.device
         self._on_gpu = self._device.type == "cuda"
@@ -121,6 +137,11 @@ class DeviceStepper:
             return self._launch(batch, ready, scored)
         with torch.cuda.stream(self._stream):
             return self._launch(batch, ready, scored)
+
+    def copy(self, source: int, target: int, begin: int, end: int) -> None:
+        """See `Stepper.copy`; after the steps that were launched, and before the next."""
+        with torch.cuda.stream(self._stream) if self._on_gpu else nullcontext():
+            self._rows.copy(source, target, begin, end)
 
     @torch.inference_mode()
     def _launch(self, batch: Batch, ready: Ints, scored: Ints) -> Flight:

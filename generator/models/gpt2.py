@@ -49,6 +49,10 @@ class GPT2Decoder:
         """See `Decoder.memory`: keys and values."""
         return self._attention.memory
 
+    def copy(self, source: int, target: int, begin: int, end: int) -> None:
+        """See `Decoder.copy`."""
+        self._attention.copy(source, target, begin, end)
+
     @torch.inference_mode()
     def step(self, batch: Batch) -> Tensor:
         """See `Decoder.step`."""
@@ -73,13 +77,14 @@ class GPT2Decoder:
         inner = self._activation(_linear(block.mlp.c_fc, block.ln_2(hidden)))
         return hidden + _linear(block.mlp.c_proj, inner)
 
+
 def _linear(layer: Conv1D, rows: Tensor) -> Tensor:
     """Its weight is turned over."""
     return torch.addmm(layer.bias, rows, layer.weight)
 
 
 def activation(name: str) -> Callable[[Tensor], Tensor]:
-    """transformers' own, to the last digit."""
+    """Transformers' own, to the last digit."""
     from transformers.activations import ACT2FN  # noqa: PLC0415  # takes seconds; not for 8 bits
 
     found: Callable[[Tensor], Tensor] = ACT2FN[name]

@@ -63,7 +63,7 @@ class GPT2Rows(AttendingRows):
 
 
 def _activation(name: str) -> Callable[[Tensor], Tensor]:
-    """transformers' own, but as one kernel where it would be eight."""
+    """Transformers' own, but as one kernel where it would be eight."""
     if name in _TANH_GELU:
         return lambda inner: functional.gelu(inner, approximate="tanh")
     return activation(name)

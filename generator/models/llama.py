@@ -51,6 +51,10 @@ class LlamaDecoder:
         """See `Decoder.memory`: keys and values, and how far each position turns."""
         return self._attention.memory + self._cosine.nbytes + self._sine.nbytes
 
+    def copy(self, source: int, target: int, begin: int, end: int) -> None:
+        """See `Decoder.copy`."""
+        self._attention.copy(source, target, begin, end)
+
     @torch.inference_mode()
     def step(self, batch: Batch) -> Tensor:
         """See `Decoder.step`."""

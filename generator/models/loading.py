@@ -10,24 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 
 from generator.models.choosing import choose_device, choose_precision
 from generator.models.device_stepper import DeviceStepper
 from generator.models.errors import ModelFolderError
-from generator.models.gguf_file import gguf_of, read_header
 from generator.models.gpt2 import GPT2Decoder
 from generator.models.gpt2_rows import GPT2Rows
 from generator.models.llama import LlamaDecoder
 from generator.models.llama_rows import LlamaRows
 from generator.models.lstm_decoder import LSTMDecoder
 from generator.models.lstm_rows import LSTMRows
+from generator.models.memory import given_back
 from generator.models.packed import Packed
-from generator.models.plain_folder import read_plain, read_weights
 from generator.models.quantised import QuantisedDecoder, fastest_threads, packed
-from generator.models.sizing import check_shape
+from generator.models.reading import one_sentence, open_model
 from generator.models.stepper import EagerStepper
-from generator.models.weights import GPT2, LSTM, Llama
+from generator.models.weights import GPT2, LSTM, Llama, weights_of
 from generator.native import Threads
 from generator.sampling.device_sampler import DeviceSampler
 from generator.sampling.memfree import MEMFREE_FILE, MemFree, MemFreeError
@@ -41,34 +39,19 @@ if TYPE_CHECKING:
 
     from generator.models.choosing import Device, Precision
     from generator.models.decoder import Decoder
+    from generator.models.described import Described
     from generator.models.device_stepper import Rows
-    from generator.models.plain_folder import PlainFolder
-    from generator.models.reference import Described, Reference
-    from generator.models.stepper import Stepper
-    from generator.models.tokens import Tokens
+    from generator.models.reference import Reference
     from generator.models.shapes import Shape
+    from generator.models.stepper import Searcher, Stepper
+    from generator.models.tokens import Tokens
     from generator.models.weights import Weights
     from generator.sampling.rules import Rules
     from generator.sampling.settings import StorySettings
 
-    _Read = tuple[PlainFolder | Described, Weights, Reference | None]
-    """The folder, its weights, and transformers' own of it if that has read it."""
-
 log = logging.getLogger(__name__)
 
-_REFUSALS = (
-    OSError,
-    TypeError,
-    ValueError,
-    LookupError,
-    ArithmeticError,
-    RuntimeError,
-    SafetensorError,
-)
-"""What is said of a folder that cannot be read."""
 _FLOATS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-LONGEST_TEXT = 64 << 20
-"""Bytes of a file of a model folder that is read as a whole."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +61,7 @@ class LoadedModel:
     name: str
     """The folder's name, or the hub's."""
     where: str
-    """From where it is loaded: a whole path, which is never taken for a name of the hub's, or one."""
+    """From where it is loaded: a whole path, never taken for a hub's name, or such a name."""
     held: Weights | Packed
     """What it is told from: weights on its device, or packed in 8 bits."""
     tokens: Tokens
@@ -99,29 +82,44 @@ class LoadedModel:
 
     @cached_property
     def _reference(self) -> Reference:
-        """Transformers' own, loaded when it is first wanted: with the same weights in memory, or in
-        float32 where those are packed.
-        """
+        """Transformers' own, loaded when it is first wanted, with the same weights in memory."""
         if self.opened is not None:
             return self.opened
-        from generator.models.reference import Reference, shape_of  # noqa: PLC0415  # takes seconds
+        reference = self._load_reference()
+        reference.share(self.weights)
+        return reference
+
+    def _load_reference(self) -> Reference:
+        from generator.models.described import shape_of  # noqa: PLC0415  # takes seconds
+        from generator.models.reference import Reference  # noqa: PLC0415  # the same
 
         if shape_of(self.where) != self.config:
             raise ModelFolderError(f"{self.where} holds another model by now: load it anew")
-        reference = Reference.load(self.where)
-        if not isinstance(self.held, Packed):
-            reference.share(self.held)
-        return reference
+        return Reference.load(self.where)
 
     @property
     def model(self) -> PreTrainedModel:
-        """Transformers' own, in evaluation mode; its `generate` is the reference, and for beams."""
-        return self._reference.model
+        """Transformers' own, in evaluation mode; its `generate` is the reference.
+
+        Where the weights are packed it is loaded in float32 for whoever asks, and is theirs alone:
+        a packed model keeps none of that.
+        """
+        packed_here = isinstance(self.held, Packed)
+        return (self._load_reference() if packed_here else self._reference).model
+
+    @cached_property
+    def described(self) -> Described:
+        """Transformers' own tokenizer, and what the folder says of generation."""
+        if self.opened is not None:
+            return self.opened
+        from generator.models.described import Described, config_of  # noqa: PLC0415  # takes seconds
+
+        return Described.read(self.where, config_of(self.where))
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerFast:
         """Transformers' own."""
-        return self._reference.tokenizer
+        return self.described.tokenizer
 
     @property
     def config(self) -> Shape:
@@ -141,18 +139,8 @@ class LoadedModel:
 
     @property
     def memory(self) -> int:
-        """Bytes of its weights, and of transformers' own where it has a copy."""
-        return _memory(self.held) + (self.copy_memory if self.has_copy else 0)
-
-    @property
-    def copy_memory(self) -> int:
-        """Bytes of float32 weights that transformers' own model has, or will have, for itself."""
-        return 4 * self.held.count if isinstance(self.held, Packed) else 0
-
-    @property
-    def has_copy(self) -> bool:
-        """Whether transformers' own model is in memory."""
-        return self.opened is not None or "_reference" in vars(self)
+        """Bytes of its weights."""
+        return _memory(self.held)
 
     @property
     def context(self) -> int:
@@ -165,7 +153,7 @@ class LoadedModel:
         return self.ends[0] if self.ends else None
 
     def vocabulary(self) -> Vocabulary:
-        """What a sampler, or a search, knows of its tokens."""
+        """What a sampler knows of its tokens."""
         return Vocabulary(
             ends=self.ends,
             continuations=continuations(self.tokens.backend, self.config.vocab_size),
@@ -176,8 +164,9 @@ class LoadedModel:
         )
 
     def suppressed(self) -> NDArray[np.int32]:
-        """Token ids that stand in no story: the unknown word, control tokens, and rows of a
-        resized model that its tokenizer has no token for.
+        """Token ids that stand in no story.
+
+        The unknown word, control tokens, and a resized model's rows that are no token.
 
         Not among them are those that end one, as in GPT-2, where one token is all of these.
         """
@@ -206,8 +195,9 @@ class LoadedModel:
             return EagerStepper(decoder, NativeSampler(rules, history, vocabulary, team))
         if self.device.type == "cuda":
             try:
-                return self.device_stepper(rules, fused=True)
-            except Exception as error:  # whatever a driver or a compiler says
+                searcher = TorchSampler(rules, history, vocabulary)
+                return self.device_stepper(rules, searcher, fused=True)
+            except Exception as error:  # noqa: BLE001  # whatever a driver or a compiler says
                 reason = str(error).strip().partition("\n")[0] or type(error).__name__
                 log.warning("%s is told without a CUDA graph, slower: %s", self.name, reason)
         if threads and self.device.type == "cpu":
@@ -223,18 +213,19 @@ class LoadedModel:
             case Llama():
                 return LlamaDecoder(self.weights, slots, self.context)
 
-    def device_stepper(self, rules: Rules, *, fused: bool) -> DeviceStepper:
+    def device_stepper(self, rules: Rules, searcher: Searcher, *, fused: bool) -> DeviceStepper:
         """What steps it where all state is on its device.
 
         Args:
             rules: of each slot.
+            searcher: of what the host knows.
             fused: by the GPU's own kernels, else in plain torch.
         """
         rows = self._rows(len(rules.rows), fused=fused)
         sampler = DeviceSampler(
             rules, self.context, self.vocabulary(), rows.vocabulary, self.device, fused=fused
         )
-        return DeviceStepper(rows, sampler)
+        return DeviceStepper(rows, sampler, searcher)
 
     def _rows(self, slots: int, *, fused: bool) -> Rows:
         match self.weights:
@@ -270,52 +261,38 @@ def load_model(
     Raises:
         ModelFolderError: it is missing, damaged, or of a kind that is not told here.
     """
-    where = str(name)
-    folder = Path(name)
-    local = folder.is_dir()
-    if local:
-        _check_files(folder)
-    elif folder.is_absolute() or where.startswith(".") or where.count("/") > 1:
-        raise ModelFolderError(f"there is no model folder {where}")
+    where, folder = str(name), Path(name)
     chosen_device = choose_device(device)
-    try:
-        read = _read_without(folder) if local else None
-        if read is None:
-            read = _read_with_transformers(where, folder if local else None)
-        found, weights, opened = read
-        del read
-        chosen = choose_precision(precision, chosen_device, weights.config)
+    with given_back(), one_sentence(where), open_model(name) as found:
+        described, opened = found.described, found.opened
+        chosen = choose_precision(precision, chosen_device, found.shape)
         held: Weights | Packed
         if chosen == "int8":
-            held = packed(weights, _context(weights.config, reach))
-            if found.settings.num_beams == 1:
-                opened = None
+            held = packed(found.shape, found.tensors, _context(found.shape, reach))
+            opened = None
         else:
-            held, in_file = weights, opened is None
-            for weight in weights.parameters():
-                weight.data = weight.data.to(chosen_device, _FLOATS[chosen], copy=in_file)
+            given = {
+                name: rows[:].to(chosen_device, _FLOATS[chosen])
+                for name, rows in found.tensors.items()
+            }
+            held = weights_of(found.shape, given)
             if opened is not None:
                 opened.share(held)
-        del weights
-    except _REFUSALS as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise ModelFolderError(f"the model {where} cannot be loaded: {reason}") from error
+    local = folder.is_dir()
     loaded = LoadedModel(
         name=folder.resolve().name if local else where,
         where=str(folder.resolve()) if local else where,
         held=held,
-        tokens=found.tokens,
+        tokens=described.tokens,
         device=chosen_device,
         precision=chosen,
-        settings=found.settings,
-        ends=found.ends,
-        memfree=_memfree(where, found.settings),
+        settings=described.settings,
+        ends=described.ends,
+        memfree=_memfree(where, described.settings),
         opened=opened,
         reach=reach,
     )
     _check_ids(loaded)
-    if loaded.settings.num_beams > 1:
-        _ = loaded.model  # which searches its stories: the first of them is not to wait for it
     return loaded
 
 
@@ -328,36 +305,6 @@ def _memory(held: Weights | Packed) -> int:
 def _context(shape: Shape, reach: int | None) -> int:
     whole = shape.max_position_embeddings
     return whole if reach is None else min(reach, whole)
-
-
-def _read_without(folder: Path) -> _Read | None:
-    """A folder that says nothing but what is known here; None: transformers knows more."""
-    found = read_plain(folder)
-    if found is None:
-        return None
-    check_shape(folder, found.shape)
-    weights = read_weights(folder, found.shape)
-    return None if weights is None else (found, weights, None)
-
-
-def _read_with_transformers(where: str, folder: Path | None) -> _Read:
-    """Any other folder, or the hub's model: as a whole only where its weights are unusual too."""
-    from generator.models.reference import (  # noqa: PLC0415  # takes seconds
-        Described,
-        Reference,
-        config_of,
-        shape_of,
-    )
-
-    config = config_of(where)
-    shape = shape_of(where, config)
-    if folder is not None:
-        check_shape(folder, shape)
-        weights = read_weights(folder, shape)
-        if weights is not None:
-            return Described.read(where), weights, None
-    reference = Reference.load(where, config)
-    return reference, reference.weights, reference
 
 
 def _check_ids(loaded: LoadedModel) -> None:
@@ -387,15 +334,3 @@ def _memfree(where: str, settings: StorySettings) -> MemFree | None:
             f"generation_config.json of {where} says memfree, and there is no {MEMFREE_FILE}"
         )
     return memfree
-
-
-def _check_files(folder: Path) -> None:
-    if (gguf := gguf_of(folder)) is not None:
-        read_header(gguf)
-    for needed in () if gguf else ("config.json", "model.safetensors", "tokenizer.json"):
-        if not (folder / needed).is_file() and not (folder / f"{needed}.index.json").is_file():
-            raise ModelFolderError(f"the model folder {folder} has no {needed}")
-    for file in filter(Path.is_file, folder.glob("*.json")):
-        if (size := file.stat().st_size) > LONGEST_TEXT:
-            has = f"{size >> 20} MiB; a model's settings and tokens take at most"
-            raise ModelFolderError(f"{file} has {has} {LONGEST_TEXT >> 20} MiB")

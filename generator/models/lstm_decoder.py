@@ -29,6 +29,12 @@ class LSTMDecoder:
         """See `Decoder.memory`: hidden and cell state."""
         return self._hidden.nbytes + self._cell.nbytes
 
+    def copy(self, source: int, target: int, begin: int, end: int) -> None:
+        """See `Decoder.copy`; its state is of all tokens at once."""
+        del begin, end
+        for part in (self._hidden, self._cell):
+            part[:, target] = part[:, source]
+
     @torch.inference_mode()
     def step(self, batch: Batch) -> Tensor:
         """See `Decoder.step`."""

@@ -44,6 +44,12 @@ class LSTMRows:
         weights = [part for layer in self._weights for part in layer]
         return sum(part.nbytes for part in [self._hidden, self._cell, *weights])
 
+    def copy(self, source: int, target: int, begin: int, end: int) -> None:
+        """See `Decoder.copy`; its state is of all tokens at once."""
+        del begin, end
+        for part in (self._hidden, self._cell):
+            part[:, target] = part[:, source]
+
     def chunks(
         self, slots: NDArray[np.int32], positions: NDArray[np.int32]
     ) -> Iterator[slice | NDArray[np.intp]]:

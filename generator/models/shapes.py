@@ -195,7 +195,7 @@ Shape = GPT2Shape | LSTMShape | LlamaShape
 
 
 def _rotation(config: Any, size: int) -> tuple[tuple[float, ...], float]:
-    """RoPE's frequencies (Su et al. 2021), and its scale; of stretched kinds as transformers has them."""
+    """RoPE's frequencies (Su et al. 2021), and their scale; stretched as transformers does."""
     import torch  # noqa: PLC0415
 
     rope: dict[str, Any] = config.rope_parameters

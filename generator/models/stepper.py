@@ -12,9 +12,25 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from generator.models.decoder import Batch, Decoder, Ints
+    from generator.sampling.beams import Ways
 
 
-class Sampler(Protocol):
+class Searcher(Protocol):
+    """Says how searches with beams may go on, from what their slots' stories are."""
+
+    def ways(
+        self,
+        logprobs: torch.Tensor,
+        scores: NDArray[np.float32],
+        slots: NDArray[np.int32],
+        lengths: NDArray[np.int32],
+        width: int,
+    ) -> Ways:
+        """See `TorchSampler.ways`."""
+        ...
+
+
+class Sampler(Searcher, Protocol):
     """Draws the next token of many stories; see `generator.sampling.torch_sampler.TorchSampler`."""
 
     def draw(
@@ -40,6 +56,9 @@ class Launched(Protocol):
 class Stepper(Protocol):
     """A model and its sampler over slots."""
 
+    searcher: Searcher
+    """For the log probabilities that were asked for."""
+
     @property
     def ahead(self) -> int:
         """How many steps may be launched before the first of them is collected."""
@@ -63,6 +82,10 @@ class Stepper(Protocol):
         """
         ...
 
+    def copy(self, source: int, target: int, begin: int, end: int) -> None:
+        """See `Decoder.copy`; no step of either slot is under way."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
@@ -83,6 +106,7 @@ class EagerStepper:
 
     def __init__(self, decoder: Decoder, sampler: Sampler) -> None:
         self._decoder, self._sampler = decoder, sampler
+        self.searcher: Searcher = sampler
 
     @property
     def memory(self) -> int:
@@ -100,3 +124,7 @@ class EagerStepper:
         if len(ready) < len(slots):
             logits, slots = logits[ready], slots[ready]
         return Drawn(self._sampler.draw(logits, slots, lengths[slots]), logprobs)
+
+    def copy(self, source: int, target: int, begin: int, end: int) -> None:
+        """See `Stepper.copy`."""
+        self._decoder.copy(source, target, begin, end)

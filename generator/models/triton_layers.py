@@ -166,7 +166,7 @@ def remember(embedding, tokens, hidden, slots, positions, joined, slot_count, ro
 
 
 @triton.jit
-def _tanh(number):
+def _tanh(number):  # noqa: ANN202
     return 2.0 * tl.sigmoid(2.0 * number) - 1.0
 
 

@@ -53,6 +53,10 @@ _CALLS = {  # as in library.cpp: result, then arguments
     "lstm_step": (c_bool, c_void_p, c_void_p, c_int, *[c_void_p] * 5),
     "rules_layout": (c_char_p,),
     "draw_tokens": (c_bool, c_void_p, c_void_p, c_void_p, c_int, *[c_void_p] * 4),
+    "search_tokens": (
+        *(c_bool, c_void_p, c_void_p, c_void_p, c_int, *[c_void_p] * 3),
+        *(c_int, c_int, *[c_void_p] * 3),
+    ),
 }
 
 

@@ -74,4 +74,13 @@ bool draw_tokens(void *threads, const Rules *rules, const Stories *stories, int 
         draw(*static_cast<Threads *>(threads), rules, *stories, count, slots, lengths, logits, drawn);
     });
 }
+
+bool search_tokens(void *threads, const Rules *rules, const Stories *stories, int beams,
+                   const int32_t *slots, const int32_t *lengths, float *logits, int count, int least,
+                   int32_t *tokens, float *values, float *keys) {
+    return succeeds([&] {
+        search(*static_cast<Threads *>(threads), rules, *stories, beams, slots, lengths, logits, count,
+               least, tokens, values, keys);
+    });
+}
 }

@@ -85,22 +85,84 @@ public:
         }
     }
 
+    // The first ways on with this story as a beam of a search, at most `count`; the logits are log
+    // probabilities. Of those missing, the keys are -inf. As in generator/sampling/torch_sampler.py.
+    void ways(int beam, int count, int least, int32_t *tokens, float *values, float *keys) {
+        forbid();
+        for (bool struck = true; struck;) {
+            rank(beam, count, least);
+            struck = false;
+            for (const Candidate &one : candidates_)
+                if (copies(one.token)) logits_[one.token] = -INFINITY, struck = true;
+        }
+        for (int at = 0; at < count; ++at) {
+            bool there = at < int(candidates_.size());
+            tokens[at] = there ? candidates_[at].token : 0;
+            values[at] = there ? candidates_[at].logit * inverse_ : -INFINITY;
+            keys[at] = there ? candidates_[at].weight : -INFINITY;
+        }
+    }
+
 private:
     int32_t pick() {
-        float temperature = rules_.temperature;
-        if (temperature == 0) return likeliest();
-        inverse_ = 1.0f / temperature;
+        if (rules_.temperature == 0) return likeliest();
+        measure();
+        if (!cuts_to_few() && rules_.top_p >= 1 && rules_.min_p == 0) return race();
+        narrow(1);
+        return race_of_candidates();
+    }
+
+    void measure() {
+        inverse_ = 1.0f / rules_.temperature;
         largest_ = most();
-        int top_k = rules_.top_k;
+    }
+
+    bool cuts_to_few() const { return rules_.top_k > 0 && rules_.top_k < vocabulary_; }
+
+    // Leaves what the rules allow as candidates with their weights, and so many of the likeliest in any case.
+    void narrow(int least) {
         float top_p = rules_.top_p, min_p = rules_.min_p;
-        bool few = top_k > 0 && top_k < vocabulary_;
-        if (!few && top_p >= 1 && min_p == 0) return race();
-        if (few) keep_top_k(top_k);
+        bool few = cuts_to_few();
+        if (few) keep_top_k(std::min(std::max(rules_.top_k, least), vocabulary_));
         if (top_p < 1) keep_top_p(top_p, few);
         if (!few && top_p >= 1) collect(floor_of(min_p));
         weigh();
         if (min_p > 0) std::erase_if(candidates_, [&](const Candidate &one) { return one.weight < min_p; });
-        return race_of_candidates();
+        if (least > 1 && int(candidates_.size()) < least) keep_top_k(std::min(least, vocabulary_));
+    }
+
+    // Leaves the first candidates of a search, in their order; their weights are what orders them.
+    void rank(int beam, int count, int least) {
+        if (rules_.temperature == 0) {
+            keep_top_k(count);
+            for (Candidate &one : candidates_) one.weight = one.logit;
+        } else {
+            measure();
+            narrow(least);
+            race_in_search(beam);
+        }
+        std::erase_if(candidates_, [](const Candidate &one) { return one.logit == -INFINITY; });
+        auto sooner = [](const Candidate &one, const Candidate &other) {
+            return one.weight != other.weight ? one.weight > other.weight : one.token < other.token;
+        };
+        auto last = candidates_.begin() + std::min(count, int(candidates_.size()));
+        std::partial_sort(candidates_.begin(), last, candidates_.end(), sooner);
+        candidates_.erase(last, candidates_.end());
+    }
+
+    // Noise by a beam's place and not by its slot, which hangs on the company.
+    void race_in_search(int beam) {
+        Noise noise(rules_.seed, length_);
+        for (size_t at = 0; at < candidates_.size(); at += LANES) {
+            int32_t apart[LANES] = {};
+            int count = int(std::min<size_t>(LANES, candidates_.size() - at));
+            for (int lane = 0; lane < count; ++lane) apart[lane] = candidates_[at + lane].token + beam * vocabulary_;
+            Floats late = logarithm(noise.waits(load(apart)));
+            for (int lane = 0; lane < count; ++lane) {
+                Candidate &one = candidates_[at + lane];
+                one.weight = one.logit * inverse_ - late[lane];
+            }
+        }
     }
 
     // Whether the token would complete an n-gram of the training texts.
@@ -184,6 +246,7 @@ private:
 
     void keep_top_k(int count) {
         collect_likeliest(count);
+        if (int(candidates_.size()) <= count) return;  // fewer only where the logits are no numbers
         std::nth_element(candidates_.begin(), candidates_.begin() + count - 1, candidates_.end(), likelier);
         candidates_.resize(count);
     }
@@ -327,5 +390,15 @@ inline void draw(Threads &threads, const Rules *rules, const Stories &stories, i
                  const int32_t *slots, const int32_t *lengths, float *logits, int32_t *drawn) {
     threads.run(count, [&](int row) {
         drawn[row] = Drawing(rules[slots[row]], stories, slots[row], lengths[row], logits + size_t(row) * stories.stride).draw();
+    });
+}
+
+inline void search(Threads &threads, const Rules *rules, const Stories &stories, int beams,
+                   const int32_t *slots, const int32_t *lengths, float *logits, int count, int least,
+                   int32_t *tokens, float *values, float *keys) {
+    threads.run(beams, [&](int beam) {
+        size_t row = size_t(beam) * count;
+        Drawing(rules[slots[beam]], stories, slots[beam], lengths[beam], logits + size_t(beam) * stories.stride)
+            .ways(beam, count, least, tokens + row, values + row, keys + row);
     });
 }

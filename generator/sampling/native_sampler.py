@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from generator.native import library
+from generator.sampling.beams import Ways, first_of, least_kept
 from generator.sampling.rules import layout
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class NativeSampler:
             hashes=0 if memfree is None else memfree.hashes,
         )
         self._threads = threads
+        self._least = least_kept(vocabulary)
 
     def draw(
         self, logits: Tensor, slots: NDArray[np.int32], lengths: NDArray[np.int32]
@@ -76,6 +78,37 @@ class NativeSampler:
             drawn.ctypes.data,
         )
         return drawn
+
+    def ways(
+        self,
+        logprobs: Tensor,
+        scores: NDArray[np.float32],
+        slots: NDArray[np.int32],
+        lengths: NDArray[np.int32],
+        width: int,
+    ) -> Ways:
+        """See `TorchSampler.ways`; the log probabilities are on the CPU, rows without gaps."""
+        beams, vocabulary = logprobs.shape
+        wanted = width * self._least
+        shape = beams, min(wanted, vocabulary)
+        tokens = np.zeros(shape, np.int32)
+        values, keys = np.empty(shape, np.float32), np.empty(shape, np.float32)
+        self._stories.vocabulary, self._stories.stride = vocabulary, logprobs.stride(0)
+        self._library.search_tokens(
+            self._threads.pointer,
+            self._rules.rows.ctypes.data,
+            byref(self._stories),
+            beams,
+            slots.ctypes.data,
+            lengths.ctypes.data,
+            logprobs.data_ptr(),
+            shape[1],
+            self._least,
+            tokens.ctypes.data,
+            values.ctypes.data,
+            keys.ctypes.data,
+        )
+        return first_of(scores, tokens, values, keys, wanted)
 
 
 class _Stories(Structure):

@@ -29,7 +29,8 @@ class Request:
     begin_word: bool = False
     """The first token does not go on with the prompt's last word."""
     num_beams: int = 1
-    """Above one: the likeliest of so many stories searched together, given whole at its end."""
+    """Above one: the likeliest of so many stories searched together, each in a slot, given whole at
+    its end. At most as many as there are slots."""
     logprobs: int | None = None
     """The log probability of every token drawn, and of so many likeliest at its place; not with
     beams."""

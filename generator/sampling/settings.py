@@ -1,8 +1,8 @@
 """How a story is drawn: every rule is declared here, and nowhere else.
 
 A field has its name, what it takes (as a range and in words), and the value at which it is off.
-From that come the request's parameters, what a model folder may say, the rows that both samplers
-read, and what beam search hands to transformers.
+From that come the request's parameters, what a model folder may say, and the rows that both
+samplers read.
 """
 
 from __future__ import annotations

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from generator.sampling.beams import Ways, first_of, least_kept
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -56,9 +58,7 @@ class TorchSampler:
             lengths: (n,), tokens so far in prompt and story.
         """
         rules = self._rules.rows[slots]
-        if len(self._suppressed):
-            logits[:, self._suppressed.to(logits.device)] = -torch.inf
-        self._forbid(logits, rules, slots, lengths)
+        self.forbid(logits, slots, lengths)
         drawn = _race(logits, rules, lengths)
         rows = self._copied(logits, drawn, slots, lengths)
         while len(rows):
@@ -75,27 +75,75 @@ class TorchSampler:
         lengths: NDArray[np.int32],
     ) -> NDArray[np.intp]:
         """The rows whose token completes an n-gram of the training texts, where others are left."""
-        memfree = self._vocabulary.memfree
-        if memfree is None:
-            return np.empty(0, np.intp)
-        before = memfree.ngram_size - 1
-        looked_at = (self._rules.rows["memfree"][slots] == 1) & (lengths >= before)
-        rows = np.flatnonzero(looked_at & ~np.isin(drawn, self._exempt))
-        context = self._history[slots[rows, None], lengths[rows, None] + np.arange(-before, 0)]
-        rows = rows[memfree.holds(np.column_stack([context, drawn[rows]]))]
+        rows = np.flatnonzero(self.copies(drawn, slots, lengths))
         if not len(rows):  # as nearly always: a GPU need not answer
             return rows
         others: NDArray[np.bool_] = (logits[rows, drawn[rows]] > -torch.inf).cpu().numpy()
         return rows[others]
 
-    def _forbid(
+    @torch.inference_mode()
+    def ways(
         self,
-        logits: Tensor,
-        rules: NDArray[np.void],
+        logprobs: Tensor,
+        scores: NDArray[np.float32],
         slots: NDArray[np.int32],
         lengths: NDArray[np.int32],
-    ) -> None:
-        """The rules that look at a story so far, on all rows of (n, vocabulary) logits."""
+        width: int,
+    ) -> Ways:
+        """How a search may go on: see `generator.sampling.beams`; fewer where rules leave fewer.
+
+        Args:
+            logprobs: (beams, vocabulary) float32, the model's own; overwritten.
+            scores: (beams,), of each story so far; the best comes first.
+            slots: (beams,), whose rules and history go with each row; the rules are the same.
+            lengths: (beams,), tokens so far in prompt and story.
+            width: beams that the search may have.
+        """
+        least = least_kept(self._vocabulary)
+        wanted = width * least
+        rules = self._rules.rows[slots]
+        self.forbid(logprobs, slots, lengths)
+        while True:
+            tokens, values, keys = _ranked(logprobs, rules, lengths, wanted, least)
+            count = tokens.shape[1]
+            copies = self.copies(tokens.ravel(), slots.repeat(count), lengths.repeat(count))
+            struck = np.flatnonzero(copies & (keys.ravel() > -np.inf))
+            if not len(struck):
+                return first_of(scores, tokens, values, keys, wanted)
+            logprobs[_places(logprobs, struck // count, tokens.ravel()[struck])] = -torch.inf
+
+    def copies(
+        self, tokens: NDArray[np.int32], slots: NDArray[np.int32], lengths: NDArray[np.int32]
+    ) -> NDArray[np.bool_]:
+        """Whether each token would complete an n-gram of the training texts, where rules forbid it.
+
+        Args:
+            tokens: (n,), each to come next.
+            slots: (n,), in whose stories.
+            lengths: (n,), tokens so far in prompt and story.
+        """
+        copies = np.zeros(len(tokens), np.bool_)
+        memfree = self._vocabulary.memfree
+        if memfree is None:
+            return copies
+        before = memfree.ngram_size - 1
+        looked_at = (self._rules.rows["memfree"][slots] == 1) & (lengths >= before)
+        rows = np.flatnonzero(looked_at & ~np.isin(tokens, self._exempt))
+        context = self._history[slots[rows, None], lengths[rows, None] + np.arange(-before, 0)]
+        copies[rows] = memfree.holds(np.column_stack([context, tokens[rows]]))
+        return copies
+
+    def forbid(self, logits: Tensor, slots: NDArray[np.int32], lengths: NDArray[np.int32]) -> None:
+        """The rules that look at a story so far, and what no story says, on rows of logits.
+
+        Args:
+            logits: (n, vocabulary); overwritten.
+            slots: (n,), whose rules and history go with each row.
+            lengths: (n,), tokens so far in prompt and story.
+        """
+        rules = self._rules.rows[slots]
+        if len(self._suppressed):
+            logits[:, self._suppressed.to(logits.device)] = -torch.inf
         rows = np.flatnonzero(rules["repetition_penalty"] != 1)
         if len(rows):
             used = self._history[slots[rows], : lengths[rows].max()]
@@ -176,28 +224,61 @@ def _completed(
 
 def _race(logits: Tensor, rules: NDArray[np.void], lengths: NDArray[np.int32]) -> NDArray[np.int32]:
     """One token for each row of (n, vocabulary) logits, by the rules that need no story."""
-    floats = torch.from_numpy(np.stack([rules["temperature"], rules["min_p"]])).to(logits.device)
-    temperature, min_p = floats[:, :, None]
-    greedy = temperature[:, 0] == 0
+    temperature = torch.from_numpy(rules["temperature"].copy()).to(logits.device)[:, None]
     scaled = logits / torch.where(temperature == 0, 1, temperature)
     scaled, tokens = _likeliest(scaled, rules)
-    if min_p.any():
-        best = scaled.amax(1, keepdim=True)
-        scaled = scaled.masked_fill(scaled < best + min_p.log(), -torch.inf)
     race = scaled - _exponential_noise(rules["seed"], lengths, tokens).log()
-    winners = torch.where(greedy, scaled.argmax(1), race.argmax(1))
+    winners = torch.where(temperature[:, 0] == 0, scaled.argmax(1), race.argmax(1))
     return tokens.gather(1, winners[:, None])[:, 0].to("cpu", torch.int32).numpy()
 
 
-def _likeliest(scaled: Tensor, rules: NDArray[np.void]) -> tuple[Tensor, Tensor]:
-    """Top-k and top-p: the logits that remain, others -inf, and their tokens, both (n, kept).
+def _ranked(
+    logprobs: Tensor,
+    rules: NDArray[np.void],
+    lengths: NDArray[np.int32],
+    count: int,
+    least: int,
+) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
+    """Each beam's first ways on, at most `count`: tokens, values and keys as in `first_of`."""
+    beams, vocabulary = logprobs.shape
+    temperature = float(rules["temperature"][0])
+    if temperature == 0:
+        keys, tokens = logprobs.topk(min(count, vocabulary), dim=1)
+        values = keys
+    else:
+        kept, candidates = _likeliest(logprobs / temperature, rules, least)
+        # Noise by a beam's place and not by its slot, which hangs on the company.
+        apart = candidates + torch.arange(beams, device=kept.device)[:, None] * vocabulary
+        race = kept - _exponential_noise(rules["seed"], lengths, apart).log()
+        keys, places = race.topk(min(count, race.shape[1]), dim=1)
+        values, tokens = kept.gather(1, places), candidates.gather(1, places)
+    return tokens.to(torch.int32).cpu().numpy(), values.cpu().numpy(), keys.cpu().numpy()
+
+
+def _likeliest(scaled: Tensor, rules: NDArray[np.void], least: int = 1) -> tuple[Tensor, Tensor]:
+    """Top-k, top-p and min-p: the logits that remain, others -inf, and their tokens: (n, kept).
 
     Args:
         scaled: (n, vocabulary), already divided by the temperature.
         rules: of these rows.
+        least: so many of the likeliest remain in any case.
     """
+    values, tokens = _within(scaled, rules, least)
+    if rules["min_p"].any():
+        min_p = torch.from_numpy(rules["min_p"].copy()).to(scaled.device)[:, None]
+        floor = values.amax(1, keepdim=True) + min_p.log()
+        if least > 1:
+            best = values.topk(min(least, values.shape[1]), dim=1).values
+            floor = torch.minimum(floor, best[:, -1:])
+        values = values.masked_fill(values < floor, -torch.inf)
+    return values, tokens
+
+
+def _within(scaled: Tensor, rules: NDArray[np.void], least: int) -> tuple[Tensor, Tensor]:
+    """Top-k and top-p of `_likeliest`."""
     rows, vocabulary = scaled.shape
-    top_k = np.where(rules["top_k"] == 0, vocabulary, np.minimum(rules["top_k"], vocabulary))
+    most = np.maximum(rules["top_k"], least)
+    top_k = np.where(rules["top_k"] == 0, vocabulary, np.minimum(most, vocabulary))
     nucleus = rules["top_p"] < 1
     if not nucleus.any() and top_k.min() == vocabulary:
         return scaled, torch.arange(vocabulary, device=scaled.device).expand(rows, vocabulary)
@@ -207,8 +288,8 @@ def _likeliest(scaled: Tensor, rules: NDArray[np.void]) -> tuple[Tensor, Tensor]
     kept = int(np.where(nucleus & (top_k == vocabulary), min(_NUCLEUS, vocabulary), top_k).max())
     while True:
         values, tokens = scaled.topk(kept, dim=1)
-        within = torch.arange(kept, device=scaled.device) < ranks
-        values = values.masked_fill(~within, -torch.inf)
+        rank = torch.arange(kept, device=scaled.device)
+        values = values.masked_fill(rank >= ranks, -torch.inf)
         # Top-p counts what top-k left: all of it is in `values` unless k is the vocabulary.
         whole = torch.where(
             ranks > kept, scaled.logsumexp(1, keepdim=True), values.logsumexp(1, keepdim=True)
@@ -220,7 +301,7 @@ def _likeliest(scaled: Tensor, rules: NDArray[np.void]) -> tuple[Tensor, Tensor]
         kept = min(4 * kept, vocabulary)
     before = mass.roll(1, dims=1)
     before[:, 0] = 0
-    cut = (before >= top_p) & (top_p < 1)
+    cut = (before >= top_p) & (top_p < 1) & (rank >= least)
     return values.masked_fill(cut, -torch.inf), tokens
 
 

@@ -67,9 +67,6 @@ class Completions:
 
         async with self._registry.borrow(asked.model) as resident:
             prompts = await encode(asked.prompt, resident.loaded, limit=self._prompt_limit)
-            beams = settings_of(asked, resident.loaded.settings).num_beams
-            if beams > 1 and asked.max_tokens:
-                await self._registry.allow_search(resident)
             head = Completion(
                 id=f"cmpl-{secrets.token_hex(12)}",
                 created=int(time.time()),
@@ -116,6 +113,14 @@ class Completions:
         if settings.memfree and model.memfree is None:
             raise wrong(
                 f"memfree takes only false: {asked.model} has no {MEMFREE_FILE}.", "memfree"
+            )
+        slots = resident.engine.slots
+        if settings.max_new_tokens and settings.num_beams > slots:
+            whose = "this is" if "num_beams" in asked.model_fields_set else f"{asked.model} has"
+            raise wrong(
+                f"num_beams takes at most {slots} here, as each beam is told like a story "
+                f"(engine.slots), and {whose} {settings.num_beams}.",
+                "num_beams",
             )
         logprobs = asked.logprobs
         if logprobs is None and asked.candidates > asked.n:

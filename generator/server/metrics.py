@@ -77,7 +77,11 @@ class _Occupancy:
     @staticmethod
     def _gauges() -> tuple[GaugeMetricFamily, ...]:
         return (
-            GaugeMetricFamily("kataribe_slots_in_use", "Stories being told.", labels=["model"]),
+            GaugeMetricFamily(
+                "kataribe_slots_in_use",
+                "Slots that stories hold: one each, or one for each beam.",
+                labels=["model"],
+            ),
             GaugeMetricFamily(
                 "kataribe_waiting", "Stories that wait for a slot.", labels=["model"]
             ),

@@ -147,7 +147,7 @@ async def test_what_was_told_but_not_shown_is_only_shown(database: Database, tel
         await place.stop()
         story = await place.queue.enqueue(wish())
         await place.queue.claim("killed")
-        await place.queue.told(story.id, "killed", " told before", 2)
+        await place.queue.told(story, "killed", " told before", 2)
         await place.queue.release_all()
         place.start(place.another())
         await place.over(story.id)

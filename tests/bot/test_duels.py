@@ -386,7 +386,7 @@ async def test_a_duel_lasts_from_when_both_its_stories_are_told(database: Databa
             await duels.vote(first.interaction_id, 7, Choice.B, 1)
         assert await queue.claim("me", only=[story.id]) is not None
     # Told at once, by two tasks.
-    await asyncio.gather(*(queue.told(story.id, "me", " went on.", 3) for story in stories))
+    await asyncio.gather(*(queue.told(story, "me", " went on.", 3) for story in stories))
     closes_at = await duels.next_close()
     assert closes_at is not None
     assert dt.timedelta() <= closes_at - asked - dt.timedelta(minutes=1) < hour

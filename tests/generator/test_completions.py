@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
+import openai
 import pytest
 
+from tests.generator.running import client, running
+from tests.generator.small_folders import save_gpt2
 from tests.generator.small_models import byte_level_tokenizer
 
 if TYPE_CHECKING:
-    import openai
+    from pathlib import Path
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -206,7 +210,7 @@ async def test_the_articles_beams_tell_whole_and_streamed(api: openai.AsyncOpenA
         "max_tokens": 30,
         "seed": 1,
         "temperature": 0.6,
-        "extra_body": {"num_beams": 5, "no_repeat_ngram_size": 2, "min_tokens": 20, "top_k": 100},
+        "extra_body": {"num_beams": 4, "no_repeat_ngram_size": 2, "min_tokens": 20, "top_k": 100},
     }
     whole = await api.completions.create(**asked)
     stream = await api.completions.create(**asked, stream=True)
@@ -214,3 +218,30 @@ async def test_the_articles_beams_tell_whole_and_streamed(api: openai.AsyncOpenA
     assert whole.choices[0].text
     assert "".join(chunk.text for chunk in chunks) == whole.choices[0].text
     assert chunks[-1].finish_reason == whole.choices[0].finish_reason == "length"
+
+
+async def test_a_models_own_beams_are_its_stories_default(tmp_path: Path) -> None:
+    """And are refused in a sentence where there are fewer slots."""
+    own = {"eos_token_id": 0, "num_beams": 3, "temperature": 0.0, "max_new_tokens": 20}
+    folder = save_gpt2(tmp_path / "three-beams")
+    (folder / "generation_config.json").write_text(json.dumps(own))
+    asked: dict[str, Any] = {"model": "three-beams", "prompt": "In the year"}
+    async with running(tmp_path, slots=3) as address, client(address) as api:
+        told = [
+            await api.completions.create(**asked, extra_body=body)
+            for body in ({}, {"num_beams": 3}, {"num_beams": 1})
+        ]
+        with pytest.raises(
+            openai.BadRequestError, match=r"at most 3 here.*and this is 4"
+        ) as caught:
+            await api.completions.create(**asked, extra_body={"num_beams": 4})
+    assert caught.value.param == "num_beams"
+    texts = [answer.choices[0].text for answer in told]
+    assert texts[0] == texts[1] != texts[2]
+    async with running(tmp_path, slots=2) as address, client(address) as api:
+        with pytest.raises(
+            openai.BadRequestError, match=r"at most 2 .*three-beams has 3"
+        ) as caught:
+            await api.completions.create(**asked)
+        assert (await api.completions.create(**asked, max_tokens=0)).choices[0].text == ""
+        assert (await api.completions.create(**asked, extra_body={"num_beams": 2})).choices

@@ -6,7 +6,6 @@ import asyncio
 import gc
 import random
 import resource
-import threading
 import weakref
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -22,7 +21,7 @@ from generator.engine.scheduler import PREFILL_BESIDE, Scheduler
 from generator.models.loading import LoadedModel, load_model
 from generator.sampling.requests import Request
 from generator.sampling.settings import Sampling
-from tests.generator.engines import GREEDY, LIVELY, tell
+from tests.generator.engines import GREEDY, LIVELY, Watched, tell
 from tests.generator.small_folders import VOCABULARY, save_gpt2, save_words
 from tests.generator.small_models import byte_level_tokenizer
 
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
 
     from generator.engine.generation import Generation
     from generator.models.choosing import Precision
-    from generator.models.decoder import Batch, Ints
-    from generator.models.stepper import Launched, Stepper
 
 
 def some_prompts(count: int, longest: int, seed: int = 1) -> list[tuple[int, ...]]:
@@ -49,30 +46,6 @@ def favour(folder: Path, tokens: list[int], much: float) -> None:
     towards = weights["transformer.wte.weight"][tokens].mean(0)
     weights["transformer.ln_f.bias"] += much * towards
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-
-
-class Watched:
-    """A stepper that keeps which slots took part in each step, and halts before one if told to."""
-
-    def __init__(self, engine: Engine, halt: int | None = None) -> None:
-        self._stepper: Stepper = engine._stepper
-        self.ahead, self.memory = self._stepper.ahead, self._stepper.memory
-        self.steps: list[dict[int, int]] = []
-        self.fail = False
-        self._halt = halt
-        self._goes_on = threading.Event()
-        engine._stepper = self
-
-    def go_on(self) -> None:
-        self._goes_on.set()
-
-    def launch(self, batch: Batch, ready: Ints, lengths: Ints, scored: Ints) -> Launched:
-        if self.fail:
-            raise RuntimeError("the model broke")
-        if len(self.steps) == self._halt:
-            assert self._goes_on.wait(60)
-        self.steps.append(dict(zip(batch.slots.tolist(), batch.counts.tolist(), strict=True)))
-        return self._stepper.launch(batch, ready, lengths, scored)
 
 
 def follows(loaded: LoadedModel, prompt: tuple[int, ...], told: list[int]) -> list[int]:
@@ -249,7 +222,7 @@ async def test_no_story_has_an_unknown_word(tmp_path: Path, precision: Precision
     favour(folder, [0], 5)  # the unknown word
     loaded = load_model(folder, precision=precision)
     request = Request(prompt=(2, 3), sampling=Sampling(), seed=1, max_tokens=120, min_tokens=120)
-    async with Engine(loaded, slots=1) as engine:
+    async with Engine(loaded, slots=3) as engine:
         for beams in (1, 3):
             told, _ = await tell(engine, replace(request, num_beams=beams))
             assert set(told) <= {2, 3, 4, 5, 6, 7}
@@ -266,7 +239,7 @@ async def test_a_resized_model_says_only_what_its_tokenizer_knows(
     loaded = load_model(folder, precision=precision)
     request = Request(prompt=(5, 6), sampling=Sampling(), seed=1, max_tokens=120)
     told: list[int] = []
-    async with Engine(loaded, slots=1) as engine:
+    async with Engine(loaded, slots=3) as engine:
         for sampling in (Sampling(), GREEDY, Sampling(top_k=5)):
             told += (await tell(engine, replace(request, sampling=sampling)))[0]
         told += (await tell(engine, replace(request, num_beams=3, max_tokens=20)))[0]

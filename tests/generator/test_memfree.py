@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,15 +10,14 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 from safetensors.torch import save_file as torch_save
-from transformers import GenerationConfig
+from transformers import GenerationConfig, LogitsProcessor
 
-from generator.engine.beams import BeamSearch
+from generator.engine.loop import Engine
 from generator.models.errors import ModelFolderError
 from generator.models.loading import load_model
 from generator.native import Threads
 from generator.sampling.memfree import MEMFREE_FILE, MemFree, MemFreeError
 from generator.sampling.native_sampler import NativeSampler
-from generator.sampling.processors import MemFreeProcessor
 from generator.sampling.requests import Request
 from generator.sampling.rules import Rules
 from generator.sampling.settings import Sampling
@@ -26,7 +25,8 @@ from generator.sampling.torch_sampler import TorchSampler
 from generator.sampling.vocabulary import Vocabulary
 from generator.server.defaults import settings_of
 from generator.server.protocol import CompletionRequest
-from tests.generator.small_folders import VOCABULARY, save_gpt2, save_lstm
+from tests.generator.engines import tell as tell_one
+from tests.generator.small_folders import save_gpt2, save_lstm
 from training.sampling import Sampling as Published
 from training.telling import tell
 
@@ -247,11 +247,8 @@ def test_the_end_is_never_struck_out() -> None:
         NativeSampler(rules, story, vocabulary, Threads(1)),
     ):
         assert sampler.draw(torch.zeros(1, 50), slots, lengths)[0] == 9
-    rows: Any = torch.tensor([TEXTS[0]])
-    scores: Any = torch.zeros(1, 50)
-    assert MemFreeProcessor(filter_, vocabulary)(rows, scores).isfinite().nonzero().tolist() == [
-        [0, 9]
-    ]
+        ways = sampler.ways(torch.zeros(1, 50), np.zeros(1, np.float32), slots, lengths, 4)
+        assert ways.tokens.tolist() == [9]
 
 
 @pytest.mark.usefixtures("native_step")
@@ -270,39 +267,60 @@ def test_where_every_token_would_copy_one_is_drawn_all_the_same() -> None:
         assert 0 <= sampler.draw(torch.zeros(1, 50), slots, lengths)[0] < 50
 
 
-def test_generate_of_transformers_has_the_rule_as_a_processor() -> None:
-    story = TEXTS[0]
-    filter_ = MemFree.of([[*story, token] for token in (10, 2)], INSIDE)
-    scores = torch.zeros(2, VOCABULARY)
-    rows = torch.tensor([story, TEXTS[1]])
-    processor: Any = MemFreeProcessor(filter_, Vocabulary(continuations=INSIDE))
-    left = processor(rows, scores)
-    assert left[0, 10] == -torch.inf
-    assert left[0, 2] == 0  # goes on with a word
-    assert left[1].isfinite().sum() > VOCABULARY * 0.98
-    assert torch.equal(processor(rows[:, :5], scores), scores)
-
-
-def test_beams_keep_clear_of_what_the_model_has_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["greedy", "drawn"])
+def test_beams_keep_clear_of_what_the_model_has_read(
+    tmp_path: Path, precision: Precision, kind: str
+) -> None:
     folder = save_gpt2(tmp_path / "teller")
     searched = FREE.model_copy(update={"num_beams": 2, "max_new_tokens": 24})
-    loaded = load_model(folder)
+    if kind == "greedy":
+        searched = searched.model_copy(update={"top_k": 1})
+    loaded = load_model(folder, precision=precision)
     first = tell(loaded, PROMPTS[:2], searched)
     inside = loaded.vocabulary().continuations
     MemFree.of([list(story.tokens) for story in first], inside).save(folder)
-    loaded = load_model(folder)
+    loaded = load_model(folder, precision=precision)
     assert loaded.memfree is not None
-    guarded = searched.model_copy(update={"memfree": True})
-    stories = [list(story.tokens) for story in tell(loaded, PROMPTS[:2], guarded)]
-    beams = BeamSearch(loaded)
-    for prompt in PROMPTS[:2]:
-        request = Request(
-            prompt=tuple(loaded.tokenizer(prompt).input_ids),
-            sampling=guarded.request(), seed=0, max_tokens=24, num_beams=2,
-        )  # fmt: skip
-        stories.append(asyncio.run(beams.search(request, lambda: False))[0])
-    beams.close()
-    for tokens in stories:
-        ngrams = grams(tokens)
+    told = tell(loaded, PROMPTS[:2], searched.model_copy(update={"memfree": True}))
+    assert told != first
+    for story in told:
+        ngrams = grams(list(story.tokens))
         assert len(ngrams) > 10
         assert (np.isin(ngrams[:, -1], inside) | ~loaded.memfree.holds(ngrams)).all()
+
+
+async def test_beams_keep_clear_of_it_as_where_transformers_never_looks_at_it(
+    tmp_path: Path,
+) -> None:
+    """Which its `generate` can be told by a processor."""
+    folder = save_gpt2(tmp_path / "teller")
+    loaded = load_model(folder, precision="float32")
+    greedy = Request(
+        prompt=(9, 8, 7), sampling=Sampling(temperature=0), seed=0, max_tokens=24, num_beams=3
+    )
+    async with Engine(loaded, slots=3) as engine:
+        free, _ = await tell_one(engine, greedy)
+        MemFree.of([free], loaded.vocabulary().continuations).save(folder)
+    guarded = load_model(folder, precision="float32")
+    memfree, exempt = MemFree.load(folder / MEMFREE_FILE), guarded.vocabulary().memfree_exempt
+
+    class Struck(LogitsProcessor):
+        def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+            before, (rows, size) = input_ids[:, -6:].numpy(), scores.shape
+            if before.shape[1] < 6:
+                return scores
+            tokens = np.tile(np.arange(size), rows)
+            held = memfree.holds(np.column_stack([before.repeat(size, 0), tokens]))
+            struck = torch.from_numpy(held & ~np.isin(tokens, exempt)).view(rows, size)
+            return scores.masked_fill(struck, -torch.inf)
+
+    model: Any = loaded.model
+    expected = model.generate(
+        torch.tensor([greedy.prompt]), num_beams=3, do_sample=False, max_new_tokens=24,
+        pad_token_id=0, suppress_tokens=loaded.suppressed().tolist(), logits_processor=[Struck()],
+    )[0, 3:].tolist()  # fmt: skip
+    async with Engine(guarded, slots=3) as engine:
+        memfree_too = replace(greedy, sampling=Sampling(temperature=0, memfree=True))
+        found, _ = await tell_one(engine, memfree_too)
+    assert found == (expected[: expected.index(0)] if 0 in expected else expected)
+    assert found != free

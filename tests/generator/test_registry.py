@@ -223,40 +223,6 @@ async def test_what_a_model_takes_at_least_is_known_before_it_is_read(
         assert 0.5 * Engine(loaded, slots=32).memory < least <= Engine(loaded, slots=32).memory
 
 
-async def test_beams_have_room_of_their_own(models: Path, native_step: None) -> None:
-    del native_step
-    one = load_model(models / "a").copy_memory / memory(models / "a")
-    registry = registry_for(models, 1.01 + one)
-    async with registry.borrow("a") as resident:
-        before = resident.engine.memory
-        await asyncio.gather(*(registry.allow_search(resident) for _ in range(3)))
-        assert resident.loaded.has_copy
-        assert resident.engine.memory == before + resident.loaded.copy_memory
-    await registry.close()
-
-
-@pytest.mark.parametrize("beside", [False, True])
-async def test_beams_without_room_are_refused(
-    models: Path, native_step: None, *, beside: bool
-) -> None:
-    del native_step
-    one = load_model(models / "a").copy_memory / memory(models / "a")
-    registry = registry_for(models, 2.01 if beside else 1 + one / 2)
-    assert one < 1
-    async with registry.borrow("a") as resident:
-        if beside:
-            async with registry.borrow("b"):
-                with pytest.raises(NoRoomError):
-                    await registry.allow_search(resident)
-            await registry.allow_search(resident)
-            assert loaded(registry) == ["a"]
-        else:
-            with pytest.raises(ModelTooLargeError, match="set num_beams to 1"):
-                await registry.allow_search(resident)
-        assert resident.loaded.has_copy == beside
-    await registry.close()
-
-
 async def test_a_model_that_was_too_large_is_not_read_again(models: Path, tmp_path: Path) -> None:
     shutil.copytree(models / "a", tmp_path / "a")
     registry = registry_for(tmp_path, 0.9)

@@ -12,8 +12,8 @@ from scipy.stats import chisquare
 from transformers import GenerationConfig, GPT2Config, GPT2LMHeadModel
 
 from generator.native import Threads, library
+from generator.sampling.memfree import MemFree
 from generator.sampling.native_sampler import NativeSampler
-from generator.sampling.processors import processors
 from generator.sampling.requests import Request
 from generator.sampling.rules import Rules, layout
 from generator.sampling.settings import Sampling
@@ -167,10 +167,49 @@ def test_what_a_story_said_costs_by_openais_formula(
     left = logits[0].double() - told * frequency - (told > 0) * presence
     drawn = draw(logits, [replace(request, seed=seed) for seed in range(DRAWS)])
     assert_drawn_from(left.softmax(0).numpy() * DRAWS, drawn)
-    ids: Any = torch.tensor([HISTORY])
-    scores: Any = logits.clone()
-    by_beams = processors(Vocabulary(), request)(ids, scores)
-    assert torch.allclose(by_beams[0].double(), left)
+
+
+@pytest.mark.usefixtures("native_step")
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        Sampling(temperature=0, repetition_penalty=1.3, no_repeat_ngram_size=2),
+        Sampling(),
+        Sampling(temperature=0.6, top_k=20, top_p=0.95),
+        Sampling(temperature=1.3, top_p=0.9, frequency_penalty=0.5),
+        Sampling(temperature=2.0, min_p=0.1, memfree=True),
+        Sampling(temperature=0.5, top_k=1),
+        Sampling(top_p=0.01),
+        Sampling(min_p=1.0),
+    ],
+    ids=str,
+)
+def test_a_search_goes_on_alike_by_torch_and_compiled(sampling: Sampling) -> None:
+    rules, stories = Rules(9), np.tile(np.array(HISTORY, np.int32), (9, 1))
+    filter_ = MemFree.of([[*HISTORY, token] for token in range(0, 1000, 3)], INSIDE)
+    vocabulary = Vocabulary(
+        ends=(END,), continuations=INSIDE, suppressed=np.array([4, 17], np.int32), memfree=filter_
+    )
+    slots = np.array([8, 3, 5], np.int32)
+    for slot in slots:
+        rules.put(slot, replace(asked(sampling, seed=6), num_beams=3))
+    logprobs = one_story(3000).view(3, 1000).log_softmax(1)
+    scores, lengths = np.array([-1, -1.5, -2], np.float32), np.full(3, len(HISTORY), np.int32)
+    by_torch, compiled = (
+        sampler.ways(logprobs.clone(), scores, slots, lengths, 3)
+        for sampler in (
+            TorchSampler(rules, stories, vocabulary),
+            NativeSampler(rules, stories, vocabulary, Threads(2)),
+        )
+    )
+    assert compiled.tokens.tolist() == by_torch.tokens.tolist()
+    assert compiled.beams.tolist() == by_torch.beams.tolist()
+    np.testing.assert_allclose(compiled.scores, by_torch.scores, rtol=1e-4)
+    assert len(compiled.tokens) == 6
+    assert not {4, 17} & set(compiled.tokens.tolist())
+    if sampling.memfree:
+        copied = (compiled.tokens % 3 == 0) & ~np.isin(compiled.tokens, INSIDE)
+        assert not copied.any()
 
 
 def test_the_rules_cut_where_transformers_cuts_in_a_large_vocabulary(draw: Draw) -> None:

@@ -154,7 +154,7 @@ async def test_stories_that_do_not_end_in_time_are_cut_with_an_error(models: Pat
         whole = asyncio.create_task(api.completions.create(**asked, extra_body=body))
         # Read all the time, so that the news of the end does not wait behind what is unread.
         readers = [asyncio.create_task(read_out(stream)) for stream in streams]
-        await until(http, told=2, waiting=1)
+        await until(http, told=4, waiting=0)
         await server.close()
         for reader in readers:
             with pytest.raises(openai.APIError, match="cut") as caught:

@@ -109,10 +109,11 @@ class LlamaCpp:
 
 def load(_: Path, loaded: LoadedModel, scratch: Path) -> LlamaCpp:
     """See `rounds._peer`."""
-    if not gguf_file.can_be_written(loaded.model) or loaded.device.type != "cpu":
+    model = loaded.model
+    if not gguf_file.can_be_written(model) or loaded.device.type != "cpu":
         raise MissingPeerError("told here for GPT-2, Llama and Qwen2 on a CPU only")
     file = scratch / "model.gguf"
-    gguf_file.write(loaded.model, file)
+    gguf_file.write(model, file)
     return LlamaCpp(file, torch.get_num_threads(), stories=64)
 
 

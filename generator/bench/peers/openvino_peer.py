@@ -61,11 +61,12 @@ class OpenVINO:
 
 def load(_: Path, loaded: LoadedModel, scratch: Path) -> OpenVINO:
     """See `rounds._peer`."""
-    if not isinstance(loaded.model, GPT2LMHeadModel) or loaded.device.type != "cpu":
+    model = loaded.model
+    if not isinstance(model, GPT2LMHeadModel) or loaded.device.type != "cpu":
         raise MissingPeerError("told here for GPT-2 on a CPU only")
     folder = scratch / "openvino"
     folder.mkdir()
-    openvino.save_model(_graph(loaded.model), folder / "openvino_model.xml", compress_to_fp16=False)
+    openvino.save_model(_graph(model), folder / "openvino_model.xml", compress_to_fp16=False)
     return OpenVINO(folder)
 
 

@@ -13,7 +13,6 @@ from transformers import AutoModelForCausalLM, GenerationConfig, LogitsProcessor
 
 from generator.bench.work import MissingPeerError
 from generator.models.shapes import LSTM_KIND
-from generator.sampling.processors import OURS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     from generator.models.loading import LoadedModel
 
 
+_OURS = {"memfree", "frequency_penalty", "presence_penalty"}
+"""Rules that it has not."""
 _HALVES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -54,7 +55,7 @@ class Transformers:
         sampling, first = workload.sampling, _FirstToken()
         drawn: dict[str, Any] = {}
         if sampling.temperature > 0:
-            drawn = {"do_sample": True, **sampling.model_dump(exclude=OURS)}
+            drawn = {"do_sample": True, **sampling.model_dump(exclude=_OURS)}
         prompts = torch.tensor(workload.prompts, device=self._device)
         begin = time.perf_counter()
         told = self._model.generate(

@@ -31,7 +31,7 @@ async def told(database: Database, member: int = 1, parent_id: int | None = None
     queue = queue_of(database)
     story = await queue.enqueue(wish(member, parent_id=parent_id))
     await queue.claim("bot")
-    saved = await queue.told(story.id, "bot", " 1990.", 3)
+    saved = await queue.told(story, "bot", " 1990.", 3)
     assert saved is not None
     await queue.shown(saved.id, saved.state)
     return saved

@@ -22,7 +22,7 @@ async def test_an_ending_is_shown_by_its_owner_until_the_lease_runs_out(
 ) -> None:
     story = await queue.enqueue(wish())
     await queue.claim("bot")
-    await queue.told(story.id, "bot", "text", 1)
+    await queue.told(story, "bot", "text", 1)
     assert await queue.unshown("another", 10) == []
     await lapse(database, story.id)
     assert [again.id for again in await queue.unshown("another", 10)] == [story.id]
@@ -90,7 +90,7 @@ async def test_an_ending_has_its_moment(database: Database, queue: Queue) -> Non
     ]
     for _ in range(4):
         assert await queue.claim("bot") is not None
-    await queue.told(told.id, "bot", "text", 1)
+    await queue.told(told, "bot", "text", 1)
     await queue.fail(failed.id, "bot", "no")
     await queue.cancel(cancelled.id, 2)
     assert (await get(database, abandoned.id)).ended_at is None
@@ -115,7 +115,7 @@ async def test_a_token_is_kept_until_its_story_is_shown_and_no_longer(
     assert "secret" not in repr(wish(answer_token="secret"))
     await queue.claim("bot")
     await queue.claim("bot")
-    await queue.told(shown.id, "bot", "text", 1)
+    await queue.told(shown, "bot", "text", 1)
     assert (await get(database, shown.id)).answer_token == "secret 0"
     await queue.shown(shown.id, State.TOLD)
     await queue.abandon(abandoned.id, "bot", "the channel is gone")
@@ -147,7 +147,7 @@ async def test_a_told_story_is_called_off_only_where_its_words_are_still_being_s
 ) -> None:
     story = await queue.enqueue(wish())
     await queue.claim("bot")
-    await queue.told(story.id, "bot", " one two three", 3)
+    await queue.told(story, "bot", " one two three", 3)
     assert await queue.cancel(story.id, 1) is None
     ended = await queue.cancel(story.id, 1, text=" one two")
     assert ended is not None

@@ -176,7 +176,7 @@ async def told(database: Database, member: int, **changes: Any) -> int:
     story = await queue.enqueue(wish(member, **changes))
     taken = await queue.claim("me", only=[story.id])
     assert taken is not None
-    await queue.told(story.id, "me", " went on.", 3)
+    await queue.told(story, "me", " went on.", 3)
     await queue.shown(story.id, State.TOLD)
     return story.id
 
@@ -216,7 +216,7 @@ async def test_a_saga_does_not_go_on_for_a_member_who_is_forgotten(database: Dat
     queue = queue_of(database)
     story = await queue.enqueue(wish(AKI, length=Length.SAGA))
     assert await queue.claim("bot") is not None
-    assert await queue.told(story.id, "bot", "there was a fox", 4) is not None
+    assert await queue.told(story, "bot", "there was a fox", 4) is not None
     await Privacy(database.sessions).forget_stories(AKI, words=False)
     await queue.shown(story.id, State.TOLD)
     assert await queue.live() == {}
@@ -225,14 +225,14 @@ async def test_a_saga_does_not_go_on_for_a_member_who_is_forgotten(database: Dat
 async def test_no_saga_goes_on_from_a_part_whose_words_are_gone(database: Database) -> None:
     queue, privacy = queue_of(database), Privacy(database.sessions)
     for gone in (False, True):
-        saga = (await queue.enqueue(wish(AKI, length=Length.SAGA))).id
-        await queue.claim("me", only=[saga])
+        saga = await queue.enqueue(wish(AKI, length=Length.SAGA))
+        await queue.claim("me", only=[saga.id])
         await queue.told(saga, "me", " went on.", 3)
         if gone:
             await privacy.forget_stories(AKI, words=True)
-        await queue.shown(saga, State.TOLD)
+        await queue.shown(saga.id, State.TOLD)
         left = await privacy.unfinished(AKI) + await privacy.unfinished(NOBODY)
-        assert [part.parent_id for part in left] == ([] if gone else [saga])
+        assert [part.parent_id for part in left] == ([] if gone else [saga.id])
         for part in left:
             await queue.cancel(part.id, AKI)
             await queue.shown(part.id, State.CANCELLED)

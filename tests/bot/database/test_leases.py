@@ -47,10 +47,10 @@ async def test_a_dead_bots_story_is_claimed_by_another_and_told_once(
     again = await queue.claim("alive")
     assert again is not None
     assert (again.id, again.attempts) == (story.id, 2)
-    assert await queue.told(story.id, "dead", "late", 1) is None
+    assert await queue.told(story, "dead", "late", 1) is None
     assert await queue.retry(again, "dead", "late") is None
     assert await queue.fail(story.id, "dead", "late") is None
-    told = await queue.told(story.id, "alive", "a story", 2)
+    told = await queue.told(story, "alive", "a story", 2)
     assert told is not None
     assert (told.state, told.text, told.tokens) == (State.TOLD, "a story", 2)
 
@@ -61,7 +61,7 @@ async def test_a_lapsed_lease_that_nobody_took_is_still_its_owners(
     story = await queue.enqueue(wish())
     await queue.claim("bot")
     await lapse(database, story.id)
-    assert await queue.told(story.id, "bot", "text", 1) is not None
+    assert await queue.told(story, "bot", "text", 1) is not None
 
 
 async def test_what_its_owner_still_works_on_is_not_taken_a_second_time(
@@ -70,7 +70,7 @@ async def test_what_its_owner_still_works_on_is_not_taken_a_second_time(
     telling, told = [await queue.enqueue(wish()) for _ in range(2)]
     await queue.claim("bot")
     await queue.claim("bot")
-    await queue.told(told.id, "bot", "text", 1)
+    await queue.told(told, "bot", "text", 1)
     for story in (telling, told):
         await lapse(database, story.id)
     assert await queue.claim("bot", busy={telling.id}) is None
@@ -135,7 +135,7 @@ async def test_a_bot_killed_alone_on_its_database_leaves_nothing_to_wait_for(que
     telling, told = [await queue.enqueue(wish()) for _ in range(2)]
     await queue.claim("killed")
     await queue.claim("killed")
-    await queue.told(told.id, "killed", "text", 1)
+    await queue.told(told, "killed", "text", 1)
     await queue.release_all()
     again = await queue.claim("new")
     assert again is not None

@@ -82,7 +82,7 @@ async def test_a_limit_counts_what_is_being_told_but_not_what_has_ended(
     await queue.claim("bot")
     with pytest.raises(QueueFullError):
         await queue.enqueue(wish())
-    await queue.told(story.id, "bot", "text", 1)
+    await queue.told(story, "bot", "text", 1)
     assert (await queue.enqueue(wish())).id != story.id
 
 
@@ -126,7 +126,7 @@ async def test_stories_are_claimed_in_the_order_that_positions_promise(queue: Qu
         claimed = await queue.claim("bot")
         assert claimed is not None
         assert places[claimed.id] == 1
-        await queue.told(claimed.id, "bot", "text", 1)
+        await queue.told(claimed, "bot", "text", 1)
 
 
 async def test_many_bots_claim_every_story_exactly_once(
@@ -161,10 +161,10 @@ async def test_only_its_member_cancels_a_story_and_only_before_its_end(queue: Qu
     cancelled = await queue.cancel(waiting.id, 1)
     assert cancelled is not None
     assert cancelled.state is State.CANCELLED
-    assert await queue.told(waiting.id, "bot", "text", 1) is None
+    assert await queue.told(waiting, "bot", "text", 1) is None
     assert await queue.held("bot") == set()
     await queue.claim("bot")
-    await queue.told(telling.id, "bot", "text", 1)
+    await queue.told(telling, "bot", "text", 1)
     assert await queue.cancel(telling.id, 1) is None
     assert await queue.cancel(999, 1) is None
 
@@ -186,7 +186,7 @@ async def test_a_story_with_nowhere_to_go_is_over(database: Database, queue: Que
     telling, told = [await queue.enqueue(wish()) for _ in range(2)]
     for _ in range(2):
         await queue.claim("bot")
-    await queue.told(told.id, "bot", "text", 1)
+    await queue.told(told, "bot", "text", 1)
     for story in (telling, told):
         await queue.abandon(story.id, "bot", "the channel is gone")
     assert (await get(database, telling.id)).state is State.CANCELLED

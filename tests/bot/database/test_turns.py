@@ -64,7 +64,7 @@ class Chance:
 
     async def _finish(self) -> None:
         if story := self._some():
-            await self.queue.told(story.id, "bot", "text", 1)
+            await self.queue.told(story, "bot", "text", 1)
             if self._dice.random() < 0.8:
                 await self.queue.shown(story.id, State.TOLD)  # and a saga goes on
 
@@ -170,7 +170,7 @@ async def test_many_at_once_neither_stop_each_other_nor_lose_their_turn(database
                     mine += [story] if story else []
                 case "t" if mine:
                     story = mine.pop()
-                    await queue.told(story.id, owner, "text", 1)
+                    await queue.told(story, owner, "text", 1)
                     await queue.shown(story.id, State.TOLD)
                 case "r" if mine:
                     await queue.renew(owner, [story.id for story in mine])

@@ -1,0 +1,83 @@
+"""A story that PostgreSQL finds and changes in one message, by a function of our statements."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import text
+
+from bot.database import Database, open_database
+from bot.database.tables import State
+from tests.bot.database.test_migrations import move
+from tests.bot.rows import get
+from tests.bot.wishes import queue_of, wish
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.bot.database.postgresql import Server
+
+OURS = """
+SELECT proname FROM pg_proc
+WHERE proname LIKE 'kataribe_%' AND pronamespace = current_schema()::regnamespace
+"""
+
+
+@pytest.fixture
+async def served(postgresql: Server) -> AsyncIterator[Database]:
+    async with open_database(postgresql.new_database()) as opened:
+        yield opened
+
+
+async def functions(database: Database) -> set[str]:
+    async with database.engine.connect() as connection:
+        return set((await connection.scalars(text(OURS))).all())
+
+
+async def test_it_is_made_where_it_is_first_missed_and_by_one_of_many(served: Database) -> None:
+    queue = queue_of(served)
+    assert await functions(served) == set()
+    asked = {(await queue.enqueue(wish(member))).id for member in range(1, 9)}
+    taken = await asyncio.gather(*(queue.claim("bot") for _ in asked))
+    assert {story.id for story in taken if story is not None} == asked
+    made = await functions(served)
+    async with served.engine.begin() as connection:
+        for name in made:
+            await connection.execute(text(f"DROP FUNCTION {name}"))
+    assert await queue.claim("bot") is None
+    again = await functions(served)
+    assert again
+    assert again <= made
+
+
+async def test_who_is_too_late_for_one_story_takes_the_next(served: Database) -> None:
+    queue = queue_of(served)
+    asked = [await queue.enqueue(wish(member)) for member in range(1, 41)]
+    taken = await asyncio.gather(*(queue.claim(f"bot {n}") for n in range(len(asked))))
+    assert sorted(story.id for story in taken if story is not None) == [s.id for s in asked]
+
+
+async def test_what_it_gives_is_what_stands_there(served: Database) -> None:
+    queue = queue_of(served)
+    asked = await queue.enqueue(wish(prompt="It's $1, {and} %s; :moment\\"))
+    claimed = await queue.claim("bot")
+    assert claimed is not None
+    assert (claimed.state, claimed.prompt) == (State.TELLING, asked.prompt)
+    words = "'; DROP TABLE stories; -- $function$ {0} %s"
+    told = await queue.told(claimed, "bot", words, 5)
+    read = await get(served, asked.id)
+    assert told is not None
+    names = [column.name for column in read.__table__.columns]
+    assert [getattr(told, name) for name in names] == [getattr(read, name) for name in names]
+    assert read.text == words
+    assert await queue.told(claimed, "another", "late", 1) is None
+    assert (await get(served, asked.id)).text == words
+
+
+async def test_a_function_keeps_no_table_from_being_dropped(served: Database) -> None:
+    await queue_of(served).claim("bot")
+    assert await functions(served)
+    async with served.engine.begin() as connection:
+        await connection.run_sync(lambda sync: move(sync, "base"))
