@@ -10,7 +10,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from bot.bench import flood, lasting, pressing, queues, rows, waiting
+from bot.bench import flood, lasting, pressing, queues, rows, tales, waiting
 from bot.bench.figures import print_json
 from bot.bench.running import BenchError
 from bot.database import DatabaseError
@@ -32,6 +32,8 @@ Starts a bot of its own on a database that is thrown away, and measures what it 
   bench --told 20000               so many short stories: whether the bot's memory stays what it was
   bench --jobs 2000 --database URL so many through our queue, on SQLite and on an empty PostgreSQL,
                                    and through procrastinate and Oban where they are installed
+  bench --tales 20 --links 10      how tales read that are told on: whether they loop, whom they
+                                   remember, and what no story is to say
   bench --rows 1000000             what each statement costs on a database of so many stories
 
 Discord is a stand-in on this machine, its limits are Discord's, and the bot speaks to it over
@@ -66,6 +68,13 @@ def add_bench_command(commands: argparse._SubParsersAction[Any]) -> None:
     )
     which.add_argument("--told", type=_parts, metavar="N", help="read its memory over N stories")
     which.add_argument("--jobs", type=_count, metavar="N", help="so many through the queue")
+    which.add_argument("--tales", type=_count, metavar="N", help="judge the words of N tales")
+    parser.add_argument(
+        "--links", type=_count, default=10, help="parts of each of --tales (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--show", type=_count, default=0, metavar="N", help="print N of --tales (default: none)"
+    )
     parser.add_argument(
         "--database",
         metavar="URL",
@@ -88,25 +97,11 @@ def add_bench_command(commands: argparse._SubParsersAction[Any]) -> None:
 
 def main(given: argparse.Namespace) -> int:
     """Measure and print; gives the exit status: 0 well, 1 it could not be measured, 2 a mistake."""
-    measured: Coroutine[Any, Any, dict[str, object]]
-    if given.rows is not None:
-        live = given.waiting or rows.LIVE
-        if given.rows < (least := rows.fewest(live)):
-            print(f"--rows takes a whole number from {least}", file=sys.stderr)
-            return 2
-        measured = rows.cost(given.rows, live)
-    elif given.jobs is not None:
-        measured = queues.compare(given.jobs, given.database)
-    elif given.told is not None:
-        measured = lasting.last(given.told)
-    elif given.members is not None:
-        measured = pressing.press(given.members, given.seconds)
-    elif given.rate is not None:
-        measured = flood.flood(given.rate, given.seconds, given.waiting)
-    else:
-        measured = waiting.wait(given.model, given.stories, given.together)
+    if given.rows is not None and given.rows < (least := rows.fewest(given.waiting or rows.LIVE)):
+        print(f"--rows takes a whole number from {least}", file=sys.stderr)
+        return 2
     try:
-        print_json(asyncio.run(_until_told_to_stop(measured)))
+        print_json(asyncio.run(_until_told_to_stop(_chosen(given))))
     except (KeyboardInterrupt, asyncio.CancelledError):
         print("\nStopped; nothing is left behind.", file=sys.stderr)
         return 130
@@ -117,6 +112,25 @@ def main(given: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def _chosen(given: argparse.Namespace) -> Coroutine[Any, Any, dict[str, object]]:
+    """What is asked for."""
+    if given.rows is not None:
+        chosen = rows.cost(given.rows, given.waiting or rows.LIVE)
+    elif given.jobs is not None:
+        chosen = queues.compare(given.jobs, given.database)
+    elif given.tales is not None:
+        chosen = tales.tell(given.model, given.tales, given.links, shown=given.show)
+    elif given.told is not None:
+        chosen = lasting.last(given.told)
+    elif given.members is not None:
+        chosen = pressing.press(given.members, given.seconds)
+    elif given.rate is not None:
+        chosen = flood.flood(given.rate, given.seconds, given.waiting)
+    else:
+        chosen = waiting.wait(given.model, given.stories, given.together)
+    return chosen
 
 
 async def _until_told_to_stop(measured: Coroutine[Any, Any, dict[str, object]]) -> Any:

@@ -202,7 +202,7 @@ class Stories(Sampling):
     parts: int = _whole(20, low=1, high=1000)
     min_tokens: int = _whole(40, low=0, high=2000)
     text_limit: int = _whole(20_000, low=100, high=1_000_000)
-    memory: int = _whole(600, low=0, high=20_000)
+    memory: int = _whole(400, low=0, high=20_000)
     edit_interval: float = _seconds(1.2, low=0, high=60)
     words_per_second: float = _number(20, low=0, high=1000)
     prompt_limit: int = _whole(400, low=1, high=1500)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bot.worker.completions import GeneratorFailedError
+from bot.worker.recalling import recalled
 from bot.worker.repetition import Repetition
 
 if TYPE_CHECKING:
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from bot.worker.completions import Completions
     from bot.worker.presenter import Presenter
     from bot.worker.screening import Screening
-
-LONGEST_WORD = 50
-"""Characters after which what has no space is not taken for a word."""
 
 
 class RepeatsItselfError(Exception):
@@ -71,7 +69,9 @@ class Listener:
         *earlier, _ = await self._stories.thread(story)
         # A second time it may repeat what it likes: the tale goes on in any case.
         repetition = Repetition(_text_of(earlier)) if earlier and not story.redrawn else None
-        prompt = self._prompt(story, earlier)
+        prompt = story.prompt
+        if earlier:  # what it has of a telling that broke off is no part of it
+            prompt = recalled(_text_of(earlier), prompt.strip(), self._memory)
         text, tokens, is_taken, is_begun, last = "", 0, False, False, False
         async with (
             aclosing(self._completions.tell(story, prompt)) as told,
@@ -96,18 +96,6 @@ class Listener:
         if repetition is not None and repetition.end():
             raise RepeatsItselfError
         return Told(text, tokens, last)
-
-    def _prompt(self, story: Story, earlier: Sequence[Story]) -> str:
-        """What the model reads: the story's beginning, or the end of what it continues."""
-        if not earlier:
-            return story.prompt
-        # What it has of a telling that broke off is no part of it.
-        whole = " ".join(filter(None, (_text_of(earlier), story.prompt.strip())))
-        if len(whole) <= self._memory:
-            return whole
-        end = whole[len(whole) - self._memory :]
-        # The first word may be half of one; a script without spaces has none to be cut.
-        return end[end.find(" ", 0, LONGEST_WORD) + 1 :]
 
 
 def _text_of(parts: Sequence[Story]) -> str:

@@ -11,9 +11,12 @@ WORDS_TOGETHER = 4
 """Words in a row that are looked at together: fewer repeat by themselves."""
 ENOUGH = 12
 """So many of them are told before anything is judged."""
-TOO_MUCH = 0.5
-"""The share of them that may have been told before; of a tale that goes on it is a few in a
-hundred, of one that goes round in circles nearly all."""
+TOO_MUCH = 0.1
+"""The share of a whole part's that may have been told before; of a tale that goes on it is a few
+in a thousand."""
+FAR_TOO_MUCH = 0.5
+"""The same of a part that is still told, and of one that goes round in circles nearly all: it may
+begin as what came before ended, and go on."""
 LOOKED_AT_EVERY = 60
 """Characters after which a growing part is judged again."""
 
@@ -52,17 +55,16 @@ class Repetition:
         if self._unjudged < LOOKED_AT_EVERY:
             return False
         self._unjudged = 0
-        return self._is_too_much
+        return self._is_above(FAR_TOO_MUCH)
 
     def end(self) -> bool:
-        """Take the last word as it is, since nothing follows; gives the same as `feed`."""
+        """Take the last word as it is, since nothing follows; gives the same of the whole part."""
         self._take(self._rest)
         self._rest = ""
-        return self._is_too_much
+        return self._is_above(TOO_MUCH)
 
-    @property
-    def _is_too_much(self) -> bool:
-        return self._groups >= ENOUGH and self._repeated > TOO_MUCH * self._groups
+    def _is_above(self, share: float) -> bool:
+        return self._groups >= ENOUGH and self._repeated > share * self._groups
 
     def _take(self, word: str) -> None:
         if not (plain := re.sub(r"\W+", "", word)):

@@ -31,7 +31,7 @@ from generator.sampling.device_sampler import DeviceSampler
 from generator.sampling.memfree import MEMFREE_FILE, MemFree, MemFreeError
 from generator.sampling.native_sampler import NativeSampler
 from generator.sampling.torch_sampler import TorchSampler
-from generator.sampling.vocabulary import Vocabulary, continuations
+from generator.sampling.vocabulary import Vocabulary, bad_words, continuations, growing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -157,7 +157,9 @@ class LoadedModel:
         return Vocabulary(
             ends=self.ends,
             continuations=continuations(self.tokens.backend, self.config.vocab_size),
+            growing=growing(self.tokens.backend, self.config.vocab_size),
             suppressed=self.suppressed(),
+            bad_words=bad_words(self.tokens.backend, self.settings.bad_words),
             memfree=self.memfree,
         )
 

@@ -30,10 +30,12 @@ struct Stories {
     const int32_t *history;  // [slots][context]
     const int32_t *ends;     // tokens that end a story
     const int32_t *continuations; // tokens that go on with a word, ascending
+    const int32_t *growing; // tokens that would make another word of the one before
     const int32_t *suppressed; // tokens that are never drawn
+    const int32_t *bad_words; // [bad_word_count][bad_word_width], runs that no story completes, behind -1
     const uint8_t *memfree;  // Bloom filter of the training texts' n-grams, as in generator/sampling/memfree.py
     uint64_t memfree_bits;
-    int32_t end_count, continuation_count, suppressed_count, context, ngram_size, hashes, vocabulary;
+    int32_t end_count, continuation_count, growing_count, suppressed_count, bad_word_count, bad_word_width, context, ngram_size, hashes, vocabulary;
     int32_t stride;  // floats from one row to the next
 };
 
@@ -214,10 +216,16 @@ private:
             for (int at = 0; at + size <= length_; ++at)
                 if (std::equal(story + at, story + at + size - 1, story + length_ - size + 1))
                     logits_[story[at + size - 1]] = -INFINITY;
+        for (int word = 0, width = stories_.bad_word_width; word < stories_.bad_word_count; ++word) {
+            const int32_t *run = stories_.bad_words + size_t(word) * width;
+            int at = width - 1, told = length_;
+            while (at > 0 && run[at - 1] >= 0 && told > 0 && story[told - 1] == run[at - 1]) --at, --told;
+            if (at == 0 || run[at - 1] < 0) logits_[run[width - 1]] = -INFINITY;
+        }
         if (length_ < rules_.min_length)
             for (int end = 0; end < stories_.end_count; ++end) logits_[stories_.ends[end]] = -INFINITY;
         if (length_ == rules_.new_word_at)
-            for (int at = 0; at < stories_.continuation_count; ++at) logits_[stories_.continuations[at]] = -INFINITY;
+            for (int at = 0; at < stories_.growing_count; ++at) logits_[stories_.growing[at]] = -INFINITY;
         for (int at = 0; at < stories_.suppressed_count; ++at) logits_[stories_.suppressed[at]] = -INFINITY;
     }
 

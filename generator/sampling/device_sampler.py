@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _WORDS = ROW.itemsize // 4
 _BLOCK = 1024
 _ROW_BLOCK = 8192
+_WORDS_BLOCK = 256
 _ROW_WARPS = 16
 
 
@@ -78,6 +79,7 @@ class DeviceSampler:
             self._peaks = zeros(2, slots, blocks, dtype=torch.float32)
             self._leaders = zeros(2, slots, blocks)
             self._classes = torch.from_numpy(_classes(vocabulary, size)).to(device)
+            self._bad_words = torch.from_numpy(vocabulary.bad_words).to(device)
             memfree = vocabulary.memfree
             bits = np.zeros(1, np.uint8) if memfree is None else memfree.bits
             self._filter = torch.from_numpy(bits).to(device)
@@ -168,6 +170,18 @@ class DeviceSampler:
             NO_REPEAT=_word("no_repeat_ngram_size"),
             BLOCK=512,
         )
+        if count := len(self._bad_words):
+            kernels.forbid_bad_words[(self.slots, -(-count // _WORDS_BLOCK))](
+                logits,
+                positions,
+                self._history,
+                self._bad_words,
+                count,
+                self._context,
+                logits.stride(0),
+                WIDTH=self._bad_words.shape[1],
+                BLOCK=_WORDS_BLOCK,
+            )
         blocks = self._peaks.shape[2]
         kernels.weigh[(self.slots, blocks)](
             logits,
@@ -234,6 +248,7 @@ def _classes(vocabulary: Vocabulary, size: int) -> NDArray[np.uint8]:
     """What each token is, as bits: see `triton_draw`."""
     classes = np.zeros(size, np.uint8)
     ends = np.array(vocabulary.ends, np.int32)
-    for bit, tokens in enumerate((vocabulary.suppressed, ends, vocabulary.continuations)):
+    kinds = (vocabulary.suppressed, ends, vocabulary.continuations, vocabulary.growing)
+    for bit, tokens in enumerate(kinds):
         classes[tokens] |= 1 << bit
     return classes

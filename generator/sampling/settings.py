@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,12 +86,26 @@ class Sampling(BaseModel):
     last, and our own name for it."""
 
 
+def _listed(given: object) -> object:
+    return tuple(given) if isinstance(given, list) else given
+
+
+BadWords = Annotated[
+    tuple[Annotated[str, Field(min_length=1, max_length=100)], ...],
+    BeforeValidator(_listed),
+    Field(max_length=1000, description="a list of up to 1000 strings of 1 to 100 characters"),
+]
+
+
 class StorySettings(Sampling):
     """What a model folder's generation_config.json may say of its stories; OpenAI's defaults."""
 
     max_new_tokens: MaxTokens = 16
     min_new_tokens: MinTokens = 0
     num_beams: Beams = 1
+    bad_words: BadWords = ()
+    """vLLM's name: words, or some in a row, that the model never says, however it begins them
+    (capitals or not): their last token is not drawn. For the model as a whole."""
 
     @classmethod
     def read(cls, given: Mapping[str, Any]) -> tuple[Self, dict[str, str]]:

@@ -165,9 +165,11 @@ class TorchSampler:
             rows = np.flatnonzero((sizes == size) & (size <= lengths))
             repeated = _repeated(self._history[slots[rows]], lengths[rows], int(size))
             logits[_places(logits, rows[repeated[0]], repeated[1])] = -torch.inf
+        rows, tokens = _completed(self._vocabulary.bad_words, self._history[slots], lengths)
+        logits[_places(logits, rows, tokens)] = -torch.inf
         for which, tokens in (
             (lengths < rules["min_length"], np.array(self._vocabulary.ends, np.int32)),
-            (lengths == rules["new_word_at"], self._vocabulary.continuations),
+            (lengths == rules["new_word_at"], self._vocabulary.growing),
         ):
             where = np.flatnonzero(which)
             if len(where) and len(tokens):
@@ -200,6 +202,24 @@ def _repeated(
         same &= history[:, at : at + starts] == last
     rows, begins = np.nonzero(same)
     return rows, history[rows, begins + size - 1]
+
+
+def _completed(
+    runs: NDArray[np.int32], history: NDArray[np.int32], lengths: NDArray[np.int32]
+) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
+    """Rows and tokens that would complete one of the runs, as `Vocabulary.bad_words` has them.
+
+    Args:
+        runs: (m, width).
+        history: (n, context).
+        lengths: (n,).
+    """
+    before = runs.shape[1] - 1
+    at = lengths[:, None] + np.arange(-before, 0)
+    last = np.where(at < 0, -2, np.take_along_axis(history, np.maximum(at, 0), axis=1))
+    wanted = runs[None, :, :-1]
+    rows, found = np.nonzero(((wanted == -1) | (wanted == last[:, None])).all(2))
+    return rows, runs[found, -1]
 
 
 def _race(logits: Tensor, rules: NDArray[np.void], lengths: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -19,7 +19,8 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-SUPPRESSED, END, CONTINUATION = tl.constexpr(1), tl.constexpr(2), tl.constexpr(4)
+SUPPRESSED, END = tl.constexpr(1), tl.constexpr(2)
+CONTINUATION, GROWING = tl.constexpr(4), tl.constexpr(8)
 """Bits of a token's class."""
 
 
@@ -85,6 +86,39 @@ def forbid_repeats(
             token = tl.load(story + at + size - 1, mask=same, other=0)
             struck = tl.full((BLOCK,), float("-inf"), tl.float32)
             tl.store(logits + row * pitch + token, struck, mask=same)
+
+
+@triton.jit
+def forbid_bad_words(
+    logits,
+    positions,
+    history,
+    runs,
+    count,
+    context,
+    pitch,
+    WIDTH: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    """Strikes out what would complete one of (count, WIDTH) runs of tokens, short ones behind -1.
+
+    Rows of logits are `pitch` numbers apart.
+    """
+    row = tl.program_id(0).to(tl.int64)
+    position = tl.load(positions + row)
+    if position >= 0:
+        story = history + row * context + position + 1 - (WIDTH - 1)
+        at = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+        same = at < count
+        run = runs + at * WIDTH
+        for offset in range(WIDTH - 1):
+            wanted = tl.load(run + offset, mask=same, other=-1)
+            within = position + 1 - (WIDTH - 1) + offset >= 0
+            now = tl.load(story + offset, mask=within, other=-2)
+            same = same & ((wanted == -1) | (wanted == now))
+        token = tl.load(run + WIDTH - 1, mask=same, other=0)
+        struck = tl.full((BLOCK,), float("-inf"), tl.float32)
+        tl.store(logits + row * pitch + token, struck, mask=same)
 
 
 @triton.jit
@@ -168,7 +202,7 @@ def weigh(
         if length < tl.load(rule + MIN_LENGTH):
             score = tl.where((kind & END) != 0, float("-inf"), score)
         if length == tl.load(rule + NEW_WORD_AT):
-            score = tl.where((kind & CONTINUATION) != 0, float("-inf"), score)
+            score = tl.where((kind & GROWING) != 0, float("-inf"), score)
         if temperature > 0.0:
             score = score / temperature
         tl.store(scores + place, score, mask=within)

@@ -17,6 +17,7 @@ from generator.server.logbook import Logbook
 from generator.server.metrics import Stopwatch
 from generator.server.prompts import encode
 from generator.server.protocol import Completion, CompletionRequest
+from generator.text.sentences import ends_with_a_word
 from generator.text.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ class Completions:
                     seed=(seed + index) % 2**63,
                     max_tokens=budget,
                     min_tokens=budget if asked.ignore_eos else min(settings.min_new_tokens, budget),
-                    begin_word=asked.begin_word and prompt.text[-1:].isalnum(),
+                    begin_word=asked.begin_word and ends_with_a_word(prompt.text),
                     num_beams=settings.num_beams if budget else 1,
                     logprobs=logprobs,
                     prompt_logprobs=asked.echo and asked.logprobs is not None,

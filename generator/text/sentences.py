@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 _TERMINATOR = re.compile(
     r"""(?P<mark> [.!?…]+ | [。！？]+ )   # "!?" and "..." are one mark
@@ -49,12 +50,30 @@ def _ends(text: str, match: re.Match[str], *, complete: bool) -> bool:
     return not upcoming[0].islower()
 
 
+_UNSPACED = (
+    *("CJK ", "IDEOGRAPHIC", "HIRAGANA", "KATAKANA", "HALFWIDTH KATAKANA", "BOPOMOFO", "YI "),
+    *("THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN"),
+)
+"""How the names of letters begin that are written without a space between words."""
+
+
+def ends_with_a_word(text: str) -> bool:
+    """Whether what follows would make another word of the last one, unless it keeps off."""
+    while text and unicodedata.category(text[-1])[0] == "M":  # an accent by itself
+        text = text[:-1]
+    last = text[-1:]
+    return last.isalnum() and not unicodedata.name(last, "").startswith(_UNSPACED)
+
+
 def last_whole_word(text: str) -> int:
     """The index just past the last word of `text` that is certainly whole: one followed by space.
 
     Text without any space (Japanese, or one long word) has no such place: all of it counts.
     """
+    return last_word_before_space(text) or (0 if text[:1].isspace() else len(text))
+
+
+def last_word_before_space(text: str) -> int:
+    """The same, where text without any space is not known to be whole: 0."""
     words = re.match(r"(?s)(.*\S)\s", text)
-    if words:
-        return words.end(1)
-    return 0 if text[:1].isspace() else len(text)
+    return words.end(1) if words else 0

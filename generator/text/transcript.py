@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from generator.text.sentences import last_whole_word, sentence_end
+from generator.text.sentences import last_whole_word, last_word_before_space, sentence_end
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,14 +98,15 @@ def _overlap(text: str, stop: str) -> int:
 class Transcript:
     """The text of one story as far as it may be shown.
 
-    In the last stretch of the budget, a fifth of it but at most 48 tokens, text is shown sentence
+    In the last stretch of the budget, which few sentences are longer than, text is shown sentence
     by sentence. So when the budget runs out the story ends with a sentence, or, if none ended in
-    the stretch, with a whole word. A story that ends by itself before that is shown whole.
+    the stretch, with a whole word. A budget within the stretch is shown word by word until a first
+    sentence has ended. A story that ends by itself is shown whole.
 
     Where the stream was cut makes no difference: the same tokens give the same text.
     """
 
-    _STRETCH = 48  # tokens
+    _STRETCH = 96  # tokens
     _CONTEXT = 80  # characters already shown that tell whether a sentence has ended
 
     def __init__(
@@ -120,9 +121,10 @@ class Transcript:
         """Prepare for the story that follows `prompt` (token ids) in at most `budget` tokens."""
         self._detokenizer = Detokenizer(tokenizer, prompt)
         self._stops = StopStrings(stops)
-        stretch = min(self._STRETCH, budget // 5) if finish_sentence else 0
+        stretch = min(self._STRETCH, budget) if finish_sentence else 0
         self._free = budget - stretch
         self._by_sentence = stretch > 0
+        self._by_word = stretch == budget  # nothing to end the story with yet
         self._shown = ""
         self._held = ""
         self.tokens = 0
@@ -169,10 +171,13 @@ class Transcript:
         return self._stops.push(self._detokenizer.push(tokens))
 
     def _release(self, *, complete: bool) -> str:
-        """Show the held text up to the end of its last sentence."""
+        """Show the held text up to the end of its last sentence, or of its last whole word."""
         sentence = sentence_end(self._shown + self._held, complete=complete)
+        self._by_word = self._by_word and not sentence
         end = max(0, sentence - len(self._shown))
-        if complete and sentence < max(1, len(self._shown.rstrip())):
+        if self._by_word and not complete:
+            end = last_word_before_space(self._held)
+        elif complete and sentence < max(1, len(self._shown.rstrip())):
             end = last_whole_word(self._held)  # mid-sentence already when the stretch began
         released, self._held = self._held[:end], self._held[end:]
         self._shown = (self._shown + released)[-self._CONTEXT :]

@@ -167,7 +167,7 @@ async def test_a_stop_string_ends_a_story_and_is_not_shown(api: openai.AsyncOpen
 
 
 async def test_a_story_does_not_go_on_with_the_prompts_last_word(api: openai.AsyncOpenAI) -> None:
-    async def first_letters(prompt: str, *, begin_word: bool) -> list[str]:
+    async def first_letters(prompt: str, *, begin_word: bool, num_beams: int = 1) -> list[str]:
         # A few at a time: the server is small, and a story before may still be leaving it.
         answers = [
             await api.completions.create(
@@ -176,7 +176,12 @@ async def test_a_story_does_not_go_on_with_the_prompts_last_word(api: openai.Asy
                 seed=seed,
                 n=4,
                 max_tokens=1,
-                extra_body={"begin_word": begin_word, "finish_sentence": False, "min_tokens": 1},
+                extra_body={
+                    "begin_word": begin_word,
+                    "finish_sentence": False,
+                    "min_tokens": 1,
+                    "num_beams": num_beams,
+                },
             )
             for seed in (1, 5, 9)
         ]
@@ -186,9 +191,15 @@ async def test_a_story_does_not_go_on_with_the_prompts_last_word(api: openai.Asy
     assert any(letter.isalnum() for letter in inside)
     anew = await first_letters("In the year", begin_word=True)
     assert not any(letter.isalnum() for letter in anew)
+    searched = await first_letters("In the year", begin_word=True, num_beams=2)
+    assert not any(letter.isalnum() for letter in searched)
     # After a space a word begins anyway.
     assert await first_letters("In the ", begin_word=True) == await first_letters(
         "In the ", begin_word=False
+    )
+    # Where no spaces are written nobody can tell where one ends.
+    assert await first_letters("物語", begin_word=True) == await first_letters(
+        "物語", begin_word=False
     )
 
 

@@ -60,7 +60,14 @@ def test_the_kernels_draw_what_the_reference_draws() -> None:
     vocabulary = Vocabulary(
         ends=(0, 7),
         continuations=np.arange(500, 900, dtype=np.int32),
+        growing=np.arange(600, 800, dtype=np.int32),
         suppressed=np.array([3, 9], np.int32),
+        # Of the tokens that are often told, half after any other, and runs that no story tells.
+        bad_words=np.array(
+            [(-1, one, two) for one in range(1, 30) for two in range(one % 2, 30, 2)]
+            + [(-1, -1, 5), (40, 6, 8)],
+            np.int32,
+        ),
         memfree=memfree,
     )
     stories = rng.integers(1, 30, (slots, CONTEXT)).astype(np.int32)

@@ -135,7 +135,9 @@ def test_the_shortest_is_no_longer_than_the_longest() -> None:
 
 
 def test_every_rule_that_is_declared_is_a_parameter_that_says_what_it_takes() -> None:
-    for name, field in StorySettings.model_fields.items():
+    of_requests = StorySettings.model_fields.keys() - {"bad_words"}  # the model's own alone
+    for name in of_requests:
+        field = StorySettings.model_fields[name]
         param = {"max_new_tokens": "max_tokens", "min_new_tokens": "min_tokens"}.get(name, name)
         with pytest.raises(ApiError) as caught:
             parse(**{param: "wrong"})

@@ -55,13 +55,17 @@ def _draw(
     requests: list[Request],
     history: tuple[int, ...] = HISTORY,
     suppressed: tuple[int, ...] = (),
+    bad_words: tuple[tuple[int, ...], ...] = (),
 ) -> NDArray[np.int32]:
     rules = Rules(len(requests))
     for slot, request in enumerate(requests):
         rules.put(slot, request)
     stories = np.tile(np.array(history, np.int32), (len(requests), 1))
     vocabulary = Vocabulary(
-        ends=(END,), continuations=INSIDE, suppressed=np.array(suppressed, np.int32)
+        ends=(END,),
+        growing=INSIDE,
+        suppressed=np.array(suppressed, np.int32),
+        bad_words=np.array(bad_words or np.empty((0, 1)), np.int32),
     )
     sampler = make(rules, stories, vocabulary)
     slots = np.arange(len(requests), dtype=np.int32)
@@ -319,6 +323,24 @@ def test_an_unspoken_token_is_never_drawn(draw: Draw, sampling: Sampling) -> Non
     requests = [asked(sampling, seed=seed) for seed in range(200)]
     assert np.isin(draw(logits, requests), [2, 33]).any()
     assert not np.isin(draw(logits, requests, suppressed=(2, 33)), [2, 33]).any()
+
+
+def test_a_bad_word_is_not_completed(draw: Draw) -> None:
+    """HISTORY ends with 5, 1, 4."""
+    logits = one_story()
+    logits[:, 10:16] += 20
+    requests = [asked(Sampling(), seed=seed) for seed in range(200)]
+    words = (
+        (-1, -1, -1, 10),  # one token
+        (-1, -1, 4, 11),
+        (3, 5, 1, 12),  # only its last tokens were told: it is not
+        (5, 1, 4, 13),
+        (-1, -1, 1, 14),  # nor is this one
+    )
+    assert set(draw(logits, requests).tolist()) == set(range(10, 16))
+    assert set(draw(logits, requests, bad_words=words).tolist()) == {12, 14, 15}
+    # A story may be shorter than they are.
+    assert set(draw(logits, requests, (4,), bad_words=words).tolist()) == {12, 13, 14, 15}
 
 
 @pytest.mark.usefixtures("native_step")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from generator.text.sentences import last_whole_word, sentence_end
+from generator.text.sentences import ends_with_a_word, last_whole_word, sentence_end
 from generator.text.transcript import Detokenizer, StopStrings, Transcript
 from tests.generator.small_models import PROSE, byte_level_tokenizer, word_tokenizer
 
@@ -166,6 +166,17 @@ def test_the_last_whole_word_has_a_space_after_it(held: str, whole: str) -> None
     assert held[: last_whole_word(held)] == whole
 
 
+@pytest.mark.parametrize(
+    ("text", "does"),
+    [
+        *((text, True) for text in ("Elon Musk", "In the year 20", "café", "cafe\u0301", "한국")),
+        *((text, False) for text in ("", "the ", "the cat'", "No.", '"No"', "夜", "カ", "ไทย")),
+    ],
+)
+def test_whether_a_beginning_ends_with_a_word(text: str, *, does: bool) -> None:
+    assert ends_with_a_word(text) is does
+
+
 LONG = "The samurai walked through the rain for many days. " * 6
 
 
@@ -177,6 +188,26 @@ def test_a_story_without_a_sentence_end_near_its_end_ends_with_a_whole_word() ->
     assert tell("the samurai walked and walked " * 9 + "and wal") == (
         "the samurai walked and walked " * 9 + "and"
     )
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ("He left. Then the samurai walked", "He left."),
+        ("The samurai walked and wal", "The samurai walked and"),
+        ("「夜だ。」火のそば", "「夜だ。」"),
+    ],
+)
+def test_a_short_story_ends_with_its_last_sentence(told: str, shown: str) -> None:
+    assert tell(told) == shown
+
+
+def test_a_short_story_is_shown_word_by_word_until_a_sentence_has_ended() -> None:
+    tokenizer = byte_level_tokenizer()
+    tokens = tokenizer.encode("The samurai walked. He left. Then he").ids
+    transcript = Transcript(tokenizer, tokens[:1], budget=len(tokens))
+    shown = [piece for token in tokens if (piece := transcript.push([token]))]
+    assert shown == ["The", " samurai", " walked.", " He left."]
 
 
 def test_nothing_is_added_to_a_sentence_that_ended_before_the_last_stretch() -> None:
