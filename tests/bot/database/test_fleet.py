@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.config import Shards
-from bot.database import DatabaseError, open_database, server_lock
+from bot.database import DatabaseError, guilds, open_database, server_lock
+from bot.database.clock import now
+from bot.database.guilds import Guilds
 from bot.database.lock import owner_name, sole_user
 from bot.database.reach import Reach
 from bot.database.server_lock import Member
@@ -107,6 +109,21 @@ async def test_each_bot_tells_the_stories_of_its_shards(
         await second.over(*asked[3:])
     assert {s.id for s in first.wall.ended_} == set(asked[:3])
     assert {s.id for s in second.wall.ended_} == set(asked[3:])
+
+
+async def test_what_a_server_chose_holds_in_every_process_a_moment_later(
+    database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_database(database_url) as another:
+        for one in (database, another):
+            one.sessions.reach = Reach("a", shards("0/2"), frozenset({0}))
+        here, there = Guilds(database.sessions), Guilds(another.sessions)
+        assert (await there.settings(1)).cooldown == 0
+        await here.change(1, 5, cooldown=60)
+        assert (await there.settings(1)).cooldown == 0
+        later = now() + guilds.FRESH
+        monkeypatch.setattr(guilds, "now", lambda: later)
+        assert (await there.settings(1)).cooldown == 60
 
 
 async def test_places_are_those_among_all_and_said_by_who_tells(database: Database) -> None:
