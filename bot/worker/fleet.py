@@ -6,8 +6,10 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from bot.database.clock import agree, now
 from bot.database.reach import Reach
 from bot.database.server_lock import served
 
@@ -45,8 +47,14 @@ class Fleet:
         self._set(frozenset())
 
     async def begin(self, queue: Queue) -> None:
-        """Take what those left who were here before; our shards are ours by now."""
+        """Keep the database's time, as all do, and take what those left who were here before.
+
+        Our shards are ours by now.
+        """
         async with self._sessions() as session:
+            asked_at = now()
+            moment = (await session.execute(select(func.clock_timestamp()))).scalar_one()
+            agree(moment + (now() - asked_at) / 2)
             owners = set((await served(session)).values())
         if "" not in owners:  # one's name cannot be read, so nobody is known to be dead
             await queue.release_dead(owners)
@@ -65,14 +73,15 @@ class Fleet:
         """See which shards are served, and take over what was not for a while."""
         async with self._sessions() as session:
             others = {number: owner for (number, _), owner in (await served(session)).items()}
-        now, own = asyncio.get_running_loop().time(), self._member.shards
+        moment, own = asyncio.get_running_loop().time(), self._member.shards
         for number in range(own.total):
             if number in others or number not in self._served_at:
-                self._served_at[number] = now
+                self._served_at[number] = moment
         unserved = {
             number
             for number, served_at in self._served_at.items()
-            if not (number in own.numbers or number in others) and now - served_at >= UNSERVED_FOR
+            if not (number in own.numbers or number in others)
+            and moment - served_at >= UNSERVED_FOR
         }
         self._set(_next_ones(unserved, own, others))
 

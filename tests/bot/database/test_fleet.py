@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
+import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -10,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.config import Shards
-from bot.database import DatabaseError, guilds, open_database, server_lock
-from bot.database.clock import now
+from bot.database import DatabaseError, clock, guilds, open_database, server_lock
+from bot.database.clock import Clock, now
 from bot.database.guilds import Guilds
 from bot.database.lock import owner_name, sole_user
 from bot.database.reach import Reach
@@ -109,6 +111,16 @@ async def test_each_bot_tells_the_stories_of_its_shards(
         await second.over(*asked[3:])
     assert {s.id for s in first.wall.ended_} == set(asked[:3])
     assert {s.id for s in second.wall.ended_} == set(asked[3:])
+
+
+async def test_all_keep_the_databases_time(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ahead = Clock(lambda: time.time() + 3600)
+    monkeypatch.setattr(clock, "_since_the_start", ahead)
+    async with joined(database_url, member("0/2")):
+        # The database runs on this machine.
+        assert abs(now() - dt.datetime.now(dt.UTC)) < dt.timedelta(minutes=30)
 
 
 async def test_what_a_server_chose_holds_in_every_process_a_moment_later(
