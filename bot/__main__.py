@@ -145,7 +145,7 @@ async def run(settings: Settings, *, config: Path | None = None) -> None:
         pace = Pace()
         client = Kataribe(settings.discord, pace)
         services = Services.of(settings, database, completions, client, pace)
-        fleet = Fleet(database.sessions, member, services.bell) if member else None
+        fleet = Fleet(database, member, services.bell) if member else None
         if fleet is None:
             await services.queue.release_all()
         else:

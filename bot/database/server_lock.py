@@ -32,8 +32,8 @@ _log = logging.getLogger(__name__)
 
 # Any numbers will do as long as every Kataribe uses the same.
 SOLE_LOCK = 0x6B6174617269
-SHARDS, BOTS = 0x6B617461, 0x6B617462
-"""The first halves of locks: of a shard, and of a bot's name."""
+SHARDS, BOTS, PAUSES = 0x6B617461, 0x6B617462, 0x6B617463
+"""The first halves of locks: of a shard, of a bot's name, and of who wants nothing to be begun."""
 _SETTLING = 0
 """Of whoever looks who else is there, and comes; no shard has this number."""
 
@@ -42,15 +42,18 @@ AGAIN = 1.0
 HANDED_OVER_WITHIN = 5.0
 """Seconds in which a process that was told to stop lets go of its shards."""
 
-_HOLDERS = text(
-    """
-    SELECT classid::bigint AS class, objid::bigint AS number, application_name AS owner
+_HELD = """
     FROM pg_locks JOIN pg_stat_activity USING (pid)
     WHERE locktype = 'advisory' AND granted AND objsubid = 2
-      AND classid IN (:shards, :bots) AND objid <> :settling AND pid <> pg_backend_pid()
       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-    """
-).bindparams(shards=SHARDS, bots=BOTS, settling=_SETTLING)
+"""
+_HOLDERS = text(
+    "SELECT classid::bigint AS class, objid::bigint AS number, application_name AS owner"
+    f"{_HELD} AND classid IN ({SHARDS}, {BOTS}) AND objid <> {_SETTLING} "
+    "AND pid <> pg_backend_pid()"
+)
+_PAUSED = text(f"SELECT count(*) {_HELD} AND classid = {PAUSES}")
+_RESUMED = text(f"SELECT pg_terminate_backend(pid) {_HELD} AND classid = {PAUSES}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,21 @@ async def served(session: AsyncSession | AsyncConnection) -> dict[tuple[int, int
     """Which shards processes serve, as (number, of how many), with the owner's name."""
     rows = (await session.execute(_HOLDERS)).all()
     return {_shard(row.number): row.owner or "" for row in rows if getattr(row, "class") == SHARDS}
+
+
+async def paused(session: AsyncSession) -> bool:
+    """Whether some process wants nothing to be begun."""
+    return bool(await session.scalar(_PAUSED))
+
+
+async def pause(connection: AsyncConnection) -> None:
+    """Want nothing to be begun, as long as the connection lives."""
+    await _said(connection, f"SELECT pg_advisory_lock_shared({PAUSES}, 1)")
+
+
+async def resume(session: AsyncSession) -> None:
+    """End all that was wanted so, whoever did, by ending their connections."""
+    await session.execute(_RESUMED)
 
 
 def _number(shard: int, total: int) -> int:

@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from bot.database import server_lock
 from bot.database.clock import agree, now
 from bot.database.reach import Reach
-from bot.database.server_lock import served
+from bot.database.server_lock import paused, served
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
     from bot.config import Shards
+    from bot.database import Database
     from bot.database.queue import Queue
     from bot.database.server_lock import Member
-    from bot.database.sessions import Sessions
     from bot.worker.bell import Bell
 
 _log = logging.getLogger(__name__)
@@ -38,10 +41,13 @@ class Fleet:
     so that it never has two.
     """
 
-    def __init__(self, sessions: Sessions, member: Member, bell: Bell) -> None:
-        self._sessions = sessions
+    def __init__(self, database: Database, member: Member, bell: Bell) -> None:
+        self._engine, self._sessions = database.engine, database.sessions
         self._member = member
         self._bell = bell
+        bell.others = self
+        self._pausing: AsyncConnection | None = None
+        """Lives as long as the host wants a pause that was asked for here."""
         self._served_at: dict[int, float] = {}
         """When each shard was last served by another, or this bot began."""
         self._set(frozenset())
@@ -61,18 +67,22 @@ class Fleet:
 
     async def run(self) -> None:
         """Look until cancelled."""
-        while True:
-            try:
-                await self.look()
-            except (SQLAlchemyError, OSError) as error:
-                _log.debug("Who else is there cannot be seen now: %s", error)
-            self._bell.ring()
-            await asyncio.sleep(EVERY)
+        try:
+            while True:
+                try:
+                    await self.look()
+                except (SQLAlchemyError, OSError) as error:
+                    _log.debug("Who else is there cannot be seen now: %s", error)
+                self._bell.ring()
+                await asyncio.sleep(EVERY)
+        finally:
+            await self._let_go()
 
     async def look(self) -> None:
         """See which shards are served, and take over what was not for a while."""
         async with self._sessions() as session:
             others = {number: owner for (number, _), owner in (await served(session)).items()}
+            self._bell.paused = await paused(session)
         moment, own = asyncio.get_running_loop().time(), self._member.shards
         for number in range(own.total):
             if number in others or number not in self._served_at:
@@ -84,6 +94,26 @@ class Fleet:
             and moment - served_at >= UNSERVED_FOR
         }
         self._set(_next_ones(unserved, own, others))
+
+    async def pause(self) -> None:
+        """Let no bot begin anything."""
+        await self._let_go()
+        self._pausing = await self._engine.connect()
+        await self._pausing.execution_options(isolation_level="AUTOCOMMIT")
+        await server_lock.pause(self._pausing)
+
+    async def resume(self) -> None:
+        """Let all go on, whoever paused."""
+        async with self._sessions() as session:
+            await server_lock.resume(session)
+        await self._let_go()
+
+    async def _let_go(self) -> None:
+        """Want no pause any more; only its connection's end says so."""
+        held, self._pausing = self._pausing, None
+        if held is not None:
+            await held.invalidate()
+            await held.close()
 
     def _set(self, taken: frozenset[int]) -> None:
         before, own = self._sessions.reach, self._member.shards

@@ -49,7 +49,7 @@ def member(written: str, bot: str = "bot", owner: str = "") -> Member:
 @asynccontextmanager
 async def joined(url: str, one: Member) -> AsyncIterator[Fleet]:
     async with sole_user(url, one), open_database(url) as database:
-        joins = Fleet(database.sessions, one, Bell())
+        joins = Fleet(database, one, Bell())
         await joins.begin(queue_of(database))
         yield joins
 
@@ -111,6 +111,36 @@ async def test_each_bot_tells_the_stories_of_its_shards(
         await second.over(*asked[3:])
     assert {s.id for s in first.wall.ended_} == set(asked[:3])
     assert {s.id for s in second.wall.ended_} == set(asked[3:])
+
+
+async def test_a_pause_holds_for_all_until_one_of_them_goes_on(database_url: str) -> None:
+    async with (
+        joined(database_url, member("0/2")) as first,
+        joined(database_url, member("1/2")) as second,
+    ):
+
+        async def bells() -> list[bool]:
+            for one in (first, second):
+                await one.look()
+            return [first._bell.paused, second._bell.paused]
+
+        assert await bells() == [False, False]
+        await first._bell.pause()
+        assert await bells() == [True, True]
+        await second._bell.resume()
+        async with asyncio.timeout(30):
+            # A server needs a moment to end a connection.
+            while await bells() != [False, False]:
+                pass
+        await first._bell.pause()
+        assert await bells() == [True, True]
+        # The process where it was asked for stops.
+        running = asyncio.create_task(first.run())
+        await asyncio.wait([running], timeout=0.01)
+        running.cancel()
+        async with asyncio.timeout(30):
+            while await bells() != [False, False]:
+                pass
 
 
 async def test_all_keep_the_databases_time(
@@ -208,7 +238,7 @@ async def test_what_is_called_off_elsewhere_stops_before_its_end_is_shown(
             assert called_off is not None
             assert await serves_it.queue.unshown("serves it", 1) == []
             # No word of it comes to the other but by its looks.
-            looks = Fleet(database.sessions, member("0/2"), tells_it.bell)
+            looks = Fleet(database, member("0/2"), tells_it.bell)
             looking = asyncio.create_task(looks.run())
             await tells_it.wall.until(lambda: ("lost", story_id) in tells_it.wall.happened)
             looking.cancel()
