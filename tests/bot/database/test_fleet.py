@@ -18,6 +18,7 @@ from bot.database.guilds import Guilds
 from bot.database.lock import owner_name, sole_user
 from bot.database.reach import Reach
 from bot.database.server_lock import Member
+from bot.database.turns import wisher
 from bot.worker import fleet
 from bot.worker.bell import Bell
 from bot.worker.fleet import Fleet
@@ -166,6 +167,22 @@ async def test_what_a_server_chose_holds_in_every_process_a_moment_later(
         later = now() + guilds.FRESH
         monkeypatch.setattr(guilds, "now", lambda: later)
         assert (await there.settings(1)).cooldown == 60
+
+
+async def test_a_wish_waits_for_those_of_its_server_and_its_member_and_for_no_others(
+    database: Database,
+) -> None:
+    queue = queue_of(database)
+    async with database.sessions.short(taking=wisher(1, GUILDS[0])):
+        async with asyncio.timeout(30):
+            await queue.enqueue(wish(2, guild_id=GUILDS[1]))
+        same = [
+            asyncio.create_task(queue.enqueue(wish(member_id, guild_id=place)))
+            for member_id, place in ((1, GUILDS[2]), (3, GUILDS[0]))
+        ]
+        await asyncio.wait(same, timeout=0.1)
+        assert not any(task.done() for task in same)
+    await asyncio.gather(*same)
 
 
 async def test_places_are_those_among_all_and_said_by_who_tells(database: Database) -> None:
