@@ -52,7 +52,7 @@ _log = logging.getLogger("bot")
 
 TIDY_EVERY = 3600.0
 """Seconds."""
-GARBAGE = (5_000, 20, 20)
+GARBAGE = (5_000, 10, 5)
 """New objects, and collections of the young, after which garbage is looked for: see `gc`."""
 LEAVE_WITHIN = 1.0
 """Seconds that Discord has to answer our goodbye."""

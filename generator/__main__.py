@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from generator.bench import add_bench_command
+from generator.cluster import add_cluster_command
 from generator.config import ConfigError, EngineSettings, load_settings
 from generator.fetching import add_fetch_command
 
@@ -26,6 +27,7 @@ examples:
   python -m generator serve --port 0           on any free port; the ready line names it
   python -m generator serve --models ~/gpt2    one model folder, or a folder of them
   python -m generator bench                    how many tokens a second this machine tells
+  python -m generator cluster                  the same from many replicas, by Ray Serve
   python -m generator fetch Qwen/Qwen2.5-0.5B  another model, of Hugging Face's hub
 
 then, with any OpenAI client or plain curl:
@@ -67,24 +69,30 @@ def _parser() -> argparse.ArgumentParser:
     )
     serve.set_defaults(run=_serve)
     serve.add_argument(
-        "--config", type=Path, default=Path("config.toml"), help="settings (default: config.toml)"
-    )
-    serve.add_argument(
         "--with-parent",
         action="store_true",
         help="end when standard input ends, as it does when the parent process dies",
     )
+    _add_settings(serve)
+    _add_settings(add_cluster_command(commands))
+    add_bench_command(commands)
+    add_fetch_command(commands)
+    return parser
+
+
+def _add_settings(command: argparse.ArgumentParser) -> None:
+    """`[engine]`, setting by setting."""
+    command.add_argument(
+        "--config", type=Path, default=Path("config.toml"), help="settings (default: config.toml)"
+    )
     for name, field in EngineSettings.model_fields.items():
         if name != "api_keys":  # a secret does not belong where every user of the machine sees it
-            serve.add_argument(
+            command.add_argument(
                 f"--{name.replace('_', '-')}",
                 dest=f"engine.{name}",
                 metavar=name.rpartition("_")[2].upper(),
                 help=f"{field.title}: {field.description} (default: {field.default})",
             )
-    add_bench_command(commands)
-    add_fetch_command(commands)
-    return parser
 
 
 def _serve(options: argparse.Namespace) -> int:

@@ -12,7 +12,7 @@ from torch.nn import functional
 from training.bars import each
 from training.corpus.batches import IGNORED, bucketed, collate, encode
 from training.corpus.spelling import Spelling
-from training.corpus.tokenizers import unknown_word
+from training.corpus.tokenizers import beginning, unknown_word
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,8 @@ class Likelihood:
     nats: list[float]
     """Sum over the text's own tokens; the end-of-text token is not text and not counted."""
     read: list[str]
-    """The text, up to the model's context."""
+    """What was predicted: the text up to the model's context, and without its first token where
+    the model has no token to stand before it."""
 
     @property
     def bytes(self) -> list[int]:
@@ -60,7 +61,10 @@ def likelihood(
     bf16: bool = False,
     visible: bool = False,
 ) -> Likelihood:
-    """Reads each text by itself, from the begin-of-text token on.
+    """Reads each text by itself, after the token that `beginning` names.
+
+    So every token is predicted, the first one too, whether the tokenizer puts that token there or
+    not: figures of tokenizers that do and of ones that do not would not compare.
 
     Texts longer than the model's context are measured, in tokens and bytes, up to there. One that
     cannot be read at all, for want of an unknown word, costs infinitely much.
@@ -81,10 +85,13 @@ def likelihood(
     rows = encode(read, tokenizer, context)
     nats = [math.inf if out else 0.0 for out in unreadable]
     model.eval()
-    batches = bucketed([len(row) - 1 for row in rows], batch_tokens)
-    for indices in each(batches, "Measuring", "batches", visible=visible):
+    to_predict = [index for index, row in enumerate(rows) if len(row) > 1]
+    batches = bucketed([len(rows[index]) - 1 for index in to_predict], batch_tokens)
+    end = IGNORED if tokenizer.eos_token_id is None else tokenizer.eos_token_id
+    for batched in each(batches, "Measuring", "batches", visible=visible):
+        indices = [to_predict[place] for place in batched]
         batch = collate([rows[index] for index in indices])
-        targets = batch.targets.masked_fill(batch.targets == tokenizer.eos_token_id, IGNORED)
+        targets = batch.targets.masked_fill(batch.targets == end, IGNORED)
         device = model.device
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             logits = model(input_ids=batch.inputs.to(device)).logits
@@ -94,8 +101,9 @@ def likelihood(
     if spelling is not None:
         for index, words in enumerate(unknown_words(texts, tokenizer, context)):
             nats[index] += sum(map(spelling.nats, words))
+    begun = beginning(tokenizer) is not None
     within = [
-        text if len(row) <= context else _within(text, tokenizer, context)
+        text if begun and len(row) <= context else _within(text, tokenizer, context)
         for text, row in zip(texts, rows, strict=True)
     ]
     return Likelihood(nats, within)
@@ -108,11 +116,12 @@ def unknown_words(
     unknown = tokenizer.unk_token_id
     if unknown is None or not texts:
         return [[] for _ in texts]
-    read = tokenizer(list(texts), return_offsets_mapping=True)
+    predicted = _predicted(tokenizer, context)
+    read = tokenizer(list(texts), add_special_tokens=False, return_offsets_mapping=True)
     return [
         [
             text[start:end].lower()
-            for token, (start, end) in zip(ids[: context + 1], offsets, strict=False)
+            for token, (start, end) in zip(ids[predicted], offsets[predicted], strict=True)
             if token == unknown
         ]
         for text, ids, offsets in zip(texts, read.input_ids, read.offset_mapping, strict=True)
@@ -127,7 +136,15 @@ def learn_spelling(texts: Sequence[str], tokenizer: PreTrainedTokenizerFast) -> 
     return Spelling(word for words in unknown for word in words)
 
 
+def _predicted(tokenizer: PreTrainedTokenizerFast, context: int) -> slice:
+    """Which of a text's own tokens are predicted, out of a row of `context` targets."""
+    return slice(0, context) if beginning(tokenizer) is not None else slice(1, context + 1)
+
+
 def _within(text: str, tokenizer: PreTrainedTokenizerFast, context: int) -> str:
-    """As much of a text as fits into the context."""
-    offsets = tokenizer(text, return_offsets_mapping=True).offset_mapping
-    return text if len(offsets) <= context else text[: offsets[context][1]]
+    """As much of a text as is predicted."""
+    read = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    predicted = _predicted(tokenizer, context)
+    offsets = read.offset_mapping
+    start = offsets[0][1] if predicted.start and offsets else 0
+    return text[start : offsets[predicted.stop - 1][1] if len(offsets) >= predicted.stop else None]

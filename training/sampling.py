@@ -36,8 +36,12 @@ class Sampling(StorySettings):
         """As the generator's sampler takes them."""
         return Settings(**self.model_dump(include=set(Settings.model_fields)))
 
-    def but(self, settings: Iterable[str]) -> Self:
+    def but(self, settings: Iterable[str], option: str = "--set") -> Self:
         """With other values for some, each as `name=value`.
+
+        Args:
+            settings: as they were typed.
+            option: of the command line, behind which they were.
 
         Raises:
             InputError: there is no such setting, or it cannot have this value.
@@ -48,7 +52,7 @@ class Sampling(StorySettings):
                 values.update(tomllib.loads(setting))
             return self.model_validate(values)
         except tomllib.TOMLDecodeError as error:
-            raise InputError(f"--set {setting}: write it as name=value.") from error
+            raise InputError(f"{option} {setting}: write it as name=value.") from error
         except ValidationError as error:
             first = error.errors()[0]
-            raise InputError(f"--set {first['loc'][0]}: {first['msg']}.") from error
+            raise InputError(f"{option} {first['loc'][0]}: {first['msg']}.") from error

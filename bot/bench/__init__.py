@@ -31,7 +31,7 @@ Starts a bot of its own on a database that is thrown away, and measures what it 
   bench --rate 200 --seconds 30    200 /story a second: each is accepted or refused politely
   bench --told 20000               so many short stories: whether the bot's memory stays what it was
   bench --jobs 2000 --database URL so many through our queue, on SQLite and on an empty PostgreSQL,
-                                   and through procrastinate where it is installed
+                                   and through procrastinate and Oban where they are installed
   bench --rows 1000000             what each statement costs on a database of so many stories
 
 Discord is a stand-in on this machine, its limits are Discord's, and the bot speaks to it over

@@ -1,4 +1,4 @@
-"""Our queue beside one of the shelf: how many jobs a second are enqueued, claimed and finished."""
+"""Our queue beside those of the shelf: how many jobs a second are enqueued, claimed, finished."""
 
 from __future__ import annotations
 
@@ -48,12 +48,13 @@ async def compare(jobs: int, database_url: str | None) -> dict[str, object]:
         print("Without --database no PostgreSQL is measured.")
     else:
         rates["ours_postgresql"] = await _ours(database_url, jobs)
-        if importlib.util.find_spec("procrastinate") is None:
-            print("procrastinate is not installed, so it is not measured.")
-        else:
-            rates["procrastinate_postgresql"] = await _procrastinates(database_url, jobs)
+        for name, measured in (("procrastinate", _procrastinates), ("oban", _obans)):
+            if importlib.util.find_spec(name) is None:
+                print(f"{name} is not installed, so it is not measured.")
+            else:
+                rates[f"{name}_postgresql"] = await measured(database_url, jobs)
     print(f"{jobs:,} jobs, {TOGETHER} at a time; a second")
-    print(f"{'':26}{'enqueue':>10}{'claim':>10}{'finish':>10}")
+    print(f"{'':26}{'enqueue':>10}{'claim':>10}{'finish':>10}{'all three':>12}")
     figures: dict[str, object] = {"jobs": jobs}
     for name, row in rates.items():
         print(f"{name:26}" + "".join(f"{rate:10,.0f}" for rate in row.values()))
@@ -107,10 +108,7 @@ async def _procrastinates(url: str, jobs: int) -> Mapping[str, float]:
     import procrastinate  # type: ignore[import-not-found]  # noqa: PLC0415  # where it is there
     from procrastinate import jobs as states  # noqa: PLC0415
 
-    connector = procrastinate.PsycopgConnector(
-        conninfo=make_url(url).set(drivername="postgresql").render_as_string(hide_password=False),
-        max_size=TOGETHER,
-    )
+    connector = procrastinate.PsycopgConnector(conninfo=_plain(url), max_size=TOGETHER)
     app: Any = procrastinate.App(connector=connector)
 
     @app.task(name="tell")  # type: ignore[untyped-decorator]  # not installed, so not known
@@ -138,6 +136,42 @@ async def _procrastinates(url: str, jobs: int) -> Mapping[str, float]:
         return await _rates(jobs, steps, upkeep)
 
 
+async def _obans(url: str, jobs: int) -> Mapping[str, float]:
+    """The same for Oban's own statements, one job at a time; its workers take and end several."""
+    from oban import schema  # type: ignore[import-not-found]  # noqa: PLC0415  # where it is there
+    from oban._executor import AckAction  # type: ignore[import-not-found]  # noqa: PLC0415
+    from oban._query import Query  # type: ignore[import-not-found]  # noqa: PLC0415
+    from oban.job import Job  # type: ignore[import-not-found]  # noqa: PLC0415
+    from psycopg_pool import AsyncConnectionPool  # type: ignore[import-not-found]  # noqa: PLC0415
+
+    async with AsyncConnectionPool(_plain(url), min_size=TOGETHER, max_size=TOGETHER) as pool:
+        async with pool.connection() as connection:
+            await connection.execute(schema.install_sql())
+        query: Any = Query(pool)
+        claimed: list[Any] = []
+
+        async def enqueue() -> None:
+            await query.insert_jobs([Job(worker="tell", args={"prompt": "In the year"})])
+
+        async def claim() -> None:
+            claimed.extend(await query.fetch_jobs(1, "default", "bench", OWNER))
+
+        async def finish() -> None:
+            await query.ack_jobs([AckAction(job=claimed.pop(), state="completed")])
+
+        async def upkeep() -> None:
+            async with pool.connection() as connection:
+                await connection.execute(UPKEEP)
+
+        steps = {"enqueue": enqueue, "claim": claim, "finish": finish}
+        return await _rates(jobs, steps, upkeep)
+
+
+def _plain(url: str) -> str:
+    """A database's URL as psycopg takes it."""
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
 async def _rates(
     jobs: int,
     steps: Mapping[str, Callable[[], Awaitable[None]]],
@@ -145,7 +179,7 @@ async def _rates(
 ) -> Mapping[str, float]:
     """Enqueue all jobs, then claim and finish them as a bot does, few being told at a time.
 
-    Gives how often a second each went.
+    Gives how often a second each went, and all together.
     """
     enqueue, claim, finish = steps
     spent = dict.fromkeys(steps, 0.0)
@@ -163,7 +197,7 @@ async def _rates(
         await take(claim, some)
         await take(finish, some)
         show_progress(done + some, jobs, "jobs claimed and finished")
-    return {name: jobs / seconds for name, seconds in spent.items()}
+    return {name: jobs / seconds for name, seconds in {**spent, "all": sum(spent.values())}.items()}
 
 
 async def _some(step: Callable[[], Awaitable[None]], times: int) -> None:

@@ -108,11 +108,17 @@ class Artist:
         return embed, views.unfinished(story)
 
     @property
-    def _away(self) -> str:
-        """Why nobody tells now, in a sentence; empty where they do."""
+    def why_nobody_tells(self) -> str:
+        """The text that says why nobody tells now; empty where somebody does."""
         if self._catalogue.down:
-            return say("story.down")
-        return say("story.paused") if self._bell.paused else ""
+            return "story.down"
+        return "story.paused" if self._bell.paused else ""
+
+    @property
+    def _away(self) -> str:
+        """The same in the member's language."""
+        why = self.why_nobody_tells
+        return say(why) if why else ""
 
     async def _ended(self, story: Story) -> tuple[discord.Embed, ui.View]:
         """The story with its stars as they are now, and its buttons."""

@@ -27,7 +27,7 @@ AMBIENT_PER_SECOND = 10.0
 OLD_SPACING = 2.2
 """Seconds between two edits of a channel's messages older than an hour: Discord takes three in six
 (error 30046), and says so in no header."""
-BUDGETS_KEPT = 4000
+BUDGETS_KEPT = 1000
 """Channels and tokens whose budget is remembered."""
 
 

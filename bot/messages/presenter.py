@@ -70,16 +70,20 @@ class StoryMessages:
         )
         self._kept = Kept(self._begin)
         self._loading: asyncio.Task[None] | None = None
+        self._why_nobody_tells = ""
+        """When those who wait were told last."""
 
     # What the dispatcher says.
 
     def waiting(self, places: Mapping[int, int]) -> None:
-        """Say where those who wait stand: story id → place, 1 being the next."""
+        """Say where those who wait stand, and why nobody tells: story id → place, 1 the next."""
+        why, self._why_nobody_tells = self._why_nobody_tells, self._artist.why_nobody_tells
+        all_anew = why != self._why_nobody_tells
         unknown = []
         for story_id, place in places.items():
             if (found := self._kept.find(story_id)) is None:
                 unknown.append(story_id)
-            elif found[1].placed(place):
+            elif found[1].placed(place) or all_anew:
                 self._schedule.want(found[0], Urgency.AMBIENT)
         room = self._kept.room
         if unknown and room > 0 and (self._loading is None or self._loading.done()):

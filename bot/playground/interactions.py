@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from typing import TYPE_CHECKING
@@ -141,7 +142,7 @@ class Interactions:
         self._send = send
         self._deadline = deadline
         self._lifetime = lifetime
-        self._by_token: dict[str, Interaction] = {}
+        self._by_token: OrderedDict[str, Interaction] = OrderedDict()
 
     def start(
         self,
@@ -222,7 +223,8 @@ class Interactions:
     def _forget(self) -> None:
         """Drop the tokens that are past their life; they are in order of birth."""
         oldest_alive = time.monotonic() - self._lifetime
-        for token, interaction in list(self._by_token.items()):
-            if interaction.born > oldest_alive:
+        while self._by_token:
+            first = next(iter(self._by_token))
+            if self._by_token[first].born > oldest_alive:
                 return
-            del self._by_token[token]
+            del self._by_token[first]

@@ -29,6 +29,7 @@ class Bell:
     async def pause(self) -> None:
         """Let nothing be begun, here and by other bots on the database."""
         self.paused = True
+        self.ring()  # who waits already is told so
         if self.others is not None:
             await self.others.pause()
 

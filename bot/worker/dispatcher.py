@@ -7,10 +7,11 @@ import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 from structlog.contextvars import bound_contextvars
 
 from bot.database.clock import now
+from bot.database.errors import cause, passes
 from bot.database.lock import owner_name
 from bot.database.tables import Length, State
 from bot.database.turns import LIVE
@@ -163,7 +164,9 @@ class Dispatcher:
         while True:
             try:
                 return await change()
-            except (OperationalError, InterfaceError, OSError) as error:
+            except (SQLAlchemyError, OSError) as error:
+                if not passes(error):
+                    raise
                 await self._without_database(error)
 
     async def _round(self) -> None:
@@ -393,8 +396,3 @@ class Dispatcher:
 def _is_free(story: Story) -> bool:
     """It does not rest after a failure."""
     return story.lease_until is None or story.lease_until < now()
-
-
-def cause(error: Exception) -> str:
-    """Say in one line what is wrong with the database."""
-    return " ".join(str(getattr(error, "orig", None) or error).split())

@@ -78,6 +78,13 @@ def add_bench_command(commands: argparse._SubParsersAction[argparse.ArgumentPars
         help="also over our own server: readers of its streams in a process beside it",
     )
     bench.add_argument(
+        "--at",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="also over a server that runs already and has this model; may be given several times",
+    )
+    bench.add_argument(
         "--neighbours",
         type=_number,
         default=0,

@@ -1,4 +1,4 @@
-"""Our engine as clients meet it: a server, and readers of its streams in a process beside it."""
+"""Our engine as clients meet it: servers, and readers of their streams in a process beside them."""
 
 from __future__ import annotations
 
@@ -21,44 +21,21 @@ if TYPE_CHECKING:
 _READY = b"generator ready on "
 
 
-class OverHTTP:
-    """Implements `Contestant` over a generator that is started for it."""
+class Served:
+    """Implements `Contestant` over a generator that runs already."""
 
-    name = "over http"
-
-    def __init__(self, folder: Path, scratch: Path, settings: Mapping[str, object]) -> None:
-        """Starts the server and waits until it is ready.
+    def __init__(self, name: str, model: str, address: str = "") -> None:
+        """Keep where it is.
 
         Args:
-            folder: of the model.
-            scratch: where a folder of models may be made.
-            settings: for `python -m generator serve`.
-
-        Raises:
-            MissingPeerError: it did not start, and has said why.
+            name: of the contestant.
+            model: its name there.
+            address: of the generator, without `/v1`.
         """
-        models = scratch / "served"
-        models.mkdir()
-        self._model = folder.resolve().name
-        (models / self._model).symlink_to(folder.resolve())
+        self.name = name
+        self._model = model
+        self._address = address
         self._runner = asyncio.Runner()
-        options = {"port": 0, "models": models, **settings}
-        words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-        self._address = self._runner.run(self._start(words))
-
-    async def _start(self, words: list[str]) -> str:
-        pipe = asyncio.subprocess.PIPE
-        self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "generator", "serve", "--with-parent", *words),
-            stdin=pipe,
-            stdout=pipe,
-        )
-        assert self._process.stdout is not None  # noqa: S101  # it is a pipe
-        line = await self._process.stdout.readline()
-        if _READY not in line:
-            await self._process.wait()
-            raise MissingPeerError("its server did not start")
-        return line.split(_READY)[1].split()[0].decode()
 
     def tell(self, workload: Workload) -> float | None:
         """See `Contestant.tell`."""
@@ -66,8 +43,6 @@ class OverHTTP:
 
     def close(self) -> None:
         """See `Contestant.close`."""
-        self._process.terminate()
-        self._runner.run(self._process.wait())
         self._runner.close()
 
     async def _tell(self, workload: Workload) -> list[float]:
@@ -95,3 +70,46 @@ class OverHTTP:
         connector, patience = TCPConnector(limit=0), ClientTimeout(total=None)
         async with ClientSession(connector=connector, timeout=patience) as session:
             return await asyncio.gather(*(one(*pair) for pair in enumerate(workload.prompts)))
+
+
+class OverHTTP(Served):
+    """Implements `Contestant` over a generator that is started for it."""
+
+    def __init__(self, folder: Path, scratch: Path, settings: Mapping[str, object]) -> None:
+        """Starts the server and waits until it is ready.
+
+        Args:
+            folder: of the model.
+            scratch: where a folder of models may be made.
+            settings: for `python -m generator serve`.
+
+        Raises:
+            MissingPeerError: it did not start, and has said why.
+        """
+        models = scratch / "served"
+        models.mkdir()
+        super().__init__("over http", folder.resolve().name)
+        (models / self._model).symlink_to(folder.resolve())
+        options = {"port": 0, "models": models, **settings}
+        words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+        self._address = self._runner.run(self._start(words))
+
+    async def _start(self, words: list[str]) -> str:
+        pipe = asyncio.subprocess.PIPE
+        self._process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "generator", "serve", "--with-parent", *words),
+            stdin=pipe,
+            stdout=pipe,
+        )
+        assert self._process.stdout is not None  # noqa: S101  # it is a pipe
+        line = await self._process.stdout.readline()
+        if _READY not in line:
+            await self._process.wait()
+            raise MissingPeerError("its server did not start")
+        return line.split(_READY)[1].split()[0].decode()
+
+    def close(self) -> None:
+        """See `Contestant.close`."""
+        self._process.terminate()
+        self._runner.run(self._process.wait())
+        super().close()

@@ -18,7 +18,7 @@ from transformers.utils import logging as transformers_logging
 
 from generator.bench.neighbours import neighbours
 from generator.bench.ours import Kataribe
-from generator.bench.over_http import OverHTTP
+from generator.bench.over_http import OverHTTP, Served
 from generator.bench.report import Row, bandwidth, device_name, print_table
 from generator.bench.work import (
     Contestant,
@@ -141,6 +141,8 @@ def _others(
             "context": max(_CONTEXT, options.prompt + options.tokens),
         }
         yield "a server", partial(OverHTTP, folder, scratch, same)
+    for address in options.at:
+        yield address, partial(Served, address, folder.resolve().name, address)
 
 
 def _sampling(options: argparse.Namespace, loaded: LoadedModel) -> Sampling:
@@ -179,7 +181,7 @@ def _measure(
         for at, ours in enumerate(workloads):
             for place in range(len(contestants)):
                 who = (turn + place) % len(contestants)
-                is_ours = contestants[who].name in {Kataribe.name, OverHTTP.name}
+                is_ours = isinstance(contestants[who], Kataribe | Served)
                 workload = ours if is_ours else replace(ours, tokens=peer_tokens)
                 gc.collect()
                 begin = time.perf_counter()

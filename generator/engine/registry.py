@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 GIB = 1024**3
 _SIGNS = ("config.json", "*.gguf")
 """What says that a folder holds a model; where its name begins with a dot, it is not whole yet."""
-_CLOSING = "The generator is closing; ask again when it is back."
+CLOSING = "The generator is closing; ask again when it is back."
 
 
 class Registry:
@@ -134,7 +134,7 @@ class Registry:
             EngineError: as in `borrow`.
         """
         if self._closed:
-            raise ClosedError(_CLOSING)
+            raise ClosedError(CLOSING)
         if name in self._residents:
             return
         task = self._loads.get(name)
@@ -148,7 +148,7 @@ class Registry:
             await asyncio.shield(task)
         except asyncio.CancelledError:
             if task.cancelled():
-                raise ClosedError(_CLOSING) from None
+                raise ClosedError(CLOSING) from None
             raise
 
     async def allow_search(self, resident: Resident) -> None:

@@ -26,8 +26,8 @@ from generator.fetching.errors import FetchError
 from generator.models.errors import ModelFolderError
 from generator.models.gguf_file import TOLD, read_header
 from generator.models.gguf_file import gguf_of as gguf_in
-from generator.models.loading import LONGEST_TEXT
 from generator.models.plain_folder import read_shape
+from generator.models.reading import LONGEST_TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -151,7 +151,7 @@ def _check_config(hub: Hub, folder: Path) -> None:
     try:
         if read_shape(folder) is not None:
             return
-        from generator.models.reference import config_of, shape_of  # noqa: PLC0415  # takes seconds
+        from generator.models.described import config_of, shape_of  # noqa: PLC0415  # takes a second
 
         config = config_of(str(folder))
         packed = getattr(config, "quantization_config", None)

@@ -1,14 +1,14 @@
-"""A folder's GGUF file, weighed by its header before transformers reads it.
+"""A folder's GGUF file: what its header says, and where its tensors lie.
 
-What reads such a file whole takes each count in it at its word; here every one is held against what
-the file has. The format is ggml's (docs/gguf.md of its repository).
+What reads such a file elsewhere takes each count in it at its word; here every one is held against
+what the file has. The format is ggml's (docs/gguf.md of its repository).
 """
 
 from __future__ import annotations
 
 import mmap
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,13 +33,40 @@ _NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: 
 _TEXT, _LIST = 8, 9
 
 
+@dataclass(frozen=True, slots=True)
+class GGUFTensor:
+    """Where one lies."""
+
+    shape: tuple[int, ...]
+    """As torch has it: rows first."""
+    kind: int
+    """Of its numbers, as ggml counts them."""
+    start: int
+    """Its place in the file, in bytes."""
+    row: int
+    """Bytes of a row."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GGUFHeader:
     """What is known of a whole file without its weights."""
 
-    architecture: str
-    weights: int
-    """Numbers in all tensors; read, each takes four bytes."""
+    settings: dict[str, Any]
+    """Those that are single values, by the file's names."""
+    lists: dict[str, int]
+    """Of all others, how many values they have."""
+    tensors: dict[str, GGUFTensor]
+
+    @property
+    def architecture(self) -> str:
+        """The model's kind."""
+        kind: str = self.settings["general.architecture"]
+        return kind
+
+    @property
+    def weights(self) -> int:
+        """Numbers in all tensors."""
+        return sum(prod(tensor.shape) for tensor in self.tensors.values())
 
 
 def has_gguf(folder: Path) -> bool:
@@ -119,12 +146,12 @@ def _read(cursor: _Cursor, size: int) -> GGUFHeader:
     tensors, pairs = cursor.take("QQ")
     if pairs > _MOST_PAIRS or tensors > _MOST_TENSORS:
         raise ModelFolderError(f"is damaged: it says {pairs} settings and {tensors} tensors")
-    said = dict(_settings(cursor, pairs))
+    lists: dict[str, int] = {}
+    said = dict(_settings(cursor, pairs, lists))
     _check(said)
-    return GGUFHeader(
-        architecture=said["general.architecture"],
-        weights=_weigh(cursor, tensors, said.get("general.alignment", 32), size),
-    )
+    alignment = said.get("general.alignment", 32)
+    placed = dict(_place(cursor, tensors, alignment, size))
+    return GGUFHeader(settings=said, lists=lists, tensors=placed)
 
 
 def _check(said: dict[str, Any]) -> None:
@@ -145,8 +172,8 @@ def _check(said: dict[str, Any]) -> None:
         )
 
 
-def _settings(cursor: _Cursor, pairs: int) -> Iterator[tuple[str, Any]]:
-    """Those that are single values; lists are walked through."""
+def _settings(cursor: _Cursor, pairs: int, lists: dict[str, int]) -> Iterator[tuple[str, Any]]:
+    """Those that are single values; lists are walked through, and their lengths noted."""
     left = _MOST_VALUES
     for _ in range(pairs):
         name = cursor.text()
@@ -156,6 +183,7 @@ def _settings(cursor: _Cursor, pairs: int) -> Iterator[tuple[str, Any]]:
             left -= count
             if left < 0:
                 raise ModelFolderError(f"is damaged: its lists have more than {_MOST_VALUES} values")
+            lists[name] = count
             _walk(cursor, kind, count)
         elif kind == _TEXT:
             yield name, cursor.text()
@@ -178,33 +206,40 @@ def _letter(kind: int) -> str:
     return _NUMBERS[kind]
 
 
-def _weigh(cursor: _Cursor, tensors: int, alignment: int, size: int) -> int:
-    """All weights, once each tensor is known to lie within the file, and all beside each other."""
+def _place(
+    cursor: _Cursor, tensors: int, alignment: int, size: int
+) -> Iterator[tuple[str, GGUFTensor]]:
+    """Each tensor, once all are known to lie within the file, beside each other."""
     from gguf.constants import (  # noqa: PLC0415  # most folders have no such file
         GGML_QUANT_SIZES,
         GGMLQuantizationType,
     )
 
-    weights = taken = end = 0
+    found: dict[str, GGUFTensor] = {}
+    taken = end = 0
     for _ in range(tensors):
         name = cursor.text()
         if name.startswith("rope_freqs"):
             raise ModelFolderError("stretches its positions (rope_freqs): take the safetensors")
+        if name in found:
+            raise ModelFolderError(f"is damaged: it has {name!r} twice")
         (axes,) = cursor.take("I")
-        if axes > _MOST_AXES:
+        if not 0 < axes <= _MOST_AXES:
             raise ModelFolderError(f"is damaged: {name!r} has {axes} axes")
         lengths = cursor.take(f"{axes}Q")
         kind, offset = cursor.take("IQ")
         if kind not in GGML_QUANT_SIZES:
             raise ModelFolderError(f"has weights of the unknown kind {kind}")
         block, block_bytes = GGML_QUANT_SIZES[GGMLQuantizationType(kind)]
-        if lengths and lengths[0] % block:
+        if lengths[0] % block:
             raise ModelFolderError(f"is damaged: {name!r} has rows of {lengths[0]} weights")
-        here = prod(lengths) // block * block_bytes
-        weights, taken, end = weights + prod(lengths), taken + here, max(end, offset + here)
+        row = lengths[0] // block * block_bytes
+        found[name] = GGUFTensor(tuple(reversed(lengths)), kind, offset, row)
+        here = row * prod(lengths[1:])
+        taken, end = taken + here, max(end, offset + here)
     if alignment not in {1 << power for power in range(16)}:
         raise ModelFolderError(f"is damaged: its tensors are aligned to {alignment} bytes")
     start = -(-cursor.at // alignment) * alignment
     if max(end, taken) > size - start:
         raise ModelFolderError(f"ends too early: {size} of {start + max(end, taken)} bytes are there")
-    return weights
+    return ((name, replace(tensor, start=start + tensor.start)) for name, tensor in found.items())

@@ -10,24 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 
 from generator.models.choosing import choose_device, choose_precision
 from generator.models.device_stepper import DeviceStepper
 from generator.models.errors import ModelFolderError
-from generator.models.gguf_file import gguf_of, read_header
 from generator.models.gpt2 import GPT2Decoder
 from generator.models.gpt2_rows import GPT2Rows
 from generator.models.llama import LlamaDecoder
 from generator.models.llama_rows import LlamaRows
 from generator.models.lstm_decoder import LSTMDecoder
 from generator.models.lstm_rows import LSTMRows
+from generator.models.memory import given_back
 from generator.models.packed import Packed
-from generator.models.plain_folder import read_plain, read_weights
 from generator.models.quantised import QuantisedDecoder, fastest_threads, packed
-from generator.models.sizing import check_shape
+from generator.models.reading import one_sentence, open_model
 from generator.models.stepper import EagerStepper
-from generator.models.weights import GPT2, LSTM, Llama
+from generator.models.weights import GPT2, LSTM, Llama, weights_of
 from generator.native import Threads
 from generator.sampling.device_sampler import DeviceSampler
 from generator.sampling.memfree import MEMFREE_FILE, MemFree, MemFreeError
@@ -42,8 +40,7 @@ if TYPE_CHECKING:
     from generator.models.choosing import Device, Precision
     from generator.models.decoder import Decoder
     from generator.models.device_stepper import Rows
-    from generator.models.plain_folder import PlainFolder
-    from generator.models.reference import Described, Reference
+    from generator.models.reference import Reference
     from generator.models.stepper import Stepper
     from generator.models.tokens import Tokens
     from generator.models.shapes import Shape
@@ -51,24 +48,9 @@ if TYPE_CHECKING:
     from generator.sampling.rules import Rules
     from generator.sampling.settings import StorySettings
 
-    _Read = tuple[PlainFolder | Described, Weights, Reference | None]
-    """The folder, its weights, and transformers' own of it if that has read it."""
-
 log = logging.getLogger(__name__)
 
-_REFUSALS = (
-    OSError,
-    TypeError,
-    ValueError,
-    LookupError,
-    ArithmeticError,
-    RuntimeError,
-    SafetensorError,
-)
-"""What is said of a folder that cannot be read."""
 _FLOATS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-LONGEST_TEXT = 64 << 20
-"""Bytes of a file of a model folder that is read as a whole."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +86,8 @@ class LoadedModel:
         """
         if self.opened is not None:
             return self.opened
-        from generator.models.reference import Reference, shape_of  # noqa: PLC0415  # takes seconds
+        from generator.models.described import shape_of  # noqa: PLC0415  # takes seconds
+        from generator.models.reference import Reference  # noqa: PLC0415  # the same
 
         if shape_of(self.where) != self.config:
             raise ModelFolderError(f"{self.where} holds another model by now: load it anew")
@@ -268,46 +251,35 @@ def load_model(
     Raises:
         ModelFolderError: it is missing, damaged, or of a kind that is not told here.
     """
-    where = str(name)
-    folder = Path(name)
-    local = folder.is_dir()
-    if local:
-        _check_files(folder)
-    elif folder.is_absolute() or where.startswith(".") or where.count("/") > 1:
-        raise ModelFolderError(f"there is no model folder {where}")
+    where, folder = str(name), Path(name)
     chosen_device = choose_device(device)
-    try:
-        read = _read_without(folder) if local else None
-        if read is None:
-            read = _read_with_transformers(where, folder if local else None)
-        found, weights, opened = read
-        del read
-        chosen = choose_precision(precision, chosen_device, weights.config)
+    with given_back(), one_sentence(where), open_model(name) as found:
+        described, opened = found.described, found.opened
+        chosen = choose_precision(precision, chosen_device, found.shape)
         held: Weights | Packed
         if chosen == "int8":
-            held = packed(weights, _context(weights.config, reach))
-            if found.settings.num_beams == 1:
+            held = packed(found.shape, found.tensors, _context(found.shape, reach))
+            if described.settings.num_beams == 1:
                 opened = None
         else:
-            held, in_file = weights, opened is None
-            for weight in weights.parameters():
-                weight.data = weight.data.to(chosen_device, _FLOATS[chosen], copy=in_file)
+            given = {
+                name: rows[:].to(chosen_device, _FLOATS[chosen])
+                for name, rows in found.tensors.items()
+            }
+            held = weights_of(found.shape, given)
             if opened is not None:
                 opened.share(held)
-        del weights
-    except _REFUSALS as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise ModelFolderError(f"the model {where} cannot be loaded: {reason}") from error
+    local = folder.is_dir()
     loaded = LoadedModel(
         name=folder.resolve().name if local else where,
         where=str(folder.resolve()) if local else where,
         held=held,
-        tokens=found.tokens,
+        tokens=described.tokens,
         device=chosen_device,
         precision=chosen,
-        settings=found.settings,
-        ends=found.ends,
-        memfree=_memfree(where, found.settings),
+        settings=described.settings,
+        ends=described.ends,
+        memfree=_memfree(where, described.settings),
         opened=opened,
         reach=reach,
     )
@@ -326,36 +298,6 @@ def _memory(held: Weights | Packed) -> int:
 def _context(shape: Shape, reach: int | None) -> int:
     whole = shape.max_position_embeddings
     return whole if reach is None else min(reach, whole)
-
-
-def _read_without(folder: Path) -> _Read | None:
-    """A folder that says nothing but what is known here; None: transformers knows more."""
-    found = read_plain(folder)
-    if found is None:
-        return None
-    check_shape(folder, found.shape)
-    weights = read_weights(folder, found.shape)
-    return None if weights is None else (found, weights, None)
-
-
-def _read_with_transformers(where: str, folder: Path | None) -> _Read:
-    """Any other folder, or the hub's model: as a whole only where its weights are unusual too."""
-    from generator.models.reference import (  # noqa: PLC0415  # takes seconds
-        Described,
-        Reference,
-        config_of,
-        shape_of,
-    )
-
-    config = config_of(where)
-    shape = shape_of(where, config)
-    if folder is not None:
-        check_shape(folder, shape)
-        weights = read_weights(folder, shape)
-        if weights is not None:
-            return Described.read(where), weights, None
-    reference = Reference.load(where, config)
-    return reference, reference.weights, reference
 
 
 def _check_ids(loaded: LoadedModel) -> None:
@@ -385,15 +327,3 @@ def _memfree(where: str, settings: StorySettings) -> MemFree | None:
             f"generation_config.json of {where} says memfree, and there is no {MEMFREE_FILE}"
         )
     return memfree
-
-
-def _check_files(folder: Path) -> None:
-    if (gguf := gguf_of(folder)) is not None:
-        read_header(gguf)
-    for needed in () if gguf else ("config.json", "model.safetensors", "tokenizer.json"):
-        if not (folder / needed).is_file() and not (folder / f"{needed}.index.json").is_file():
-            raise ModelFolderError(f"the model folder {folder} has no {needed}")
-    for file in filter(Path.is_file, folder.glob("*.json")):
-        if (size := file.stat().st_size) > LONGEST_TEXT:
-            has = f"{size >> 20} MiB; a model's settings and tokens take at most"
-            raise ModelFolderError(f"{file} has {has} {LONGEST_TEXT >> 20} MiB")

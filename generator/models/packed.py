@@ -3,26 +3,29 @@
 A weight is rounded to 255 steps of its output's own scale; inputs are rounded in the step itself,
 with a scale for each token and 128 inputs. So a story depends on nothing but itself, to the bit.
 
-A model is packed matrix by matrix, and each is read from its file only then: what is loaded is
-never in memory as a whole in larger numbers.
+A model is packed matrix by matrix, and each is read from its file only then, the table of tokens
+and the head some rows at a time: what is loaded is never in memory as a whole in larger numbers.
 """
 
 from __future__ import annotations
 
-import mmap
 from abc import ABC, abstractmethod
-from contextlib import suppress
 from ctypes import Structure, c_float, c_int32, c_void_p
+from math import prod
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch.nn import functional
 
-if TYPE_CHECKING:
-    from torch import Tensor, nn
+from generator.models.memory import memory
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+    from generator.models.rows import Rows
     from generator.models.shapes import Shape
-    from generator.models.weights import Weights
 
 LANES = 16
 """Numbers that the step takes together: inputs come in multiples of it, padded with zeros."""
@@ -30,7 +33,8 @@ _OUTPUTS = 64  # outputs of one block
 _AT_ONCE = 1 << 20  # weights that are in float32 for a moment
 _ALIGNED = 64  # bytes of a line of the cache
 _AREA = 64 << 20  # bytes that are asked of the system for several matrices
-_TABLES = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 2}
+TABLES = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 2}
+"""In which numbers the step reads a table of tokens, and what it calls them."""
 
 
 class Linear(Structure):
@@ -121,16 +125,17 @@ class Packed(ABC):
     """What the step's functions are called after."""
     head: Linear
 
-    def __init__(self, model: Weights, context: int) -> None:
+    def __init__(self, shape: Shape, tensors: Mapping[str, Rows], context: int) -> None:
         """Packs a model; what it is packed from may go afterwards, its file too.
 
         Args:
-            model: its weights, in any floating type.
+            shape: of the model.
+            tensors: its weights, in any floating type, as `weights.fitting` gives them.
             context: tokens that a slot has room for.
         """
-        self.config: Shape = model.config
+        self.config = shape
         self.context = context
-        self.count = sum(weight.numel() for weight in model.parameters())
+        self.count = sum(prod(rows.shape) for rows in tensors.values())
         """Weights that were packed."""
         self._areas: list[Tensor] = []
         self._taken = self._left = 0
@@ -148,31 +153,30 @@ class Packed(ABC):
         """Bytes of the weights."""
         return self._taken
 
-    def _linear(self, weight: Tensor, bias: Tensor | None) -> Linear:
+    def _linear(self, weight: Rows, bias: Rows | None) -> Linear:
         """(outputs, inputs) and (outputs,)."""
         outputs, inputs = _padded(*weight.shape)
-        if bias is not None:
-            bias = functional.pad(bias.float(), (0, outputs - len(bias)))
         place = self._room(outputs * inputs)
-        scales = pack(weight, place)
-        return Linear(
-            place.data_ptr(),
-            self._hold(scales),
-            None if bias is None else self._hold(bias),
-            inputs,
-            outputs,
-        )
+        scales = self._hold(pack(weight, place))
+        shift = None
+        if bias is not None:
+            known = bias[:].float()
+            shift = self._hold(functional.pad(known, (0, outputs - len(known))))
+        return Linear(place.data_ptr(), scales, shift, inputs, outputs)
 
-    def _norm(self, norm: nn.LayerNorm | nn.RMSNorm) -> Norm:
-        bias = getattr(norm, "bias", None)
-        return Norm(
-            self._hold(norm.weight.float()), None if bias is None else self._hold(bias.float())
-        )
+    def _norm(self, weight: Rows, bias: Rows | None = None) -> Norm:
+        shift = None if bias is None else self._hold(bias[:].float())
+        return Norm(self._hold(weight[:].float()), shift)
 
-    def _table(self, rows: Tensor) -> Table:
+    def _table(self, rows: Rows) -> Table:
         """In the file's own type where the step can read it: half of a large vocabulary's bytes."""
-        rows = rows if rows.dtype in _TABLES else rows.float()
-        return Table(self._hold(rows), _TABLES[rows.dtype])
+        kind = rows.dtype if rows.dtype in TABLES else torch.float32
+        count, width = rows.shape
+        table = self._room(count * width * kind.itemsize).view(kind).view(count, width)
+        at_once = max(1, _AT_ONCE // width)
+        for first in range(0, count, at_once):
+            table[first : first + at_once] = rows[first : first + at_once]
+        return Table(table.data_ptr(), TABLES[kind])
 
     def _hold(self, tensor: Tensor) -> int:
         """The address of a copy that lives as long as this: a file may be replaced."""
@@ -197,20 +201,11 @@ class Packed(ABC):
         return area[begin : begin + count]
 
 
-def memory(count: int, kind: torch.dtype) -> Tensor:
-    """(count,) zeros in pages as large as the system has, which it gives only when written to."""
-    area = mmap.mmap(-1, count * kind.itemsize, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    if hasattr(mmap, "MADV_HUGEPAGE"):
-        with suppress(OSError):  # a kernel without transparent huge pages
-            area.madvise(mmap.MADV_HUGEPAGE)
-    return torch.frombuffer(area, dtype=kind, count=count)
-
-
-def pack(weight: Tensor, place: Tensor) -> Tensor:
+def pack(weight: Rows, place: Tensor) -> Tensor:
     """Rounds a weight and lays it out as the step reads it.
 
     Args:
-        weight: (outputs, inputs) in any floating type.
+        weight: (outputs, inputs) in any floating type, read some rows at a time.
         place: bytes enough for both sizes padded up to multiples of 64 and 16; written as
             (outputs / 64, inputs / 4, 64, 4).
 

@@ -12,9 +12,12 @@ from generator.models.packed import LANES, Layers, Linear, Packed, State
 from generator.native import library
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor
 
-    from generator.models.weights import LSTM
+    from generator.models.rows import Rows
+    from generator.models.shapes import LSTMShape
 
 
 class PackedLSTM(Packed):
@@ -22,27 +25,29 @@ class PackedLSTM(Packed):
 
     kind = "lstm"
 
-    def __init__(self, model: LSTM, context: int) -> None:
+    def __init__(self, shape: LSTMShape, tensors: Mapping[str, Rows], context: int) -> None:
         """See `Packed`."""
-        super().__init__(model, context)
-        config = model.config
-        self.head = self._linear(model.head.weight, None)
-        self._hidden = config.hidden_size + -config.hidden_size % LANES
-        embedding = functional.pad(
-            model.embedding.weight.float(), (0, -config.embedding_size % LANES)
-        )
-        self._stack = (Linear * config.num_layers)(
-            *(self._gates(*weights) for weights in model.lstm.all_weights)
+        super().__init__(shape, tensors, context)
+        rows = tensors["embedding.weight"]
+        self.head = self._linear(tensors.get("head.weight", rows), None)
+        self._hidden = shape.hidden_size + -shape.hidden_size % LANES
+        embedding = functional.pad(rows[:].float(), (0, -shape.embedding_size % LANES))
+        kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        self._stack = (Linear * shape.num_layers)(
+            *(
+                self._gates(*(tensors[f"lstm.{kind}_l{layer}"][:] for kind in kinds))
+                for layer in range(shape.num_layers)
+            )
         )
         self._projection = None
-        if model.projection is not None:
-            self._projection = self._linear(model.projection.weight, model.projection.bias)
+        if "projection.weight" in tensors:
+            self._projection = self._linear(tensors["projection.weight"], tensors["projection.bias"])
         self._layers = Layers(
             layers=addressof(self._stack),
             projection=addressof(self._projection) if self._projection else None,
             head=self.head,
             embedding=self._hold(embedding),
-            count=config.num_layers,
+            count=shape.num_layers,
             input=embedding.shape[1],
             hidden=self._hidden,
         )

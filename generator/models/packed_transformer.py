@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from ctypes import byref
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch.nn import functional
 
 from generator.models.llama import rotations
+from generator.models.memory import memory
 from generator.models.packed import (
     LANES,
     Block,
@@ -19,17 +20,17 @@ from generator.models.packed import (
     Positions,
     Table,
     TransformerShape,
-    memory,
 )
 from generator.native import library
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from ctypes import Array
 
     from torch import Tensor
 
-    from generator.models.shapes import LlamaShape
-    from generator.models.weights import GPT2, GPT2Block, Llama, LlamaBlock
+    from generator.models.rows import Rows
+    from generator.models.shapes import GPT2Shape, LlamaShape
 
 
 class _PackedTransformer(Packed):
@@ -69,39 +70,45 @@ class _PackedTransformer(Packed):
 class PackedGPT2(_PackedTransformer):
     """A GPT-2 whose shape `choosing.fits_8_bits`."""
 
-    def __init__(self, model: GPT2, context: int) -> None:
+    def __init__(self, shape: GPT2Shape, tensors: Mapping[str, Rows], context: int) -> None:
         """See `Packed`."""
-        super().__init__(model, context)
-        config, parts = model.config, model.transformer
-        self.head = self._linear(model.lm_head.weight, None)
-        size = config.n_embd // config.n_head
+        super().__init__(shape, tensors, context)
+        rows = tensors["transformer.wte.weight"]
+        self.head = self._linear(tensors.get("lm_head.weight", rows), None)
+        size = shape.n_embd // shape.n_head
         self._shape = TransformerShape(
-            layers=config.n_layer,
-            heads=config.n_head,
-            key_heads=config.n_head,
+            layers=shape.n_layer,
+            heads=shape.n_head,
+            key_heads=shape.n_head,
             size=size,
-            width=config.n_embd,
-            inner=config.n_inner or 4 * config.n_embd,
+            width=shape.n_embd,
+            inner=shape.n_inner or 4 * shape.n_embd,
             context=context,
-            epsilon=config.layer_norm_epsilon,
+            epsilon=shape.layer_norm_epsilon,
             scale=_scale(size),
         )
-        blocks = (self._block(cast("GPT2Block", part)) for part in parts.h)
-        self._blocks = (Block * config.n_layer)(*blocks)
-        self._last = self._norm(parts.ln_f)
-        self._tokens = self._table(parts.wte.weight)
-        self._positions = Positions(added=self._hold(parts.wpe.weight[:context].float()))
+        blocks = (self._block(tensors, f"transformer.h.{at}") for at in range(shape.n_layer))
+        self._blocks = (Block * shape.n_layer)(*blocks)
+        self._last = self._norm(tensors["transformer.ln_f.weight"], tensors["transformer.ln_f.bias"])
+        self._tokens = self._table(rows)
+        positions = tensors["transformer.wpe.weight"][:context]
+        self._positions = Positions(added=self._hold(positions.float()))
 
-    def _block(self, block: GPT2Block) -> Block:
-        attention, inner = block.attn, block.mlp
+    def _block(self, tensors: Mapping[str, Rows], layer: str) -> Block:
+        def norm(name: str) -> Norm:
+            return self._norm(tensors[f"{layer}.{name}.weight"], tensors[f"{layer}.{name}.bias"])
+
+        def linear(name: str) -> Linear:  # Conv1D keeps its weight as (inputs, outputs)
+            weight = tensors[f"{layer}.{name}.weight"][:].T
+            return self._linear(weight, tensors[f"{layer}.{name}.bias"])
+
         return Block(
-            self._norm(block.ln_1),
-            self._norm(block.ln_2),
-            # Conv1D keeps its weight as (inputs, outputs).
-            self._linear(attention.c_attn.weight.T, attention.c_attn.bias),
-            self._linear(attention.c_proj.weight.T, attention.c_proj.bias),
-            self._linear(inner.c_fc.weight.T, inner.c_fc.bias),
-            self._linear(inner.c_proj.weight.T, inner.c_proj.bias),
+            norm("ln_1"),
+            norm("ln_2"),
+            linear("attn.c_attn"),
+            linear("attn.c_proj"),
+            linear("mlp.c_fc"),
+            linear("mlp.c_proj"),
         )
 
 
@@ -113,53 +120,63 @@ class PackedLlama(_PackedTransformer):
     does not hang on their order. Likewise the inner layer's gate goes beside what it lets through.
     """
 
-    def __init__(self, model: Llama, context: int) -> None:
+    def __init__(self, shape: LlamaShape, tensors: Mapping[str, Rows], context: int) -> None:
         """See `Packed`."""
-        super().__init__(model, context)
-        config, parts = model.config, model.model
-        self.head = self._linear(model.lm_head.weight, None)
-        self._size = config.head_dim
+        super().__init__(shape, tensors, context)
+        rows = tensors["model.embed_tokens.weight"]
+        self.head = self._linear(tensors.get("lm_head.weight", rows), None)
+        self._size = shape.head_dim
         self._shape = TransformerShape(
-            layers=config.num_hidden_layers,
-            heads=config.num_attention_heads,
-            key_heads=config.num_key_value_heads,
-            size=_padded_size(config),
-            width=config.hidden_size,
-            inner=config.intermediate_size + -config.intermediate_size % LANES,
+            layers=shape.num_hidden_layers,
+            heads=shape.num_attention_heads,
+            key_heads=shape.num_key_value_heads,
+            size=_padded_size(shape),
+            width=shape.hidden_size,
+            inner=shape.intermediate_size + -shape.intermediate_size % LANES,
             context=context,
             gated=True,
-            smooth=config.hidden_act == "silu",
-            epsilon=config.rms_norm_eps,
-            scale=_scale(config.head_dim),
+            smooth=shape.hidden_act == "silu",
+            epsilon=shape.rms_norm_eps,
+            scale=_scale(shape.head_dim),
         )
-        blocks = (self._block(cast("LlamaBlock", part), config) for part in parts.layers)
-        self._blocks = (Block * config.num_hidden_layers)(*blocks)
-        self._last = self._norm(parts.norm)
-        self._tokens = self._table(parts.embed_tokens.weight)
-        turns = rotations(config, context, like=torch.empty(0))
-        halves = [turn[:, : config.head_dim // 2] for turn in turns]
-        spare = (self._shape.size - config.head_dim) // 2
+        layers = shape.num_hidden_layers
+        blocks = (self._block(tensors, f"model.layers.{at}", shape) for at in range(layers))
+        self._blocks = (Block * layers)(*blocks)
+        self._last = self._norm(tensors["model.norm.weight"])
+        self._tokens = self._table(rows)
+        turns = rotations(shape, context, like=torch.empty(0))
+        halves = [turn[:, : shape.head_dim // 2] for turn in turns]
+        spare = (self._shape.size - shape.head_dim) // 2
         turned = torch.cat([functional.pad(half, (0, spare)) for half in halves], 1)
         self._positions = Positions(turned=self._hold(turned))
 
-    def _block(self, block: LlamaBlock, config: LlamaShape) -> Block:
-        attention, inner = block.self_attn, block.mlp
-        query, key, value = attention.q_proj, attention.k_proj, attention.v_proj
-        out, gate, up = attention.o_proj.weight, inner.gate_proj, inner.up_proj
+    def _block(self, tensors: Mapping[str, Rows], layer: str, shape: LlamaShape) -> Block:
+        def norm(name: str) -> Norm:
+            return self._norm(tensors[f"{layer}.{name}.weight"])
+
+        def all_of(kind: str, names: tuple[str, ...]) -> list[Tensor]:
+            return [tensors[f"{layer}.{name}.{kind}"][:] for name in names]
+
+        def bias(name: str) -> Rows | None:
+            return tensors.get(f"{layer}.{name}.bias")
+
+        mixing = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
+        gating = ("mlp.gate_proj", "mlp.up_proj")
+        (out,) = all_of("weight", ("self_attn.o_proj",))
         found = _lengthened(out.unflatten(1, (-1, self._size)), 2, self._shape.size).flatten(1)
         return Block(
-            self._norm(block.input_layernorm),
-            self._norm(block.post_attention_layernorm),
+            norm("input_layernorm"),
+            norm("post_attention_layernorm"),
             self._linear(
-                self._mixed(query.weight, key.weight, value.weight),
-                self._mixed(query.bias, key.bias, value.bias) if config.query_bias else None,
+                self._mixed(*all_of("weight", mixing)),
+                self._mixed(*all_of("bias", mixing)) if shape.query_bias else None,
             ),
-            self._linear(found, attention.o_proj.bias),
+            self._linear(found, bias("self_attn.o_proj")),
             self._linear(
-                _beside(gate.weight, up.weight),
-                _beside(gate.bias, up.bias) if config.mlp_bias else None,
+                _beside(*all_of("weight", gating)),
+                _beside(*all_of("bias", gating)) if shape.mlp_bias else None,
             ),
-            self._linear(inner.down_proj.weight, inner.down_proj.bias),
+            self._linear(tensors[f"{layer}.mlp.down_proj.weight"], bias("mlp.down_proj")),
         )
 
     def _mixed(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -188,10 +205,11 @@ def _padded_size(config: LlamaShape) -> int:
 
 def _beside(gate: Tensor, up: Tensor) -> Tensor:
     """(inner, …) each: sixteen outputs of one, then those of the other, padded."""
-    both = torch.stack([gate, up])
-    both = _lengthened(both, 1, both.shape[1] + -both.shape[1] % LANES)
-    mixed: Tensor = both.unflatten(1, (-1, LANES)).transpose(0, 1).flatten(0, 2)
-    return mixed
+    inner = len(gate) + -len(gate) % LANES
+    mixed = gate.new_empty(inner // LANES, 2, LANES, *gate.shape[1:])
+    for at, part in enumerate((gate, up)):
+        mixed[:, at] = _lengthened(part, 0, inner).unflatten(0, (-1, LANES))
+    return mixed.flatten(0, 2)
 
 
 def _lengthened(tensor: Tensor, dimension: int, length: int) -> Tensor:

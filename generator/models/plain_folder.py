@@ -10,22 +10,18 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import torch
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
-from safetensors import SafetensorError, safe_open
 from tokenizers import AddedToken, Tokenizer
 
 from generator.models.shapes import GPT2Shape, LlamaShape, LSTMShape
 from generator.models.errors import ModelFolderError
 from generator.models.tokens import Tokens, is_panic, plain
-from generator.models.weights import weights_of
 from generator.sampling.settings import StorySettings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from generator.models.shapes import Shape
-    from generator.models.weights import Weights
 
 _Size = Annotated[int, Field(gt=0)]
 _KNOWN = (
@@ -33,15 +29,11 @@ _KNOWN = (
     "generation_config.json",
     "tokenizer_config.json",
     "tokenizer.json",
-    "model.safetensors",
 )
-SHARDED = "model.safetensors.index.json"
-"""Where the weights lie in several files."""
-_OTHER_WEIGHTS = ("adapter_config.json", SHARDED)
-_OTHERS = (*_OTHER_WEIGHTS, "added_tokens.json", "special_tokens_map.json")
+ADAPTER = "adapter_config.json"
+"""With which a folder's weights are not its model's."""
+_OTHERS = (ADAPTER, "added_tokens.json", "special_tokens_map.json")
 """Files that change what those say."""
-_FLOATS = {torch.float64, torch.float32, torch.float16, torch.bfloat16}
-"""Others are an outcome of some quantisation."""
 
 
 class _File(BaseModel):
@@ -223,24 +215,6 @@ def read_shape(folder: Path) -> Shape | None:
     try:
         return _shape(_CONFIGS.validate_json((folder / "config.json").read_bytes()))
     except (OSError, ValueError, ArithmeticError, RuntimeError, ModelFolderError):
-        return None
-
-
-def read_weights(folder: Path, shape: Shape) -> Weights | None:
-    """The folder's weights, in its own numbers; None: they are not exactly those of the shape.
-
-    They are still in the file, which is read as they are: it may be replaced, so whoever keeps them
-    copies them.
-    """
-    if any((folder / other).exists() for other in _OTHER_WEIGHTS):
-        return None
-    try:
-        with safe_open(folder / "model.safetensors", "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-        if not {tensor.dtype for tensor in tensors.values()} <= _FLOATS:
-            return None
-        return weights_of(shape, tensors)
-    except (OSError, ValueError, RuntimeError, SafetensorError):
         return None
 
 

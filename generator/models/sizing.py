@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING
 
 from generator.models.choosing import choose_device, choose_precision
-from generator.models.errors import ModelFolderError
-from generator.models.gguf_file import gguf_of, read_header
-from generator.models.plain_folder import SHARDED, read_shape
+from generator.models.packed import TABLES
+from generator.models.plain_folder import ADAPTER, read_shape
+from generator.models.reading import one_sentence, open_weights, weight_files
 from generator.models.shapes import LSTMShape
+from generator.models.weights import weights_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from generator.models.choosing import Device, Precision
+    from generator.models.rows import Rows
     from generator.models.shapes import Shape
 
-_MOST_LAYERS = 1000
-"""Each is some objects, however little it holds."""
-_BYTES = {"int8": (1, 2), "bfloat16": (2, 2), "float16": (2, 2), "float32": (4, 4)}
-"""Of a weight, and of a number that a story keeps."""
+_KEPT = {"int8": 2, "bfloat16": 2, "float16": 2, "float32": 4}
+"""Bytes of a number that a story keeps; but in 8 bits, of a weight too."""
 
 
 def least_memory(
     folder: Path, *, device: Device, precision: Precision, slots: int, reach: int
 ) -> int:
-    """Bytes that a model takes at least while it tells.
+    """Bytes that a model takes at least while it tells: nearly all that it takes.
 
-    Where its config.json is not understood without transformers, as many as its weights' files have;
-    of a GGUF file, four for each weight.
+    While it is loaded, one matrix more; where transformers reads it, as large as its files are.
 
     Args:
         folder: the model's.
@@ -36,42 +37,50 @@ def least_memory(
         slots: stories told together.
 
     Raises:
-        ModelFolderError: it cannot be told on this device or in this precision.
+        ModelFolderError: it cannot be told, on this device or in this precision.
     """
-    if (gguf := gguf_of(folder)) is not None:  # which transformers unpacks
-        return _BYTES["float32"][0] * read_header(gguf).weights
-    shape = read_shape(folder)
-    if shape is None:
+    if (folder / ADAPTER).exists():
         return on_disk(folder)
-    chosen = choose_precision(precision, choose_device(device), shape)
-    weight, kept = _BYTES[chosen]
-    if (folder / SHARDED).exists():  # which transformers reads, in float32
-        weight = max(weight, _BYTES["float32"][0])
-    if isinstance(shape, LSTMShape) and chosen == "int8":
-        kept = 4  # there is little of it
-    logits = 4 * shape.vocab_size if chosen == "int8" else 0
-    context = min(reach, shape.max_position_embeddings)
-    return weight * shape.fewest + slots * (kept * shape.kept(context) + logits)
+    with one_sentence(folder):
+        shape = read_shape(folder) or _unusual_shape(folder)
+        chosen = choose_precision(precision, choose_device(device), shape)
+        context = min(reach, shape.max_position_embeddings)
+        kept, logits = _KEPT[chosen], 0
+        if chosen == "int8":
+            logits = 4 * shape.vocab_size
+            if isinstance(shape, LSTMShape):
+                kept = _KEPT["float32"]  # there is little of it
+        with open_weights(folder, shape) as tensors:
+            if chosen == "int8":
+                weights = _packed(shape, tensors, context)
+            else:
+                weights = kept * sum(prod(rows.shape) for rows in tensors.values())
+        return weights + slots * (kept * shape.kept(context) + logits)
 
 
-def check_shape(folder: Path, shape: Shape) -> None:
-    """The weights must be there before room is made for them: a config may promise any number.
+def _packed(shape: Shape, tensors: Mapping[str, Rows], context: int) -> int:
+    """Bytes of the weights in 8 bits, without what is added to make sizes even."""
+    _, head, embedding = weights_of(shape, None).names
+    size = 0
+    for name, rows in tensors.items():
+        count = prod(rows.shape)
+        if name == embedding:
+            known = rows.dtype in TABLES and not isinstance(shape, LSTMShape)
+            size += count * (rows.dtype.itemsize if known else 4)
+            size += 0 if head in tensors else count
+        elif len(rows.shape) == 1:
+            size += 4 * count
+        elif name.endswith(".wpe.weight"):
+            size += 4 * context * rows.shape[1]
+        else:
+            size += count
+    return size
 
-    Raises:
-        ModelFolderError: they are not.
-    """
-    if shape.layers > _MOST_LAYERS:
-        raise ModelFolderError(
-            f"config.json of {folder} asks for {shape.layers} layers; at most {_MOST_LAYERS} can "
-            "be told"
-        )
-    gguf = gguf_of(folder)
-    held = on_disk(folder) if gguf is None else read_header(gguf).weights
-    if not 0 < shape.fewest <= held:  # each weight takes a byte at least
-        raise ModelFolderError(
-            f"config.json of {folder} asks for {shape.fewest} weights at least, and its weights are "
-            f"too few: {held} bytes"
-        )
+
+def _unusual_shape(folder: Path) -> Shape:
+    from generator.models.described import shape_of  # noqa: PLC0415  # takes a second
+
+    return shape_of(str(folder))
 
 
 def on_disk(folder: Path) -> int:
@@ -80,6 +89,4 @@ def on_disk(folder: Path) -> int:
     Raises:
         ModelFolderError: which those are is not to be told.
     """
-    if (gguf := gguf_of(folder)) is not None:
-        return gguf.stat().st_size
-    return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    return sum(file.stat().st_size for file in weight_files(folder))

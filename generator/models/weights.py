@@ -6,7 +6,7 @@ takes longer to import than torch itself.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,18 +16,31 @@ from generator.models.shapes import GPT2Shape, LlamaShape, LSTMShape
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from generator.models.rows import Rows
     from generator.models.shapes import Shape
+
+
+class Names(NamedTuple):
+    """What a kind of model calls its own."""
+
+    prefix: str
+    """All that is not the head begins with it."""
+    head: str
+    embedding: str
 
 
 class GPT2(nn.Module):
     """The weights of transformers' `GPT2LMHeadModel`."""
 
-    def __init__(self, shape: GPT2Shape, tensors: Mapping[str, Tensor]) -> None:
+    names: ClassVar = Names("transformer.", "lm_head.weight", "transformer.wte.weight")
+
+    def __init__(self, shape: GPT2Shape, tensors: Mapping[str, Tensor] | None) -> None:
         """Takes the tensors as they are.
 
         Args:
             shape: of the model.
             tensors: by their names in the folder; where the head is the embedding, without it.
+                None: there are none, and what is wanted is their names and sizes.
 
         Raises:
             RuntimeError: some are missing, too many, or of another shape.
@@ -37,13 +50,15 @@ class GPT2(nn.Module):
         with torch.device("meta"):
             self.transformer = _GPT2Body(shape)
             self.lm_head = nn.Linear(shape.n_embd, shape.vocab_size, bias=False)
-        _fill(self, tensors, head="lm_head.weight", embedding="transformer.wte.weight")
+        _fill(self, tensors)
 
 
 class LSTM(nn.Module):
     """The weights of an `LSTMForCausalLM`."""
 
-    def __init__(self, shape: LSTMShape, tensors: Mapping[str, Tensor]) -> None:
+    names: ClassVar = Names("", "head.weight", "embedding.weight")
+
+    def __init__(self, shape: LSTMShape, tensors: Mapping[str, Tensor] | None) -> None:
         """Takes the tensors as they are; see `GPT2`."""
         super().__init__()
         self.config = shape
@@ -57,20 +72,22 @@ class LSTM(nn.Module):
             if width != shape.hidden_size:
                 self.projection = nn.Linear(shape.hidden_size, width)
             self.head = nn.Linear(width, shape.vocab_size, bias=False)
-        _fill(self, tensors, head="head.weight", embedding="embedding.weight")
+        _fill(self, tensors)
 
 
 class Llama(nn.Module):
     """The weights of transformers' `LlamaForCausalLM`, or of its `Qwen2ForCausalLM`."""
 
-    def __init__(self, shape: LlamaShape, tensors: Mapping[str, Tensor]) -> None:
+    names: ClassVar = Names("model.", "lm_head.weight", "model.embed_tokens.weight")
+
+    def __init__(self, shape: LlamaShape, tensors: Mapping[str, Tensor] | None) -> None:
         """Takes the tensors as they are; see `GPT2`."""
         super().__init__()
         self.config = shape
         with torch.device("meta"):
             self.model = _LlamaBody(shape)
             self.lm_head = nn.Linear(shape.hidden_size, shape.vocab_size, bias=False)
-        _fill(self, tensors, head="lm_head.weight", embedding="model.embed_tokens.weight")
+        _fill(self, tensors)
 
     def join(self) -> list[tuple[Joined, Joined]]:
         """Of each layer the weight and bias of queries, keys and values; and of gate and up.
@@ -93,7 +110,7 @@ Joined = tuple[Tensor, Tensor | None]
 Weights = GPT2 | LSTM | Llama
 
 
-def weights_of(shape: Shape, tensors: Mapping[str, Tensor]) -> Weights:
+def weights_of(shape: Shape, tensors: Mapping[str, Tensor] | None) -> Weights:
     """The tensors as the shape's own kind of model has them; see `GPT2`."""
     match shape:
         case GPT2Shape():
@@ -104,9 +121,36 @@ def weights_of(shape: Shape, tensors: Mapping[str, Tensor]) -> Weights:
             return Llama(shape, tensors)
 
 
-def _fill(model: Weights, tensors: Mapping[str, Tensor], *, head: str, embedding: str) -> None:
+def fitting(shape: Shape, given: Mapping[str, Rows]) -> dict[str, Rows]:
+    """What a model of the shape is made of, under transformers' names, and nothing else.
+
+    Names may lack what those of the whole model begin with, as in the first GPT-2's folder
+    (`wte.weight`). Without a head where the head is the embedding.
+
+    Raises:
+        ValueError: weights are missing, or of another size.
+    """
+    model = weights_of(shape, None)
+    prefix, head, _ = model.names
+    if not any(name.startswith(prefix) for name in given):
+        given = {name if name == head else prefix + name: rows for name, rows in given.items()}
+    wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    if shape.tie_word_embeddings and head not in given:
+        del wanted[head]
+    if lacking := sorted(wanted.keys() - given.keys()):
+        raise ValueError(f"its weights lack {lacking[0]} (of {len(lacking)})")
+    for name, size in wanted.items():
+        if (found := tuple(given[name].shape)) != size:
+            raise ValueError(f"{name} is of the size {found}, and by its config.json {tuple(size)}")
+    return {name: given[name] for name in wanted}
+
+
+def _fill(model: Weights, tensors: Mapping[str, Tensor] | None) -> None:
     """Where both are there and differ, they stay two, whatever the shape says: as transformers."""
+    if tensors is None:
+        return
     given = dict(tensors)
+    _, head, embedding = model.names
     tied = model.config.tie_word_embeddings and embedding in given
     if tied and head in given:
         tied = torch.equal(given[head], given[embedding])

@@ -13,7 +13,7 @@ from generator.config import is_loopback
 from generator.server.errors import ApiError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from aiohttp.typedefs import Handler, Middleware
 
@@ -30,13 +30,27 @@ def let_in(keys: Sequence[bytes]) -> Middleware:
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if not keys:
-            _only_from_here(request)
-        elif request.path != "/health":
-            _check_key(request, keys)
+        may_enter(keys, request.path, request.headers)
         return await handler(request)
 
     return check
+
+
+def may_enter(keys: Sequence[bytes], path: str, headers: Mapping[str, str]) -> None:
+    """What the middleware asks of each request.
+
+    Args:
+        keys: as for `let_in`.
+        path: where it goes.
+        headers: found by their names in any case.
+
+    Raises:
+        ApiError: it is not to be answered.
+    """
+    if not keys:
+        _only_from_here(headers)
+    elif path != "/health":
+        _check_key(headers, keys)
 
 
 def only_json(request: web.Request) -> None:
@@ -50,8 +64,8 @@ def only_json(request: web.Request) -> None:
         raise ApiError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, message)
 
 
-def _check_key(request: web.Request, keys: Sequence[bytes]) -> None:
-    shown = request.headers.get(hdrs.AUTHORIZATION, "").encode(errors="surrogateescape")
+def _check_key(headers: Mapping[str, str], keys: Sequence[bytes]) -> None:
+    shown = headers.get(hdrs.AUTHORIZATION, "").encode(errors="surrogateescape")
     # All are compared, each in constant time: nothing is learnt from how long it takes.
     fits = [hmac.compare_digest(shown, b"Bearer " + key) for key in keys]
     if not any(fits):
@@ -59,10 +73,10 @@ def _check_key(request: web.Request, keys: Sequence[bytes]) -> None:
         raise ApiError(HTTPStatus.UNAUTHORIZED, message, code="invalid_api_key")
 
 
-def _only_from_here(request: web.Request) -> None:
-    origin = request.headers.get(hdrs.ORIGIN)
-    if not is_loopback(_name_in(f"//{request.host}")) or (
-        origin is not None and origin != f"http://{request.host}"
+def _only_from_here(headers: Mapping[str, str]) -> None:
+    host, origin = headers.get(hdrs.HOST, ""), headers.get(hdrs.ORIGIN)
+    if not is_loopback(_name_in(f"//{host}")) or (
+        origin is not None and origin != f"http://{host}"
     ):
         message = "Without keys, only programs on the generator's own machine are answered."
         raise ApiError(HTTPStatus.FORBIDDEN, message, code="host_only")

@@ -193,6 +193,23 @@ async def test_while_paused_wishes_are_taken_and_wait(tmp_path: Path) -> None:
         assert page(await w.told()).startswith("**In the year**")
 
 
+async def test_who_waits_already_is_told_that_stories_rest_and_that_they_go_on(
+    tmp_path: Path,
+) -> None:
+    async with hosted(tmp_path, queue={"tellers": 1}) as w:
+        w.teller.hold()
+        await w.ben.slash(w.channel, "story", prompt="First")
+        await w.until(lambda: w.teller.asked)
+        asked = reply(await w.aki.slash(w.channel, "story", prompt="In the year"))
+        assert footer(asked) == "Next to be told"
+        await w.mod.user.slash("host pause")
+        await w.until(lambda: footer(asked).startswith("Stories rest for now"))
+        await w.mod.user.slash("host resume")
+        await w.until(lambda: footer(asked) == "Next to be told")
+        await w.teller.release()
+        assert page(await w.told(asked.id)).startswith("**In the year**")
+
+
 async def test_what_is_said_to_everybody_is_confirmed_and_not_said_often(tmp_path: Path) -> None:
     async with hosted(tmp_path) as w:
         other = w.env.guild.create_text_channel("other")

@@ -12,9 +12,12 @@ import torch
 
 from generator.config import EngineSettings
 from generator.engine.registry import Registry
+from generator.models.described import shape_in
 from generator.models.errors import ModelFolderError
 from generator.models.gguf_file import read_header
 from generator.models.loading import load_model
+from generator.models.reading import open_model
+from generator.models.reference import Reference
 from tests.generator.small_folders import save_gpt2, save_llama
 from tests.generator.small_ggufs import save_gguf
 from tests.generator.small_llamas import ROPE
@@ -63,6 +66,46 @@ def test_it_is_the_model_that_the_safetensors_are(kind: str, tmp_path: Path) -> 
         torch.testing.assert_close(weight, weights[name], rtol=0, atol=0)
     prompt = torch.tensor([ours.tokens.backend.encode(_TEXT).ids])
     torch.testing.assert_close(theirs.model(prompt).logits, ours.model(prompt).logits)
+
+
+@pytest.mark.parametrize("kind", ["F32", "F16", "BF16", "Q8_0", "Q4_1"])
+@pytest.mark.parametrize("arch", ["gpt2", "llama", "qwen2"])
+def test_it_is_what_transformers_reads(arch: str, kind: str, tmp_path: Path) -> None:
+    """To the last digit of each weight, unpacked as a whole or some rows at a time."""
+    source = tmp_path / "source"
+    if arch == "gpt2":
+        save_gpt2(source)
+    else:  # rows in blocks of 32; two heads of keys for four
+        save_llama(source, kind=arch, intermediate_size=128)
+    save_gguf(tmp_path / "teller", source, kind)
+    theirs = Reference.load(str(tmp_path / "teller"))
+    with open_model(tmp_path / "teller") as ours:
+        assert ours.shape == shape_in(theirs.model.config)
+        assert (ours.described.ends, ours.described.settings) == (theirs.ends, theirs.settings)
+        tokens = ours.described.tokens
+        assert tokens.backend.to_str() == theirs.tokens.backend.to_str()
+        assert (tokens.bos_id, tokens.unk_id) == (theirs.tokens.bos_id, theirs.tokens.unk_id)
+        expected = dict(theirs.weights.named_parameters())
+        assert ours.tensors.keys() == expected.keys()
+        for name, rows in ours.tensors.items():
+            assert torch.equal(rows[:].float(), expected[name])
+            assert torch.equal(rows[3:9].float(), expected[name][3:9])
+
+
+def test_numbers_that_nobody_unpacks_are_one_sentence(file: Path) -> None:
+    """As those of a program that is newer than the package: here whole numbers of 64 bits."""
+    whole = file.read_bytes()
+    name = b"blk.0.ffn_up.weight" + struct.pack("<IQQ", 2, 64, 112)
+    assert name + struct.pack("<I", 0) in whole
+    smaller = b"blk.0.ffn_up.weight" + struct.pack("<IQQ", 2, 32, 112) + struct.pack("<I", 27)
+    file.write_bytes(whole.replace(name + struct.pack("<I", 0), smaller))
+    with pytest.raises(ModelFolderError, match=r"mlp\.up_proj\.weight is of the size"):
+        load_model(file.parent)
+    lone = b"output_norm.weight" + struct.pack("<IQ", 1, 64)
+    assert lone + struct.pack("<I", 0) in whole
+    file.write_bytes(whole.replace(lone + struct.pack("<I", 0), lone + struct.pack("<I", 24)))
+    with pytest.raises(ModelFolderError, match="I8 is not yet implemented"):
+        load_model(file.parent)
 
 
 def test_packed_weights_are_unpacked(tmp_path: Path) -> None:

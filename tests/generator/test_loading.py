@@ -13,7 +13,8 @@ from transformers import BertConfig, GenerationConfig, PreTrainedTokenizerFast
 
 from generator.engine.loop import Engine
 from generator.models.errors import ModelFolderError
-from generator.models.loading import LONGEST_TEXT, load_model
+from generator.models.loading import load_model
+from generator.models.reading import LONGEST_TEXT
 from generator.sampling.settings import StorySettings
 from generator.sampling.vocabulary import _goes_on
 from tests.generator.small_folders import VOCABULARY, save_gpt2, save_llama, save_lstm, save_words

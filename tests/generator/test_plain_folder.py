@@ -15,11 +15,15 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
+from generator.models.described import shape_of
 from generator.models.errors import ModelFolderError
 from generator.models.loading import load_model
-from generator.models.plain_folder import read_plain, read_weights
-from generator.models.reference import Reference, shape_of
+from generator.models.plain_folder import read_plain
+from generator.models.reading import open_model
+from generator.models.reference import Reference
+from generator.models.weights import weights_of
 from tests.generator.small_folders import save_gpt2, save_llama, save_lstm, save_words
+from tests.generator.small_ggufs import save_gguf
 from tests.generator.small_llamas import ROPE, STRETCHED
 
 if TYPE_CHECKING:
@@ -65,8 +69,8 @@ def test_it_is_the_same_to_the_last_token_and_digit(tmp_path: Path, kind: str) -
     folder = FOLDERS[kind](tmp_path / kind)
     plain = read_plain(folder)
     assert plain is not None
-    weights = read_weights(folder, plain.shape)
-    assert weights is not None
+    with open_model(folder) as read:
+        weights = weights_of(read.shape, {name: rows[:] for name, rows in read.tensors.items()})
     theirs = Reference.load(str(folder))
     assert plain.shape == shape_of(str(folder))
     assert (plain.settings, plain.ends) == (theirs.settings, theirs.ends)
@@ -232,16 +236,28 @@ def test_transformers_is_there_before_the_first_story_where_all_are_searched(
     assert ("_reference" in vars(load_model(folder))) == (beams > 1)
 
 
-def test_a_starter_is_told_from_without_transformers() -> None:
-    """Whose import would make every start of the bot seconds longer."""
+def test_a_starter_is_told_from_without_transformers(tmp_path: Path) -> None:
+    """Whose import would make every start of the bot seconds longer.
+
+    Its models are not wanted even where it reads a folder's tokenizer: they take 140 MB too.
+    """
+    unusual = save_llama(tmp_path / "unusual", kind="qwen2")
+    save_gguf(tmp_path / "ggml", unusual)
     code = (
         "import sys, generator.server.process\n"
         "from generator.engine.loop import Engine\n"
         "from generator.models.loading import load_model\n"
         "Engine(load_model('models/lstm-starter'), slots=1, threads=1)\n"
         "print('transformers' in sys.modules)\n"
+        "for folder in sys.argv[1:]:\n"
+        "    load_model(folder)\n"
+        "print('transformers' in sys.modules, 'transformers.modeling_utils' in sys.modules)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code, unusual, tmp_path / "ggml"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    assert done.stdout == "False\n"
+    assert done.stdout == "False\nTrue False\n"

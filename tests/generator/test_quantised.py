@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import csv
-import gc
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from generator.models.decoder import Decoder
+    from generator.models.weights import Weights
 
 pytestmark = pytest.mark.usefixtures("native_step")
 
@@ -74,12 +74,16 @@ def loaded(
 
 def both(loaded: LoadedModel, slots: int = 8) -> tuple[QuantisedDecoder, Decoder]:
     """The model with 8-bit weights, and in float32."""
-    in_8_bits = packed(loaded.weights, loaded.context)
-    return QuantisedDecoder(in_8_bits, slots, Threads(2)), loaded._decoder(slots)
+    held = rounded(loaded.weights, loaded.context)
+    return QuantisedDecoder(held, slots, Threads(2)), loaded._decoder(slots)
+
+
+def rounded(weights: Weights, context: int) -> Packed:
+    return packed(weights.config, dict(weights.named_parameters()), context)
 
 
 def in_8_bits(loaded: LoadedModel) -> LoadedModel:
-    return replace(loaded, held=packed(loaded.weights, loaded.context), precision="int8")
+    return replace(loaded, held=rounded(loaded.weights, loaded.context), precision="int8")
 
 
 def batch(*parts: tuple[int, int, list[int]]) -> Batch:
@@ -289,8 +293,8 @@ def test_weights_of_sixteen_bits_are_packed_as_they_are(
     """Without becoming float32 as a whole, and with the same outcome."""
     loaded = load_model(save(tmp_path / "model"), precision="float32")
     halved = loaded.weights.to(kind)
-    short = QuantisedDecoder(packed(halved, 128), 2, Threads(1))
-    long = QuantisedDecoder(packed(halved.float(), 128), 2, Threads(1))
+    short = QuantisedDecoder(rounded(halved, 128), 2, Threads(1))
+    long = QuantisedDecoder(rounded(halved.float(), 128), 2, Threads(1))
     step = batch((0, 0, tokens(40)), (1, 0, tokens(3, seed=1)))
     assert torch.equal(short.step(step), long.step(step))
 
@@ -315,22 +319,3 @@ async def test_beams_are_searched_with_what_was_packed(tmp_path: Path) -> None:
         suppress_tokens=loaded.suppressed().tolist(),
     )[0, 3:].tolist()
     assert found == (told[: told.index(0)] if 0 in told else told)
-
-
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux says what is resident")
-def test_a_packed_model_keeps_no_float32_copy(tmp_path: Path) -> None:
-    """Which would be four more bytes for each weight."""
-
-    def resident() -> int:
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return next(int(line.split()[1]) << 10 for line in lines if line.startswith("RssAnon"))
-
-    folder = save_llama(
-        tmp_path / "model", hidden_size=512, intermediate_size=2048, num_hidden_layers=6
-    )
-    gc.collect()
-    before = resident()
-    loaded = load_model(folder, precision="int8")
-    gc.collect()
-    assert isinstance(loaded.held, Packed)
-    assert resident() - before < 3 * loaded.held.count

@@ -5,18 +5,27 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+from transformers import PreTrainedTokenizerFast
 
 from tests.training.small import STORIES, TEXTS, TOKENIZER, recipe
 from training.__main__ import main
 from training.corpus.copies import Copies, words_of
+from training.corpus.franchise import Families
+from training.corpus.texts import Split, Text, write_corpus
+from training.corpus.tokenizers import END
 from training.learning.building import build_model
 from training.learning.publishing import publish
 from training.measuring import bootstrap
 from training.measuring.diversity import distinct, repeated, self_bleu
+from training.measuring.evaluation import read_after
+from training.measuring.unseen import read_unseen
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from training.measuring.bootstrap import Estimate
 
 KEYS = {
     "bits_per_byte", "word_perplexity", "prompt_ranking", "distinct_1", "distinct_2", "distinct_3",
@@ -67,10 +76,71 @@ def test_copies_are_found_in_training_texts() -> None:
 
 
 def test_an_interval_holds_its_figure_and_narrows_with_more_texts() -> None:
-    few, many = bootstrap.mean([0, 1] * 10), bootstrap.mean([0, 1] * 1000)
+    few, many = (bootstrap.mean([0, 1] * n, range(2 * n)) for n in (10, 1000))
     assert few.low < few.value == 0.5 < few.high
-    assert many.high - many.low < (few.high - few.low) / 5
-    assert bootstrap.ratio([1, 9], [1, 3]).value == pytest.approx(10 / 4)
+    assert width(many) < width(few) / 5
+    assert bootstrap.ratio([1, 9], [1, 3], [0, 1]).value == pytest.approx(10 / 4)
+
+
+def width(figure: Estimate) -> float:
+    return figure.high - figure.low
+
+
+def test_an_interval_is_as_wide_as_its_franchises_are_few() -> None:
+    """A hundred texts of ten franchises, alike within each, say as much as ten texts."""
+    dice = np.random.default_rng(1)
+    franchises = [n // 10 for n in range(100)]
+    values = dice.normal(size=10)
+    grouped = bootstrap.mean([values[of] for of in franchises], franchises)
+    ten = bootstrap.mean(values.tolist(), range(10))
+    assert (grouped.value, grouped.low, grouped.high) == pytest.approx(
+        (ten.value, ten.low, ten.high)
+    )
+    assert width(grouped) > 2 * width(bootstrap.mean([values[of] for of in franchises], range(100)))
+
+
+def test_a_difference_is_drawn_alike_for_both() -> None:
+    """Models that always differ by one tenth do so for sure, however much the texts differ."""
+    texts = np.random.default_rng(2).normal(10, 5, 60)
+    franchises = [n // 3 for n in range(60)]
+    one = bootstrap.mean(texts.tolist(), franchises)
+    other = bootstrap.mean((texts + 0.1).tolist(), franchises)
+    assert width(one) > 1
+    gap = other - one
+    assert (gap.value, gap.low, gap.high) == pytest.approx((0.1, 0.1, 0.1))
+
+
+def test_what_people_share_is_counted_among_works_that_only_a_run_had_joined(
+    tmp_path: Path,
+) -> None:
+    """Else it were near zero however much they share; a sequel's repetition is no one's copy."""
+    run = "there is more to him than meets the eye"
+    rest = "and far from here somebody counts the ships that pass {} by night or day"
+    written = [
+        ("Fox Fire", f"The baker sleeps, for {run} {rest.format('red')}."),
+        ("Snow Bell", f"A painter wakes, since {run} {rest.format('grey')}."),
+        ("Snow Bell 2", f"The painter dreams, for {run} {rest.format('grey')}."),
+        ("Moth", "Nobody knows who lights the lamps of this old town every evening of the year."),
+    ]
+    families = Families(*zip(*written, strict=True))
+    assert families.of(0) == families.of(1) == families.of(2)
+    corpus = tmp_path / "corpus.jsonl"
+    texts = [Text(text, title, "anime", Split.TRAIN) for title, text in written]
+    held_out = Text("A fox lights the lanterns of a sleeping town.", "Lantern", "anime", Split.TEST)
+    write_corpus([*texts, held_out, Text(written[3][1], "Another", "films", Split.TRAIN)], corpus)
+    unseen = read_unseen(corpus, Split.TEST)
+    assert unseen.people is not None
+    # The first and third share twenty words and a comma, the second nineteen with the first: what
+    # it says otherwise stands in its sequel alone. The last stands in another file too.
+    assert [len(words_of(text)) for _, text in written] == [30, 30, 30, 16]
+    shares = [(21 - 7) / 23, (19 - 7) / 23, (21 - 7) / 23, 1.0]
+    assert unseen.people.value == pytest.approx(sum(shares) / 4)
+
+
+def test_it_is_said_which_token_texts_are_read_after() -> None:
+    assert read_after(TOKENIZER) == f"`{END}`"
+    nameless = PreTrainedTokenizerFast(tokenizer_object=TOKENIZER.backend_tokenizer)
+    assert "first token is not counted" in read_after(nameless)
 
 
 @pytest.fixture(scope="module")

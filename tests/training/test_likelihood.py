@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from tokenizers import Regex, Tokenizer, models, pre_tokenizers
+from tokenizers import Regex, Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 from tests.training.small import TEXTS, TOKENIZER, recipe
@@ -68,10 +68,46 @@ def test_it_is_the_same_however_the_text_is_cut() -> None:
         model = Known(
             tokenizer, {piece: math.prod(odds[letter] for letter in piece) for piece in pieces}
         )
-        # No begin-of-text token here, so the first piece is only read: give it a free one.
-        told = likelihood(model, tokenizer, [pieces[0] + text for text in texts])
-        nats = sum(told.nats)
-        assert nats / math.log(2) / 18 == pytest.approx(expected, abs=1e-5)
+        told = likelihood(model, tokenizer, texts)
+        assert told.read == texts
+        assert told.bits_per_byte == pytest.approx(expected, abs=1e-5)
+
+
+def without_template(**special: str) -> PreTrainedTokenizerFast:
+    """Our tokens by a tokenizer that puts nothing before a text, as GPT-2's."""
+    backend = Tokenizer.from_str(TOKENIZER.backend_tokenizer.to_str())
+    backend.post_processor = processors.ByteLevel(trim_offsets=False)
+    return PreTrainedTokenizerFast(tokenizer_object=backend, **special)
+
+
+@pytest.mark.parametrize("special", [{"bos_token": END, "eos_token": END}, {"eos_token": END}])
+def test_the_first_token_counts_whether_or_not_the_tokenizer_begins_texts(
+    special: dict[str, str],
+) -> None:
+    """By the begin-of-text token, or by end-of-text where a model has no other."""
+    model = build_model(recipe("gpt2"), TOKENIZER)
+    context = model.config.max_position_embeddings
+    texts = [*TEXTS[:4], "a", "", " ".join(TEXTS[:5])]
+    assert len(TOKENIZER(texts[-1]).input_ids) > context + 1
+    ours = likelihood(model, TOKENIZER, texts)
+    foreign = likelihood(model, without_template(**special), texts)
+    assert foreign.nats == pytest.approx(ours.nats)
+    assert foreign.nats[4] > 0
+    assert foreign.read == ours.read
+
+
+def test_without_any_such_token_the_first_one_is_neither_predicted_nor_counted() -> None:
+    """Not even its bytes, which would make the others look cheaper."""
+    model = build_model(recipe("gpt2"), TOKENIZER)
+    nameless = without_template()
+    texts = ["The fox sleeps.", "a", "", " ".join(TEXTS[:5])]
+    told = likelihood(model, nameless, texts)
+    rows = [nameless(text).input_ids[: model.config.max_position_embeddings + 1] for text in texts]
+    assert told.read == [nameless.decode(row[1:]) for row in rows]
+    assert told.nats[1:3] == [0, 0]
+    with torch.inference_mode():
+        losses = model(input_ids=torch.tensor([rows[0]]), labels=torch.tensor([rows[0]])).loss
+    assert told.nats[0] == pytest.approx(float(losses) * (len(rows[0]) - 1), rel=1e-5)
 
 
 def test_batches_of_any_size_give_the_same_nats() -> None:

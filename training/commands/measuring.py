@@ -51,16 +51,19 @@ def _add_evaluate(commands: Commands) -> None:
 
 def _evaluate(options: argparse.Namespace) -> int:
     with under_way("Starting torch"):
-        from training.measuring.evaluation import evaluate, read_texts, table
+        from training.measuring.evaluation import evaluate, plain, read_after, table
+        from training.measuring.unseen import read_unseen
         from training.telling import open_model
 
-    held_out, training = read_texts(options.corpus, Split(options.split))
+    unseen = read_unseen(options.corpus, Split(options.split))
     model, sampling = open_model(options.model)
     sampling = sampling.but(options.settings)
-    evaluation = evaluate(model, held_out, training, sampling, stories=options.stories)
-    print(table(evaluation))
+    evaluation = evaluate(model, unseen, sampling, stories=options.stories)
+    figures = dict(evaluation.figures())
+    print(f"Texts are read after {read_after(model.tokenizer)}.")
+    print(table(figures))
     if options.json:
-        print(json.dumps(evaluation.plain()))
+        print(json.dumps(plain(figures)))
     return 0
 
 
@@ -72,25 +75,32 @@ def _add_compare(commands: Commands) -> None:
     parser.add_argument(
         "--stories", type=number, default=64, help="to tell and look at (%(default)s)"
     )
+    parser.add_argument(
+        "--alike", action="append", default=[], metavar="NAME=VALUE",
+        help="tell as many stories once more with these settings for all models, such as "
+        "temperature=0.8; every rule that is not named is off",
+    )  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, help="the report's folder")
     parser.set_defaults(run=_compare)
 
 
 def _compare(options: argparse.Namespace) -> int:
     with under_way("Starting torch"):
-        from training.measuring.evaluation import read_texts
         from training.measuring.report import measure, write_report
+        from training.measuring.unseen import read_unseen
+        from training.sampling import Sampling
         from training.telling import open_model
 
-    held_out, training = read_texts(options.corpus, Split(options.split))
     folders = [Path(name).name for name in options.models]
     if len(set(folders)) < len(folders):
         raise InputError("compare names models by their folders: give each folder another name.")
+    alike = Sampling(temperature=1.0).but(options.alike, "--alike") if options.alike else None
+    unseen = read_unseen(options.corpus, Split(options.split))
     contestants = []
     for name in options.models:
         model, sampling = open_model(name)
-        contestants.append(measure(model, sampling, held_out, training, options.stories))
-    write_report(contestants, len(held_out), options.out)
+        contestants.append(measure(model, sampling, unseen, options.stories, alike))
+    write_report(contestants, unseen, options.out, options.alike)
     print(f"The report is in {options.out}.")
     return 0
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from training.corpus.tokenizers import check_words
+from training.corpus.tokenizers import beginning, begins_texts, check_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,13 +43,17 @@ def encode(
 ) -> list[np.ndarray]:
     """Token ids of each text, begun and ended, at most `context` targets long.
 
+    A tokenizer with no token for the beginning or the end gives a text without.
+
     Raises:
         UnknownWordError: of a tokenizer without an unknown word.
     """
-    end = tokenizer.eos_token_id
+    begin = None if begins_texts(tokenizer) else beginning(tokenizer)
+    before = [] if begin is None else [begin]
+    after = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
     check_words(texts, tokenizer)
     rows = tokenizer(list(texts)).input_ids if texts else []
-    return [np.asarray([*row, end][: context + 1], dtype=np.int32) for row in rows]
+    return [np.asarray([*before, *row, *after][: context + 1], dtype=np.int32) for row in rows]
 
 
 def collate(rows: Sequence[np.ndarray], width: int = 0) -> Batch:

@@ -41,6 +41,19 @@ class Copies:
         found = grams(words, self._size)
         return sum(gram in self._places for gram in found) / len(found) if found else 0.0
 
+    def share_elsewhere(self, index: int, works: Sequence[int]) -> float:
+        """Of a training text's own n-grams, how many stand in one of another work.
+
+        Args:
+            index: of the text.
+            works: to which each training text belongs.
+        """
+        found = grams(self._texts[index], self._size)
+        elsewhere = [
+            any(works[other] != works[index] for other, _ in self._places[gram]) for gram in found
+        ]
+        return sum(elsewhere) / len(found) if found else 0.0
+
     def longest(self, words: Words) -> int:
         """Words in the longest run that stands in a training text; 0 if shorter than `size`."""
         longest = 0

@@ -66,7 +66,18 @@ def _starts(name: str) -> list[str]:
 class Families:
     """Franchises of the texts of one file, found once and then asked about other files' texts."""
 
-    def __init__(self, titles: Sequence[str], texts: Sequence[str]) -> None:
+    def __init__(
+        self, titles: Sequence[str], texts: Sequence[str], *, by_runs: bool = True
+    ) -> None:
+        """Finds them.
+
+        Args:
+            titles: of the works.
+            texts: theirs.
+            by_runs: whether a shared run of words joins two works; not for who asks how many such
+                runs strangers share.
+        """
+        self._by_runs = by_runs
         self._parent = list(range(len(texts)))
         self._by_name: dict[str, int] = {}
         self._by_start: dict[str, list[int]] = defaultdict(list)
@@ -82,7 +93,7 @@ class Families:
                 self._by_name[name] = index
                 for start in _starts(name):
                     self._by_start[start].append(index)
-            for shingle in shingles(text):
+            for shingle in shingles(text) if by_runs else ():
                 self._by_shingle.setdefault(shingle, index)
             for rare in found[index]:
                 if spread[rare] <= _RARE:
@@ -100,7 +111,8 @@ class Families:
         return {self.of(index) for index in self._related(title, text, _capitalised(text))}
 
     def _related(self, title: str, text: str, names: Iterable[str]) -> set[int]:
-        relatives = {self._by_shingle[run] for run in shingles(text) if run in self._by_shingle}
+        runs = shingles(text) if self._by_runs else ()
+        relatives = {self._by_shingle[run] for run in runs if run in self._by_shingle}
         name = franchise_name(title)
         earlier = [name, *_starts(name)]
         relatives.update(self._by_name[start] for start in earlier if start in self._by_name)

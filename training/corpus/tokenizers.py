@@ -128,6 +128,22 @@ def unknown_word(text: str, tokenizer: PreTrainedTokenizerFast) -> str | None:
     return next((word for word, _ in words if word and backend.token_to_id(word) is None), None)
 
 
+def beginning(tokenizer: PreTrainedTokenizerFast) -> int | None:
+    """The token that a text is read after: begin-of-text, or end-of-text where there is none.
+
+    GPT-2 has one token for both. None: the model has neither, so that nothing stands before a
+    text's first token, which it can read but not predict.
+    """
+    begin: int | None = tokenizer.bos_token_id
+    end: int | None = tokenizer.eos_token_id
+    return end if begin is None else begin
+
+
+def begins_texts(tokenizer: PreTrainedTokenizerFast) -> bool:
+    """Whether the tokenizer itself puts a token before every text, as ours do and GPT-2's not."""
+    return bool(tokenizer("a", return_special_tokens_mask=True).special_tokens_mask[:1] == [1])
+
+
 def begin_texts(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
     """Has a pretrained GPT-2's tokenizer put `<|endoftext|>` before every text, as ours do."""
     tokenizer.backend_tokenizer.post_processor = _beginning(tokenizer.backend_tokenizer)

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import BigInteger, bindparam, literal, select, text
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, ProgrammingError
 
 from bot.database import Database, open_database
 from bot.database.connection import make_engine
+from bot.database.errors import passes
 from bot.database.sessions import Sessions
 from bot.database.wishes import Wish
 from tests.bot.rows import get
@@ -68,6 +69,25 @@ async def test_an_error_of_the_drivers_is_one_of_sqlalchemys(served: Database) -
         await cut_off()
     async with served.sessions.short() as transaction:
         assert await transaction.rows(GIVEN, {"given": 9})
+
+
+async def test_a_connection_that_is_cut_off_in_a_session_is_trouble_that_passes(
+    served: Database,
+) -> None:
+    async def cut_off() -> None:
+        async with served.sessions.begin() as session:
+            await session.execute(text("SELECT 1"))
+            async with served.engine.connect() as other:
+                await other.execute(text(f"SELECT pg_terminate_backend(pid, 10000) {OTHERS}"))
+            await session.execute(text("SELECT 2"))
+
+    with pytest.raises(DBAPIError) as cut:
+        await cut_off()
+    assert passes(cut.value)
+    with pytest.raises(ProgrammingError) as nonsense:
+        async with served.sessions.begin() as session:
+            await session.execute(text("SELECT nothing_of_that_name"))
+    assert not passes(nonsense.value)
 
 
 async def test_a_server_that_lets_nobody_in_is_trouble_of_the_databases(

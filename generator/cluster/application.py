@@ -1,0 +1,76 @@
+"""What Ray Serve runs: one door, and replicas behind it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import ray
+from ray import serve
+
+from generator.cluster.front import Front
+from generator.cluster.replica import Replica
+from generator.cluster.shares import ClusterSettings, shared
+from generator.config import load_settings
+
+if TYPE_CHECKING:
+    from ray.serve import Application
+
+    from generator.cluster.shares import Share
+
+NAME = "kataribe"
+"""Of Serve's application."""
+REPLICAS = "Replica"
+"""Of the deployment that tells."""
+_AT_ONCE = 100_000
+"""Requests that the door passes on, and that a replica takes, at a time. What bounds them is each
+engine, by its slots and its line; a bound of Serve's would let `/health` wait behind stories."""
+_LOOK_AGAIN = 0.2
+"""Seconds after which a replica that is to leave looks whether its last story has ended."""
+
+
+def build(given: dict[str, Any]) -> Application:
+    """For Serve's own configuration files, which name this function: see deploy/rayservice.yaml.
+
+    Args:
+        given: `engine` and `cluster`, each with settings; what is left out is read in the
+            environment, as KATARIBE_ENGINE__NAME, or has its default.
+
+    Raises:
+        ConfigError: with one line for each setting that is wrong.
+    """
+    engine = load_settings(given.get("engine", {}))
+    cluster = ClusterSettings.checked(given.get("cluster", {}))
+    there = ray.cluster_resources()
+    cores, gpus = int(there.get("CPU", 1)), int(there.get("GPU", 0))
+    return application(shared(cluster, engine, cores=cores, gpus=gpus, one_machine=False))
+
+
+def application(share: Share) -> Application:
+    """The door and its replicas, as `share` says."""
+    engine = share.engine
+    leaving = {
+        "graceful_shutdown_timeout_s": share.drain,
+        "graceful_shutdown_wait_loop_s": _LOOK_AGAIN,
+    }
+    scaling = {
+        "min_replicas": share.replicas,
+        "max_replicas": share.max_replicas,
+        "initial_replicas": share.replicas,
+        "target_ongoing_requests": engine.slots,
+    }
+    replicas = serve.deployment(
+        Replica,
+        name=REPLICAS,
+        autoscaling_config=scaling,
+        max_ongoing_requests=_AT_ONCE,
+        ray_actor_options={"num_cpus": share.cores, "num_gpus": share.gpus},
+        **leaving,
+    )
+    front = serve.deployment(
+        Front,
+        name="Front",
+        max_ongoing_requests=_AT_ONCE,
+        ray_actor_options={"num_cpus": 0},
+        **leaving,
+    )
+    return front.bind(replicas.bind(engine), engine)

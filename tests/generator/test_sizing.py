@@ -1,0 +1,99 @@
+"""What loading a model takes is what it says before, and little more at its highest."""
+
+from __future__ import annotations
+
+import gc
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from generator.engine.loop import Engine
+from generator.models.errors import ModelFolderError
+from generator.models.loading import load_model
+from generator.models.sizing import least_memory
+from tests.generator.small_folders import save_gpt2, save_llama
+from tests.generator.small_ggufs import save_gguf
+from tests.generator.test_safetensors_file import in_shards
+
+if TYPE_CHECKING:
+    from generator.models.choosing import Precision
+
+_STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+_SIZES: dict[str, Any] = {"hidden_size": 512, "intermediate_size": 2048, "num_hidden_layers": 6}
+_FEW = {"num_hidden_layers": 1}
+_MATRIX = 4 * 512 * 2048
+"""Bytes of the largest, in float32."""
+_MARGIN = 40 << 20
+"""What Python and the C library take beside it, and a page as large as the system has."""
+
+
+@dataclass
+class Memory:
+    """Bytes of this process, in real memory."""
+
+    before: int
+
+    @classmethod
+    def now(cls) -> Memory:
+        """From here on the highest is that of what follows."""
+        gc.collect()
+        _RESET.write_text("5")
+        return cls(_said("VmRSS"))
+
+    @property
+    def highest(self) -> int:
+        return _said("VmHWM") - self.before
+
+
+def _said(name: str) -> int:
+    lines = _STATUS.read_text().splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith(f"{name}:"))
+
+
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of 26 million weights, in float32."""
+    return save_llama(tmp_path_factory.mktemp("sized") / "llama", **_SIZES)
+
+
+@pytest.mark.skipif(not _RESET.exists(), reason="Linux says what is resident")
+@pytest.mark.parametrize("kind", ["whole", "shards", "gguf"])
+def test_a_model_is_loaded_in_what_its_packed_weights_need(
+    llama: Path, tmp_path: Path, kind: str, native_step: None
+) -> None:
+    """And the matrices of one product: float32 weights would be four times as much."""
+    del native_step
+    folder = llama
+    if kind == "gguf":
+        save_gguf(folder := tmp_path / "ggml", llama, "F16")
+    elif kind == "shards":
+        folder = in_shards(shutil.copytree(llama, tmp_path / "shards"))
+    load_model(save_llama(tmp_path / "first"))  # what is imported for it, and the step's own
+    said = least_memory(folder, device="cpu", precision="int8", slots=1, reach=64)
+    memory = Memory.now()
+    loaded = load_model(folder, precision="int8", reach=64)
+    assert loaded.memory > 24_000_000
+    assert memory.highest < said + 3 * _MATRIX + _MARGIN < 4 * loaded.memory
+
+
+def test_what_a_model_takes_is_known_before_it_is_read(
+    llama: Path, tmp_path: Path, precision: Precision
+) -> None:
+    """To a twentieth, where weights are many; sizes that are made even count little then."""
+    unusual = save_llama(tmp_path / "qwen2", kind="qwen2", dtype="bfloat16", **_SIZES | _FEW)
+    gpt2 = save_gpt2(tmp_path / "gpt2", n_embd=256, n_positions=512)
+    save_gguf(tmp_path / "ggml", gpt2, "F16")
+    for folder in (llama, unusual, gpt2, tmp_path / "ggml"):
+        least = least_memory(folder, device="cpu", precision=precision, slots=4, reach=128)
+        takes = Engine(load_model(folder, precision=precision, reach=128), slots=4).memory
+        assert 0.95 * takes < least <= takes
+
+
+def test_what_cannot_be_read_is_a_sentence_before_it_is_loaded(tmp_path: Path) -> None:
+    folder = in_shards(save_gpt2(tmp_path / "teller"))
+    next(folder.glob("*-00002-*")).unlink()
+    with pytest.raises(ModelFolderError, match=r"teller cannot be loaded: .* and there is none"):
+        least_memory(folder, device="cpu", precision="auto", slots=1, reach=64)
