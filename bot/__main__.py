@@ -22,7 +22,8 @@ from bot.client import Kataribe, point_at
 from bot.config import Discord, Settings, SettingsError, Votes
 from bot.database import DatabaseError, open_database
 from bot.database.connection import sqlite_file
-from bot.database.lock import sole_user
+from bot.database.lock import owner_name, sole_user
+from bot.database.server_lock import Member
 from bot.forgetting import draw_forgotten
 from bot.hosting.health import HealthError, health_page
 from bot.hosting.log import open_log
@@ -34,6 +35,7 @@ from bot.upkeep import Upkeep
 from bot.watching import EVERY as WATCHED_EVERY
 from bot.worker.completions import Completions
 from bot.worker.dispatcher import Dispatcher
+from bot.worker.fleet import Fleet
 from bot.worker.generator_process import (
     COMMAND,
     GeneratorProcess,
@@ -121,7 +123,9 @@ async def run(settings: Settings, *, config: Path | None = None) -> None:
     stop = _stop_signal()
     # Closed in reverse: tellings are given back first, the database is let go of last.
     async with AsyncExitStack() as opened:
-        still_alone = await opened.enter_async_context(sole_user(settings.database.url))
+        owner = owner_name()
+        member = _member(settings, owner)
+        still_ours = await opened.enter_async_context(sole_user(settings.database.url, member))
         database = await opened.enter_async_context(open_database(settings.database.url))
         page = None
         if settings.token is None:
@@ -141,7 +145,11 @@ async def run(settings: Settings, *, config: Path | None = None) -> None:
         pace = Pace()
         client = Kataribe(settings.discord, pace)
         services = Services.of(settings, database, completions, client, pace)
-        await services.queue.release_all()
+        fleet = Fleet(database, member, services.bell) if member else None
+        if fleet is None:
+            await services.queue.release_all()
+        else:
+            await fleet.begin(services.queue)
         client.services = services
         for command in commands.EVERY:
             client.tree.add_command(command)
@@ -156,13 +164,16 @@ async def run(settings: Settings, *, config: Path | None = None) -> None:
             settings,
             services.screening,
             services.metrics,
+            owner,
         )
         # Before there is work to do: where its port is taken, none was begun.
         health = await opened.enter_async_context(health_page(settings.health, client))
         logged_in = asyncio.Event()
-        work = [still_alone()]
+        work = [still_ours()]
         if not settings.generator.url:
             work.append(_generate(settings, config, completions, services.catalogue, dispatcher))
+        if fleet is not None:
+            work.append(fleet.run())
         work.append(_tidy(services))
         work.append(_connect(client, settings, logged_in))
         work.append(_tell(client, dispatcher, logged_in, page))
@@ -206,6 +217,16 @@ async def _task(work: Coroutine[Any, Any, object]) -> AsyncIterator[asyncio.Task
     finally:
         task.cancel()
         await asyncio.wait([task])
+
+
+def _member(settings: Settings, owner: str) -> Member | None:
+    """Which of its bot's processes this is; None: its only one."""
+    shards, url = settings.discord.shards, settings.database.url
+    if shards is None or settings.token is None or url.startswith("sqlite"):
+        return None
+    # The same in every token that the bot ever had.
+    bot, _, _ = settings.token.get_secret_value().partition(".")
+    return Member(owner, shards, bot)
 
 
 def _playground(settings: Settings) -> Playground:

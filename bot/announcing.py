@@ -25,12 +25,16 @@ MOST = 600
 
 
 async def story_channels(client: Kataribe) -> list[tuple[int, int]]:
-    """Give what is reached: (server, channel) for each story channel of servers that we are in."""
+    """Give what is reached: (server, channel) for each story channel of servers that we are in.
+
+    Of those that another process hears of it is the database that says so.
+    """
     chosen = await client.services.guilds.story_channels()
     places = [
         (guild_id, channel_id)
         for guild_id, channels in chosen.items()
         if client.get_guild(guild_id) is not None
+        or (client.only is not None and not client.only.hears_of(guild_id))
         for channel_id in channels
     ]
     return places[:MOST]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bot.config import Discord as Settings
+    from bot.config import Shards
     from bot.messages.pacing import Pace
     from bot.services import Services
 
@@ -69,6 +70,14 @@ def _check_options(interaction: discord.Interaction[Kataribe]) -> None:
             raise NoSuchChoiceError(f"/{command.qualified_name} {parameter.name}: {value!r}")
 
 
+def _shards(settings: Settings) -> dict[str, Any]:
+    """What discord.py is told of shards; nothing: it asks Discord how many there are."""
+    if (some := settings.shards) is not None:
+        return {"shard_ids": list(some.numbers), "shard_count": some.total}
+    # A gateway of the host's choice is one shard.
+    return {"shard_count": 1} if settings.gateway_url else {}
+
+
 class Tree(app_commands.CommandTree["Kataribe"]):
     """The commands, and the one place where their failures become a sentence."""
 
@@ -100,6 +109,8 @@ class Kataribe(discord.AutoShardedClient):
     """When the host last said something to everybody, by the event loop's time."""
     drafts: Drafts
     """What was typed into forms that were refused."""
+    only: Shards | None
+    """The shards that this process serves; None: all."""
     command_ids: Mapping[str, int]
     """By the commands' names; what names a command with its id can be clicked."""
 
@@ -119,9 +130,9 @@ class Kataribe(discord.AutoShardedClient):
             guild_ready_timeout=0.2,
             max_messages=None,
             http_trace=pace.trace,
-            # A gateway of the host's choice is one shard; otherwise Discord says how many.
-            shard_count=1 if settings.gateway_url else None,
+            **_shards(settings),
         )
+        self.only = settings.shards
         self.drafts = Drafts()
         self.command_ids = {}
         self._lately: dict[int, None] = {}
@@ -173,7 +184,10 @@ class Kataribe(discord.AutoShardedClient):
         # Discord names them all, those too whose servers have an outage.
         here = {guild.id for guild in self.guilds}
         departures = self.services.departures
-        if gone := await departures.known() - here:
+        known = await departures.known()
+        if self.only is not None:  # of all others other processes hear
+            known = set(filter(self.only.hears_of, known))
+        if gone := known - here:
             _log.info("%d servers sent the bot away while it was not connected", len(gone))
             await departures.left(gone)
         await departures.joined(here)

@@ -205,6 +205,7 @@ def steps(bench: Bench) -> list[Step]:
         Step("queue.abandon", lambda s: queue.abandon(s.id, OWNER, "gone"), bench.claimed),
         Step("queue.live", lambda _: queue.live(), _nothing),
         Step("queue.sweep", lambda _: queue.sweep(), _nothing),
+        Step("queue.release_dead", lambda _: queue.release_dead([OWNER]), _nothing),
         Step("queue.release_all", lambda _: queue.release_all(), _nothing),
         Step("stories.get", stories.get, bench.told_id),
         Step("stories.several", lambda story_id: stories.several([story_id, 2]), bench.told_id),

@@ -165,18 +165,14 @@ class Host(app_commands.Group, name="host", description=say("command.host.descri
     async def pause(self, interaction: discord.Interaction[Kataribe]) -> None:
         """Begin no story any more; what is being told is told to its end."""
         require_host(interaction)
-        bell = interaction.client.services.bell
-        bell.paused = True
-        bell.ring()  # who waits already is told so
+        await interaction.client.services.bell.pause()
         await interaction.response.send_message(say("host.now_paused"), ephemeral=True)
 
     @app_commands.command(name="resume", description=say("command.host.resume"))
     async def resume(self, interaction: discord.Interaction[Kataribe]) -> None:
         """Go on."""
         require_host(interaction)
-        bell = interaction.client.services.bell
-        bell.paused = False
-        bell.ring()
+        await interaction.client.services.bell.resume()
         await interaction.response.send_message(say("host.now_telling"), ephemeral=True)
 
     @app_commands.command(name="announce", description=say("command.host.announce"))

@@ -22,6 +22,7 @@ from bot.config.sections import (
     is_loopback,
 )
 from bot.config.settings import Settings
+from bot.config.shards import Shards
 
 __all__ = [
     "FOREIGN_SECTIONS",
@@ -35,6 +36,7 @@ __all__ = [
     "Sampling",
     "Settings",
     "SettingsError",
+    "Shards",
     "Stories",
     "Votes",
     "is_loopback",

@@ -11,11 +11,15 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
+    PlainValidator,
     SecretStr,
     StringConstraints,
 )
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
+
+from bot.config.shards import MOST, Shards
 
 
 def _whole(default: int | None, *, low: int, high: int) -> Any:
@@ -107,6 +111,14 @@ class Discord(Section):
         "",
         pattern=r"^(wss?://[^/\s]+\S*)?$",
         description="an address such as wss://gateway.discord.gg/, or nothing to ask the API",
+    )
+    shards: Annotated[
+        Shards | None,
+        PlainValidator(Shards.read),
+        PlainSerializer(lambda some: str(some or "all")),
+    ] = Field(
+        None,
+        description=f"all, or some of up to {MOST} such as 0-3/16",
     )
 
 

@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select, true, update
 from sqlalchemy import text as sql
 
 from bot.database.browsing import BLIND
 from bot.database.clock import now
 from bot.database.guild_settings import GuildSettings
+from bot.database.reach import within
 from bot.database.tables import BROWSED, Asked, Guild, Story
 from bot.database.unbroken import unbroken
 from bot.database.wishes import PLAIN
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+    from bot.database.sessions import Sessions
 
 TOGETHER = 50
 """Boards that are written at one time; the others follow at once."""
@@ -65,15 +66,19 @@ def times(channel_id: int | None, hour: int, after: dt.datetime) -> dict[str, dt
 class Boards:
     """What is due is in the servers' rows, so no restart forgets it."""
 
-    def __init__(self, sessions: async_sessionmaker[AsyncSession]) -> None:
+    def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
 
     async def due(self, notice: Notice) -> list[Board]:
-        """Give the boards on which it is time for a notice; the longest due first."""
-        column = getattr(Guild, notice)
+        """Give the boards on which it is time for a notice; the longest due first.
+
+        Of several bots each writes on those of the servers that it hears of.
+        """
+        column, reach = getattr(Guild, notice), self._sessions.reach
+        ours = within(Guild.guild_id, reach.own.total, reach.own.numbers) if reach else true()
         query = (
             select(Guild)
-            .where(column <= now(), Guild.left_at.is_(None))
+            .where(column <= now(), Guild.left_at.is_(None), ours)
             .order_by(column)
             .limit(TOGETHER)
         )

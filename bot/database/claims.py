@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ARRAY, String, and_, any_, bindparam, case, func, not_, select, true, update
@@ -11,6 +12,7 @@ from sqlalchemy import ARRAY, String, and_, any_, bindparam, case, func, not_, s
 from bot.database.clock import now
 from bot.database.columns import Moment
 from bot.database.places import MOMENT, free, heads, held, lateral_heads, waiting, waiting_in_line
+from bot.database.reach import ours, within
 from bot.database.tables import State, Story
 from bot.database.transactions import DriverTransaction
 from bot.database.turns import Move, moving
@@ -60,19 +62,23 @@ class Claims(Wishes):
                 "resting": list(resting),
                 "busy": list(busy),
             }
+            which = Which.ALL
             if only is not None:
-                given["only"] = list(only)
+                which, given["only"] = Which.ONLY, list(only)
+            elif (reach := self._sessions.reach) is not None:
+                which = Which.OF_SHARDS
+                given |= reach.given()
             taken = {"moment": moment, "owner": owner, "until": moment + self._lease}
             async with self._sessions.short(single=True) as transaction:
                 if isinstance(transaction, DriverTransaction):
-                    free = _FREE_TAKEN[only is not None]
+                    free = _FREE_TAKEN[which]
                     if (story := await transaction.called(free, given | taken)) is not None:
                         return story
                     # All are being moved. Nothing is held while waiting for one of them.
                     finds = _NEXT_OF_ALL
                 else:
                     finds = _NEXT
-                story_id = _id(await transaction.rows(finds[only is not None], given))
+                story_id = _id(await transaction.rows(finds[which], given))
                 if story_id is None:
                     return None
                 # Asked once more of the row: another may have been quicker.
@@ -105,6 +111,16 @@ class Claims(Wishes):
                 execution_options=PLAIN,
             )
 
+    async def release_dead(self, living: Collection[str]) -> None:
+        """End the leases that nobody of the living has, among the stories that are ours to tell."""
+        dead = and_(
+            Story.shown_at.is_(None),
+            Story.lease_owner.is_not(None),
+            Story.lease_owner.not_in(living),
+            ours(self._sessions.reach, Story.guild_id),
+        )
+        await self._touch(dead, {"lease_owner": None, "lease_until": None})
+
     async def release_all(self) -> None:
         """End every lease at once. Only for who knows that all their owners are dead.
 
@@ -123,15 +139,27 @@ def _id(rows: Sequence[Any]) -> int | None:
     return rows[0]["id"] if rows else None
 
 
+class Which(IntEnum):
+    """Whose stories are taken."""
+
+    ALL = 0
+    ONLY = 1
+    """Some, which are known."""
+    OF_SHARDS = 2
+    """Those of some shards."""
+
+
 _OneOf = Callable[["InstrumentedAttribute[Any]", str], "ColumnElement[bool]"]
 """How a database is asked whether a column is in a list that is given; or that it is not."""
 
 
-def _may_be_taken(one_of: _OneOf, none_of: _OneOf, *, only: bool) -> MayBeTaken:
+def _may_be_taken(one_of: _OneOf, none_of: _OneOf, which: Which) -> MayBeTaken:
     """Which may be taken."""
 
     def conditions(chosen: type[Story]) -> list[ColumnElement[bool]]:
-        some = [one_of(chosen.id, "only")] if only else []
+        some = [one_of(chosen.id, "only")] if which is Which.ONLY else []
+        if which is Which.OF_SHARDS:
+            some.append(within(chosen.guild_id))
         return [
             waiting_in_line(chosen, MOMENT),
             free(chosen, MOMENT),
@@ -173,11 +201,12 @@ def _of_who_is_free(order: Select[int, int]) -> Select[int]:
 
 MANY = 32
 """Of how many servers the first is looked at where several take stories at once."""
-# By whether only some stories may be taken.
-_NEXT = [heads(_may_be_taken(_in_list, _not_in_list, only=only)).limit(1) for only in (False, True)]
-_IN_ORDER = [
-    lateral_heads(_may_be_taken(_in_array, _not_in_array, only=only)) for only in (False, True)
+# By whose stories are taken; of several bots none has SQLite.
+_NEXT = [
+    heads(_may_be_taken(_in_list, _not_in_list, which)).limit(1)
+    for which in (Which.ALL, Which.ONLY)
 ]
+_IN_ORDER = [lateral_heads(_may_be_taken(_in_array, _not_in_array, which)) for which in Which]
 _NEXT_OF_ALL = [order.limit(1) for order in _IN_ORDER]
 _TAKEN = Move(
     and_(Story.id == bindparam("story_id"), waiting(Story, MOMENT), free(Story, MOMENT)),

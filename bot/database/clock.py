@@ -33,6 +33,10 @@ class Clock:
         """Give the moment, in UTC."""
         return dt.datetime.fromtimestamp(self._start + self._steady(), dt.UTC)
 
+    def agree(self, moment: dt.datetime) -> None:
+        """Take another clock's moment for the present one."""
+        self._start = moment.timestamp() - self._steady()
+
 
 _since_the_start = Clock()
 
@@ -40,3 +44,8 @@ _since_the_start = Clock()
 def now() -> dt.datetime:
     """Give the moment, in UTC, by the one clock of this process."""
     return _since_the_start.now()
+
+
+def agree(moment: dt.datetime) -> None:
+    """Let what `now` gives go on from a moment: that of others with whom leases are compared."""
+    _since_the_start.agree(moment)

@@ -12,6 +12,7 @@ from bot.database.claims import Claims
 from bot.database.clock import now
 from bot.database.in_order import take
 from bot.database.places import ENDED, MOMENT, free, held, waiting
+from bot.database.reach import ours
 from bot.database.sagas import next_part
 from bot.database.tables import Length, State, Story
 from bot.database.turns import LIVE, moving, put_right, take_members
@@ -92,6 +93,7 @@ class Endings(Claims):
                 ended.state.in_(ENDED),
                 free(ended, moment),
                 ended.id.not_in(busy),
+                ours(self._sessions.reach, ended.guild_id),
             )
             .order_by(ended.id)
             .limit(limit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -20,10 +21,14 @@ from bot.database.upsert import insert_or_update
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from bot.database.sessions import Sessions
 
 KEPT = 10_000
 """Servers whose choices stay in memory: the latest that were asked for."""
+FRESH = dt.timedelta(seconds=1)
+"""How long they hold where other processes may change them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +51,20 @@ class Choices:
 class Guilds:
     """Servers' choices; each change and its line of the trail are one transaction.
 
-    They are looked at with every story, so they are kept in memory: one process has the database
-    to itself (`bot.database.lock`), and nobody else writes them.
+    They are looked at with every story, so they are kept in memory: for good where one process has
+    the database to itself, and for a moment where others may write them.
     """
 
-    def __init__(self, sessions: async_sessionmaker[AsyncSession]) -> None:
+    def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
+        self._read_at: dict[int, dt.datetime] = {}
+        """When those that are kept were read, where others may write them."""
         self._kept: OrderedDict[int, Choices] = OrderedDict()
         self._changing = asyncio.Lock()
 
     async def choices(self, guild_id: int) -> Choices:
         """Give everything that a server chose."""
-        if (known := self._kept.get(guild_id)) is not None:
+        if (known := self._kept.get(guild_id)) is not None and self._holds(guild_id):
             self._kept.move_to_end(guild_id)
             return known
         async with self._changing:  # or what is read might be older than what is kept meanwhile
@@ -213,9 +220,17 @@ class Guilds:
     def _keep(self, guild_id: int, choices: Choices) -> Choices:
         self._kept[guild_id] = choices
         self._kept.move_to_end(guild_id)
+        if self._sessions.reach is not None:
+            self._read_at[guild_id] = now()
         if len(self._kept) > KEPT:
-            self._kept.popitem(last=False)
+            last, _ = self._kept.popitem(last=False)
+            self._read_at.pop(last, None)
         return choices
+
+    def _holds(self, guild_id: int) -> bool:
+        """Whether what is kept is what the database has, or was a moment ago."""
+        read_at = self._read_at.get(guild_id)
+        return self._sessions.reach is None or (read_at is not None and now() - read_at < FRESH)
 
 
 def _difference(before: Choices, after: GuildSettings) -> str:

@@ -1,43 +1,45 @@
-"""One bot on one database, until several of them are real."""
+"""Who has a database: one bot alone, or on PostgreSQL each of several processes its shards."""
 
 from __future__ import annotations
 
 import asyncio
 import fcntl
-import logging
 import os
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+import secrets
+import socket
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import NullPool
 
-from bot.database.connection import make_engine, not_opened, sqlite_file, without_password
+from bot.database.connection import sqlite_file
 from bot.database.errors import DatabaseError
+from bot.database.server_lock import server_held
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
     from pathlib import Path
 
-    from sqlalchemy.ext.asyncio import AsyncEngine
+    from bot.database.server_lock import Member
 
-_log = logging.getLogger(__name__)
 
-# Any number will do as long as every Kataribe uses the same.
-SOLE_LOCK = 0x6B6174617269
-
-AGAIN = 1.0
-"""Seconds until a server that is away is asked again."""
+def owner_name() -> str:
+    """A name for who holds leases: this process, and none that ever was before."""
+    return f"{socket.gethostname()[:32]}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
 @asynccontextmanager
-async def sole_user(url: str) -> AsyncIterator[Callable[[], Coroutine[Any, Any, object]]]:
-    """Hold a database for this process alone.
+async def sole_user(
+    url: str, member: Member | None = None
+) -> AsyncIterator[Callable[[], Coroutine[Any, Any, object]]]:
+    """Hold a database for this process alone, or its part of one.
 
     Whoever holds it knows that every lease in it is a dead bot's: the lock goes when the process
     ends, however it ends.
+
+    Args:
+        url: The database's.
+        member: Which of a bot's processes this is; None: its only one. SQLite knows but one.
 
     Returns:
         A watch to be run: it ends only by raising DatabaseError, when another bot has the database.
@@ -46,7 +48,7 @@ async def sole_user(url: str) -> AsyncIterator[Callable[[], Coroutine[Any, Any, 
         DatabaseError: Another bot holds it, or it cannot be opened.
     """
     if make_url(url).get_backend_name() == "postgresql":
-        async with _server_held(url) as watch:
+        async with server_held(url, member) as watch:
             yield watch
         return
     with _file_held(sqlite_file(url)):
@@ -93,45 +95,6 @@ def _lock_of(file: Path) -> Path:
     """
     file = file.resolve()
     return file.with_name(f"{file.name}-lock")
-
-
-@asynccontextmanager
-async def _server_held(url: str) -> AsyncIterator[Callable[[], Coroutine[Any, Any, object]]]:
-    """Hold a lock of the server's, which lives as long as the connection that took it."""
-    engine = make_engine(url, poolclass=NullPool)
-    async with AsyncExitStack() as opened:
-        opened.push_async_callback(engine.dispose)
-        held = await opened.enter_async_context(AsyncExitStack())
-        try:
-            gone = await _take(engine, held)
-        except (SQLAlchemyError, OSError) as error:
-            raise not_opened(engine, error) from error
-
-        async def watch() -> None:
-            nonlocal gone
-            while True:
-                await gone.wait()
-                _log.warning("The database's server has let go of our lock; taking it again")
-                try:
-                    await held.aclose()
-                    gone = await _take(engine, held)
-                except (SQLAlchemyError, OSError) as error:
-                    _log.warning("The database cannot be reached: %s", error)
-                    await asyncio.sleep(AGAIN)
-
-        yield watch
-
-
-async def _take(engine: AsyncEngine, held: AsyncExitStack) -> asyncio.Event:
-    """Take the server's lock on a connection that `held` keeps; gives what its end will set."""
-    connection = await held.enter_async_context(engine.connect())
-    await connection.execution_options(isolation_level="AUTOCOMMIT")
-    gone = asyncio.Event()
-    driver: Any = (await connection.get_raw_connection()).driver_connection
-    driver.add_termination_listener(lambda _: gone.set())
-    if not await connection.scalar(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": SOLE_LOCK}):
-        raise _another(without_password(engine))
-    return gone
 
 
 def _another(database: str) -> DatabaseError:

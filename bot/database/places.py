@@ -20,6 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import aliased
 
 from bot.database.columns import Moment
+from bot.database.reach import within
 from bot.database.tables import State, Story
 
 if TYPE_CHECKING:
@@ -179,16 +180,22 @@ def _count(story: type[Story], *where: ColumnElement[bool]) -> ColumnElement[int
     return most.scalar_subquery() + rest.scalar_subquery()
 
 
-def _line() -> Select[int, int]:
+def _line() -> Select[Any]:
     turn = func.dense_rank().over(partition_by=Story.server, order_by=_stands(Story))
     everybody = (
-        select(Story.id, Story.own, turn.label("turn"), waiting(Story, MOMENT).label("waiting"))
+        select(
+            Story.id,
+            Story.guild_id,
+            Story.own,
+            turn.label("turn"),
+            waiting(Story, MOMENT).label("waiting"),
+        )
         .where(Story.server.is_not(None))
         .subquery()
     )
     order = (everybody.c.turn, everybody.c.own, everybody.c.id)
     place = func.row_number().over(order_by=order).label("place")
-    return select(everybody.c.id, place).where(everybody.c.waiting).order_by(place)
+    return select(everybody.c.id, place, everybody.c.guild_id).where(everybody.c.waiting)
 
 
 # Made once: to make one takes longer than it does.
@@ -196,5 +203,8 @@ _MINE = select(Story.own, _turn(Story).label("turn")).where(
     Story.id == bindparam("story_id"), Story.server.is_not(None), waiting(Story, MOMENT)
 )
 _BEFORE = _before()
-LINE = _line()
+_all = _line().subquery()
+LINE = select(_all.c.id, _all.c.place).order_by(_all.c.place)
 """Everybody who waits at a `moment`, in order: (story id, place), 1 being the next."""
+LINE_OF_SHARDS = LINE.where(within(_all.c.guild_id))
+"""Those of them whose servers are of the given shards."""

@@ -1,6 +1,6 @@
 """The durable, fair queue: the stories' own rows, each change one transaction.
 
-Several bots could work on one database, though `lock` admits one. A story is taken by one
+Several bots may work on one PostgreSQL, each on what is in its `reach`. A story is taken by one
 conditional UPDATE that also sets a lease; whoever holds the lease, and nobody else, tells the story
 and shows how it ended. A lease that runs out, because its bot died, makes the story free again.
 """

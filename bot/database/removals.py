@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 
 from bot.database.clock import now
 from bot.database.in_order import take
+from bot.database.reach import freed
 from bot.database.tables import Report, State, Story
 from bot.database.trail import Act, entry
 from bot.database.turns import moving
@@ -16,7 +17,7 @@ from bot.database.unbroken import unbroken
 from bot.database.wishes import PLAIN
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+    from bot.database.sessions import Sessions
 
 
 class Removed(StrEnum):
@@ -30,7 +31,7 @@ class Removed(StrEnum):
 class Removals:
     """What is removed keeps its row, for what counts it: no quota comes back, no id is reused."""
 
-    def __init__(self, sessions: async_sessionmaker[AsyncSession]) -> None:
+    def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
 
     async def remove(
@@ -61,8 +62,7 @@ class Removals:
                 state=State.CANCELLED,
                 ended_at=moment,
                 shown_at=None,
-                lease_owner=None,
-                lease_until=None,
+                **freed(self._sessions.reach, moment),
             )
             .returning(Story)
         )

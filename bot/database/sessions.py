@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import ExceptionContext
 
+    from bot.database.reach import Reach
     from bot.database.transactions import Transaction
 
 TOGETHER = 32
@@ -67,6 +68,8 @@ class Sessions(async_sessionmaker[AsyncSession]):
     def __init__(self, engine: AsyncEngine) -> None:
         """Prepare; nothing connects yet."""
         super().__init__(engine, expire_on_commit=False)
+        self.reach: Reach | None = None
+        """Of several bots on the database: what this one takes. None: it is the only one."""
         self._engine = engine
         self._one_writer = engine.dialect.name == "sqlite"
         if self._one_writer:

@@ -11,7 +11,8 @@ from sqlalchemy import ColumnDefault, and_, bindparam, insert, or_, select, upda
 from bot.database.clock import now
 from bot.database.in_order import take
 from bot.database.limits import Admission, Asking, Limits, Rush, admit
-from bot.database.places import LINE, place
+from bot.database.places import LINE, LINE_OF_SHARDS, place
+from bot.database.reach import freed
 from bot.database.tables import Duel, Form, Length, State, Story
 from bot.database.trail import Act, entry
 from bot.database.transactions import story_of
@@ -132,9 +133,12 @@ class Wishes:
             return await place(session, story_id, now())
 
     async def positions(self) -> dict[int, int]:
-        """Give everybody's place in one query: story id → place."""
+        """Give the place of everybody whose story is ours to tell: story id → place."""
+        line, given = LINE, {"moment": now()}
+        if (reach := self._sessions.reach) is not None:
+            line, given = LINE_OF_SHARDS, given | reach.given()
         async with self._sessions() as session:
-            return dict((await session.execute(LINE, {"moment": now()})).all())
+            return dict((await session.execute(line, given)).all())
 
     async def cancel(
         self,
@@ -166,8 +170,7 @@ class Wishes:
                 state=State.CANCELLED,
                 text=Story.text if text is None else text,
                 ended_at=moment,
-                lease_owner=None,
-                lease_until=None,
+                **freed(self._sessions.reach, moment),
             )
             .returning(Story)
         )

@@ -125,6 +125,18 @@ class StoryMessages:
         self._schedule.want(message, Urgency.AMBIENT)
         return telling.visible_text
 
+    def lost(self, story_id: int) -> None:
+        """The story was ended, or another bot has it: no more of its words are written here."""
+        found = self._kept.find(story_id)
+        if found is None:
+            return
+        message, telling = found
+        over = telling.phase is Phase.ENDED and not telling.is_awaited
+        # A press here froze what it ends, and has the end shown.
+        if not telling.frozen and not over:
+            self._kept.forget(message)
+            self._schedule.drop(message)
+
     async def ended(self, story: Story) -> None:
         """Show how the story ended, and return when its last word stands in the channel.
 

@@ -92,6 +92,11 @@ class Schedule:
         self._held.discard(interaction_id)
         self._go_on()
 
+    def drop(self, message: StoryMessage) -> None:
+        """Write a message no more: another bot does."""
+        self._forget(message)
+        message.deleted()
+
     async def close(self) -> None:
         """Stop writing; whoever waits for a last word is cancelled."""
         self._closed = True

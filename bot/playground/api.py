@@ -78,7 +78,8 @@ class Api:
 
     def _gateway_bot(self, _: Call) -> Json:
         limit = {"total": 1000, "remaining": 1000, "reset_after": 0, "max_concurrency": 1}
-        return {"url": self._gateway.url, "shards": 1, "session_start_limit": limit}
+        url = self._gateway.url
+        return {"url": url, "shards": self._gateway.shards, "session_start_limit": limit}
 
     def _me(self, _: Call) -> Json:
         return self._world.bot.payload() | {

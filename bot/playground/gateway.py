@@ -18,7 +18,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from bot.playground.messages import Change, Message
 from bot.playground.sessions import CLOSE_WITHIN, Connection, Op, Session
-from bot.playground.world import APPLICATION_ID, GUILD_ID, World
+from bot.playground.world import APPLICATION_ID, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,6 +91,8 @@ class Gateway:
         self._connections: set[Connection] = set()
         self.url = ""
         """Where clients connect; known once the server listens."""
+        self.shards = 1
+        """Sessions that a bot is advised to share its servers among; any number is served."""
         self.events: deque[Json] = deque(maxlen=1000)
         """What was dispatched last, for those who check it against Discord's description."""
         self.listeners: list[Callable[[], None]] = []
@@ -106,7 +108,7 @@ class Gateway:
 
     def dispatch(self, name: str, data: Json, *, intent: Intent | None = None) -> None:
         """Tell an event of a guild to every session that asked for its kind."""
-        guild_id = int(data.get("guild_id", GUILD_ID))
+        guild_id = int(data.get("guild_id", 0))  # what has none is private: the first shard's
         for session in self._sessions.values():
             if session.serves(guild_id) and (intent is None or session.intents & intent):
                 self.events.append(session.dispatch(name, data))

@@ -4,6 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from typing import Protocol
+
+
+class Others(Protocol):
+    """Further bots on the database, which pause together."""
+
+    async def pause(self) -> None:
+        """Let none of them begin anything."""
+
+    async def resume(self) -> None:
+        """Let all of them go on."""
 
 
 class Bell:
@@ -13,6 +24,21 @@ class Bell:
         self._rung = asyncio.Event()
         self.paused = False
         """The host wants nothing to be begun; wishes wait. It is forgotten when the bot stops."""
+        self.others: Others | None = None
+
+    async def pause(self) -> None:
+        """Let nothing be begun, here and by other bots on the database."""
+        self.paused = True
+        self.ring()  # who waits already is told so
+        if self.others is not None:
+            await self.others.pause()
+
+    async def resume(self) -> None:
+        """Go on, whoever paused."""
+        if self.others is not None:
+            await self.others.resume()
+        self.paused = False
+        self.ring()
 
     def ring(self) -> None:
         """There is something to do now."""

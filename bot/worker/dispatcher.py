@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import secrets
-import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,6 +12,7 @@ from structlog.contextvars import bound_contextvars
 
 from bot.database.clock import now
 from bot.database.errors import cause, passes
+from bot.database.lock import owner_name
 from bot.database.tables import Length, State
 from bot.database.turns import LIVE
 from bot.safety.live import UnfitError
@@ -89,7 +87,9 @@ class Dispatcher:
         settings: Settings,
         screening: Screening,
         metrics: Metrics,
+        owner: str | None = None,
     ) -> None:
+        """`owner`: its name in the leases; None: any that nobody else has."""
         self._queue = queue
         self._stories = stories
         self._catalogue = catalogue
@@ -100,7 +100,7 @@ class Dispatcher:
         self._listener = Listener(
             stories, completions, screening, presenter, memory=settings.stories.memory
         )
-        self._owner = f"{socket.gethostname()[:32]}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._owner = owner or owner_name()
         self._tellings: dict[int, asyncio.Task[None]] = {}
         self._showings: dict[int, asyncio.Task[None]] = {}
         self._models: Backoff[str] = Backoff(FIRST_REST, LONGEST_REST)
@@ -184,6 +184,7 @@ class Dispatcher:
             # that is in neither has ended while the database was asked.
             if task := self._tellings.get(story_id) or self._showings.get(story_id):
                 task.cancel()
+                self._presenter.lost(story_id)
         if (room := SHOWING - len(self._showings)) > 0:
             busy = self._busy() | self._put_off.resting(loop.time())
             for story in await self._queue.unshown(self._owner, room, busy=busy):

@@ -40,6 +40,9 @@ class Presenter(Protocol):
         `keep`: False where they must not stay, since they may be unfit; none are shown then.
         """
 
+    def lost(self, story_id: int) -> None:
+        """The story was ended, or another bot has it: no more of its words are written here."""
+
     async def ended(self, story: Story) -> None:
         """Show how the story ended, and return when its last word stands in the channel.
 

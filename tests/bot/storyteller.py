@@ -53,6 +53,9 @@ class FileChannel:
         self.write(story, broke_off=True, keep=keep)
         return ""
 
+    def lost(self, story_id: int) -> None:
+        del story_id
+
     async def ended(self, story: Story) -> None:
         if story.prompt == self.stuck:
             self.write(story, stuck=True)

@@ -219,6 +219,11 @@ def test_a_large_limit_is_said_in_digits(file: Path) -> None:
         ("stories", "text_limit", "99", "a whole number from 100 to 1000000, not 99"),
         ("discord", "api_url", '"discord.com"', "an address such as https://discord.com/api/v10"),
         ("discord", "gateway_url", '"http://x"', "an address such as wss://"),
+        ("discord", "shards", '"4-3/16"', "all, or some of up to 16384 such as 0-3/16"),
+        ("discord", "shards", '"0-16/16"', "all, or some of up to 16384 such as 0-3/16"),
+        ("discord", "shards", '"0/0"', "all, or some of up to 16384 such as 0-3/16"),
+        ("discord", "shards", '"-1/2"', "all, or some of up to 16384 such as 0-3/16"),
+        ("discord", "shards", '"0/99999"', "all, or some of up to 16384 such as 0-3/16"),
         ("generator", "url", '"127.0.0.1:80"', "an address such as http://127.0.0.1:8000"),
         ("database", "url", '"kataribe.db"', "sqlite+aiosqlite:///FILE or postgresql+asyncpg://"),
         ("database", "url", '"mysql://u:pw@h/d"', "sqlite+aiosqlite:///FILE or postgresql"),
@@ -244,6 +249,21 @@ def test_a_wrong_value_is_one_line_that_says_what_the_setting_takes(
     monkeypatch.setenv(variable, value.strip('"'))
     (sentence,) = sentences(file)
     assert sentence.startswith(f"{variable} takes {takes.partition(', not')[0]}")
+
+
+@pytest.mark.parametrize("written", ["0-3/16", "5/6"])
+def test_some_shards_are_what_is_written(
+    file: Path, monkeypatch: pytest.MonkeyPatch, written: str
+) -> None:
+    monkeypatch.setenv("DISCORD_TOKEN", "x")
+    file.write_text(f'[discord]\nshards = "{written}"\n')
+    shards = Settings.load(file).discord.shards
+    assert shards is not None
+    assert str(shards) == written
+    heard = {shards.hears_of(number << 22) for number in shards.numbers}
+    assert heard == {True}
+    assert not shards.hears_of(shards.last + 1 << 22)
+    assert shards.hears_of(None) == (shards.first == 0)
 
 
 def test_every_fault_is_named_at_once(file: Path) -> None:

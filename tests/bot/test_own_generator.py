@@ -74,6 +74,9 @@ class KillingPresenter:
         del story, keep
         return ""
 
+    def lost(self, story_id: int) -> None:
+        del story_id
+
     async def ended(self, story: Story) -> None:
         await self.endings.put(story)
 

@@ -97,7 +97,7 @@ async def test_a_database_that_is_away_ends_no_upkeep(
     noted = asyncio.Event()
     async with world(tmp_path) as w:
         await board(w, daily_at=now() - dt.timedelta(minutes=5))
-        upkeep = Upkeep(replace(w.services, boards=Away(w.sessions)), w.client)
+        upkeep = Upkeep(replace(w.services, boards=Away(w.services.boards._sessions)), w.client)
         running = asyncio.create_task(upkeep.run())
         waiting = asyncio.create_task(noted.wait())
         await asyncio.wait([running, waiting], return_when=asyncio.FIRST_COMPLETED)

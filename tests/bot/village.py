@@ -71,6 +71,10 @@ class Wall:
             self.shown[story.id].append("")
         return "".join(self.shown.get(story.id, [])[-1:])
 
+    def lost(self, story_id: int) -> None:
+        self.happened.append(("lost", story_id))
+        self.changed.set()
+
     async def ended(self, story: Story) -> None:
         self.finishing.append(story.id)
         self._note("ended", story)

@@ -16,6 +16,7 @@ import pytest
 from bot.playground import Playground
 from bot.playground.gateway import AWAY
 from bot.playground.visitor import visit
+from bot.playground.world import GUILD_ID, Channel
 from tests.playground.echo_bot import EchoBot, connected, soon
 
 if TYPE_CHECKING:
@@ -170,12 +171,20 @@ async def test_a_session_that_said_goodbye_is_over(playground: Playground) -> No
 
 
 async def test_only_the_guilds_shard_hears_of_it(playground: Playground) -> None:
-    async with wired(playground) as wire:
-        known = {"token": playground.token, "properties": {}, "intents": GUILDS_AND_MESSAGES}
-        guild_id = 1_325_000_000_000_000_000
-        other = ((guild_id >> 22) + 1) % 2
-        await wire.send(2, known | {"shard": [other, 2]})
-        assert (await wire.until("READY"))["d"]["guilds"] == []
+    here = next(iter(playground.world.channels.values()))
+    there = Channel(here.id + 1, "elsewhere", "", 0, guild_id=GUILD_ID + (1 << 22))
+    playground.world.channels[there.id] = there
+    by_shard = {(guild_id >> 22) % 2: guild_id for guild_id in (here.guild_id, there.guild_id)}
+    async with wired(playground) as first, wired(playground) as second:
+        for number, wire in enumerate((first, second)):
+            ready = await wire.identify(playground.token, shard=[number, 2])
+            assert [guild["id"] for guild in ready["guilds"]] == [str(by_shard[number])]
+        for guild_id in by_shard.values():
+            playground.gateway.dispatch("GUILD_UPDATE", {"guild_id": str(guild_id)})
+        playground.gateway.dispatch("MESSAGE_CREATE", {"content": "in private"})
+        heard = [(await wire.receive())["d"] for wire in (first, second)]
+        assert heard == [{"guild_id": str(by_shard[0])}, {"guild_id": str(by_shard[1])}]
+        assert (await first.receive())["d"] == {"content": "in private"}
 
 
 async def test_without_the_intent_a_members_words_stay_theirs(

@@ -103,6 +103,24 @@ async def test_words_shown_before_a_restart_are_not_taken_back(
         assert all(text.startswith(before) for text in seen)
 
 
+async def test_of_a_story_that_another_bot_has_taken_nothing_more_is_written(
+    tmp_path: Path,
+) -> None:
+    clock = Clock()
+    async with world(tmp_path, clock=clock, stories=PACED) as w:
+        w.teller.pieces = [" one two three", " four five six seven eight nine", TWELVE]
+        w.teller.hold(after=2)
+        await w.aki.slash(w.channel, "story", prompt="Zero")
+        before = "**Zero** one two three four five▌"
+        await w.until(lambda: page(w.message()) == before)
+        async with w.sessions.begin() as session:
+            await session.execute(update(Story).values(lease_owner="another"))
+        w.services.bell.ring()
+        await w.until(lambda: w.messages._kept.find(1) is None)
+        await clock.advance(60.0)
+        assert page(w.message()) == before
+
+
 async def test_words_stay_that_a_bot_showed_where_it_never_wrote_down(tmp_path: Path) -> None:
     """Its disk was read-only, and then it was killed: which message, and what is told, is lost."""
     clock = Clock()

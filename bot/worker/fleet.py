@@ -1,0 +1,134 @@
+"""Of several bots on one database: what this one takes over, and lets go of again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot.database import server_lock
+from bot.database.clock import agree, now
+from bot.database.reach import Reach
+from bot.database.server_lock import paused, served
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from bot.config import Shards
+    from bot.database import Database
+    from bot.database.queue import Queue
+    from bot.database.server_lock import Member
+    from bot.worker.bell import Bell
+
+_log = logging.getLogger(__name__)
+
+EVERY = 1.0
+"""Seconds between two looks at who is there."""
+UNSERVED_FOR = 3.0
+"""Seconds after which a shard that nobody serves is taken over: a restart takes about as long."""
+
+
+class Fleet:
+    """Looks who is there once a second, and has the dispatcher look at its stories then.
+
+    So whatever another bot did is known here in that time, though no word of it came. Any bot can
+    write any message; of a shard that nobody serves one of them does, the one that serves the next,
+    so that it never has two.
+    """
+
+    def __init__(self, database: Database, member: Member, bell: Bell) -> None:
+        self._engine, self._sessions = database.engine, database.sessions
+        self._member = member
+        self._bell = bell
+        bell.others = self
+        self._pausing: AsyncConnection | None = None
+        """Lives as long as the host wants a pause that was asked for here."""
+        self._served_at: dict[int, float] = {}
+        """When each shard was last served by another, or this bot began."""
+        self._set(frozenset())
+
+    async def begin(self, queue: Queue) -> None:
+        """Keep the database's time, as all do, and take what those left who were here before.
+
+        Our shards are ours by now.
+        """
+        async with self._sessions() as session:
+            asked_at = now()
+            moment = (await session.execute(select(func.clock_timestamp()))).scalar_one()
+            agree(moment + (now() - asked_at) / 2)
+            owners = set((await served(session)).values())
+        if "" not in owners:  # one's name cannot be read, so nobody is known to be dead
+            await queue.release_dead(owners)
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        try:
+            while True:
+                try:
+                    await self.look()
+                except (SQLAlchemyError, OSError) as error:
+                    _log.debug("Who else is there cannot be seen now: %s", error)
+                self._bell.ring()
+                await asyncio.sleep(EVERY)
+        finally:
+            await self._let_go()
+
+    async def look(self) -> None:
+        """See which shards are served, and take over what was not for a while."""
+        async with self._sessions() as session:
+            others = {number: owner for (number, _), owner in (await served(session)).items()}
+            self._bell.paused = await paused(session)
+        moment, own = asyncio.get_running_loop().time(), self._member.shards
+        for number in range(own.total):
+            if number in others or number not in self._served_at:
+                self._served_at[number] = moment
+        unserved = {
+            number
+            for number, served_at in self._served_at.items()
+            if not (number in own.numbers or number in others)
+            and moment - served_at >= UNSERVED_FOR
+        }
+        self._set(_next_ones(unserved, own, others))
+
+    async def pause(self) -> None:
+        """Let no bot begin anything."""
+        await self._let_go()
+        self._pausing = await self._engine.connect()
+        await self._pausing.execution_options(isolation_level="AUTOCOMMIT")
+        await server_lock.pause(self._pausing)
+
+    async def resume(self) -> None:
+        """Let all go on, whoever paused."""
+        async with self._sessions() as session:
+            await server_lock.resume(session)
+        await self._let_go()
+
+    async def _let_go(self) -> None:
+        """Want no pause any more; only its connection's end says so."""
+        held, self._pausing = self._pausing, None
+        if held is not None:
+            await held.invalidate()
+            await held.close()
+
+    def _set(self, taken: frozenset[int]) -> None:
+        before, own = self._sessions.reach, self._member.shards
+        if before is not None and (more := taken - before.shards):
+            _log.warning("Nobody serves shards %s: their stories are told here", sorted(more))
+        self._sessions.reach = Reach(self._member.owner, own, taken.union(own.numbers))
+
+
+def _next_ones(unserved: Collection[int], own: Shards, others: Mapping[int, str]) -> frozenset[int]:
+    """Those that nobody serves of which we serve the next one after."""
+    ours = set[int]()
+    for number in unserved:
+        after = (number + step for step in range(1, own.total))
+        following = (one % own.total for one in after)
+        heir = next(one for one in following if one in own.numbers or one in others)
+        if heir in own.numbers:
+            ours.add(number)
+    return frozenset(ours)
