@@ -157,9 +157,10 @@ class DeviceSampler:
                 given[slots] = -1
             return
         from generator.sampling import triton_draw as kernels  # noqa: PLC0415
+        from generator.sampling import triton_rules as forbidding  # noqa: PLC0415
 
         rules = {"RULE_WORDS": _WORDS, "SEED": _word("seed")}
-        kernels.forbid_repeats[(self.slots,)](
+        forbidding.forbid_repeats[(self.slots,)](
             logits,
             positions,
             self._history,
@@ -171,7 +172,7 @@ class DeviceSampler:
             BLOCK=512,
         )
         if count := len(self._bad_words):
-            kernels.forbid_bad_words[(self.slots, -(-count // _WORDS_BLOCK))](
+            forbidding.forbid_bad_words[(self.slots, -(-count // _WORDS_BLOCK))](
                 logits,
                 positions,
                 self._history,
