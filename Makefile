@@ -7,7 +7,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help run test suite variants chaos sanitize fuzz lock sbom audit check lint types clean
+.PHONY: help run test suite cluster variants chaos sanitize fuzz lock sbom audit check lint types clean
 
 help: ## this list
 	@echo "Kataribe, a storyteller for Discord"
@@ -19,9 +19,15 @@ run: $(VENV)/.installed-run ## install what is missing, migrate, start the bot a
 test: $(VENV)/.installed-dev ## the same set-up, then lint, types and all tests
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory --jobs=2 types suite
+	@$(MAKE) --no-print-directory cluster
 
+CLUSTER := tests/generator/cluster
 suite: $(VENV)/.installed-dev # beside the types, which keep no more than one core busy
-	$(PYTEST)
+	$(PYTEST) --ignore=$(CLUSTER)
+
+# By themselves: a dozen processes of Ray beside other tests are waited for by all.
+cluster: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -n 0 $(CLUSTER)
 
 # Tests of numbers: of every step of the generator, of the compiled one, and of training.
 EVERY_STEP := $(addprefix tests/generator/test_, beams.py engine.py gpt2.py llama.py lstm_decoder.py) \

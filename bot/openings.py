@@ -50,7 +50,7 @@ OPENINGS = (
     "The bounty hunter wakes",
     "When the gates of the dungeon",
     "Once the strongest hero",
-    "The owner of the tea house at the crossroads",
+    "The owner of the crossroads tea house",
     "In the city where it always rains",
     "A lonely god of small things",
     "The basketball club has three members",

@@ -39,6 +39,7 @@ pytestmark = [
 
 EACH: dict[str, Any] = {"slots": 1, "waiting": 1, "threads": 1, "context": 1_000_000}
 LIMIT = 65_536
+PATIENCE = 120.0
 STORY = {"model": "gpt2-small", "prompt": "In the year", "seed": 7, "temperature": 0.9}
 
 
@@ -115,7 +116,7 @@ async def occupied(http: aiohttp.ClientSession) -> list[float]:
 
 
 async def until_occupied(http: aiohttp.ClientSession, *told: float) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while await occupied(http) != list(told):
             pass
 
@@ -259,7 +260,7 @@ async def stand_in_line(http: aiohttp.ClientSession, wish: dict[str, Any]) -> No
 
 
 async def until_waiting(http: aiohttp.ClientSession, stories: int) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while True:
             async with http.get("/health") as response:
                 models = (await response.json())["models"].values()
