@@ -204,6 +204,7 @@ def steps(bench: Bench) -> list[Step]:
         Step("queue.shown", lambda s: queue.shown(s.id, State.TOLD), bench.unshown),
         Step("queue.abandon", lambda s: queue.abandon(s.id, OWNER, "gone"), bench.claimed),
         Step("queue.live", lambda _: queue.live(), _nothing),
+        Step("queue.stood", lambda s: queue.stood(s.id, "a fox"), bench.claimed),
         Step("queue.sweep", lambda _: queue.sweep(), _nothing),
         Step("queue.release_dead", lambda _: queue.release_dead([OWNER]), _nothing),
         Step("queue.release_all", lambda _: queue.release_all(), _nothing),

@@ -73,6 +73,11 @@ class Endings(Claims):
                     await put_right(session, [part.id], {part.member_id})
                 await session.execute(_PART_SHOWN, end)
 
+    async def stood(self, story_id: int, text: str) -> None:
+        """Keep the words that stand of a story whose last teller died before it could save them."""
+        ended = and_(Story.id == story_id, Story.state.in_((State.FAILED, State.EXPIRED)))
+        await self._touch(and_(ended, Story.removed_at.is_(None)), {"text": text})
+
     async def postpone(self, story_id: int, owner: str) -> None:
         """Let an ended story that could not be shown rest for as long as a lease."""
         rests = {"lease_owner": None, "lease_until": now() + self._lease}

@@ -22,6 +22,8 @@ DESCRIPTION_LIMIT = 4096
 """Characters that Discord takes as an embed's description, each UTF-16 unit taken for one."""
 CONTENT_LIMIT = 2000
 """Characters that Discord takes as a message's plain text, counted in the same way."""
+WHY = "\n\n-# "
+"""What stands between the words of a story that came to no end and why it did not."""
 PLAIN_MARK = "\n\n"
 """What stands between the line above a story in plain text and the story: no line has it."""
 TITLE = 120
@@ -53,11 +55,13 @@ def telling(story: Story, text: str) -> discord.Embed:
 
 
 def told_in(story: Story, page: str) -> str:
-    """Read back the words that `waiting` or `telling` drew after the beginning."""
+    """Read back the words that stand after the beginning."""
     if story.plain:
         # The line above it, and the one under it.
         page = page.partition(PLAIN_MARK)[2].rpartition("\n-# ")[0]
     beginning = _page(story.prompt, "")
+    if story.ended_at is not None:
+        page = page.partition(WHY)[0]
     page = page.removesuffix(say("story.cursor")).removesuffix(say("story.cut"))
     return unescaped(page.removeprefix(beginning)) if page.startswith(beginning) else ""
 
@@ -80,7 +84,7 @@ def ended(story: Story, stars: Stars | None = None) -> discord.Embed:
         return _embed(story, f"-# {gone(story)}", story.model)
     if story.state is State.TOLD:
         return _embed(story, page_of(story), summary(story, stars))
-    end = "\n\n-# " + why(story)
+    end = WHY + why(story)
     return _embed(story, _page(story.prompt, story.text.rstrip(), end=end), story.model)
 
 

@@ -95,7 +95,7 @@ class StoryMessage:
         """Learn which message it is, in which a bot that died may have shown words."""
         self.message_id = message_id
         for telling in self.tellings:
-            telling.unread = not telling.is_over
+            telling.found()
 
     @property
     def unread(self) -> bool:

@@ -148,13 +148,15 @@ class StoryMessages:
         telling.ended(story)
         if message.gone:
             self._forget_gone(message)
-        shown = telling.shown()
+        saved, shown = story.text, telling.shown()
         self._schedule.want(message, Urgency.LAST if telling.whole else Urgency.NEXT)
         try:
             await shown
         except (MessageGoneError, OutOfReachError):
             self._kept.forget(message)
             raise
+        if story.text != saved:
+            await self._queue.stood(story.id, story.text)
 
     # What commands and buttons ask and tell.
 

@@ -24,6 +24,10 @@ FIRST_WORDS = 5
 """Words that are shown at once, where none are shown yet."""
 
 
+UNWATCHED = (State.FAILED, State.EXPIRED)
+"""Ends that a story comes to though nobody tells it any more."""
+
+
 class Phase(Enum):
     """Where the story is on its way."""
 
@@ -74,10 +78,10 @@ class Telling:
 
     def __post_init__(self) -> None:
         """Know what stands there of a telling that broke off, perhaps before a restart."""
+        self.unread = self.story.message_id is not None
         if self.story.ended_at is not None:
             self.ended(self.story)
             return
-        self.unread = self.story.message_id is not None
         if self.story.text:
             self._kept, self._visible = self.story.text, Words(self.story.text).count
 
@@ -90,10 +94,18 @@ class Telling:
         self.place = place
         return True
 
+    def found(self) -> None:
+        """Learn that a dead process had posted its message, which may have words."""
+        self.unread = not self.is_over or _may_have_stood(self.story)
+
     def stood(self, text: str) -> None:
         """Learn the words that another process has shown: they stay until there are more."""
         self.unread = False
-        if (count := Words(text).count) > self._visible:
+        count = Words(text).count
+        if self.phase is Phase.ENDED and self.story.state is not State.TOLD:
+            if count > Words(self.story.text).count:
+                self.story.text = text  # it ended while nobody knew of these
+        elif count > self._visible:
             if self.phase is not Phase.ENDED:
                 self._kept, self._visible = text, count
             self._at_once = max(FIRST_WORDS, count)
@@ -147,8 +159,9 @@ class Telling:
         if story.state is not State.TOLD:
             self.frozen = 0
         if story.state is not State.TOLD or self.text != story.text:
-            # Nobody watched this telling: there is no pace to keep.
-            self.unread = False
+            # Nobody watched this telling: there is no pace to keep. Of one that came to no end its
+            # last teller may have shown words, and died.
+            self.unread = self.unread and _may_have_stood(story)
             self.text = self._kept = ""
             self._words, self._visible = Words(), 0
 
@@ -225,6 +238,12 @@ class Telling:
         for future in self._shown:
             future.cancel()
         self._shown.clear()
+
+
+def _may_have_stood(story: Story) -> bool:
+    """Words that its row does not have may stand of a story that ended, and may be shown."""
+    unfit = story.withheld or story.redrawn or story.removed_at
+    return story.state in UNWATCHED and not unfit
 
 
 def _has_lost(now: Story, before: Story) -> bool:

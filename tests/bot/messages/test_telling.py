@@ -6,7 +6,7 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from bot.database.clock import now
 from bot.database.tables import State, Story
@@ -250,6 +250,24 @@ async def test_words_that_were_shown_stay_though_the_story_waits_too_long(tmp_pa
         w.services.bell.ring()
         message = await w.told()
         assert page(message).startswith("**Zero** a fox\n\n-# This story waited too long")
+
+
+async def test_words_of_a_bot_that_died_stay_though_the_story_is_given_up(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.teller.hold(after=1)
+        await w.aki.slash(w.channel, "story", prompt="Zero")
+        await w.until(lambda: page(w.message()) == "**Zero** a fox▌")
+        await w.stop()
+        # Killed, it would have saved nothing; and it was the last of too many attempts.
+        async with w.sessions.begin() as session:
+            died = {"state": State.TELLING, "attempts": 99, "text": "", "lease_until": None}
+            await session.execute(update(Story).values(**died))
+        await w.restart()
+        message = await w.told()
+        assert page(message).startswith("**Zero** a fox\n\n-# The storyteller lost the thread")
+        await w.idle()
+        async with w.sessions() as session:
+            assert await session.scalar(select(Story.text)) == " a fox"
 
 
 async def test_a_story_that_broke_off_is_seen_to_wait_again(tmp_path: Path) -> None:
