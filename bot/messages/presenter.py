@@ -133,7 +133,11 @@ class StoryMessages:
         message, telling = found
         over = telling.phase is Phase.ENDED and not telling.is_awaited
         # A press here froze what it ends, and has the end shown.
-        if not telling.frozen and not over:
+        if telling.frozen or over:
+            return
+        if len(message.tellings) > 1:  # the others' words are still written here
+            telling.broke_off()
+        else:
             self._kept.forget(message)
             self._schedule.drop(message)
 

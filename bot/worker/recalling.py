@@ -18,7 +18,7 @@ LONGEST_WORD = 50
 """Characters after which what has no space is not taken for a word."""
 
 _ENDS = regex.compile(
-    r"""[.!?…]+ ["'”’»)\]]* \s+ (?![\p{Ll}\s])
+    r"""(?<![.!?…])[.!?…]++ ["'”’»)\]]*+ \s++ (?!\p{Ll})
       | [。！？]+ [」』）]* \s*""",  # noqa: RUF001  # Japanese has marks of its own
     regex.VERBOSE,
 )
@@ -39,8 +39,12 @@ def recalled(tale: str, words: str, memory: int) -> str:
         return whole
     first, *others = _sentences(whole[:memory]) or [""]
     begin = first if others else ""  # or it goes on
-    later = _sentences(whole[len(begin) :][-LOOKED_AT:])
-    last = later.pop()
+    if words and len(words) <= memory:
+        begin = begin if len(begin) <= len(tale) else ""
+        later, last = _sentences(f"{tale} "[len(begin) :][-LOOKED_AT:]), words
+    else:
+        later = _sentences(whole[len(begin) :][-LOOKED_AT:])
+        last = later.pop()
     if len(last) > memory:
         end = last[len(last) - memory :]
         # The first word may be half of one; a script without spaces has none to be cut.

@@ -98,6 +98,8 @@ class Members:
 
         Returns when each is answered, by more than that the bot thinks: only then it is saved.
         """
+        if self._waiting:  # or the bot may still have its hands full with these
+            await asyncio.wait(set(self._waiting))
         before, asked = set(self._waiting), []
         for member in members:
             places = self.discord.village.places_of(member)
