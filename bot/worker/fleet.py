@@ -82,7 +82,7 @@ class Fleet:
         """See which shards are served, and take over what was not for a while."""
         async with self._sessions() as session:
             others = {number: owner for (number, _), owner in (await served(session)).items()}
-            self._bell.paused = await paused(session) or self._pausing is not None
+            self._bell.paused = await paused(session)
         moment, own = asyncio.get_running_loop().time(), self._member.shards
         for number in range(own.total):
             if number in others or number not in self._served_at:

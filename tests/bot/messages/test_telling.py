@@ -103,11 +103,22 @@ async def test_words_shown_before_a_restart_are_not_taken_back(
         assert all(text.startswith(before) for text in seen)
 
 
+class Another:
+    """A further bot on the database, which nobody pauses here."""
+
+    async def pause(self) -> None:
+        raise NotImplementedError
+
+    async def resume(self) -> None:
+        raise NotImplementedError
+
+
 async def test_of_a_story_that_another_bot_has_taken_nothing_more_is_written(
     tmp_path: Path,
 ) -> None:
     clock = Clock()
     async with world(tmp_path, clock=clock, stories=PACED) as w:
+        w.services.bell.others = Another()
         w.teller.pieces = [" one two three", " four five six seven eight nine", TWELVE]
         w.teller.hold(after=2)
         await w.aki.slash(w.channel, "story", prompt="Zero")
