@@ -249,13 +249,12 @@ async def test_what_is_called_off_elsewhere_stops_before_its_end_is_shown(
         async with village(database, tells.url) as tells_it, village(another, None) as serves_it:
             story_id = await tells_it.ask(1, guild_id=GUILDS[1])
             await tells.wished(1)
-            database.sessions.reach = replace(database.sessions.reach, shards=frozenset({0}))
+            looks = Fleet(database, member("0/2", owner="tells it"), tells_it.bell)
             another.sessions.reach = replace(another.sessions.reach, shards=frozenset({1}))
             called_off = await serves_it.queue.cancel(story_id, 1)
             assert called_off is not None
             assert await serves_it.queue.unshown("serves it", 1) == []
             # No word of it comes to the other but by its looks.
-            looks = Fleet(database, member("0/2"), tells_it.bell)
             looking = asyncio.create_task(looks.run())
             await tells_it.wall.until(lambda: ("lost", story_id) in tells_it.wall.happened)
             looking.cancel()
