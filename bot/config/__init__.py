@@ -19,6 +19,7 @@ from bot.config.sections import (
     Sampling,
     Stories,
     Votes,
+    database_url,
     is_loopback,
 )
 from bot.config.settings import Settings
@@ -39,5 +40,6 @@ __all__ = [
     "Shards",
     "Stories",
     "Votes",
+    "database_url",
     "is_loopback",
 ]

@@ -50,7 +50,12 @@ def _without_slash(url: str) -> str:
     return url.rstrip("/")
 
 
-def _database(url: str) -> str:
+def database_url(url: str) -> str:
+    """Take a database's URL as it is.
+
+    Raises:
+        ValueError: It is none, or of a kind that Kataribe does not speak to.
+    """
     try:
         driver = make_url(url).drivername
     except ArgumentError as error:
@@ -125,7 +130,7 @@ class Discord(Section):
 class Database(Section):
     """Where everything is kept."""
 
-    url: Annotated[str, AfterValidator(_database)] = Field(
+    url: Annotated[str, AfterValidator(database_url)] = Field(
         "sqlite+aiosqlite:///kataribe.db",
         repr=False,  # it may hold a password
         description="sqlite+aiosqlite:///FILE or postgresql+asyncpg://USER:PASSWORD@HOST/NAME",

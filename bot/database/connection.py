@@ -50,13 +50,24 @@ async def open_database(url: str) -> AsyncIterator[Database]:
     Raises:
         DatabaseError: It cannot be opened, or was written by a newer Kataribe.
     """
+    async with open_engine(url) as engine:
+        await _migrate(engine, sqlite_file(url))
+        yield Database(engine, Sessions(engine))
+
+
+@asynccontextmanager
+async def open_engine(url: str) -> AsyncIterator[AsyncEngine]:
+    """Open a database, whatever is in it; closed on leaving.
+
+    Raises:
+        DatabaseError: It cannot be opened.
+    """
     file = sqlite_file(url)
     if file is not None:
         await asyncio.to_thread(_prepare_file, file)
     engine = make_engine(url, **({} if url.startswith("sqlite") else _POOL))
     try:
-        await _migrate(engine, file)
-        yield Database(engine, Sessions(engine))
+        yield engine
     finally:
         await engine.dispose()
 

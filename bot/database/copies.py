@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bot.database.errors import DatabaseError
-from bot.database.revisions import known_revisions
+from bot.database.revisions import why_not
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,10 +93,8 @@ def look_at(file: Path) -> Contents:
         raise DatabaseError(f"{file} is no database of Kataribe's: {error}") from error
     except OSError as error:
         raise DatabaseError(f"{file} cannot be read: {error.strerror}") from error
-    if revision not in known_revisions():
-        raise DatabaseError(
-            f"{file} was written by a newer Kataribe (revision {revision}): update the code first"
-        )
+    if why := why_not(revision):
+        raise DatabaseError(f"{file} {why}")
     return Contents(revision, stories, size)
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from bot.database.copies import copy_database
 from bot.database.errors import DatabaseError
-from bot.database.revisions import alembic_config, known_revisions, newest_revision
+from bot.database.revisions import alembic_config, newest_revision, why_not
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -39,23 +39,20 @@ async def migrate(engine: AsyncEngine, file: Path | None) -> None:
     Raises:
         DatabaseError: A newer Kataribe wrote the database, or no copy of it can be made.
     """
-    known, head = known_revisions(), newest_revision()
+    head = newest_revision()
     async with schema_change(engine) as connection:
-        current = await connection.run_sync(_revision)
+        current = await connection.run_sync(revision_of)
         if current == head:
             return
-        if current is not None and current not in known:
-            raise DatabaseError(
-                f"The database was written by a newer Kataribe (revision {current}): "
-                "update the code, or name another database ([database] url)"
-            )
+        if current is not None and (why := why_not(current)):
+            raise DatabaseError(f"The database {why}, or name another database ([database] url)")
         if file is not None and current is not None:
             copy = file.with_name(f"{file.name}.before-{head}")
             await asyncio.to_thread(copy_database, file, copy)
             _log.info(
                 "The database goes from revision %s to %s; as it was: %s", current, head, copy
             )
-        await connection.run_sync(_upgrade)
+        await connection.run_sync(upgrade)
 
 
 @asynccontextmanager
@@ -101,11 +98,13 @@ def check_foreign_keys(connection: Connection) -> None:
         )
 
 
-def _revision(connection: Connection) -> str | None:
+def revision_of(connection: Connection) -> str | None:
+    """The state that a database is in; None: it is empty."""
     return MigrationContext.configure(connection).get_current_revision()
 
 
-def _upgrade(connection: Connection) -> None:
+def upgrade(connection: Connection) -> None:
+    """Bring a database to the code's revision, whatever it holds."""
     config = alembic_config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")

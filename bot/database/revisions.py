@@ -8,6 +8,8 @@ from pathlib import Path
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
+HALF_MOVED = "half-moved"
+"""What a database says it is while another's rows come into it, so that nobody takes it for all."""
 _MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
 
@@ -28,6 +30,15 @@ def known_revisions() -> frozenset[str]:
 def newest_revision() -> str | None:
     """The state of the database that this code works on."""
     return _scripts().get_current_head()
+
+
+def why_not(revision: str) -> str | None:
+    """Say why this code cannot work on a state of the database; None: it can."""
+    if revision == HALF_MOVED:
+        return "is half moved: run `python -m bot move` again until it says that all is there"
+    if revision not in known_revisions():
+        return f"was written by a newer Kataribe (revision {revision}): update the code first"
+    return None
 
 
 @cache

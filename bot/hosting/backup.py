@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from bot.database import DatabaseError
 from bot.database.connection import sqlite_file
 from bot.database.copies import copy_database, look_at, put_in_place
 from bot.database.lock import sole_user
+from bot.hosting.progress import show_progress
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +41,7 @@ def backup(settings: Settings, target: Path | None) -> str:
         target /= name
     if target.exists():
         raise DatabaseError(f"{target} exists: name a file that does not")
-    copy_database(file, target, _show)
+    copy_database(file, target, show_progress)
     try:
         found = look_at(target)
     except DatabaseError as error:
@@ -77,9 +77,3 @@ def _file(settings: Settings, tool: str) -> Path:
 
 def _described(found: Contents) -> str:
     return f"{found.stories:,} stories, {found.size / _MEGABYTE:.1f} MB, revision {found.revision}"
-
-
-def _show(done: int, total: int) -> None:
-    if sys.stderr.isatty():
-        end = "\n" if done == total else ""
-        print(f"\r{done / max(total, 1):4.0%} copied", end=end, file=sys.stderr, flush=True)

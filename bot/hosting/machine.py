@@ -21,7 +21,7 @@ from bot.database import DatabaseError
 from bot.database.connection import make_engine, sqlite_file
 from bot.database.copies import look_at
 from bot.database.lock import is_held
-from bot.database.revisions import known_revisions, newest_revision
+from bot.database.revisions import newest_revision, why_not
 from bot.hosting.findings import Finding, ill, note, well
 from bot.worker.completions import Completions, GeneratorError
 from bot.worker.generator_process import COMMAND, GeneratorStartError, own_generator
@@ -127,8 +127,9 @@ async def _server(url: str) -> Finding:
         await engine.dispose()
     if revision is None:
         return note("database", f"PostgreSQL {said}: empty, the first start fills it")
-    if revision not in known_revisions():
-        return ill("database", f"PostgreSQL {said}: of a newer Kataribe", "update the code")
+    if why := why_not(revision):
+        what, _, advice = why.partition(": ")
+        return ill("database", f"PostgreSQL {said}: it {what}", advice)
     return well("database", f"PostgreSQL {said}, revision {revision}")
 
 
