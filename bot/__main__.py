@@ -126,7 +126,9 @@ async def run(settings: Settings, *, config: Path | None = None) -> None:
         owner = owner_name()
         member = _member(settings, owner)
         still_ours = await opened.enter_async_context(sole_user(settings.database.url, member))
-        database = await opened.enter_async_context(open_database(settings.database.url))
+        database = await opened.enter_async_context(
+            open_database(settings.database.url, settings.database.pooler)
+        )
         page = None
         if settings.token is None:
             playground = await opened.enter_async_context(_playground(settings))

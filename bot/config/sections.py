@@ -65,6 +65,12 @@ def database_url(url: str) -> str:
     return url
 
 
+def _pooler(url: str) -> str:
+    if url and database_url(url).startswith("sqlite"):
+        raise ValueError("not an address of PostgreSQL")
+    return url
+
+
 def _key(key: SecretStr | None) -> SecretStr | None:
     """What an HTTP header can hold; nothing is no key."""
     said = key.get_secret_value().strip() if key else ""
@@ -135,6 +141,12 @@ class Database(Section):
         repr=False,  # it may hold a password
         description="sqlite+aiosqlite:///FILE or postgresql+asyncpg://USER:PASSWORD@HOST/NAME",
     )
+    pooler: Annotated[str, AfterValidator(_pooler)] = Field(
+        "",
+        repr=False,
+        description="postgresql+asyncpg://USER:PASSWORD@HOST:6432/NAME, or nothing",
+    )
+    """A pooler before the same database; what needs a session of its own goes by `url`."""
 
 
 class Server(Section):

@@ -123,6 +123,8 @@ class Settings(BaseSettings):
                 f"[stories] min_tokens takes at most max_tokens ({settings.stories.max_tokens}), "
                 f"not {settings.stories.min_tokens}"
             )
+        if settings.database.pooler and settings.database.url.startswith("sqlite"):
+            raise SettingsError("[database] pooler takes nothing where url names a file")
         if settings.health.is_open:
             raise SettingsError(
                 f"[health] host {settings.health.host} is open to others: give the key that its "

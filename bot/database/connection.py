@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import event
+from sqlalchemy import event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from bot.database.errors import DatabaseError
 from bot.database.migrating import migrate
 from bot.database.sessions import Sessions
+from bot.database.transactions import POOLED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -31,6 +32,12 @@ _log = logging.getLogger(__name__)
 _POOL = {"pool_size": 24, "max_overflow": 0}
 """Connections of PostgreSQL: some more than wishes that are answered at once. They stay open, for
 to make one takes longer than what it is made for."""
+_POOLED: dict[str, Any] = {
+    **_POOL,
+    "connect_args": {"statement_cache_size": 0, "prepared_statement_cache_size": 0},
+    "execution_options": {POOLED: True},
+}
+"""Through a pooler, which gives each transaction another session: none has what one prepared."""
 PRIMARY = 0xFF
 """The part of SQLite's error code that says what kind it is."""
 
@@ -41,22 +48,49 @@ class Database:
 
     engine: AsyncEngine
     sessions: Sessions
+    direct: AsyncEngine
+    """For what must have a session of its own; another one than `engine` behind a pooler."""
 
 
 @asynccontextmanager
-async def open_database(url: str) -> AsyncIterator[Database]:
+async def open_database(url: str, pooler: str = "") -> AsyncIterator[Database]:
     """Open and migrate; closed on leaving.
+
+    Args:
+        url: The database's.
+        pooler: That of a pooler before it, such as PgBouncer, which may give each transaction
+            another session; empty: there is none.
 
     Raises:
         DatabaseError: It cannot be opened, or was written by a newer Kataribe.
     """
-    async with open_engine(url) as engine:
-        await _migrate(engine, sqlite_file(url))
-        yield Database(engine, Sessions(engine))
+    async with open_engine(url) as direct:
+        await _migrate(direct, sqlite_file(url))
+        if not pooler:
+            yield Database(direct, Sessions(direct), direct)
+            return
+        async with open_pooler(pooler, direct) as engine:
+            yield Database(engine, Sessions(engine), direct)
 
 
 @asynccontextmanager
-async def open_engine(url: str) -> AsyncIterator[AsyncEngine]:
+async def open_pooler(url: str, direct: AsyncEngine) -> AsyncIterator[AsyncEngine]:
+    """Open the way to a database through its pooler; closed on leaving.
+
+    Raises:
+        DatabaseError: It cannot be opened, or leads to another database.
+    """
+    async with open_engine(url, **_POOLED) as engine:
+        if await _identity(engine) != await _identity(direct):
+            raise DatabaseError(
+                f"[database] pooler, {without_password(engine)}, leads to another database "
+                f"than its url, {without_password(direct)}"
+            )
+        yield engine
+
+
+@asynccontextmanager
+async def open_engine(url: str, **settings: Any) -> AsyncIterator[AsyncEngine]:
     """Open a database, whatever is in it; closed on leaving.
 
     Raises:
@@ -65,7 +99,7 @@ async def open_engine(url: str) -> AsyncIterator[AsyncEngine]:
     file = sqlite_file(url)
     if file is not None:
         await asyncio.to_thread(_prepare_file, file)
-    engine = make_engine(url, **({} if url.startswith("sqlite") else _POOL))
+    engine = make_engine(url, **({} if url.startswith("sqlite") else settings or _POOL))
     try:
         yield engine
     finally:
@@ -110,6 +144,19 @@ def sqlite_file(url: str) -> Path | None:
     if parsed.get_backend_name() != "sqlite" or parsed.database in {None, "", ":memory:"}:
         return None
     return Path(str(parsed.database))
+
+
+async def _identity(engine: AsyncEngine) -> tuple[object, ...]:
+    """What no other database has, and no other schema of one."""
+    asked = text(
+        "SELECT pg_postmaster_start_time(), oid, current_schema() "
+        "FROM pg_database WHERE datname = current_database()"
+    )
+    try:
+        async with engine.connect() as connection:
+            return tuple((await connection.execute(asked)).one())
+    except (SQLAlchemyError, OSError) as error:
+        raise not_opened(engine, error) from error
 
 
 async def _migrate(engine: AsyncEngine, file: Path | None) -> None:

@@ -152,6 +152,11 @@ async def _take(engine: AsyncEngine, held: AsyncExitStack, member: Member | None
     gone = asyncio.Event()
     driver: Any = (await connection.get_raw_connection()).driver_connection
     driver.add_termination_listener(lambda _: gone.set())
+    if await connection.scalar(text("SELECT pg_backend_pid()")) != driver.get_server_pid():
+        raise DatabaseError(
+            f"PostgreSQL is behind a pooler at {without_password(engine)}, which may give our lock "
+            "to others: let [database] url name the server itself, and [database] pooler this one"
+        )
     shared = "" if member is None else "_shared"
     if not await connection.scalar(
         text(f"SELECT pg_try_advisory_lock{shared}(:lock)"), {"lock": SOLE_LOCK}

@@ -33,6 +33,10 @@ _WORDS = {
 }
 
 
+POOLED = "kataribe_pooled"
+"""The option of an engine that reaches PostgreSQL through a pooler of transactions."""
+
+
 class Transaction(Protocol):
     """A transaction, committed when it is left."""
 
@@ -103,6 +107,23 @@ class DriverTransaction:
         return story_of(rows[0]) if rows else None
 
 
+class _EachBegun:
+    """A driver behind a pooler, each of whose statements is begun.
+
+    For the driver asks after the types that a statement has before it sends it, and what it sets
+    for that (no compiling, which takes a second) must hold in the session that it asks.
+    """
+
+    def __init__(self, driver: Any) -> None:
+        self._driver = driver
+        self.execute = driver.execute
+
+    async def fetch(self, *given: Any) -> Any:
+        """Have a statement done that gives rows."""
+        async with _begun(self._driver, ()):
+            return await self._driver.fetch(*given)
+
+
 @dataclass(frozen=True, slots=True)
 class _Text:
     """A statement as the driver takes it: parameters have numbers, lists are written out."""
@@ -146,9 +167,11 @@ async def on_the_driver(
     except dbapi.Error as error:
         raise OperationalError(None, None, error) from error
     driver: Any = pooled.driver_connection
+    behind_pooler = engine.get_execution_options().get(POOLED, False)
+    speaks = _EachBegun(driver) if single and behind_pooler else driver
     try:
         async with nullcontext() if single else _begun(driver, taking):
-            yield DriverTransaction(engine.dialect, driver, single=single)
+            yield DriverTransaction(engine.dialect, speaks, single=single)
     except (dbapi.asyncpg.PostgresError, dbapi.asyncpg.InterfaceError) as error:
         raise _translated(dbapi.asyncpg, error) from error
     finally:

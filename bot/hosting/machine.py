@@ -18,7 +18,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.database import DatabaseError
-from bot.database.connection import make_engine, sqlite_file
+from bot.database.connection import make_engine, open_engine, open_pooler, sqlite_file
 from bot.database.copies import look_at
 from bot.database.lock import is_held
 from bot.database.revisions import newest_revision, why_not
@@ -78,6 +78,8 @@ async def database(settings: Settings) -> AsyncIterator[Finding]:
     file = sqlite_file(settings.database.url)
     if file is None:
         yield await _server(settings.database.url)
+        if settings.database.pooler:
+            yield await _pooler(settings.database.url, settings.database.pooler)
         return
     file = file.resolve()
     if not file.exists():
@@ -131,6 +133,15 @@ async def _server(url: str) -> Finding:
         what, _, advice = why.partition(": ")
         return ill("database", f"PostgreSQL {said}: it {what}", advice)
     return well("database", f"PostgreSQL {said}, revision {revision}")
+
+
+async def _pooler(url: str, pooler: str) -> Finding:
+    try:
+        async with asyncio.timeout(10), open_engine(url) as direct, open_pooler(pooler, direct):
+            pass
+    except (DatabaseError, TimeoutError) as error:
+        return ill("pooler", str(error) or "no answer", "mend [database] pooler, or start it")
+    return well("pooler", "leads to the same database")
 
 
 def _disk(file: Path) -> Finding:

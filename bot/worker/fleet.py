@@ -42,7 +42,7 @@ class Fleet:
     """
 
     def __init__(self, database: Database, member: Member, bell: Bell) -> None:
-        self._engine, self._sessions = database.engine, database.sessions
+        self._direct, self._sessions = database.direct, database.sessions
         self._member = member
         self._bell = bell
         bell.others = self
@@ -98,7 +98,7 @@ class Fleet:
     async def pause(self) -> None:
         """Let no bot begin anything."""
         await self._let_go()
-        self._pausing = await self._engine.connect()
+        self._pausing = await self._direct.connect()
         await self._pausing.execution_options(isolation_level="AUTOCOMMIT")
         await server_lock.pause(self._pausing)
 

@@ -95,5 +95,5 @@ async def test_a_server_that_lets_nobody_in_is_trouble_of_the_databases(
 ) -> None:
     engine = make_engine(postgresql.new_database().replace("/postgres?", "/nowhere?"))
     with pytest.raises(OperationalError, match="nowhere"):
-        await queue_of(Database(engine, Sessions(engine))).claim("bot")
+        await queue_of(Database(engine, Sessions(engine), engine)).claim("bot")
     await engine.dispose()
