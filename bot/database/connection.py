@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import socket
 import sqlite3
 import stat
 from contextlib import asynccontextmanager, closing, suppress
@@ -16,6 +17,7 @@ from sqlalchemy import event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
 
 from bot.database.errors import DatabaseError
 from bot.database.migrating import migrate
@@ -38,6 +40,10 @@ _POOLED: dict[str, Any] = {
     "execution_options": {POOLED: True},
 }
 """Through a pooler, which gives each transaction another session: none has what one prepared."""
+CLOSED_WITHIN = 5.0
+"""Seconds."""
+SILENCE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 20_000}
+"""When a connection is asked whether it lives, and given up: seconds, times, milliseconds."""
 PRIMARY = 0xFF
 """The part of SQLite's error code that says what kind it is."""
 
@@ -49,7 +55,8 @@ class Database:
     engine: AsyncEngine
     sessions: Sessions
     direct: AsyncEngine
-    """For what must have a session of its own; another one than `engine` behind a pooler."""
+    """For connections that are kept, and for what must have a session of its own: always new ones,
+    past a pooler. SQLite's is `engine`."""
 
 
 @asynccontextmanager
@@ -64,12 +71,15 @@ async def open_database(url: str, pooler: str = "") -> AsyncIterator[Database]:
     Raises:
         DatabaseError: It cannot be opened, or was written by a newer Kataribe.
     """
-    async with open_engine(url) as direct:
-        await _migrate(direct, sqlite_file(url))
-        if not pooler:
-            yield Database(direct, Sessions(direct), direct)
-            return
-        async with open_pooler(pooler, direct) as engine:
+    file = sqlite_file(url)
+    if url.startswith("sqlite"):
+        async with open_engine(url) as engine:
+            await _migrate(engine, file)
+            yield Database(engine, Sessions(engine), engine)
+        return
+    async with open_engine(url, poolclass=NullPool) as direct:
+        await _migrate(direct, file)
+        async with open_pooler(pooler, direct) if pooler else open_engine(url) as engine:
             yield Database(engine, Sessions(engine), direct)
 
 
@@ -103,7 +113,9 @@ async def open_engine(url: str, **settings: Any) -> AsyncIterator[AsyncEngine]:
     try:
         yield engine
     finally:
-        await engine.dispose()
+        with suppress(TimeoutError):  # a connection that died in silence does not say goodbye
+            async with asyncio.timeout(CLOSED_WITHIN):
+                await engine.dispose()
 
 
 def make_engine(url: str, **settings: Any) -> AsyncEngine:
@@ -123,6 +135,7 @@ def make_engine(url: str, **settings: Any) -> AsyncEngine:
         event.listen(engine.sync_engine, "connect", _prepare_connection)
         event.listen(engine.sync_engine, "handle_error", _drop_if_read_only)
     else:
+        event.listen(engine.sync_engine, "connect", _notice_silence)
         event.listen(engine.sync_engine, "checkout", _refuse_if_closed)
     return engine
 
@@ -214,6 +227,20 @@ def _refuse_if_closed(connection: Any, _record: object, _fairy: object) -> None:
     """
     if connection.driver_connection.is_closed():
         raise DisconnectionError
+
+
+def _notice_silence(connection: Any, _record: object) -> None:
+    """Have the system end a connection whose other end is gone without a word, after 20 seconds.
+
+    By itself it would try for a quarter of an hour, or for ever where nothing is sent.
+    """
+    line = connection.driver_connection._transport.get_extra_info("socket")  # noqa: SLF001  # no other way
+    if line.family == socket.AF_UNIX:
+        return
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in SILENCE.items():
+        if hasattr(socket, name):  # not every system has each
+            line.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _prepare_connection(connection: Any, _record: object) -> None:

@@ -48,7 +48,8 @@ async def sole_user(
         DatabaseError: Another bot holds it, or it cannot be opened.
     """
     if make_url(url).get_backend_name() == "postgresql":
-        async with server_held(url, member) as watch:
+        name = member.owner if member else owner_name()
+        async with server_held(url, name, member) as watch:
             yield watch
         return
     with _file_held(sqlite_file(url)):

@@ -41,6 +41,21 @@ AGAIN = 1.0
 """Seconds until a server that is away is asked again."""
 HANDED_OVER_WITHIN = 5.0
 """Seconds in which a process that was told to stop lets go of its shards."""
+ASKED_EVERY, ANSWERS_WITHIN = 5.0, 10.0
+"""Seconds after which the server is asked whether it is still there, and that it has to answer."""
+_NAMED = text("""
+    SELECT set_config('application_name', :owner, false),
+        set_config('tcp_keepalives_idle', '5', false),
+        set_config('tcp_keepalives_interval', '5', false),
+        set_config('tcp_keepalives_count', '3', false),
+        set_config('tcp_user_timeout', '20000', false)
+""")
+"""Whose the connection is; a machine that is cut off is noticed by the server in 20 seconds."""
+_GHOSTS_ENDED = text("""
+    SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+    WHERE application_name = :owner AND pid <> pg_backend_pid()
+""")
+"""Earlier connections of ours, of whose end the server has not heard."""
 
 _HELD = """
     FROM pg_locks JOIN pg_stat_activity USING (pid)
@@ -53,7 +68,7 @@ _HOLDERS = text(
     "AND pid <> pg_backend_pid()"
 )
 _PAUSED = text(f"SELECT count(*) {_HELD} AND classid = {PAUSES}")
-_RESUMED = text(f"SELECT pg_terminate_backend(pid) {_HELD} AND classid = {PAUSES}")
+_RESUMED = text(f"SELECT pg_terminate_backend(pid, 1000) {_HELD} AND classid = {PAUSES}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +86,15 @@ class ServedError(DatabaseError):
     """Another process serves a shard that this one wants."""
 
 
-async def served(session: AsyncSession | AsyncConnection) -> dict[tuple[int, int], str]:
+async def served(connection: AsyncConnection) -> dict[tuple[int, int], str]:
     """Which shards processes serve, as (number, of how many), with the owner's name."""
-    rows = (await session.execute(_HOLDERS)).all()
+    rows = (await connection.execute(_HOLDERS)).all()
     return {_shard(row.number): row.owner or "" for row in rows if getattr(row, "class") == SHARDS}
 
 
-async def paused(session: AsyncSession) -> bool:
+async def paused(connection: AsyncConnection) -> bool:
     """Whether some process wants nothing to be begun."""
-    return bool(await session.scalar(_PAUSED))
+    return bool(await connection.scalar(_PAUSED))
 
 
 async def pause(connection: AsyncConnection) -> None:
@@ -102,26 +117,30 @@ def _shard(number: int) -> tuple[int, int]:
 
 @asynccontextmanager
 async def server_held(
-    url: str, member: Member | None
+    url: str, name: str, member: Member | None
 ) -> AsyncIterator[Callable[[], Coroutine[Any, Any, object]]]:
-    """Hold a database, or the shards of one of several processes; see `bot.database.lock`."""
-    engine = make_engine(url, poolclass=NullPool)
+    """Hold a database, or the shards of one of several processes; see `bot.database.lock`.
+
+    `name`: this process's, and no other's that ever was.
+    """
+    given = {"timeout": ANSWERS_WITHIN, "command_timeout": ANSWERS_WITHIN}
+    engine = make_engine(url, poolclass=NullPool, connect_args=given)
     async with AsyncExitStack() as opened:
         opened.push_async_callback(engine.dispose)
         held = await opened.enter_async_context(AsyncExitStack())
         try:
-            gone = await _take_when_let(engine, held, member)
+            lost = await _take_when_let(engine, held, name, member)
         except (SQLAlchemyError, OSError) as error:
             raise not_opened(engine, error) from error
 
         async def watch() -> None:
-            nonlocal gone
+            nonlocal lost
             while True:
-                await gone.wait()
+                await lost()
                 _log.warning("The database's server has let go of our lock; taking it again")
                 try:
                     await held.aclose()
-                    gone = await _take(engine, held, member)
+                    lost = await _take_when_let(engine, held, name, member)
                 except (SQLAlchemyError, OSError) as error:
                     _log.warning("The database cannot be reached: %s", error)
                     await asyncio.sleep(AGAIN)
@@ -130,14 +149,14 @@ async def server_held(
 
 
 async def _take_when_let(
-    engine: AsyncEngine, held: AsyncExitStack, member: Member | None
-) -> asyncio.Event:
+    engine: AsyncEngine, held: AsyncExitStack, name: str, member: Member | None
+) -> Callable[[], Coroutine[Any, Any, None]]:
     """Take what is wanted; where another process is about to stop, when it has."""
     loop = asyncio.get_running_loop()
     patience = loop.time() + HANDED_OVER_WITHIN
     while True:
         try:
-            return await _take(engine, held, member)
+            return await _take(engine, held, name, member)
         except ServedError:
             await held.aclose()
             if loop.time() >= patience:
@@ -145,8 +164,10 @@ async def _take_when_let(
             await asyncio.sleep(HANDED_OVER_WITHIN / 20)
 
 
-async def _take(engine: AsyncEngine, held: AsyncExitStack, member: Member | None) -> asyncio.Event:
-    """Take locks on a connection that `held` keeps; gives what its end will set."""
+async def _take(
+    engine: AsyncEngine, held: AsyncExitStack, name: str, member: Member | None
+) -> Callable[[], Coroutine[Any, Any, None]]:
+    """Take locks on a connection that `held` keeps; gives what returns when it is lost."""
     connection = await held.enter_async_context(engine.connect())
     await connection.execution_options(isolation_level="AUTOCOMMIT")
     gone = asyncio.Event()
@@ -157,6 +178,8 @@ async def _take(engine: AsyncEngine, held: AsyncExitStack, member: Member | None
             f"PostgreSQL is behind a pooler at {without_password(engine)}, which may give our lock "
             "to others: let [database] url name the server itself, and [database] pooler this one"
         )
+    await connection.execute(_NAMED, {"owner": name})
+    await connection.execute(_GHOSTS_ENDED, {"owner": name})
     shared = "" if member is None else "_shared"
     if not await connection.scalar(
         text(f"SELECT pg_try_advisory_lock{shared}(:lock)"), {"lock": SOLE_LOCK}
@@ -167,7 +190,19 @@ async def _take(engine: AsyncEngine, held: AsyncExitStack, member: Member | None
         )
     if member is not None:
         await _join(connection, member, without_password(engine))
-    return gone
+
+    async def lost() -> None:
+        while not gone.is_set():
+            try:
+                async with asyncio.timeout(ASKED_EVERY):
+                    await gone.wait()
+            except TimeoutError:
+                try:
+                    await connection.scalar(text("SELECT 1"))
+                except (SQLAlchemyError, OSError):
+                    driver.terminate()  # a connection may die in silence
+
+    return lost
 
 
 async def _join(connection: AsyncConnection, member: Member, database: str) -> None:
@@ -177,8 +212,6 @@ async def _join(connection: AsyncConnection, member: Member, database: str) -> N
         ServedError: One of them is another's.
         DatabaseError: Others are no processes of this bot, or count its shards otherwise.
     """
-    named = "SELECT set_config('application_name', :owner, false)"
-    await _said(connection, named, owner=member.owner)
     # One looks after the other: of two who come at once the second sees the first.
     settling = {"half": SHARDS, "other": _SETTLING}
     await _said(connection, "SELECT pg_advisory_lock(:half, :other)", **settling)

@@ -42,12 +42,18 @@ class Fleet:
     """
 
     def __init__(self, database: Database, member: Member, bell: Bell) -> None:
-        self._direct, self._sessions = database.direct, database.sessions
+        # Each statement is for itself.
+        self._direct = database.direct.execution_options(isolation_level="AUTOCOMMIT")
+        self._sessions = database.sessions
         self._member = member
         self._bell = bell
         bell.others = self
+        self._looking: AsyncConnection | None = None
+        """What it looks by: one of its own, for one that dies in silence keeps who waits for it."""
         self._pausing: AsyncConnection | None = None
         """Lives as long as the host wants a pause that was asked for here."""
+        self._asked = 0
+        """Grows when a pause, or its end, is asked for here, and when it is there."""
         self._served_at: dict[int, float] = {}
         """When each shard was last served by another, or this bot began."""
         self._set(frozenset())
@@ -57,11 +63,11 @@ class Fleet:
 
         Our shards are ours by now.
         """
-        async with self._sessions() as session:
+        async with self._direct.connect() as connection:
             asked_at = now()
-            moment = (await session.execute(select(func.clock_timestamp()))).scalar_one()
+            moment = (await connection.execute(select(func.clock_timestamp()))).scalar_one()
             agree(moment + (now() - asked_at) / 2)
-            owners = set((await served(session)).values())
+            owners = set((await served(connection)).values())
         if "" not in owners:  # one's name cannot be read, so nobody is known to be dead
             await queue.release_dead(owners)
 
@@ -70,19 +76,26 @@ class Fleet:
         try:
             while True:
                 try:
-                    await self.look()
+                    async with asyncio.timeout(server_lock.ANSWERS_WITHIN):
+                        await self.look()
                 except (SQLAlchemyError, OSError) as error:
                     _log.debug("Who else is there cannot be seen now: %s", error)
+                    await self._look_away()
                 self._bell.ring()
                 await asyncio.sleep(EVERY)
         finally:
+            await self._look_away()
             await self._let_go()
 
     async def look(self) -> None:
         """See which shards are served, and take over what was not for a while."""
-        async with self._sessions() as session:
-            others = {number: owner for (number, _), owner in (await served(session)).items()}
-            self._bell.paused = await paused(session)
+        asked = self._asked
+        if self._looking is None:
+            self._looking = await self._direct.connect()
+        others = {number: owner for (number, _), owner in (await served(self._looking)).items()}
+        pause = await paused(self._looking)
+        if self._asked == asked:  # else it was seen before, or on the way
+            self._bell.paused = pause
         moment, own = asyncio.get_running_loop().time(), self._member.shards
         for number in range(own.total):
             if number in others or number not in self._served_at:
@@ -97,29 +110,41 @@ class Fleet:
 
     async def pause(self) -> None:
         """Let no bot begin anything."""
+        self._asked += 1
         await self._let_go()
         self._pausing = await self._direct.connect()
-        await self._pausing.execution_options(isolation_level="AUTOCOMMIT")
         await server_lock.pause(self._pausing)
+        self._asked += 1
 
     async def resume(self) -> None:
         """Let all go on, whoever paused."""
+        self._asked += 1
         async with self._sessions() as session:
             await server_lock.resume(session)
         await self._let_go()
+        self._asked += 1
 
     async def _let_go(self) -> None:
         """Want no pause any more; only its connection's end says so."""
         held, self._pausing = self._pausing, None
-        if held is not None:
-            await held.invalidate()
-            await held.close()
+        await _end(held)
+
+    async def _look_away(self) -> None:
+        """Look by another connection next time."""
+        held, self._looking = self._looking, None
+        await _end(held)
 
     def _set(self, taken: frozenset[int]) -> None:
         before, own = self._sessions.reach, self._member.shards
         if before is not None and (more := taken - before.shards):
             _log.warning("Nobody serves shards %s: their stories are told here", sorted(more))
         self._sessions.reach = Reach(self._member.owner, own, taken.union(own.numbers))
+
+
+async def _end(held: AsyncConnection | None) -> None:
+    if held is not None:
+        await held.invalidate()
+        await held.close()
 
 
 def _next_ones(unserved: Collection[int], own: Shards, others: Mapping[int, str]) -> frozenset[int]:

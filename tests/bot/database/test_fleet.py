@@ -53,6 +53,7 @@ async def joined(url: str, one: Member) -> AsyncIterator[Fleet]:
         joins = Fleet(database, one, Bell())
         await joins.begin(queue_of(database))
         yield joins
+        await joins._look_away()
 
 
 @pytest.fixture(autouse=True)
@@ -139,6 +140,7 @@ async def test_a_pause_holds_for_all_until_one_of_them_goes_on(database_url: str
         running = asyncio.create_task(first.run())
         await asyncio.wait([running], timeout=0.01)
         running.cancel()
+        await asyncio.wait([running])
         async with asyncio.timeout(30):
             while await bells() != [False, False]:
                 pass
@@ -258,4 +260,5 @@ async def test_what_is_called_off_elsewhere_stops_before_its_end_is_shown(
             looking = asyncio.create_task(looks.run())
             await tells_it.wall.until(lambda: ("lost", story_id) in tells_it.wall.happened)
             looking.cancel()
+            await asyncio.wait([looking])
         assert not tells_it.wall.ended_
