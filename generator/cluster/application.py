@@ -9,8 +9,8 @@ from ray import serve
 
 from generator.cluster.front import Front
 from generator.cluster.replica import Replica
-from generator.cluster.shares import ClusterSettings, shared
-from generator.config import load_settings
+from generator.cluster.shares import NO_KEYS, ClusterSettings, shared
+from generator.config import ConfigError, load_settings
 
 if TYPE_CHECKING:
     from ray.serve import Application
@@ -36,9 +36,12 @@ def build(given: dict[str, Any]) -> Application:
             environment, as KATARIBE_ENGINE__NAME, or has its default.
 
     Raises:
-        ConfigError: with one line for each setting that is wrong.
+        ConfigError: with one line for each setting that is wrong, or without keys: where Serve
+            listens is said elsewhere, and its replicas listen to each other's machines.
     """
     engine = load_settings(given.get("engine", {}))
+    if not engine.bearer_keys():
+        raise ConfigError(NO_KEYS)
     cluster = ClusterSettings.checked(given.get("cluster", {}))
     there = ray.cluster_resources()
     cores, gpus = int(there.get("CPU", 1)), int(there.get("GPU", 0))
