@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
-from multidict import CIMultiDict
 from ray.exceptions import RayError
 from ray.serve.exceptions import DeploymentUnavailableError
-from starlette.responses import Response, StreamingResponse
 from yarl import URL
 
 from generator.cluster.merging import Answer, merged
@@ -25,12 +23,10 @@ from generator.server.errors import ApiError, refusal
 from generator.server.log import REFERENCE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from aiohttp import ClientResponse
     from ray.serve.handle import DeploymentHandle, DeploymentResponseGenerator
-    from starlette.requests import Request as Asked
-    from starlette.types import Receive, Scope, Send
 
     from generator.config import EngineSettings
 
@@ -51,7 +47,7 @@ _LOST = "The replica that was to answer is gone; ask again."
 
 
 class Front:
-    """Serve's ingress: it looks for keys and the model's name, and passes on what is said."""
+    """It looks for keys and the model's name, and passes on what is said."""
 
     def __init__(self, replicas: DeploymentHandle, settings: EngineSettings) -> None:
         """Keep where to.
@@ -67,16 +63,24 @@ class Front:
         self._known: dict[str, str] = {}
         """Addresses by replica, as they were last heard."""
 
-    async def __call__(self, asked: Asked) -> Response:
-        """Answer a request, in the words of `generator.server`."""
+    async def answer(
+        self, method: str, target: str, headers: Mapping[str, str], body: AsyncIterator[bytes]
+    ) -> Reply:
+        """Answer a request, in the words of `generator.server`.
+
+        Args:
+            method: of HTTP.
+            target: path and query, percent-encoded.
+            headers: found by their names in any case.
+            body: as it comes; read only if its sender is let in.
+        """
         try:
-            headers = CIMultiDict(
-                (name.decode("latin-1"), value.decode(errors="surrogateescape"))
-                for name, value in asked.headers.raw
-            )
-            may_enter(self._keys, asked.url.path, headers)
-            request = await self._read(asked, headers)
-            match request.method, *request.path.split("/")[1:]:
+            path = target.partition("?")[0]
+            may_enter(self._keys, unquote(path), headers)
+            said = {name: given for name in _READ if (given := headers.get(name, ""))}
+            readable = {name: given for name, given in said.items() if given.isprintable()}
+            request = _Request(method, path, target, readable, await self._read(body))
+            match method, *path.split("/")[1:]:
                 case ("GET", "health" | "metrics") | ("GET", "v1", "models", *_):
                     return await self._ask_all(request, patience=_PATIENCE)
                 case ("POST", "v1", "models", _, "unload"):  # which waits for stories to end
@@ -84,28 +88,24 @@ class Front:
                 case _:
                     return await self._ask_one(request)
         except ApiError as error:
-            again = {"Retry-After": str(error.retry_after)} if error.retry_after else None
-            return Response(
-                error.body(), error.status, headers=again, media_type="application/json"
-            )
+            again = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
+            return Reply(error.status, {"Content-Type": "application/json"} | again, error.body())
 
-    async def _read(self, asked: Asked, headers: Mapping[str, str]) -> _Request:
-        body = bytearray()
-        async for piece in asked.stream():
-            body += piece
-            if len(body) > self._body_limit:
+    async def close(self) -> None:
+        """Nobody is asked any more."""
+        if self._http is not None:
+            await self._http.close()
+
+    async def _read(self, body: AsyncIterator[bytes]) -> bytes:
+        whole = bytearray()
+        async for piece in body:
+            whole += piece
+            if len(whole) > self._body_limit:
                 message = f"The body takes at most {self._body_limit} bytes."
                 raise ApiError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message)
-        path, query = asked.scope["raw_path"], asked.scope["query_string"]
-        return _Request(
-            asked.method,
-            path.decode("latin-1"),
-            (path + b"?" + query if query else path).decode("latin-1"),
-            {name: said for name in _READ if (said := headers.get(name)) and said.isprintable()},
-            bytes(body),
-        )
+        return bytes(whole)
 
-    async def _ask_all(self, request: _Request, *, patience: float | None) -> Response:
+    async def _ask_all(self, request: _Request, *, patience: float | None) -> Reply:
         """What every replica says for itself, as one answer; each has `patience` of its own."""
 
         async def ask(replica: str, address: str) -> Answer:
@@ -120,7 +120,7 @@ class Front:
         answer = merged(request.path, answers)
         if answer is None:
             raise refusal(ClosedError(_NONE))
-        return Response(answer.body, answer.status, headers=answer.headers)
+        return Reply(answer.status, answer.headers, answer.body)
 
     async def _addresses(self) -> dict[str, str]:
         """Where each replica is."""
@@ -136,23 +136,23 @@ class Front:
             self._known = dict(one for one in said if isinstance(one, tuple))
         return self._known
 
-    async def _ask_one(self, request: _Request) -> Response:
+    async def _ask_one(self, request: _Request) -> Reply:
         """The answer of a replica that has the model, or else of the one with the shortest line."""
         name = request.model()
         name = name if len(name) <= _LONGEST_NAME else ""
         # Serve finds the shortest line by what it last heard: a replica that is asked knows better.
-        passed: _Passed | None = None
+        reply: Reply | None = None
         for model, if_free in ((name, True), ("", True), ("", False), ("", False)):
-            if passed is not None:
-                passed.let_go()
+            if reply is not None:
+                reply.let_go()
             handle = self._replicas.options(stream=True, multiplexed_model_id=model)
-            passed = await self._passed(request, handle.seat.remote(name, if_free=if_free))
-            if passed is not None and passed.status_code != HTTPStatus.TOO_MANY_REQUESTS:
+            reply = await self._reply(request, handle.seat.remote(name, if_free=if_free))
+            if reply is not None and reply.status != HTTPStatus.TOO_MANY_REQUESTS:
                 break
-        assert passed is not None  # noqa: S101  # the last was not asked whether it is free
-        return passed
+        assert reply is not None  # noqa: S101  # the last was not asked whether it is free
+        return reply
 
-    async def _passed(self, request: _Request, seat: DeploymentResponseGenerator) -> _Passed | None:
+    async def _reply(self, request: _Request, seat: DeploymentResponseGenerator) -> Reply | None:
         """The answer of a replica, as it begins; None: it has no free slot.
 
         Raises:
@@ -160,7 +160,7 @@ class Front:
         """
         try:
             address: str | None = await anext(seat)
-            return _Passed(await self._pass_on(request, address), seat) if address else None
+            answer = await self._pass_on(request, address) if address else None
         except DeploymentUnavailableError as error:
             raise refusal(ClosedError(_NONE)) from error
         except (RayError, ClientError, OSError) as error:
@@ -169,9 +169,12 @@ class Front:
         except BaseException:
             seat.cancel()
             raise
+        if answer is None:
+            return None
+        return Reply(answer.status, _headers(answer), told=_Told(answer, seat))
 
     async def _pass_on(self, request: _Request, address: str) -> ClientResponse:
-        if self._http is None:  # Serve makes this object outside of its event loop
+        if self._http is None:  # made outside of the event loop
             self._http = ClientSession(
                 connector=TCPConnector(limit=0),
                 timeout=ClientTimeout(total=None, sock_connect=_REACHED_WITHIN),
@@ -188,6 +191,43 @@ class Front:
 
 
 @dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer, which whoever asked for it lets go of when it was passed on."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = b""
+    told: _Told | None = None
+    """What comes instead of the body, as it comes."""
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The body as it comes.
+
+        Raises:
+            ClientError: its replica died; nothing more can be said of it.
+        """
+        if self.told is None:
+            yield self.body
+            return
+        async for piece in self.told.answer.content.iter_any():
+            yield piece
+
+    def let_go(self) -> None:
+        """Want no more of it."""
+        if self.told is not None:
+            self.told.answer.close()
+            self.told.seat.cancel()
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What a replica says, as long as its seat is held."""
+
+    answer: ClientResponse
+    seat: DeploymentResponseGenerator
+
+
+@dataclass(frozen=True, slots=True)
 class _Request:
     """A request as it came, read to its end."""
 
@@ -195,7 +235,6 @@ class _Request:
     path: str
     """Percent-encoded, as in `target`."""
     target: str
-    """Path and query."""
     headers: Mapping[str, str]
     body: bytes
 
@@ -215,25 +254,6 @@ class _Request:
                     if isinstance(asked, dict) and isinstance(asked.get("model"), str):
                         return str(asked["model"])
         return ""
-
-
-class _Passed(StreamingResponse):
-    """A replica's answer; where the replica dies it breaks off, as its own server's would."""
-
-    def __init__(self, answer: ClientResponse, seat: DeploymentResponseGenerator) -> None:
-        super().__init__(answer.content.iter_any(), answer.status, headers=_headers(answer))
-        self._answer, self._seat = answer, seat
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self.let_go()
-
-    def let_go(self) -> None:
-        """Want no more of it."""
-        self._answer.close()
-        self._seat.cancel()
 
 
 def _headers(answer: ClientResponse) -> dict[str, str]:
