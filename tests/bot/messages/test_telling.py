@@ -16,6 +16,8 @@ from tests.bot.world import World, footer, labels, page, reply, world
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bot.database.processes import Process
+
 
 TWELVE = " one two three four five six seven eight nine ten eleven twelve"
 PACED = {"words_per_second": 5.0, "edit_interval": 1.0}

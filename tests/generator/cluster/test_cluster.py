@@ -8,6 +8,7 @@ import re
 import signal
 from contextlib import AsyncExitStack
 from importlib.util import find_spec
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -238,12 +239,11 @@ async def test_a_model_that_is_let_go_may_end_its_stories(http: aiohttp.ClientSe
     endless = ENDLESS | {"prompt": "In", "stream": True}
     async with http.post("/v1/completions", json=endless) as stream:
         await stream.content.readany()
-        unload = asyncio.create_task(
-            answered(http, "POST", "/v1/models/lstm-endless/unload", json={})
-        )
+        path = "/v1/models/lstm-endless/unload"
+        unload = asyncio.create_task(answered(http, "POST", path, json={}))
         async with asyncio.timeout(PATIENCE):
-            # The replica that does not tell has let it go; the other one waits.
-            while "lstm-endless" in sum((await loaded(http)).values(), []):
+            # Nobody is let in any more; where it tells, it is waited for.
+            while "lstm-endless" in chain(*(await loaded(http)).values()):
                 pass
         assert not unload.done()
     status, _, body = await unload
@@ -255,7 +255,7 @@ async def test_who_shows_no_key_has_nothing_loaded(http: aiohttp.ClientSession) 
     wrong = {"Authorization": "Bearer goose"}
     for path, body in (("/v1/completions", wish), ("/v1/models/lstm-endless/load", {})):
         assert (await answered(http, "POST", path, json=body, headers=wrong))[0] == 401
-    assert "lstm-endless" not in sum((await loaded(http)).values(), [])
+    assert "lstm-endless" not in chain(*(await loaded(http)).values())
 
 
 async def test_a_replica_that_is_stuck_is_said_to_be_and_the_others_answer(
@@ -286,8 +286,11 @@ async def test_the_log_names_a_story_as_who_asked_for_it(
     wish = STORY | {"max_tokens": 5, "finish_sentence": False}
     await answered(http, "POST", "/v1/completions", json=wish, headers=named)
     async with asyncio.timeout(PATIENCE):
-        while "[story-7] gpt2-small told 5 tokens" not in cluster.log.read_text("utf-8"):
-            await asyncio.sleep(0.01)  # Ray brings a replica's lines when it likes
+        # Ray brings a replica's lines when it likes.
+        while "[story-7] gpt2-small told 5 tokens" not in await asyncio.to_thread(
+            cluster.log.read_text, "utf-8"
+        ):
+            pass
 
 
 async def test_stories_go_where_the_line_is_short_and_too_many_are_told_so(
