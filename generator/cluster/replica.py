@@ -89,6 +89,8 @@ class Replica:
 
         What cannot be had is refused by the server, in its own words.
         """
-        if name in self._server.registry.folders():
+        registry = self._server.registry
+        # To look at the folders takes longer than to begin a story.
+        if registry.resident(name) is not None or name in registry.folders():
             with suppress(EngineError):
                 await self._hold(name)

@@ -282,15 +282,16 @@ async def test_a_replica_that_is_stuck_is_said_to_be_and_the_others_answer(
 async def test_the_log_names_a_story_as_who_asked_for_it(
     http: aiohttp.ClientSession, cluster: Cluster
 ) -> None:
-    named = {"X-Request-Id": "story-7"}
+    names = {"story-7", "story-8", "story-9"}
     wish = STORY | {"max_tokens": 5, "finish_sentence": False}
-    await answered(http, "POST", "/v1/completions", json=wish, headers=named)
+    for name in names:
+        named = {"X-Request-Id": name}
+        await answered(http, "POST", "/v1/completions", json=wish, headers=named)
     async with asyncio.timeout(PATIENCE):
-        # Ray brings a replica's lines when it likes.
-        while "[story-7] gpt2-small told 5 tokens" not in await asyncio.to_thread(
-            cluster.log.read_text, "utf-8"
-        ):
-            pass
+        said: set[str] = set()
+        while said != names:  # Ray brings a replica's lines when it likes
+            log = await asyncio.to_thread(cluster.log.read_text, "utf-8")
+            said = set(re.findall(r"\[(story-\d)\] gpt2-small told 5 tokens", log))
 
 
 async def test_stories_go_where_the_line_is_short_and_too_many_are_told_so(
