@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from generator.cluster.front import Front
+
+log = logging.getLogger(__name__)
 
 
 async def keep_open(
@@ -40,6 +43,7 @@ async def keep_open(
     await web.SockSite(runner, listening).start()
     ready()
     await told_to_stop.wait()
+    log.info("stopping: running stories have %g s to end", drain)
     tasks = [asyncio.create_task(runner.cleanup()), asyncio.create_task(at_once.wait())]
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:

@@ -69,6 +69,7 @@ def run(engine: EngineSettings, cluster: ClusterSettings, *, address: str | None
                     ready=lambda: print(ready, flush=True),
                 )
             )
+            _hear()  # the event loop has just given the signals back
 
 
 def _hear() -> None:
@@ -110,7 +111,6 @@ def _cores() -> int:
 
 def _leave(*, alone: bool) -> None:
     """The replicas end their stories and go, and with them Ray itself where it is ours `alone`."""
-    log.info("stopping: running stories may end")
     try:
         with suppress(RayError, RayServeException):
             while NAME in serve.status().applications:
