@@ -37,8 +37,10 @@ async def keep_open(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    server = web.Server(_answering(front), handler_cancellation=True, auto_decompress=False)
-    runner = web.ServerRunner(server, access_log=None, shutdown_timeout=drain)
+    server = web.Server(
+        _answering(front), handler_cancellation=True, auto_decompress=False, access_log=None
+    )
+    runner = web.ServerRunner(server, shutdown_timeout=drain)
     await runner.setup()
     await web.SockSite(runner, listening).start()
     ready()
@@ -46,6 +48,8 @@ async def keep_open(
     log.info("stopping: running stories have %g s to end", drain)
     tasks = [asyncio.create_task(runner.cleanup()), asyncio.create_task(at_once.wait())]
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    if at_once.is_set():
+        log.info("told to stop again: they are cut")
     for task in tasks:
         task.cancel()
     await front.close()
