@@ -13,7 +13,7 @@ import pytest
 import torch
 from scipy.stats import chi2_contingency
 
-from generator.engine.errors import EngineError
+from generator.engine.errors import EngineError, SlotsFullError
 from generator.engine.loop import Engine
 from generator.engine.scheduler import Scheduler
 from generator.models.decoder import Batch
@@ -325,3 +325,18 @@ async def test_a_failed_step_ends_its_searches_and_frees_their_slots(
         assert len((await tell(engine, request))[0]) == 20
         assert engine.slots_in_use == 0
     assert "the model broke" in caplog.text
+
+
+async def test_searches_beyond_the_slots_wait_like_other_stories(words: Path) -> None:
+    """What counts is how many stories there are, and not how many slots they hold."""
+    request = Request(prompt=(2,), sampling=GREEDY, seed=1, max_tokens=3, num_beams=4)
+    async with Engine(load_model(words, precision="float32"), slots=4, waiting=5) as engine:
+        watched = Watched(engine, halt=0)
+        stories = [engine.submit(request)]
+        await watched.halted()  # it holds all slots
+        stories += [engine.submit(request) for _ in range(8)]
+        with pytest.raises(SlotsFullError, match="8 stories wait"):
+            engine.submit(request)
+        watched.go_on()
+        for story in stories:
+            assert [token async for tokens in story for token in tokens]
