@@ -209,7 +209,8 @@ async def test_a_search_keeps_the_rules(folder: Path, precision: Any) -> None:
     assert firsts[False] & inside
     assert not firsts[True] & inside
     assert 10 <= len(found) <= 40
-    pairs = list(zip((5, 6, 7, *found), (6, 7, *found), strict=False))
+    pairs = [*zip((5, 6, 7, *found), (6, 7, *found), strict=False)]
+    pairs = [pair for pair in pairs if pair[1] not in inside]  # a word may be told again
     assert len(set(pairs)) == len(pairs)
 
 
