@@ -42,9 +42,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_REST = 1e-4
-"""Seconds of rest for each story after its tokens were handed out. To hand out takes a tenth of it,
-and both threads share one interpreter: a reader of a fast engine gets several tokens at once."""
+_REST = 0.02
+"""Seconds of rest after tokens were handed out: as often as a screen shows something new. A fast
+engine's reader gets several at once, since each time costs engine, server and reader, who may share
+two cores, what some tokens do. A story's first token and its end do not wait for it."""
 _CLOSING = "The story was cut: the engine is closing; ask again when it is back."
 _UNBEGUN = "The story could not begin: the model failed at its prompt or its settings."
 _FAILED = "The story was cut: the model failed in the middle of it."
@@ -337,12 +338,13 @@ class Engine:
             self._scheduler.release(slot)
 
     def _post(self, news: _News) -> None:
-        """Leaves news for the event loop, and wakes it unless it has been woken already."""
+        """Leaves news for the event loop, and wakes it unless it will look anyway."""
+        urgent = bool(news.endings) or not all(story.begun for story in news.stories)
         with self._lock:
-            wake = not self._outbox
+            wake = urgent or not self._outbox
             self._outbox.append(news)
         if wake:
-            self._loop.call_soon_threadsafe(self._deliver_soon)
+            self._loop.call_soon_threadsafe(self._deliver if urgent else self._deliver_soon)
 
     def _deliver_soon(self) -> None:
         """On the event loop: hands out what has gathered, at once or after a rest."""
@@ -366,7 +368,7 @@ class Engine:
             fresh.setdefault(generation, [])
         for generation, told in fresh.items():
             generation.deliver(told, ends.get(generation))
-        self._rest_until = self._loop.time() + _REST * len(fresh)
+        self._rest_until = self._loop.time() + _REST
 
     def _give_up(self) -> None:
         """After a failed step: the stories in it end with an error, and the slots are free."""
