@@ -47,6 +47,7 @@ _REST = 0.02
 engine's reader gets several at once, since each time costs engine, server and reader, who may share
 two cores, what some tokens do. A story's first token and its end do not wait for it."""
 _CLOSING = "The story was cut: the engine is closing; ask again when it is back."
+_UNBEGUN = "The story could not begin: the model failed at its prompt or its settings."
 _FAILED = "The story was cut: the model failed in the middle of it."
 
 
@@ -97,7 +98,7 @@ class Engine:
         Args:
             loaded: the model.
             slots: stories told together.
-            waiting: stories that may wait for a slot.
+            waiting: stories that there may be beyond those, and wait.
             threads: CPU threads of a step; 0: what is measured best.
         """
         self._ends = np.array(loaded.ends, np.int32)
@@ -165,7 +166,7 @@ class Engine:
         Raises:
             ValueError: the prompt is empty, or leaves no room in the context; or there are fewer
                 slots than beams.
-            SlotsFullError: no slot is free and the queue is full.
+            SlotsFullError: there are as many stories as may be, told or waiting.
             EngineError: the engine is closing.
         """
         if not 0 < len(request.prompt) < self._scheduler.history.shape[1]:
@@ -176,7 +177,7 @@ class Engine:
         with self._lock:
             if self._closing:
                 raise EngineError(_CLOSING)
-            if len(self._line) + self._scheduler.in_use >= self._limit:
+            if len(self._line) + len(self._active) + len(self._beams) >= self._limit:
                 raise SlotsFullError(
                     "The model has no room for another story: its slots are taken and "
                     f"{self.waiting} stories wait already. Ask again in a moment."
@@ -216,7 +217,12 @@ class Engine:
                     self._release(generation)
                 self._cancelled.clear()
                 while (newcomer := self._line.next(self._scheduler.free)) is not None:
-                    self._begin(newcomer)
+                    try:
+                        self._begin(newcomer)
+                    except Exception:
+                        log.exception("a story could not begin; the others go on")
+                        self._release(newcomer)
+                        self._loop.call_soon_threadsafe(newcomer.end, _UNBEGUN)
                 if self._closing:
                     return False
                 if self._active or self._beams:
