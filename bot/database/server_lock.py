@@ -86,7 +86,7 @@ class ServedError(DatabaseError):
     """Another process serves a shard that this one wants."""
 
 
-async def served(connection: AsyncConnection) -> dict[tuple[int, int], str]:
+async def served(connection: AsyncSession | AsyncConnection) -> dict[tuple[int, int], str]:
     """Which shards processes serve, as (number, of how many), with the owner's name."""
     rows = (await connection.execute(_HOLDERS)).all()
     return {_shard(row.number): row.owner or "" for row in rows if getattr(row, "class") == SHARDS}
