@@ -10,7 +10,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from bot.bench import flood, lasting, pressing, queues, rows, tales, waiting
+from bot.bench import flood, lasting, pressing, queues, rows, side_by_side, tales, waiting
 from bot.bench.figures import print_json
 from bot.bench.running import BenchError
 from bot.database import DatabaseError
@@ -32,6 +32,9 @@ Starts a bot of its own on a database that is thrown away, and measures what it 
   bench --told 20000               so many short stories: whether the bot's memory stays what it was
   bench --jobs 2000 --database URL so many through our queue, on SQLite and on an empty PostgreSQL,
                                    and through procrastinate and Oban where they are installed
+  bench --jobs 4000 --database URL --processes 8
+                                   so many wishes by one process and by eight, each with servers of
+                                   its own: whether they wait for each other
   bench --tales 20 --links 10      how tales read that are told on: whether they loop, whom they
                                    remember, and what no story is to say
   bench --rows 1000000             what each statement costs on a database of so many stories
@@ -81,6 +84,12 @@ def add_bench_command(commands: argparse._SubParsersAction[Any]) -> None:
         help="an empty PostgreSQL database for --jobs, as in [database] url",
     )
     parser.add_argument(
+        "--processes",
+        type=_count,
+        metavar="N",
+        help="enqueue --jobs by so many processes, and by one",
+    )
+    parser.add_argument(
         "--seconds",
         type=_positive,
         default=30.0,
@@ -100,6 +109,9 @@ def main(given: argparse.Namespace) -> int:
     if given.rows is not None and given.rows < (least := rows.fewest(given.waiting or rows.LIVE)):
         print(f"--rows takes a whole number from {least}", file=sys.stderr)
         return 2
+    if given.processes is not None and None in {given.jobs, given.database}:
+        print("--processes takes --jobs and --database as well", file=sys.stderr)
+        return 2
     try:
         print_json(asyncio.run(_until_told_to_stop(_chosen(given))))
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -118,6 +130,8 @@ def _chosen(given: argparse.Namespace) -> Coroutine[Any, Any, dict[str, object]]
     """What is asked for."""
     if given.rows is not None:
         chosen = rows.cost(given.rows, given.waiting or rows.LIVE)
+    elif given.processes is not None:
+        chosen = side_by_side.compare(given.jobs, given.database, given.processes)
     elif given.jobs is not None:
         chosen = queues.compare(given.jobs, given.database)
     elif given.tales is not None:

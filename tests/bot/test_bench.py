@@ -123,3 +123,10 @@ async def test_a_cursor_alone_is_no_first_word(page: str, *, has: bool) -> None:
 def test_a_percentile_is_one_of_the_values() -> None:
     values = [float(n) for n in range(1, 101)]
     assert (percentile(values, 50), percentile(values, 99), percentile([7.0], 99)) == (50, 99, 7)
+
+
+def test_processes_are_measured_on_a_database_of_the_hosts(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["bench", "--processes", "2"]) == 2
+    assert capsys.readouterr().err == "--processes takes --jobs and --database as well\n"
