@@ -1,8 +1,9 @@
 """A fleet second by second, in numbers of stories instead of stories: for very many servers.
 
 All stories of a second go the same way. What is left out beside `by_story`: every story has the
-mean length, its edits take no time, and what happens within a second happens at its end. A test
-holds that both agree where both are possible.
+mean length, its edits take no time, and what happens within a second happens at its end; so it
+knows little of the pauses in stories of which many appear whole. A test holds that both agree
+elsewhere.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 ONE_BY_ONE = 200_000
 """Stories up to which each is simulated by itself."""
-KEPT = 2_700
+KEPT = 2_100
 """Bytes that a story takes in PostgreSQL, with its row, words to be searched and indexes."""
 
 
