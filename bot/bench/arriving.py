@@ -31,6 +31,8 @@ MEMBERS = 100
 """Who ask, in turns."""
 WAITING = 10_000
 """Stories that may wait: nobody is refused for want of a place."""
+REFUSED = 0.1
+"""Of the wishes, those that may be refused because too many ask at that moment."""
 TOLD_WITHIN = 300.0
 """Seconds without a story's end after which none is waited for."""
 
@@ -62,7 +64,7 @@ async def arrive(per_minute: float, seconds: float) -> dict[str, object]:
     """Ask, print a table, and give the figures.
 
     Raises:
-        BenchError: The bot did not start, or lost a story.
+        BenchError: The bot did not start, or refused too many.
         TimeoutError: It told nothing for a long time.
     """
     arrivals, cpu = await tell(moments(per_minute, seconds, seed=1))
@@ -114,7 +116,7 @@ async def tell(asked: Sequence[float], **settings: str) -> tuple[list[Arrival], 
         settings: Further ones of the bot's, as `running_bot` takes them.
 
     Raises:
-        BenchError: The bot did not start, or lost a story.
+        BenchError: The bot did not start, or refused too many.
         TimeoutError: It told nothing for a long time.
     """
     with tempfile.TemporaryDirectory(prefix="kataribe-bench-") as folder:
@@ -160,12 +162,14 @@ async def _ask(everybody: Crowd, asked: Sequence[float]) -> tuple[dict[str, Arri
             arrivals[beginning(number)] = Arrival(time.perf_counter() - begun)
             asking.create_task(story.do(everybody, next(members)))
             show_progress(len(arrivals), len(asked), "asked for")
-    if (lost := everybody.refused + everybody.unanswered) > 0:
-        raise BenchError(f"{lost} wishes were refused: this machine does not bear so many")
-    for count in range(len(everybody.told), len(asked) + 2):
+    if (refused := everybody.refused + everybody.unanswered) > REFUSED * len(asked):
+        raise BenchError(f"{refused} wishes were refused: this machine does not bear so many")
+    for count in range(len(everybody.told), len(asked) - refused + 2):
         async with asyncio.timeout(TOLD_WITHIN):
             await everybody.until_told(count)
     after = everybody.bot.cpu_seconds()
+    # Who was refused is not among them.
+    arrivals = {prompt: one for prompt, one in arrivals.items() if one.over_at is not None}
     return arrivals, None if before is None or after is None else after - before
 
 

@@ -21,6 +21,8 @@ ACTS = 4.0
 """Interactions that a story brings with it: `/story`, stars, buttons under it."""
 ACKNOWLEDGED = 50.0
 """Interactions a second that one bot acknowledges, the 99th of a hundred within 0.4 s."""
+WORK = 0.11
+"""Seconds of a processor that one bot takes for a story and its edits (`bench --arriving 120`)."""
 ENQUEUED = 216.0
 """Stories a second that PostgreSQL takes, gives to a teller and ends, on two cores."""
 A_SHARD, IDENTIFIED_EVERY, AT_ONCE = 2_500, 5.0, 16
@@ -55,6 +57,7 @@ def bounds(village: Village) -> list[Bound]:
     smooth = PER_SECOND * (1 - KEPT_FOR_URGENT)
     return [
         Bound("bots, for all their edits", smooth / EDITS, evening, viral),
+        Bound("bots, for their own work", FULL / WORK, evening, viral),
         Bound("bots, for what is typed and pressed", ACKNOWLEDGED / ACTS, evening, viral),
         Bound("PostgreSQL on two cores", ENQUEUED, evening, viral),
         Bound("generators on two cores", stories_a_second(TWO_CORES), evening, viral),
