@@ -17,6 +17,7 @@ from tests.chaos.history import History
 from tests.chaos.machine import built
 from tests.chaos.members import Members
 from tests.chaos.processes import Watched
+from tests.chaos.promises import HANDLES
 from tests.chaos.schedule import plan
 from tests.chaos.stage import Stage
 from tests.chaos.village import Village
@@ -31,6 +32,8 @@ LOOK_AGAIN = 0.5
 """Seconds between two looks at what another process does."""
 REST = 2.0
 """Seconds in which the bot lets go of what it held, once nothing is left to do."""
+KEPT_OPEN = 20.0
+"""Seconds for which a connection may be kept for the next request, and some more."""
 SETTINGS = {
     "STORIES__MIN_TOKENS": "20",
     "STORIES__MAX_TOKENS": "50",
@@ -162,6 +165,10 @@ async def _quiet(plan_: Plan, stage: Stage, members: Members) -> None:
             await _drained(stage)
             stage.history.add("drained")
     await asyncio.sleep(REST)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(KEPT_OPEN):
+            while stage.bot.handles > HANDLES:  # noqa: ASYNC110  # there is nothing to be woken by
+                await asyncio.sleep(LOOK_AGAIN)
     stage.bot.measure("after")
     stage.history.add("end")
 
