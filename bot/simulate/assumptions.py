@@ -72,7 +72,7 @@ class Replica:
         return stories / self.step(stories)
 
 
-SMALL_MACHINE = Replica.of_speeds("two cores, the bot's too", {1: 300, 8: 500})
+SMALL_MACHINE = Replica.of_speeds("two cores with its bot", {1: 300, 8: 500})
 """gpt2-starter beside its bot on the same two cores, as `simulate --check` measures them."""
 TWO_CORES = Replica.of_speeds("two cores", {1: 991, 8: 2_698, 32: 3_157})
 """gpt2-starter over HTTP on an AMD EPYC with AVX-512 VNNI (docs/engine.md)."""
@@ -145,6 +145,11 @@ class Village:
         rate = mean * evening * (WEEKEND if day >= VIRAL_DAY else 1.0) / _OF_A_WEEK
         viral = day == VIRAL_DAY and VIRAL_HOUR <= hour < VIRAL_HOUR + 1
         return rate * self.viral if viral else rate
+
+    @property
+    def a_week(self) -> float:
+        """Stories that are asked for, nearly: of the usual week and of the viral hour."""
+        return 7 * self.servers * self.stories_a_day + HOUR * self.viral_rate
 
     @property
     def evening_rate(self) -> float:

@@ -26,16 +26,22 @@ if TYPE_CHECKING:
 
     Process = Generator[simpy.Event, Any, None]
 
+QUARTER = 900.0
 PLACES = 2.5
 """Seconds between two edits that say a place, which wait for twice a message's spacing."""
 
 
 def moments(village: Village, until: float, draw: random.Random) -> Iterable[float]:
     """When stories are asked for: as often as the hour has it, independently of each other."""
-    highest, at = max(village.evening_rate, village.viral_rate), 0.0
-    while (at := at + draw.expovariate(highest)) < until:
-        if draw.random() * highest < village.rate(at):
-            yield at
+    begin = 0.0
+    while begin < until:
+        # Within a quarter of an hour the rate only rises or only falls.
+        end = min(begin + QUARTER, until)
+        highest, at = max(village.rate(begin), village.rate(end - 1e-3)), begin
+        while (at := at + draw.expovariate(highest)) < end:
+            if draw.random() * highest < village.rate(at):
+                yield at
+        begin = end
 
 
 def length(draw: random.Random) -> int:
@@ -88,7 +94,7 @@ class _World:
                         story.edits += 1
                     else:
                         self._edits.forget(place)
-            queued = self.env.now - story.asked - self.fleet.taken
+            queued = round(self.env.now - story.asked - self.fleet.taken, 6)
             begun, told = self._engine.tell(tokens)
             yield begun
             self.env.process(self._message(story, queued, told))

@@ -50,6 +50,7 @@ async def check(seconds: float) -> dict[str, object]:
     alone, rush = await _with_a_rush([number * APART for number in range(ALONE)])
     fleet, speed = _calibrated(alone), _speed(rush)
     figures: dict[str, object] = {"taken": round(fleet.taken, 3)}
+    figures["tokens_a_second_alone"] = round(fleet.replica.tokens_a_second(1))
     apart = 0.0
     for name, part in LOADS.items():
         real, speeds = await _steadily(part, seconds, speed)

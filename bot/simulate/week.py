@@ -86,7 +86,7 @@ def _on_gpus(rate: float, bots: int) -> Fleet:
 
 def simulate(village: Village, fleet: Fleet, seed: int) -> Week:
     """Let a week pass, by the finest way that does not take long."""
-    if village.servers * village.stories_a_day * 7 > ONE_BY_ONE:
+    if village.a_week > ONE_BY_ONE:
         return Week(village, fleet, by_second.simulate(fleet, village, 0, WEEK, seed))
     draw = random.Random(seed)
     asked = ((at, by_story.length(draw)) for at in by_story.moments(village, WEEK, draw))
@@ -146,7 +146,7 @@ def print_weeks(weeks: list[Week], prices: Prices) -> None:
     sys.stdout.flush()
 
 
-def _table(said: str, values: list[str], wide: int = 22) -> None:
+def _table(said: str, values: list[str], wide: int = 25) -> None:
     print(f"{said:36}" + "".join(f"{value:>{wide}}" for value in values))
 
 
