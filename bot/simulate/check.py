@@ -1,13 +1,14 @@
 """Whether the simulation is right at the small end: beside a real bot with a real generator.
 
 How long a story takes that is told alone is measured first. Then stories are asked for at several
-rates, of the bot and of the simulation at the same moments. Before and after each of these runs
-comes a rush, which says how fast eight stories are told together: a machine that others use as
-well is not as fast as it was a minute ago.
+rates, of the bot and of the simulation at the same moments. Before and after these comes a rush,
+which says how fast eight stories are told together: a machine that others use as well is not as
+fast as it was a minute ago.
 """
 
 from __future__ import annotations
 
+import math
 import statistics
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -20,12 +21,12 @@ from bot.simulate.by_story import simulate
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-ALONE, APART = 10, 3.0
+ALONE, APART = 10, 2.0
 """Stories that are told alone, and seconds between two of them."""
-RUSH, A_SECOND = 50, 6.0
+RUSH, A_SECOND = 30, 6.0
 """Stories that are told eight at a time, since more are asked for than can be told."""
-REST = 20.0
-"""Seconds between what is asked for and the rush: more than the line needs to come to its end."""
+REST = 14.0
+"""Seconds between what is asked for and a rush: what the line needs to come to its end."""
 LOADS = {"a quarter": 0.25, "three quarters": 0.75, "one and a half": 1.5}
 """What is asked for, of what the machine bears."""
 WITHIN = 0.2
@@ -47,8 +48,8 @@ async def check(seconds: float) -> dict[str, object]:
             from one run to the next.
         TimeoutError: It told nothing for a long time.
     """
-    alone, rush = await _with_a_rush([number * APART for number in range(ALONE)])
-    fleet, speed = _calibrated(alone), _speed(rush)
+    alone, (_, speed) = await _between_rushes([number * APART for number in range(ALONE)])
+    fleet = _calibrated(alone)
     figures: dict[str, object] = {"taken": round(fleet.taken, 3)}
     figures["tokens_a_second_alone"] = round(fleet.replica.tokens_a_second(1))
     apart = 0.0
@@ -84,8 +85,7 @@ async def _steadily(
     """
     for _ in range(TRIES):
         asked = moments(part * 60 * speed / MEAN_TOKENS, seconds, seed=round(100 * part))
-        real, rush = await _with_a_rush(asked)
-        before, speed = speed, _speed(rush)
+        real, (before, speed) = await _between_rushes(asked)
         if abs(speed / before - 1) < STEADY:
             return real, (before, speed)
         show = f"{before:.0f} tokens a second before it and {speed:.0f} after"
@@ -93,12 +93,23 @@ async def _steadily(
     raise BenchError("Something else uses this machine: it was never the same for long enough.")
 
 
-async def _with_a_rush(asked: Sequence[float]) -> tuple[list[Arrival], list[Arrival]]:
-    """Have a bot tell what is asked for, and then a rush."""
-    begun = asked[-1] + REST
-    stories, _ = await tell([*asked, *(begun + number / A_SECOND for number in range(RUSH))])
-    first = [story for story in stories if story.asked < begun - REST / 2]
-    return first, stories[len(first) :]
+async def _between_rushes(
+    asked: Sequence[float],
+) -> tuple[list[Arrival], tuple[float, float]]:
+    """Have one bot tell a rush, what is asked for, and a second rush.
+
+    Gives what was asked for, and tokens a second of the rushes.
+    """
+    rush = [number / A_SECOND for number in range(RUSH)]
+    begin = rush[-1] + REST
+    end = begin + asked[-1] + REST
+    moments_ = [*rush, *(begin + at for at in asked), *(end + at for at in rush)]
+    stories, _ = await tell(moments_)
+    before, during, after = (
+        [story for story in stories if low <= story.asked + REST / 2 < high]
+        for low, high in ((0, begin), (begin, end), (end, math.inf))
+    )
+    return during, (_speed(before), _speed(after))
 
 
 def _calibrated(alone: Sequence[Arrival]) -> Fleet:
