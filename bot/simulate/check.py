@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 ALONE, APART = 10, 2.0
 """Stories that are told alone, and seconds between two of them."""
-RUSH, A_SECOND = 30, 6.0
+RUSH, A_SECOND = 40, 16.0
 """Stories that are told eight at a time, since more are asked for than can be told."""
 REST = 14.0
 """Seconds between what is asked for and a rush: what the line needs to come to its end."""
