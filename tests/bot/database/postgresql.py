@@ -58,7 +58,7 @@ def serve(where: Path) -> Iterator[Server]:
         given: dict[str, Any] = {"stdout": subprocess.DEVNULL, "cwd": folder}
         if os.geteuid() == 0:
             # PostgreSQL refuses to run as root.
-            user = _somebody()
+            user = somebody()
             os.chown(folder, user.pw_uid, user.pw_gid)
             given |= {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
         data = folder / "data"
@@ -75,7 +75,7 @@ def serve(where: Path) -> Iterator[Server]:
             run("pg_ctl", "-m", "fast", "-w", "stop")
 
 
-def _somebody() -> pwd.struct_passwd:
+def somebody() -> pwd.struct_passwd:
     try:
         return pwd.getpwnam("postgres")
     except KeyError:
