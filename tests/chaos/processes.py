@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+    from typing import Any
 
     from tests.chaos.history import History
 
@@ -119,7 +120,7 @@ class Watched:
                 cwd=self._folder,
             )
 
-    async def hand_over(self, comes: Callable[[int], Awaitable[object]]) -> None:
+    async def hand_over(self, comes: Callable[[int], Coroutine[Any, Any, None]]) -> None:
         """Start its successor, and tell it to end when that one waits for what it has.
 
         One that does not come, as among other faults, is given up.

@@ -27,7 +27,7 @@ SUPERUSER = "host"
 LOOK_AGAIN = 0.1
 """Seconds between two looks at who has come."""
 ANSWERS_WITHIN = 5.0
-AWAY = (OSError, asyncpg.PostgresError)
+AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """What is raised where the server cannot be asked now."""
 
 
@@ -109,20 +109,23 @@ class Server:
     async def standing_still(self) -> AsyncIterator[None]:
         """Stop all its processes meanwhile."""
         async with self.alone:
-            processes = list(self._processes())
-            for process in processes:
-                os.kill(process, SIGSTOP)
+            processes = list(self._stopped())
             try:
                 yield
             finally:
-                for process in processes:
-                    os.kill(process, SIGCONT)
+                for process in reversed(processes):
+                    with suppress(ProcessLookupError):
+                        os.kill(process, SIGCONT)
 
-    def _processes(self) -> Iterator[int]:
-        """Its processes' ids: first of the one that starts the others."""
+    def _stopped(self) -> Iterator[int]:
+        """Stop its processes; first the one that starts the others, or there would be more."""
         first = int((self._data / "postmaster.pid").read_text().split()[0])
+        os.kill(first, SIGSTOP)
         yield first
-        yield from map(int, Path(f"/proc/{first}/task/{first}/children").read_text().split())
+        for other in Path(f"/proc/{first}/task/{first}/children").read_text().split():
+            with suppress(ProcessLookupError):
+                os.kill(int(other), SIGSTOP)
+                yield int(other)
 
     @asynccontextmanager
     async def full(self) -> AsyncIterator[None]:

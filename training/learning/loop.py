@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import torch
 
 from training.corpus.batches import Batch, Position, Stream
-from training.errors import InputError
+from training.errors import InputError, TeamLostError
 from training.hardware import has_bf16
 from training.interruption import Interrupted, Wish
 from training.learning.article import open_stream
@@ -129,7 +130,17 @@ class Loop:
         Raises:
             InputError: the recipe makes the loss infinite.
             Interrupted: SIGINT or SIGTERM came; the checkpoint is saved.
+            TeamLostError: another process died; the leader has saved the checkpoint.
         """
+        try:
+            self._run()
+        except TeamLostError as lost:
+            if not self._team.leads:
+                raise
+            self._save(alone=True)
+            raise TeamLostError(self.course.step) from lost
+
+    def _run(self) -> None:
         saved = self.course.seconds
         self._counted = time.monotonic()
         batches = self._batches()
@@ -139,8 +150,14 @@ class Loop:
             ProgressBar.open(self.course, self._training, self._planned, visible=visible) as bar,
         ):
             while not self._done():
+                position, annealing = replace(self.course.position), self.course.annealing
                 step = list(islice(batches, self._training.accumulate * self._team.size))
-                bar.show_step(self._step(step))
+                try:
+                    loss = self._step(step)
+                except TeamLostError:  # these texts are still to be read
+                    self.course.position, self.course.annealing = position, annealing
+                    raise
+                bar.show_step(loss)
                 every = self._training.validate_every
                 due = self.course.step % every == 0 if every else any(part.last for part in step)
                 if self.over or due:
@@ -293,5 +310,5 @@ class Loop:
         exhausted = patience > 0 and self.course.since_best >= patience
         return (self.over and measured) or exhausted
 
-    def _save(self) -> None:
-        self._checkpoint.save(self._model, self._optimizers, self.course, self._state)
+    def _save(self, *, alone: bool = False) -> None:
+        self._checkpoint.save(self._model, self._optimizers, self.course, self._state, alone=alone)
