@@ -93,9 +93,16 @@ class Schedule:
         self._go_on()
 
     def drop(self, message: StoryMessage) -> None:
-        """Write a message no more: another bot does."""
+        """Write a message no more: its story was ended elsewhere, or another bot has it.
+
+        An edit on its way is called back, or it might be tried again over newer words; a first
+        post is not, for nobody would know of it. The interaction's next message waits for either.
+        """
         self._forget(message)
         message.deleted()
+        message.settle(OutOfReachError("its story was ended elsewhere, or another bot tells it"))
+        if message.message_id is not None and (edit := self._edits.get(message)):
+            edit.cancel()
 
     async def close(self) -> None:
         """Stop writing; whoever waits for a last word is cancelled."""
@@ -133,6 +140,7 @@ class Schedule:
     def _next(self, now: float) -> tuple[StoryMessage | None, float]:
         """The message whose turn it is, if any; and when the next one's will be."""
         candidates = list(self._urgent)
+        busy = self._held | {one.story.interaction_id for one in self._edits}
         soonest = math.inf
         if self._ambient:
             if (turn := self._pace.ambient.wait(now)) <= 0:
@@ -141,7 +149,7 @@ class Schedule:
                 soonest = now + turn
         best: StoryMessage | None = None
         for message in candidates:
-            if message.in_flight or message.story.interaction_id in self._held:
+            if message.story.interaction_id in busy:
                 continue  # it comes back by itself
             if (due := self._due(message, now)) > now:
                 soonest = min(soonest, due)

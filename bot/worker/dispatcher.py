@@ -184,8 +184,7 @@ class Dispatcher:
             # that is in neither has ended while the database was asked.
             if task := self._tellings.get(story_id) or self._showings.get(story_id):
                 task.cancel()
-                if self._bell.others is not None:
-                    self._presenter.lost(story_id)
+                self._presenter.lost(story_id)
         if (room := SHOWING - len(self._showings)) > 0:
             busy = self._busy() | self._put_off.resting(loop.time())
             for story in await self._queue.unshown(self._owner, room, busy=busy):

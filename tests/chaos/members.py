@@ -45,6 +45,9 @@ LOOKED_AT = 12
 """A member sees so many of a channel's latest messages."""
 APART = 0.1
 """Seconds between two probes: the bot refuses a flood."""
+TOO_MANY = "Too many ask at this moment"
+RUSH_PASSES = 6.0
+"""Seconds after which the bot says that it is worth another try, and some more."""
 BEGINNINGS = (
     "In the year {number} a ship came back",
     "Nobody in the village of the {number} lanterns slept",
@@ -96,10 +99,16 @@ class Members:
     async def probe(self, members: Iterable[Member]) -> None:
         """Have one after the other ask for a story, which a bot that is well tells.
 
-        Returns when each is answered, by more than that the bot thinks: only then it is saved.
+        Returns when each is answered, by more than that the bot thinks: only then it is saved. Who
+        is told that too many ask at this moment asks once more, when it says: what came just
+        before the last fault was over may still be in its hands.
         """
-        if self._waiting:  # or the bot may still have its hands full with these
-            await asyncio.wait(set(self._waiting))
+        if turned_away := await self._probe(members):
+            await asyncio.sleep(RUSH_PASSES)
+            await self._probe(turned_away)
+
+    async def _probe(self, members: Iterable[Member]) -> list[Member]:
+        """Give those who were turned away since too many ask."""
         before, asked = set(self._waiting), []
         for member in members:
             places = self.discord.village.places_of(member)
@@ -107,16 +116,21 @@ class Members:
                 continue  # the server is no more
             if interaction := self._command(member, places[0], "story", probe=True):
                 self._await(interaction)
-                asked.append(interaction)
+                asked.append((member, interaction))
             await asyncio.sleep(APART)
         if probes := self._waiting - before:
             await asyncio.wait(probes)
         changed, listeners = asyncio.Event(), self.discord.messages.listeners
         listeners.append(hear := lambda *_: changed.set())
-        while any(one.original and one.original.flags & LOADING for one in asked):
+        while any(one.original and one.original.flags & LOADING for _, one in asked):
             changed.clear()
             await changed.wait()
         listeners.remove(hear)
+        return [
+            member
+            for member, one in asked
+            if one.original and one.original.content.startswith(TOO_MANY)
+        ]
 
     async def answered(self) -> None:
         """Wait until everybody was answered, or gave up."""

@@ -218,6 +218,11 @@ class Watched:
                 async with asyncio.timeout(SIGNALLED_EVERY):
                     await self._gone.wait()
 
+    @property
+    def handles(self) -> int:
+        """Files and connections that it has open."""
+        return 0 if self.pid is None else len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+
     def measure(self, moment: str) -> None:
         """Note what it holds."""
         if self.pid is None:
@@ -233,5 +238,5 @@ class Watched:
             pid=self.pid,
             rss_kb=int(status["VmRSS"].split()[0]),
             threads=int(status["Threads"]),
-            handles=len(list((of / "fd").iterdir())),
+            handles=self.handles,
         )

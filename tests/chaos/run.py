@@ -18,6 +18,7 @@ from tests.chaos.history import History
 from tests.chaos.machine import built
 from tests.chaos.members import Members
 from tests.chaos.processes import Watched
+from tests.chaos.promises import HANDLES
 from tests.chaos.schedule import plan
 from tests.chaos.seen import Kept
 from tests.chaos.stage import Stage
@@ -33,6 +34,8 @@ LOOK_AGAIN = 0.5
 """Seconds between two looks at what another process does."""
 REST = 2.0
 """Seconds in which the bot lets go of what it held, once nothing is left to do."""
+KEPT_OPEN = 20.0
+"""Seconds for which a connection may be kept for the next request, and some more."""
 SETTINGS = {
     "STORIES__MIN_TOKENS": "20",
     "STORIES__MAX_TOKENS": "50",
@@ -179,6 +182,11 @@ async def _quiet(plan_: Plan, stage: Stage, members: Members) -> None:
             await _drained(stage)
             stage.history.add("drained")
     await asyncio.sleep(REST)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(KEPT_OPEN):
+            # There is nothing to be woken by.
+            while any(bot.handles > HANDLES for bot in stage.bots):  # noqa: ASYNC110
+                await asyncio.sleep(LOOK_AGAIN)
     for bot in stage.bots:
         bot.measure("after")
     stage.history.add("end")

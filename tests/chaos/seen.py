@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from tests.chaos.history import Event
@@ -68,8 +68,9 @@ class Seen:
     """Messages, channels and servers that were deleted."""
     young: set[int] = field(default_factory=set)
     """Members whose accounts are too new for their votes to count."""
-    runs: list[tuple[float, int]] = field(default_factory=list)
-    """When each process of the bot's began, and how many seconds its clock was ahead then."""
+    runs: list[tuple[float, set[int]]] = field(default_factory=list)
+    """When each process of the bot's began, and how many seconds its clock was ahead until it was
+    ready: at some moment of that time it looked."""
     troubled: list[tuple[float, float]] = field(default_factory=list)
     """From when to when a fault happened, the deaths of processes among them."""
     faults: list[tuple[str, float, float]] = field(default_factory=list)
@@ -82,6 +83,8 @@ class Seen:
     """When the faults began that are not over, by their kind."""
     _ahead: int = 0
     """Seconds that the bot's clock is ahead."""
+    _starting: bool = False
+    """The last run is not ready yet."""
 
     @classmethod
     def of(cls, events: Iterable[Event]) -> Seen:
@@ -100,7 +103,7 @@ class Seen:
                     what = ("message", "channel", "server")
                     seen.destroyed |= {event[name] for name in what if name in event}
                 case "clock":
-                    seen._ahead = event["ahead"]
+                    seen._clock(event)
                 case "fault":
                     seen._fault(event)
                 case "process":
@@ -125,10 +128,17 @@ class Seen:
             self.troubled.append((since, event["at"]))
             self.faults.append((event["kind"], since, event["at"]))
 
+    def _clock(self, event: Event) -> None:
+        self._ahead = event["ahead"]
+        if self._starting:
+            self.runs[-1][1].add(self._ahead)
+
     def _process(self, event: Event) -> None:
         self.troubled.append((event["at"], event["at"]))
-        if event["name"].startswith("bot") and event["did"] == "started":
-            self.runs.append((event["at"], self._ahead))
+        if event["name"].startswith("bot"):
+            self._starting = event["did"] == "started"
+            if self._starting:
+                self.runs.append((event["at"], {self._ahead}))
 
     def _message(self, event: Event) -> None:
         known = self.messages.get(event["id"])
@@ -140,6 +150,19 @@ class Seen:
             known.deleted = True
         else:
             known.versions.append(event)
+
+    def attribute(self, stories: Iterable[Mapping[str, Any]]) -> None:
+        """Take messages of a saga's later parts for theirs.
+
+        Where the bot is no member (any more) they are posted by the interaction that asked for the
+        first part, and look as if they answered it.
+        """
+        for row in stories:
+            shown, of = self.messages.get(row["message_id"]), row["interaction_id"]
+            if shown is not None and shown.of != of and of < 0:
+                self.answers[shown.of].remove(shown)
+                shown.of = of
+                self.answers.setdefault(of, []).append(shown)
 
     def calm(self, since: float, until: float) -> bool:
         """Whether nothing was wrong in all that time."""
@@ -158,8 +181,8 @@ class Seen:
         """
         ends = [*(begin for begin, _ in self.runs[1:]), float("inf")]
         return any(
-            abs(ahead) > seconds and begin <= until and end >= since
-            for (begin, ahead), end in zip(self.runs, ends, strict=True)
+            max(map(abs, aheads)) > seconds and begin <= until and end >= since
+            for (begin, aheads), end in zip(self.runs, ends, strict=True)
         )
 
     def about(self, interaction_id: int) -> list[Event]:

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.chaos.all_well import (
+    ASKER,
+    MESSAGE,
+    PRESS,
+    SERVER,
+    WISH,
+    asked,
+    measured,
+    message,
+    process,
+    well,
+)
 from tests.chaos.promises import broken
 from tests.chaos.seen import Kept, Seen
 
@@ -13,102 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.chaos.history import Event
-    from tests.chaos.seen import Row
 
     Plant = Callable[[list[Event], Kept], None]
-
-ASKER, VOTER, SERVER, CHANNEL, WISH, MESSAGE, PRESS = 1, 2, 3, 30, 400, 500, 600
-
-
-def message(text: str, *buttons: str, footer: str = "", change: str = "edited") -> Event:
-    button_row = {"type": 1, "components": [{"type": 2, "custom_id": id_} for id_ in buttons]}
-    return {
-        "what": "message",
-        "change": change,
-        "id": MESSAGE,
-        "channel": CHANNEL,
-        "to": None,
-        "of": WISH,
-        "content": "",
-        "embeds": [{"description": text, "footer": {"text": footer}}],
-        "components": [button_row],
-    }
-
-
-def confirmation(text: str) -> Event:
-    return message("") | {
-        "id": MESSAGE + 1,
-        "to": VOTER,
-        "of": PRESS,
-        "content": text,
-        "embeds": [],
-        "components": [],
-    }
-
-
-def measured(moment: str, handles: int = 20) -> Event:
-    return {
-        "what": "measured",
-        "name": "bot",
-        "moment": moment,
-        "handles": handles,
-        "threads": 8,
-        "rss_kb": 100_000,
-    }
-
-
-def process(did: str) -> Event:
-    return {"what": "process", "name": "bot", "did": did}
-
-
-def asked(id_: int, member: int, **fields: Any) -> Event:
-    return {"what": "asked", "id": id_, "member": member, "channel": CHANNEL, **fields}
-
-
-def well() -> tuple[list[Event], Kept]:
-    """A story that is asked for, waits, is told and gets four stars."""
-    stop, again = "kataribe:cancel:7", "kataribe:again:7"
-    events = [
-        process("started"),
-        measured("before"),
-        asked(WISH, ASKER, kind="COMMAND"),
-        message("**In the year**", stop, footer="Place 2 in the queue", change="created"),
-        {"what": "answered", "id": WISH, "outcome": "answered", "message": MESSAGE},
-        message("**In the year**", stop, footer="Next to be told"),
-        {"what": "telling", "number": 1, "story": ["gpt2", "In the year", 5]},
-        message("**In the year** 2100▌", stop, footer="gpt2 is telling"),
-        {"what": "telling-over", "number": 1},
-        message("**In the year** 2100 it rained\\.", again, footer="gpt2 · seed 5 · 6 words"),
-        asked(PRESS, VOTER, kind="COMPONENT", custom_id="kataribe:rate:7:4", message=MESSAGE),
-        {"what": "answered", "id": PRESS, "outcome": "answered", "message": MESSAGE},
-        confirmation("★★★★☆ from you. Another star changes your vote."),
-        {"what": "quiet"},
-        {"what": "drained"},
-        measured("after"),
-        {"what": "end"},
-    ]
-    story: Row = {
-        "id": 7,
-        "interaction_id": WISH,
-        "nth": 0,
-        "guild_id": SERVER,
-        "channel_id": CHANNEL,
-        "member_id": ASKER,
-        "private": 0,
-        "length": "short",
-        "parent_id": None,
-        "final": 0,
-        "prompt": "In the year",
-        "text": " 2100 it rained.",
-        "state": "told",
-        "shown_at": "then",
-        "answer_token": None,
-        "redrawn": 0,
-        "withheld": None,
-        "votes": 1,
-        "stars": 4,
-    }
-    return events, Kept([story], [{"story_id": 7, "member_id": VOTER, "stars": 4}], [], [])
 
 
 def promises(plant: Plant) -> set[str]:
@@ -213,6 +131,7 @@ def _place_rises_for_a_saga(events: list[Event], kept: Kept) -> None:
     other = {"id": 8, "interaction_id": WISH + 20, "length": "saga", "votes": 0, "stars": 0}
     other |= {"prompt": "Long ago", "text": " it rained."}
     next_part = other | {"id": 9, "interaction_id": -8, "parent_id": 8, "shown_at": None}
+    next_part["message_id"] = None
     kept.stories += [kept.stories[0] | other, kept.stories[0] | next_part]
     kept.stories[-1] |= {"guild_id": SERVER + 1, "state": "told", "final": 1}
     events.append({"what": "destroyed", "server": SERVER + 1})
@@ -277,6 +196,35 @@ def _started_in_the_future(events: list[Event], kept: Kept) -> None:
     events[index(events, "telling-over")] = process("started")
     events.insert(2, {"what": "clock", "ahead": 200_000})
     _expired(events, kept)
+
+
+def _stepped_while_it_started(events: list[Event], kept: Kept) -> None:
+    events[1:1] = [{"what": "clock", "ahead": 200_000}, {"what": "clock", "ahead": 0}]
+    _expired(events, kept)
+
+
+def _part_posted_through_the_first(events: list[Event], kept: Kept) -> None:
+    other = message("**In the year** it went on\\.", change="created") | {"id": MESSAGE + 2}
+    part = {"id": 8, "interaction_id": -7, "message_id": MESSAGE + 2, "text": " it went on."}
+    kept.stories.append(kept.stories[0] | part | {"votes": 0, "stars": 0})
+    events.insert(index(events, "rate:7"), other)
+
+
+def _thought_was_deleted(events: list[Event], _: Kept) -> None:
+    thinking = message("", change="created") | {"id": MESSAGE + 2, "embeds": [], "components": []}
+    at = index(events, "'created'")
+    events[at:at] = [thinking, thinking | {"change": "deleted"}]
+
+
+def _told_at_the_second_time(events: list[Event], kept: Kept) -> None:
+    _wrong_for_ever(events, kept)
+    events.append(asked(WISH + 2, ASKER, kind="COMMAND", probe=True))
+    second = message("**In the year** 2100 it rained\\.", change="created")
+    events.append(second | {"id": MESSAGE + 2, "of": WISH + 2})
+    answer = {"what": "answered", "id": WISH + 2, "outcome": "answered", "message": MESSAGE + 2}
+    events.append(answer)
+    again = {"id": 9, "interaction_id": WISH + 2, "message_id": MESSAGE + 2}
+    kept.stories.append(kept.stories[0] | again | {"votes": 0, "stars": 0})
 
 
 def _young_vote(events: list[Event], _: Kept) -> None:
@@ -367,6 +315,10 @@ def test_a_planted_bug_breaks_its_promise_and_no_other(plant: Plant, promise: st
     [
         _server_gone_and_never_shown,
         _started_in_the_future,
+        _stepped_while_it_started,
+        _part_posted_through_the_first,
+        _told_at_the_second_time,
+        _thought_was_deleted,
         _token_lost,
         _saga_at_its_end,
         _place_rises_for_a_saga,

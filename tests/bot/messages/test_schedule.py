@@ -290,6 +290,35 @@ async def test_an_error_of_our_own_stops_no_other_message() -> None:
     assert scene.times(two)
 
 
+@pytest.mark.parametrize("posted", [True, False], ids=["an edit", "the first post"])
+async def test_who_comes_after_a_message_that_is_dropped_waits_for_what_is_on_its_way(
+    posted: bool,
+) -> None:
+    scene = Scene()
+    one = scene.telling()
+    if not posted:
+        one.message_id = None
+    gate = scene.gate[one.story.id] = asyncio.Event()
+    shown = scene.end(one)
+    await settle()
+    scene.schedule.drop(one)
+    following = StoryMessage.of(one.story, message_id=NEW)
+    scene.schedule.want(following, Urgency.LAST)
+    await settle()
+    with pytest.raises(OutOfReachError):
+        await shown
+    if not posted:
+        await scene.clock.advance(10)
+        assert scene.edits == []
+    gate.set()
+    await scene.clock.advance(5)
+    # The edit was called back; the post was not, and its message is written no more.
+    assert len(scene.edits) == (1 if posted else 2)
+    scene.schedule.want(one, Urgency.LAST)
+    await scene.clock.advance(5)
+    assert len(scene.edits) == (1 if posted else 2)
+
+
 async def test_what_is_being_answered_is_left_alone_until_it_is() -> None:
     scene = Scene()
     one = scene.message()
