@@ -45,10 +45,15 @@ class Host:
     """A machine."""
 
     address: str
-    enter: tuple[str, ...]
-    """Before a command that shall run there."""
+    namespace: str
+    """The file that stands for its network."""
     _cable: str
     _cuts: int = 0
+
+    @property
+    def enter(self) -> tuple[str, ...]:
+        """Before a command that shall run there."""
+        return ("nsenter", f"--net={self.namespace}")
 
     @contextmanager
     def cut_off(self) -> Iterator[None]:
@@ -94,12 +99,17 @@ def network(hosts: Mapping[str, int]) -> Iterator[dict[str, Host]]:
 
 def _connected(cable: str, number: int, pid: int) -> Host:
     address, card = f"10.77.0.{number}", f"{_CARD}:{number:02x}"
-    enter = ("nsenter", f"--net=/proc/{pid}/ns/net")
+    host = Host(address, f"/proc/{pid}/ns/net", cable)
     _run(*f"ip link add name {cable} type veth peer name eth0 netns {pid}".split())
-    _run(*enter, "sh", "-ec", f"ip link set eth0 address {card}; ip addr add {address}/24 dev eth0")
-    _run(*enter, "sh", "-ec", "ip link set eth0 up; ip link set lo up")
+    _run(
+        *host.enter,
+        "sh",
+        "-ec",
+        f"ip link set eth0 address {card}; ip addr add {address}/24 dev eth0",
+    )
+    _run(*host.enter, "sh", "-ec", "ip link set eth0 up; ip link set lo up")
     _run("ip", "link", "set", cable, "master", "switch", "up")
-    return Host(address, enter, cable)
+    return host
 
 
 def _run(*command: str) -> None:

@@ -35,7 +35,7 @@ def main() -> int:
     )
     parser.add_argument("--faults", metavar="KIND,KIND", help="only these kinds")
     parser.add_argument(
-        "--every", type=float, default=3.0, help="seconds from one fault to the next, about"
+        "--every", type=float, help="seconds from one fault to the next, about: 3, of a fleet 6"
     )
     parser.add_argument(
         "--keep", type=Path, metavar="FOLDER", help="where the history, database and logs shall lie"
@@ -71,7 +71,7 @@ def main() -> int:
         seed=given.seed,
         seconds=60 * given.minutes,
         kinds=kinds,
-        every=given.every,
+        every=given.every or (6.0 if given.fleet else 3.0),
         code=code,
         cut_off=given.cut_off,
     )
