@@ -23,7 +23,6 @@ from tests.network import refusal as no_network
 
 IN_OUR_NETWORK = "CHAOS_NETWORK"
 """Set where the process has a network of its own."""
-TOLD = [f" and then {number} foxes came" for number in range(12)]
 
 
 def main() -> int:
@@ -45,6 +44,12 @@ def main() -> int:
     )
     parser.add_argument(
         "--cut-off", type=float, default=40.0, help="seconds for which a fleet's machine is cut off"
+    )
+    parser.add_argument(
+        "--hand-over-within",
+        type=float,
+        default=5.0,
+        help="seconds in which a fleet's bot makes room for a new one",
     )
     parser.add_argument(
         "--stand-in", action="store_true", help="a fleet's stories are told by no model"
@@ -74,6 +79,8 @@ def main() -> int:
         every=given.every or (6.0 if given.fleet else 3.0),
         code=code,
         cut_off=given.cut_off,
+        warm_up=min(Plan.warm_up, 15 * given.minutes),
+        hand_over_within=given.hand_over_within,
     )
     if given.stand_in:
         outcome = asyncio.run(_with_a_stand_in(plan, folder))
@@ -94,7 +101,6 @@ def main() -> int:
 
 async def _with_a_stand_in(plan: Plan, folder: Path) -> Outcome:
     async with teller() as tells:
-        tells.pieces = TOLD
         return await run_fleet(replace(plan, generator=tells.url), folder)
 
 

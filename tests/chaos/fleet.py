@@ -49,6 +49,8 @@ class Fleet:
     server: Server
     cut_off: float
     """Seconds for which a machine is cut off."""
+    hand_over_within: float
+    """Seconds in which a bot makes room for a new one."""
     restarting: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Who has it restarts one bot after the other."""
 
@@ -106,7 +108,7 @@ async def run_fleet(plan: Plan, folder: Path) -> Outcome:
             await opened.enter_async_context(task(process.run()))
         for process in (*generators, *bots):
             await process.ready.wait()
-        fleet = Fleet(hosts, server, plan.cut_off)
+        fleet = Fleet(hosts, server, plan.cut_off, plan.hand_over_within)
 
         async def left() -> int:
             return await server.left(set(village.guild_ids))

@@ -58,7 +58,7 @@ async def _rolling_restart(stage: Stage, _: random.Random, __: float) -> None:
     async with fleet.restarting:
         for bot in stage.bots:
             await bot.ready.wait()
-            await bot.hand_over(fleet.server.come)
+            await bot.hand_over(fleet.server.come, fleet.hand_over_within)
 
 
 EVERY: dict[str, Fault] = {

@@ -120,12 +120,16 @@ class Watched:
                 cwd=self._folder,
             )
 
-    async def hand_over(self, comes: Callable[[int], Coroutine[Any, Any, None]]) -> None:
+    async def hand_over(
+        self, comes: Callable[[int], Coroutine[Any, Any, None]], within: float
+    ) -> None:
         """Start its successor, and tell it to end when that one waits for what it has.
 
         One that does not come, as among other faults, is given up.
 
-        `comes`: waits until the process of that id does.
+        Args:
+            comes: Waits until the process of that id does.
+            within: Seconds that it should take, from one's being told to the other's being there.
         """
         successor = await self._spawned()
         coming = asyncio.create_task(comes(successor.pid))
@@ -146,8 +150,8 @@ class Watched:
         self.signal(SIGTERM)
         await self._succeeded.wait()
         if self.pid == successor.pid:
-            seconds = self.history.now - told
-            self.history.add("handed-over", name=self.name, seconds=round(seconds, 3))
+            took = round(self.history.now - told, 3)
+            self.history.add("handed-over", name=self.name, seconds=took, within=within)
 
     async def _stop(self) -> None:
         process = self._process

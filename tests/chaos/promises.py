@@ -43,8 +43,6 @@ TOKEN_LIFE, A_DAY = 600.0, 80_000.0
 look old and for a wish to look as if it had waited too long."""
 TELLERS = 8
 """Stories that return to the queue together when their telling breaks off."""
-HANDED_OVER = 5.0
-"""Seconds from a bot's being told to end to its successor's being there, among many processes."""
 HANDLES, THREADS, MEMORY_KB = 40, 12, 60_000
 """What the bot may hold more of than when it had just begun: connections that are kept for the next
 request or statement, of which there is a fixed number, and caches that are bounded."""
@@ -339,7 +337,7 @@ def hands_over(seen: Seen, kept: Kept) -> Findings:
         if event["what"] == "handed-over":
             since = event["at"] - event["seconds"] - SETTLED
             others = {kind for kind, *_ in seen.faults} - {"rolling-restart"}
-            if event["seconds"] > HANDED_OVER and not seen.met(others, since, event["at"]):
+            if event["seconds"] > event["within"] and not seen.met(others, since, event["at"]):
                 yield f"{event['name']} handed over in {event['seconds']} seconds", [event]
 
 

@@ -74,6 +74,8 @@ class Plan:
     """The folder in which the bot's code lies; None: this checkout."""
     cut_off: float = 40.0
     """Seconds for which a machine of a fleet is cut off."""
+    hand_over_within: float = 5.0
+    """Seconds in which a bot of a fleet makes room for a new one, where all else is well."""
 
 
 @dataclass(frozen=True)

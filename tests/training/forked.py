@@ -72,6 +72,8 @@ def _launch(
         run_id="team",
         rdzv_backend="c10d",
         rdzv_endpoint=endpoint,
+        # Else who lets all meet is found by its name, and these machines have no names.
+        rdzv_configs={"is_host": endpoint.startswith(address)} if address else {},
         local_addr=address,
         max_restarts=0,
         start_method="fork",
