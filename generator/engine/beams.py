@@ -84,7 +84,7 @@ class Beams:
         request = generation.request
         slots = [self._scheduler.admit(request.prompt, request.max_tokens)]
         slots += [self._scheduler.reserve() for _ in range(request.num_beams - 1)]
-        self._searches[generation] = Search(
+        self._searches[generation] = Search(  # before what may fail, so that it can be released
             generation, slots, np.array(slots[:1], np.int32), np.zeros(1, np.float32)
         )
         for slot in slots:

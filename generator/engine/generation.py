@@ -39,6 +39,8 @@ class Generation:
         self.logprobs: list[Logprob] = []
         """Where the request asks for them, of all that was delivered, and of the end token after
         it; those of the prompt come first. The engine's thread adds to them ahead of delivery."""
+        self.begun = False
+        """Some of it was delivered."""
         self.over = False
         """Nothing comes any more, whatever the reason."""
         self._on_cancel = on_cancel
@@ -69,6 +71,7 @@ class Generation:
     def deliver(self, tokens: list[int], reason: FinishReason | None) -> None:
         """The engine's: what some steps brought, with the reason if it ended in them."""
         if not self.over:
+            self.begun = True
             self._fresh += tokens
             self.finish_reason = reason
             self.over = reason is not None

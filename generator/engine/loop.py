@@ -42,10 +42,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_REST = 1e-4
-"""Seconds of rest for each story after its tokens were handed out. To hand out takes a tenth of it,
-and both threads share one interpreter: a reader of a fast engine gets several tokens at once."""
+_REST = 0.02
+"""Seconds of rest after tokens were handed out: as often as a screen shows something new. A fast
+engine's reader gets several at once, since each time costs engine, server and reader, who may share
+two cores, what some tokens do. A story's first token and its end do not wait for it."""
 _CLOSING = "The story was cut: the engine is closing; ask again when it is back."
+_UNBEGUN = "The story could not begin: the model failed at its prompt or its settings."
 _FAILED = "The story was cut: the model failed in the middle of it."
 
 
@@ -96,7 +98,7 @@ class Engine:
         Args:
             loaded: the model.
             slots: stories told together.
-            waiting: stories that may wait for a slot.
+            waiting: stories that there may be beyond those, and wait.
             threads: CPU threads of a step; 0: what is measured best.
         """
         self._ends = np.array(loaded.ends, np.int32)
@@ -164,7 +166,7 @@ class Engine:
         Raises:
             ValueError: the prompt is empty, or leaves no room in the context; or there are fewer
                 slots than beams.
-            SlotsFullError: no slot is free and the queue is full.
+            SlotsFullError: there are as many stories as may be, told or waiting.
             EngineError: the engine is closing.
         """
         if not 0 < len(request.prompt) < self._scheduler.history.shape[1]:
@@ -175,7 +177,7 @@ class Engine:
         with self._lock:
             if self._closing:
                 raise EngineError(_CLOSING)
-            if len(self._line) + self._scheduler.in_use >= self._limit:
+            if len(self._line) + len(self._active) + len(self._beams) >= self._limit:
                 raise SlotsFullError(
                     "The model has no room for another story: its slots are taken and "
                     f"{self.waiting} stories wait already. Ask again in a moment."
@@ -215,7 +217,12 @@ class Engine:
                     self._release(generation)
                 self._cancelled.clear()
                 while (newcomer := self._line.next(self._scheduler.free)) is not None:
-                    self._begin(newcomer)
+                    try:
+                        self._begin(newcomer)
+                    except Exception:
+                        log.exception("a story could not begin; the others go on")
+                        self._release(newcomer)
+                        self._loop.call_soon_threadsafe(newcomer.end, _UNBEGUN)
                 if self._closing:
                     return False
                 if self._active or self._beams:
@@ -331,12 +338,13 @@ class Engine:
             self._scheduler.release(slot)
 
     def _post(self, news: _News) -> None:
-        """Leaves news for the event loop, and wakes it unless it has been woken already."""
+        """Leaves news for the event loop, and wakes it unless it will look anyway."""
+        urgent = bool(news.endings) or not all(story.begun for story in news.stories)
         with self._lock:
-            wake = not self._outbox
+            wake = urgent or not self._outbox
             self._outbox.append(news)
         if wake:
-            self._loop.call_soon_threadsafe(self._deliver_soon)
+            self._loop.call_soon_threadsafe(self._deliver if urgent else self._deliver_soon)
 
     def _deliver_soon(self) -> None:
         """On the event loop: hands out what has gathered, at once or after a rest."""
@@ -360,7 +368,7 @@ class Engine:
             fresh.setdefault(generation, [])
         for generation, told in fresh.items():
             generation.deliver(told, ends.get(generation))
-        self._rest_until = self._loop.time() + _REST * len(fresh)
+        self._rest_until = self._loop.time() + _REST
 
     def _give_up(self) -> None:
         """After a failed step: the stories in it end with an error, and the slots are free."""

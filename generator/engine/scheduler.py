@@ -59,7 +59,7 @@ class Scheduler:
             one_by_one: read no more than one of them in a step, which then says what it makes of
                 each; many such prompts share their steps.
         """
-        slot = heapq.heappop(self._free)
+        slot = self._free[0]  # its own only once all is well
         self.limits[slot] = min(len(prompt) + max(max_tokens, 1), self.history.shape[1])
         self.history[slot, : len(prompt)] = prompt
         self.lengths[slot] = len(prompt)
@@ -68,7 +68,7 @@ class Scheduler:
             self._one_by_one.add(slot)
         if len(prompt) > 1:
             self._newcomers.append(slot)
-        return slot
+        return heapq.heappop(self._free)
 
     def reserve(self) -> int:
         """Gives away the lowest free slot, with no story yet: see `copy`; there must be one."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from generator.models.errors import ModelFolderError
-from generator.models.packed import LANES
+from generator.models.packing import LANES
 from generator.models.shapes import GPT2Shape, LSTMShape
 from generator.native import NoNativeStepError, library
 

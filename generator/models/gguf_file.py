@@ -6,12 +6,12 @@ what the file has. The format is ggml's (docs/gguf.md of its repository).
 
 from __future__ import annotations
 
-import mmap
+import os
 import struct
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from generator.models.errors import ModelFolderError
 from generator.models.shapes import GPT2_KIND, LLAMA_KINDS
@@ -111,44 +111,53 @@ def read_header(file: Path) -> GGUFHeader:
         size = opened.seek(0, 2)
         if not size:
             raise ModelFolderError(f"{file} is empty")
-        with mmap.mmap(
-            opened.fileno(), min(size, _LONGEST_HEADER), access=mmap.ACCESS_READ
-        ) as head:
-            try:
-                return _read(_Cursor(head), size)
-            except ModelFolderError as error:
-                raise ModelFolderError(f"{file} {error}") from error
-            except struct.error as error:
-                where = "has a header without end" if size > _LONGEST_HEADER else "ends too early"
-                raise ModelFolderError(f"{file} {where}") from error
+        opened.seek(0)
+        cursor = _Cursor(opened, min(size, _LONGEST_HEADER))
+        try:
+            return _read(cursor, size)
+        except ModelFolderError as error:
+            raise ModelFolderError(f"{file} {error}") from error
+        except struct.error as error:
+            where = "has a header without end" if size > _LONGEST_HEADER else "ends too early"
+            raise ModelFolderError(f"{file} {where}") from error
 
 
 class _Cursor:
-    """Reads on, never past the end."""
+    """Reads on, never past the end.
 
-    def __init__(self, data: mmap.mmap) -> None:
-        self._data = data
+    Raises:
+        struct.error: something would be behind the end, as the file is now.
+    """
+
+    def __init__(self, file: BinaryIO, end: int) -> None:
+        self._file, self._end = file, end
         self.at = 0
 
     def take(self, kinds: str) -> tuple[Any, ...]:
         """Numbers of these kinds (`struct`'s letters)."""
-        taken = struct.unpack_from(f"<{kinds}", self._data, self.at)
-        self.at += struct.calcsize(f"<{kinds}")
-        return taken
+        size = struct.calcsize(f"<{kinds}")
+        self._advance(size)
+        return struct.unpack(f"<{kinds}", self._file.read(size))
 
     def skip(self, count: int) -> None:
-        if count > len(self._data) - self.at:
-            raise struct.error
-        self.at += count
+        self._advance(count)
+        self._file.seek(count, os.SEEK_CUR)
 
     def text(self) -> str:
         (length,) = self.take("Q")
-        start = self.at
-        self.skip(length)
+        self._advance(length)
+        read = self._file.read(length)
+        if len(read) < length:
+            raise struct.error
         try:
-            return self._data[start : self.at].decode()
+            return read.decode()
         except UnicodeDecodeError:
             raise ModelFolderError("is damaged: a name in it is no text") from None
+
+    def _advance(self, count: int) -> None:
+        if count > self._end - self.at:
+            raise struct.error
+        self.at += count
 
 
 def _read(cursor: _Cursor, size: int) -> GGUFHeader:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 import torch
 
 from generator.models.gguf_file import read_header
-from generator.models.rows import Changed, read_into
+from generator.models.rows import Reordered, read_part
 from generator.models.shapes import GPT2_KIND, LLAMA_KINDS, GPT2Shape, LlamaShape
 from generator.models.weights import weights_of
 
@@ -100,24 +100,30 @@ class Unpacked:
         """See `Rows`."""
         return _PLAIN.get(self.tensor.kind, torch.float32)
 
-    def __getitem__(self, part: slice, /) -> Tensor:
-        """See `Rows`; a new tensor each time.
+    def __getitem__(self, part: slice | tuple[slice, slice], /) -> Tensor:
+        """See `Rows`; a new tensor each time. A part of a row begins and ends where a block does.
 
         Raises:
             NotImplementedError: ggml's package does not unpack such numbers.
         """
-        if len(self.shape) == 1:  # one row
-            return self._read(0, 1).view(self.shape)[part]
-        first, last, _ = part.indices(self.shape[0])
-        return self._read(first, last)
+        rows, columns = part if isinstance(part, tuple) else (part, slice(None))
+        lone = len(self.shape) == 1
+        if lone:
+            rows, columns = slice(None), rows
+        first, last, _ = rows.indices(1 if lone else self.shape[0])
+        begin, end, _ = columns.indices(self.shape[-1])
+        read = self._read(first, max(first, last), begin, max(begin, end))
+        return read[0] if lone else read
 
-    def _read(self, first: int, last: int) -> Tensor:
-        """(last - first, inputs)."""
+    def _read(self, first: int, last: int, begin: int, end: int) -> Tensor:
+        """(last - first, end - begin)."""
         from gguf import GGMLQuantizationType  # noqa: PLC0415  # few are such files
         from gguf.quants import dequantize  # noqa: PLC0415  # the same
 
-        raw = torch.empty((max(0, last - first), self.tensor.row), dtype=torch.uint8)
-        read_into(self.file, raw, self.tensor.start + first * self.tensor.row)
+        row, width = self.tensor.row, self.shape[-1]
+        left, right = (at * row // width for at in (begin, end))
+        raw = torch.empty((last - first, right - left), dtype=torch.uint8)
+        read_part(self.file, raw, self.tensor.start + first * row + left, row)
         if self.tensor.kind in _PLAIN:
             read: Tensor = raw.view(self.dtype)
             return read
@@ -128,16 +134,14 @@ class Unpacked:
 def _mended(name: str, rows: Unpacked, kind: str, shape: Shape) -> Rows:
     """As transformers has it."""
     if isinstance(shape, GPT2Shape) and name.endswith(_TURNED):
-        return Changed(rows, rows.shape[::-1], torch.t)
-    if isinstance(shape, LlamaShape) and kind == LLAMA_KINDS[0]:
-        if ".q_proj." in name:
-            return Changed(rows, rows.shape, partial(_apart, shape.num_attention_heads))
-        if ".k_proj." in name:
-            return Changed(rows, rows.shape, partial(_apart, shape.num_key_value_heads))
+        return Reordered(rows, turned=True)
+    mixing = ".q_proj." in name or ".k_proj." in name
+    if isinstance(shape, LlamaShape) and kind == LLAMA_KINDS[0] and mixing:
+        return Reordered(rows, order=partial(_apart, shape.head_dim))
     return rows
 
 
-def _apart(heads: int, rows: Tensor) -> Tensor:
-    """The two halves of each head, whose numbers ggml has in pairs."""
-    halves: Tensor = rows.unflatten(0, (heads, -1, 2)).transpose(1, 2)
-    return halves.flatten(0, 2)
+def _apart(size: int, rows: Tensor) -> Tensor:
+    """Where the rows of heads come to be, whose two halves ggml has in pairs."""
+    within = rows % size
+    return rows - within + within % 2 * (size // 2) + within // 2

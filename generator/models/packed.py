@@ -3,8 +3,8 @@
 A weight is rounded to 255 steps of its output's own scale; inputs are rounded in the step itself,
 with a scale for each token and 128 inputs. So a story depends on nothing but itself, to the bit.
 
-A model is packed matrix by matrix, and each is read from its file only then, the table of tokens
-and the head some rows at a time: what is loaded is never in memory as a whole in larger numbers.
+A model is packed matrix by matrix, and each is read from its file only then, piece by piece: what
+is loaded is never in memory in larger numbers.
 """
 
 from __future__ import annotations
@@ -14,22 +14,18 @@ from ctypes import Structure, c_float, c_int32, c_void_p
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
-from torch.nn import functional
 
 from generator.models.memory import memory
+from generator.models.packing import Part, gather, pack, padded, pieces
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from torch import Tensor
 
     from generator.models.rows import Rows
     from generator.models.shapes import Shape
 
-LANES = 16
-"""Numbers that the step takes together: inputs come in multiples of it, padded with zeros."""
-_OUTPUTS = 64  # outputs of one block
-_AT_ONCE = 1 << 20  # weights that are in float32 for a moment
 _ALIGNED = 64  # bytes of a line of the cache
 _AREA = 64 << 20  # bytes that are asked of the system for several matrices
 TABLES = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 2}
@@ -124,22 +120,35 @@ class Packed(ABC):
     """What the step's functions are called after."""
     head: Linear
 
-    def __init__(self, shape: Shape, tensors: Mapping[str, Rows], context: int) -> None:  # noqa: ARG002
+    def __init__(
+        self,
+        shape: Shape,
+        tensors: Mapping[str, Rows],  # noqa: ARG002
+        context: int,
+        *,
+        only_weighed: bool = False,
+    ) -> None:
         """Packs a model; what it is packed from may go afterwards, its file too.
 
         Args:
             shape: of the model.
             tensors: its weights, in any floating type, as `weights.fitting` gives them.
             context: tokens that a slot has room for.
+            only_weighed: they are neither read nor packed: what it would take is reckoned.
         """
         self.config = shape
         self.context = context
+        self.only_weighed = only_weighed
         self._areas: list[Tensor] = []
         self._taken = self._left = 0
 
     @abstractmethod
     def state(self, slots: int) -> list[Tensor]:
         """Room for so many stories, of which none has begun."""
+
+    @abstractmethod
+    def kept(self, slots: int) -> int:
+        """Bytes of `state`."""
 
     @abstractmethod
     def copy(self, state: list[Tensor], source: int, target: int, begin: int, end: int) -> None:
@@ -154,81 +163,64 @@ class Packed(ABC):
         """Bytes of the weights."""
         return self._taken
 
-    def _linear(self, weight: Rows, bias: Rows | None) -> Linear:
-        """(outputs, inputs) and (outputs,)."""
-        outputs, inputs = _padded(*weight.shape)
-        place = self._room(outputs * inputs)
-        scales = self._hold(pack(weight, place))
-        shift = None
-        if bias is not None:
-            known = bias[:].float()
-            shift = self._hold(functional.pad(known, (0, outputs - len(known))))
-        return Linear(place.data_ptr(), scales, shift, inputs, outputs)
+    def _linear(
+        self, weight: Sequence[Part], bias: Sequence[Part], outputs: int, inputs: int
+    ) -> Linear:
+        """Of a weight's parts and those of a bias, if it has one."""
+        outputs, inputs = padded(outputs, inputs)
+        place = self._room(outputs * inputs, torch.uint8)
+        scales = self._room(outputs, torch.float32)
+        shift = self._room(outputs, torch.float32) if bias else None
+        if not self.only_weighed:
+            pack(weight, place, scales)
+            if shift is not None:
+                gather(bias, shift)
+        return Linear(
+            place.data_ptr(),
+            scales.data_ptr(),
+            None if shift is None else shift.data_ptr(),
+            inputs,
+            outputs,
+        )
 
     def _norm(self, weight: Rows, bias: Rows | None = None) -> Norm:
-        shift = None if bias is None else self._hold(bias[:].float())
-        return Norm(self._hold(weight[:].float()), shift)
+        return Norm(self._vector(weight), None if bias is None else self._vector(bias))
 
-    def _table(self, rows: Rows) -> Table:
-        """In the file's own type where the step can read it: half of a large vocabulary's bytes."""
-        kind = rows.dtype if rows.dtype in TABLES else torch.float32
-        count, width = rows.shape
-        table = self._room(count * width * kind.itemsize).view(kind).view(count, width)
-        at_once = max(1, _AT_ONCE // width)
-        for first in range(0, count, at_once):
-            table[first : first + at_once] = rows[first : first + at_once]
-        return Table(table.data_ptr(), TABLES[kind])
-
-    def _hold(self, tensor: Tensor) -> int:
-        """The address of a copy that lives as long as this: a file may be replaced."""
-        place = self._room(tensor.numel() * tensor.element_size())
-        place.view(tensor.dtype).view(tensor.shape).copy_(tensor)
+    def _vector(self, rows: Rows) -> int:
+        """Its address, in float32."""
+        place = self._room(rows.shape[0], torch.float32)
+        if not self.only_weighed:
+            gather([Part(rows)], place)
         return place.data_ptr()
 
-    def _room(self, count: int) -> Tensor:
-        """(count,) bytes, beside those given before.
+    def _table(self, rows: Rows, kind: torch.dtype, count: int, width: int) -> int:
+        """The address of the first rows of a matrix, each followed by zeros."""
+        table = self._room(count * width, kind).view(count, width)
+        if not self.only_weighed:
+            for row, column, piece in pieces(rows, count):
+                table[row : row + piece.shape[0], column : column + piece.shape[1]] = piece
+        return table.data_ptr()
+
+    def _table_of_tokens(self, rows: Rows) -> Table:
+        """In the file's own type where the step can read it: half of a large vocabulary's bytes."""
+        kind = rows.dtype if rows.dtype in TABLES else torch.float32
+        return Table(self._table(rows, kind, *rows.shape), TABLES[kind])
+
+    def _room(self, count: int, kind: torch.dtype) -> Tensor:
+        """(count,) zeros, beside those given before; nowhere, where they are only weighed.
 
         Nothing that stays is asked of the allocator of small things: between what is needed for a
         moment it would keep that from going back to the system.
         """
-        whole = count + -count % _ALIGNED
+        taken = count * kind.itemsize
+        whole = taken + -taken % _ALIGNED
+        self._taken += whole
+        if self.only_weighed:
+            return torch.empty(count, dtype=kind, device="meta")
         if whole > self._left:
             self._left = max(whole, _AREA)
             self._areas.append(memory(self._left, torch.uint8))
         area = self._areas[-1]
         begin = len(area) - self._left
         self._left -= whole
-        self._taken += whole
-        return area[begin : begin + count]
-
-
-def pack(weight: Rows, place: Tensor) -> Tensor:
-    """Rounds a weight and lays it out as the step reads it.
-
-    Args:
-        weight: (outputs, inputs) in any floating type, read some rows at a time.
-        place: bytes enough for both sizes padded up to multiples of 64 and 16; written as
-            (outputs / 64, inputs / 4, 64, 4).
-
-    Returns:
-        The (outputs,) scales, padded: weight ≈ (byte - 128) · scale.
-    """
-    outputs, inputs = _padded(*weight.shape)
-    blocks = place.view(-1, inputs // 4, _OUTPUTS, 4)
-    scales = torch.empty(outputs)
-    rows = max(1, _AT_ONCE // (inputs * _OUTPUTS)) * _OUTPUTS
-    floats = torch.empty(min(rows, outputs), inputs)
-    for first in range(0, outputs, rows):
-        given = weight[first : first + rows].detach()
-        part = floats[: len(given) + -len(given) % _OUTPUTS].zero_()
-        part[: len(given), : given.shape[1]] = given
-        scale = torch.maximum(part.amax(1), -part.amin(1)) / 127
-        part /= scale.clamp(min=torch.finfo(torch.float32).tiny)[:, None]
-        scales[first : first + len(part)] = scale
-        whole = part.round_().add_(128).view(-1, _OUTPUTS, inputs // 4, 4).transpose(1, 2)
-        blocks[first // _OUTPUTS :][: len(whole)] = whole
-    return scales
-
-
-def _padded(outputs: int, inputs: int) -> tuple[int, int]:
-    return outputs + -outputs % _OUTPUTS, inputs + -inputs % LANES
+        return area[begin : begin + taken].view(kind)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ctypes import byref
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,6 @@ from torch.nn import functional
 from generator.models.llama import rotations
 from generator.models.memory import memory
 from generator.models.packed import (
-    LANES,
     Block,
     Linear,
     Norm,
@@ -21,6 +21,7 @@ from generator.models.packed import (
     Table,
     TransformerShape,
 )
+from generator.models.packing import LANES, Part
 from generator.native import library
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from generator.models.rows import Rows
+    from generator.models.rows import Order, Rows
     from generator.models.shapes import GPT2Shape, LlamaShape
 
 
@@ -47,10 +48,14 @@ class _PackedTransformer(Packed):
 
         The system gives their pages only when stories first grow into them.
         """
+        return [memory(self.kept(slots) // 2, torch.float16)]
+
+    def kept(self, slots: int) -> int:
+        """See `Packed.kept`."""
         shape = self._shape
         reach = -(-shape.context // LANES) * LANES
-        a_slot = 2 * shape.layers * shape.key_heads * shape.size * reach
-        return [memory(slots * a_slot, torch.float16)]
+        numbers: int = 2 * shape.layers * shape.key_heads * shape.size * reach
+        return 2 * slots * numbers
 
     def copy(self, state: list[Tensor], source: int, target: int, begin: int, end: int) -> None:
         """See `Packed.copy`: blocks of sixteen tokens, which lie one after the other."""
@@ -79,19 +84,27 @@ class _PackedTransformer(Packed):
 class PackedGPT2(_PackedTransformer):
     """A GPT-2 whose shape `choosing.fits_8_bits`."""
 
-    def __init__(self, shape: GPT2Shape, tensors: Mapping[str, Rows], context: int) -> None:
+    def __init__(
+        self,
+        shape: GPT2Shape,
+        tensors: Mapping[str, Rows],
+        context: int,
+        *,
+        only_weighed: bool = False,
+    ) -> None:
         """See `Packed`."""
-        super().__init__(shape, tensors, context)
-        rows = tensors["transformer.wte.weight"]
-        self.head = self._linear(tensors.get("lm_head.weight", rows), None)
-        size = shape.n_embd // shape.n_head
+        super().__init__(shape, tensors, context, only_weighed=only_weighed)
+        rows, width = tensors["transformer.wte.weight"], shape.n_embd
+        head = Part(tensors.get("lm_head.weight", rows))
+        self.head = self._linear([head], [], shape.vocab_size, width)
+        size = width // shape.n_head
         self._shape = TransformerShape(
             layers=shape.n_layer,
             heads=shape.n_head,
             key_heads=shape.n_head,
             size=size,
-            width=shape.n_embd,
-            inner=shape.n_inner or 4 * shape.n_embd,
+            width=width,
+            inner=shape.n_inner or 4 * width,
             context=context,
             epsilon=shape.layer_norm_epsilon,
             scale=_scale(size),
@@ -101,17 +114,19 @@ class PackedGPT2(_PackedTransformer):
         self._last = self._norm(
             tensors["transformer.ln_f.weight"], tensors["transformer.ln_f.bias"]
         )
-        self._tokens = self._table(rows)
-        positions = tensors["transformer.wpe.weight"][:context]
-        self._positions = Positions(added=self._hold(positions.float()))
+        self._tokens = self._table_of_tokens(rows)
+        positions = tensors["transformer.wpe.weight"]
+        added = self._table(positions, torch.float32, context, width)
+        self._positions = Positions(added=added)
 
     def _block(self, tensors: Mapping[str, Rows], layer: str) -> Block:
         def norm(name: str) -> Norm:
             return self._norm(tensors[f"{layer}.{name}.weight"], tensors[f"{layer}.{name}.bias"])
 
         def linear(name: str) -> Linear:  # Conv1D keeps its weight as (inputs, outputs)
-            weight = tensors[f"{layer}.{name}.weight"][:].T
-            return self._linear(weight, tensors[f"{layer}.{name}.bias"])
+            weight, bias = (tensors[f"{layer}.{name}.{kind}"] for kind in ("weight", "bias"))
+            inputs, outputs = weight.shape
+            return self._linear([Part(weight, turned=True)], [Part(bias)], outputs, inputs)
 
         return Block(
             norm("ln_1"),
@@ -131,18 +146,25 @@ class PackedLlama(_PackedTransformer):
     does not hang on their order. Likewise the inner layer's gate goes beside what it lets through.
     """
 
-    def __init__(self, shape: LlamaShape, tensors: Mapping[str, Rows], context: int) -> None:
+    def __init__(
+        self,
+        shape: LlamaShape,
+        tensors: Mapping[str, Rows],
+        context: int,
+        *,
+        only_weighed: bool = False,
+    ) -> None:
         """See `Packed`."""
-        super().__init__(shape, tensors, context)
-        rows = tensors["model.embed_tokens.weight"]
-        self.head = self._linear(tensors.get("lm_head.weight", rows), None)
-        self._size = shape.head_dim
+        super().__init__(shape, tensors, context, only_weighed=only_weighed)
+        rows, width = tensors["model.embed_tokens.weight"], shape.hidden_size
+        head = Part(tensors.get("lm_head.weight", rows))
+        self.head = self._linear([head], [], shape.vocab_size, width)
         self._shape = TransformerShape(
             layers=shape.num_hidden_layers,
             heads=shape.num_attention_heads,
             key_heads=shape.num_key_value_heads,
             size=_padded_size(shape),
-            width=shape.hidden_size,
+            width=width,
             inner=shape.intermediate_size + -shape.intermediate_size % LANES,
             context=context,
             gated=True,
@@ -154,55 +176,50 @@ class PackedLlama(_PackedTransformer):
         blocks = (self._block(tensors, f"model.layers.{at}", shape) for at in range(layers))
         self._blocks = (Block * layers)(*blocks)
         self._last = self._norm(tensors["model.norm.weight"])
-        self._tokens = self._table(rows)
+        self._tokens = self._table_of_tokens(rows)
         turns = rotations(shape, context, like=torch.empty(0))
         halves = [turn[:, : shape.head_dim // 2] for turn in turns]
         spare = (self._shape.size - shape.head_dim) // 2
         turned = torch.cat([functional.pad(half, (0, spare)) for half in halves], 1)
-        self._positions = Positions(turned=self._hold(turned))
+        self._positions = Positions(turned=self._table(turned, torch.float32, *turned.shape))
 
     def _block(self, tensors: Mapping[str, Rows], layer: str, shape: LlamaShape) -> Block:
         def norm(name: str) -> Norm:
             return self._norm(tensors[f"{layer}.{name}.weight"])
 
-        def all_of(kind: str, names: tuple[str, ...]) -> list[Tensor]:
-            return [tensors[f"{layer}.{name}.{kind}"][:] for name in names]
+        def linear(
+            orders: dict[str, Order | None], outputs: int, inputs: int, within: Order | None = None
+        ) -> Linear:
+            def parts(kind: str) -> list[Part]:
+                named = ((f"{layer}.{name}.{kind}", order) for name, order in orders.items())
+                return [
+                    Part(tensors[name], outputs=order, inputs=within)
+                    for name, order in named
+                    if name in tensors
+                ]
 
-        def bias(name: str) -> Rows | None:
-            return tensors.get(f"{layer}.{name}.bias")
+            return self._linear(parts("weight"), parts("bias"), outputs, inputs)
 
-        mixing = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
-        gating = ("mlp.gate_proj", "mlp.up_proj")
-        (out,) = all_of("weight", ("self_attn.o_proj",))
-        found = _lengthened(out.unflatten(1, (-1, self._size)), 2, self._shape.size).flatten(1)
+        width, inner, size = shape.hidden_size, self._shape.inner, self._shape.size
+        queries, keys = shape.num_attention_heads * size, shape.num_key_value_heads * size
+        mixing: dict[str, Order | None] = {
+            "self_attn.q_proj": partial(_turning, shape.head_dim, size, 0),
+            "self_attn.k_proj": partial(_turning, shape.head_dim, size, queries),
+            "self_attn.v_proj": partial(_in_heads, shape.head_dim, size, queries + keys),
+        }
+        gating: dict[str, Order | None] = {
+            "mlp.gate_proj": partial(_beside, 0),
+            "mlp.up_proj": partial(_beside, LANES),
+        }
+        found = partial(_in_heads, shape.head_dim, size, 0)
         return Block(
             norm("input_layernorm"),
             norm("post_attention_layernorm"),
-            self._linear(
-                self._mixed(*all_of("weight", mixing)),
-                self._mixed(*all_of("bias", mixing)) if shape.query_bias else None,
-            ),
-            self._linear(found, bias("self_attn.o_proj")),
-            self._linear(
-                _beside(*all_of("weight", gating)),
-                _beside(*all_of("bias", gating)) if shape.mlp_bias else None,
-            ),
-            self._linear(tensors[f"{layer}.mlp.down_proj.weight"], bias("mlp.down_proj")),
+            linear(mixing, queries + 2 * keys, width),
+            linear({"self_attn.o_proj": None}, width, queries, found),
+            linear(gating, 2 * inner, width),
+            linear({"mlp.down_proj": None}, width, inner),
         )
-
-    def _mixed(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        return torch.cat([self._turning(query), self._turning(key), self._values(value)])
-
-    def _turning(self, rows: Tensor) -> Tensor:
-        """(heads · size, …) of queries or keys, reordered and padded."""
-        halves = rows.unflatten(0, (-1, 2, self._size // 2))
-        padded = _lengthened(halves, 2, self._shape.size // 2)
-        mixed: Tensor = padded.unflatten(2, (-1, LANES)).transpose(1, 2).flatten(0, 3)
-        return mixed
-
-    def _values(self, rows: Tensor) -> Tensor:
-        """(heads · size, …) of values, padded."""
-        return _lengthened(rows.unflatten(0, (-1, self._size)), 1, self._shape.size).flatten(0, 1)
 
 
 def _scale(size: int) -> float:
@@ -214,17 +231,17 @@ def _padded_size(config: LlamaShape) -> int:
     return -(-config.head_dim // (2 * LANES)) * 2 * LANES
 
 
-def _beside(gate: Tensor, up: Tensor) -> Tensor:
-    """(inner, …) each: sixteen outputs of one, then those of the other, padded."""
-    inner = len(gate) + -len(gate) % LANES
-    mixed = gate.new_empty(inner // LANES, 2, LANES, *gate.shape[1:])
-    for at, part in enumerate((gate, up)):
-        mixed[:, at] = _lengthened(part, 0, inner).unflatten(0, (-1, LANES))
-    return mixed.flatten(0, 2)
+def _turning(size: int, padded: int, begin: int, rows: Tensor) -> Tensor:
+    """Where the rows of queries or keys come to be: sixteen of one half, then of the other."""
+    half, at = rows % size // (size // 2), rows % (size // 2)
+    return begin + rows // size * padded + at // LANES * 2 * LANES + half * LANES + at % LANES
 
 
-def _lengthened(tensor: Tensor, dimension: int, length: int) -> Tensor:
-    """The same, with zeros at the end of a dimension."""
-    spare = length - tensor.shape[dimension]
-    shape = [*tensor.shape[:dimension], spare, *tensor.shape[dimension + 1 :]]
-    return torch.cat([tensor, tensor.new_zeros(shape)], dimension) if spare else tensor
+def _in_heads(size: int, padded: int, begin: int, rows: Tensor) -> Tensor:
+    """Where the rows of values come to be, or the columns of what attention found."""
+    return begin + rows // size * padded + rows % size
+
+
+def _beside(begin: int, rows: Tensor) -> Tensor:
+    """Where the rows of gate or up come to be: sixteen of one, then of the other."""
+    return begin + rows // LANES * 2 * LANES + rows % LANES

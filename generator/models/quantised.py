@@ -29,22 +29,25 @@ if TYPE_CHECKING:
 _TRIALS = 5  # steps with each number of threads; the fastest counts
 
 
-def packed(shape: Shape, tensors: Mapping[str, Rows], context: int) -> Packed:
+def packed(
+    shape: Shape, tensors: Mapping[str, Rows], context: int, *, only_weighed: bool = False
+) -> Packed:
     """The model in 8 bits.
 
     Args:
         shape: of the model; one without a `choosing.misfit`.
         tensors: its weights, in any floating type, as `weights.fitting` gives them.
         context: tokens that a slot has room for.
+        only_weighed: see `Packed`.
     """
     with _one_thread():
         match shape:
             case GPT2Shape():
-                return PackedGPT2(shape, tensors, context)
+                return PackedGPT2(shape, tensors, context, only_weighed=only_weighed)
             case LSTMShape():
-                return PackedLSTM(shape, tensors, context)
+                return PackedLSTM(shape, tensors, context, only_weighed=only_weighed)
             case LlamaShape():
-                return PackedLlama(shape, tensors, context)
+                return PackedLlama(shape, tensors, context, only_weighed=only_weighed)
 
 
 @contextmanager

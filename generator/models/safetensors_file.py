@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 import torch
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from generator.models.rows import read_into
+from generator.models.rows import read_part
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,13 +91,19 @@ class Stored:
             )
         return _FLOATS[self.kind]
 
-    def __getitem__(self, part: slice, /) -> Tensor:
+    def __getitem__(self, part: slice | tuple[slice, slice], /) -> Tensor:
         """See `Rows`; a new tensor each time."""
-        first, last, _ = part.indices(self.shape[0])
-        rows = torch.empty((max(0, last - first), *self.shape[1:]), dtype=self.dtype)
-        a_row = prod(self.shape[1:]) * rows.element_size()
-        read_into(self.file, rows, self.start + first * a_row)
-        return rows
+        rows, columns = part if isinstance(part, tuple) else (part, slice(None))
+        first, last, _ = rows.indices(self.shape[0])
+        count, size = max(0, last - first), self.dtype.itemsize
+        row = prod(self.shape[1:]) * size
+        begin, inner = 0, self.shape[1:]
+        if len(inner) == 1:
+            begin, end, _ = columns.indices(inner[0])
+            inner = (max(0, end - begin),)
+        numbers = torch.empty((count, *inner), dtype=self.dtype)
+        read_part(self.file, numbers, self.start + first * row + begin * size, row)
+        return numbers
 
 
 @contextmanager

@@ -6,30 +6,27 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from generator.models.choosing import choose_device, choose_precision
-from generator.models.packed import TABLES
 from generator.models.plain_folder import ADAPTER, read_shape
+from generator.models.quantised import packed
 from generator.models.reading import one_sentence, open_weights, weight_files
-from generator.models.shapes import LSTMShape
-from generator.models.weights import weights_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from generator.models.choosing import Device, Precision
-    from generator.models.rows import Rows
     from generator.models.shapes import Shape
 
-_KEPT = {"int8": 2, "bfloat16": 2, "float16": 2, "float32": 4}
-"""Bytes of a number that a story keeps; but in 8 bits, of a weight too."""
+_KEPT = {"bfloat16": 2, "float16": 2, "float32": 4}
+"""Bytes of a weight, or of a number that a story keeps."""
 
 
 def least_memory(
     folder: Path, *, device: Device, precision: Precision, slots: int, reach: int
 ) -> int:
-    """Bytes that a model takes at least while it tells: nearly all that it takes.
+    """Bytes that a model takes while it tells, and in 8 bits no less while it is loaded.
 
-    While it is loaded, one matrix more; where transformers reads it, as large as its files are.
+    Some megabytes beside, whatever its sizes are; in other numbers at most a matrix as its file has
+    it. Where transformers reads it, as large as its files are.
 
     Args:
         folder: the model's.
@@ -47,36 +44,14 @@ def least_memory(
         shape = read_shape(folder) or _unusual_shape(folder)
         chosen = choose_precision(precision, choose_device(device), shape)
         context = min(reach, shape.max_position_embeddings)
-        kept, logits = _KEPT[chosen], 0
-        if chosen == "int8":
-            logits = 4 * shape.vocab_size
-            if isinstance(shape, LSTMShape):
-                kept = _KEPT["float32"]  # there is little of it
         with open_weights(folder, shape) as tensors:
             if chosen == "int8":
-                weights = _packed(shape, tensors, context)
-            else:
-                weights = kept * sum(prod(rows.shape) for rows in tensors.values())
-        return weights + slots * (kept * shape.kept(context) + logits)
-
-
-def _packed(shape: Shape, tensors: Mapping[str, Rows], context: int) -> int:
-    """Bytes of the weights in 8 bits, without what is added to make sizes even."""
-    _, head, embedding = weights_of(shape, None).names
-    size = 0
-    for name, rows in tensors.items():
-        count = prod(rows.shape)
-        if name == embedding:
-            known = rows.dtype in TABLES and not isinstance(shape, LSTMShape)
-            size += count * (rows.dtype.itemsize if known else 4)
-            size += 0 if head in tensors else count
-        elif len(rows.shape) == 1:
-            size += 4 * count
-        elif name.endswith(".wpe.weight"):
-            size += 4 * context * rows.shape[1]
-        else:
-            size += count
-    return size
+                weighed = packed(shape, tensors, context, only_weighed=True)
+                logits: int = 4 * slots * weighed.head.outputs
+                return weighed.memory + weighed.kept(slots) + logits
+            kept = _KEPT[chosen]
+            weights = sum(prod(rows.shape) for rows in tensors.values())
+            return kept * (weights + slots * shape.kept(context))
 
 
 def _unusual_shape(folder: Path) -> Shape:

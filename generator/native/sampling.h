@@ -165,11 +165,25 @@ private:
         }
     }
 
+    bool continues(int32_t token) const {
+        return std::binary_search(stories_.continuations, stories_.continuations + stories_.continuation_count, token);
+    }
+
+    // Whether the token there goes on with a word that is just told again, as far as it is told.
+    bool spells_again(const int32_t *story, int place) const {
+        if (!continues(story[place])) return false;
+        for (int back = 1; back <= place; ++back) {
+            if (story[place - back] != story[length_ - back]) return false;
+            if (!continues(story[length_ - back])) return true;
+        }
+        return false;
+    }
+
     // Whether the token would complete an n-gram of the training texts.
     bool copies(int32_t token) const {
         int before = stories_.ngram_size - 1;
         if (!rules_.memfree || !stories_.memfree || length_ < before) return false;
-        if (std::binary_search(stories_.continuations, stories_.continuations + stories_.continuation_count, token)) return false;
+        if (continues(token)) return false;
         if (std::find(stories_.ends, stories_.ends + stories_.end_count, token) != stories_.ends + stories_.end_count)
             return false;
         const int32_t *story = stories_.history + size_t(slot_) * stories_.context + length_ - before;
@@ -214,7 +228,7 @@ private:
         int size = rules_.no_repeat_ngram_size;
         if (size > 0)
             for (int at = 0; at + size <= length_; ++at)
-                if (std::equal(story + at, story + at + size - 1, story + length_ - size + 1))
+                if (std::equal(story + at, story + at + size - 1, story + length_ - size + 1) && !spells_again(story, at + size - 1))
                     logits_[story[at + size - 1]] = -INFINITY;
         for (int word = 0, width = stories_.bad_word_width; word < stories_.bad_word_count; ++word) {
             const int32_t *run = stories_.bad_words + size_t(word) * width;

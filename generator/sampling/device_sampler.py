@@ -29,6 +29,8 @@ _BLOCK = 1024
 _ROW_BLOCK = 8192
 _WORDS_BLOCK = 256
 _ROW_WARPS = 16
+_CONTINUES = 4
+"""Of a token's classes: it goes on with a word."""
 
 
 class DeviceSampler:
@@ -165,10 +167,12 @@ class DeviceSampler:
             positions,
             self._history,
             self._device_rules,
+            self._classes,
             self._context,
             logits.stride(0),
             RULE_WORDS=_WORDS,
             NO_REPEAT=_word("no_repeat_ngram_size"),
+            CONTINUES=_CONTINUES,
             BLOCK=512,
         )
         if count := len(self._bad_words):
@@ -250,6 +254,6 @@ def _classes(vocabulary: Vocabulary, size: int) -> NDArray[np.uint8]:
     classes = np.zeros(size, np.uint8)
     ends = np.array(vocabulary.ends, np.int32)
     kinds = (vocabulary.suppressed, ends, vocabulary.continuations, vocabulary.growing)
-    for bit, tokens in enumerate(kinds):
+    for bit, tokens in enumerate(kinds):  # of which the third is `_CONTINUES`
         classes[tokens] |= 1 << bit
     return classes

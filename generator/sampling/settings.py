@@ -80,7 +80,8 @@ class Sampling(BaseModel):
     no_repeat_ngram_size: Annotated[
         int, Field(ge=0, le=1024, description="a whole number from 0 (off) to 1024")
     ] = 0
-    """No n-gram of this many tokens appears twice in prompt and story; 0 allows all."""
+    """No n-gram of this many tokens appears twice in prompt and story; 0 allows all. But a word of
+    many tokens may be told again to its end, as it stood there before: names are such words."""
     memfree: Annotated[bool, Field(description="true or false")] = False
     """No passage of the training texts: see `generator.sampling.memfree`. This rule is the
     last, and our own name for it."""

@@ -44,6 +44,7 @@ class TorchSampler:
         """
         self._rules, self._history, self._vocabulary = rules, history, vocabulary
         self._exempt = vocabulary.memfree_exempt
+        self._continuations = frozenset(vocabulary.continuations.tolist())
         self._suppressed = torch.from_numpy(vocabulary.suppressed.astype(np.int64))
 
     @torch.inference_mode()
@@ -163,8 +164,17 @@ class TorchSampler:
         sizes = rules["no_repeat_ngram_size"]
         for size in np.unique(sizes[(sizes > 0) & (sizes <= lengths)]):
             rows = np.flatnonzero((sizes == size) & (size <= lengths))
-            repeated = _repeated(self._history[slots[rows]], lengths[rows], int(size))
-            logits[_places(logits, rows[repeated[0]], repeated[1])] = -torch.inf
+            history = self._history[slots[rows]]
+            of, places = _repeated(history, lengths[rows], int(size))
+            struck = np.array(
+                [
+                    not self._spells_again(history[row, : lengths[rows[row]]], place)
+                    for row, place in zip(of, places, strict=True)
+                ],
+                np.bool_,
+            )
+            of, places = of[struck], places[struck]
+            logits[_places(logits, rows[of], history[of, places])] = -torch.inf
         rows, tokens = _completed(self._vocabulary.bad_words, self._history[slots], lengths)
         logits[_places(logits, rows, tokens)] = -torch.inf
         for which, tokens in (
@@ -174,6 +184,21 @@ class TorchSampler:
             where = np.flatnonzero(which)
             if len(where) and len(tokens):
                 logits[_places(logits, where[:, None], tokens[None])] = -torch.inf
+
+    def _spells_again(self, story: NDArray[np.int32], place: int) -> bool:
+        """Whether the token there goes on with a word that is just told again, so far alike.
+
+        So a name of many tokens can be told twice, and a word cannot go on for ever.
+        """
+        if int(story[place]) not in self._continuations:
+            return False
+        before, now = story[:place][::-1], story[::-1]
+        for one, other in zip(before.tolist(), now.tolist(), strict=False):
+            if one != other:
+                return False
+            if one not in self._continuations:
+                return True
+        return False
 
 
 def _places(
@@ -187,8 +212,8 @@ def _places(
 
 def _repeated(
     history: NDArray[np.int32], lengths: NDArray[np.int32], size: int
-) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
-    """Rows and tokens that would complete an n-gram for the second time.
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows, and where in them tokens stand that would complete an n-gram for the second time.
 
     Args:
         history: (n, context).
@@ -201,7 +226,7 @@ def _repeated(
         last = np.take_along_axis(history, lengths[:, None] - size + 1 + at, axis=1)
         same &= history[:, at : at + starts] == last
     rows, begins = np.nonzero(same)
-    return rows, history[rows, begins + size - 1]
+    return rows, begins + (size - 1)
 
 
 def _completed(

@@ -19,13 +19,15 @@ def forbid_repeats(
     positions,
     history,
     rules,
+    classes,
     context,
     pitch,
     RULE_WORDS: tl.constexpr,
     NO_REPEAT: tl.constexpr,
+    CONTINUES: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    """Strikes out what would complete an n-gram for the second time."""
+    """Strikes out what would complete an n-gram for the second time, but no word told again."""
     row = tl.program_id(0).to(tl.int64)
     position = tl.load(positions + row)
     size = tl.load(rules + row * RULE_WORDS + NO_REPEAT)
@@ -39,7 +41,21 @@ def forbid_repeats(
             for offset in range(size - 1):
                 now = tl.load(story + last + offset)
                 same = same & (tl.load(story + at + offset, mask=same, other=-1) == now)
-            token = tl.load(story + at + size - 1, mask=same, other=0)
+            place = at + size - 1
+            token = tl.load(story + place, mask=same, other=0)
+            inside = tl.load(classes + token, mask=same, other=0) & CONTINUES
+            alike = tl.where(inside != 0, 1, 0)  # so far back as the word has been told
+            again = tl.zeros((BLOCK,), tl.int32)
+            back = 1
+            while tl.max(alike, 0) > 0:
+                now = tl.load(story + length - back)
+                before = tl.load(story + place - back, mask=(alike > 0) & (place >= back), other=-1)
+                alike = tl.where(before == now, alike, 0)
+                goes_on = tl.load(classes + now) & CONTINUES
+                again += tl.where(goes_on == 0, alike, 0)
+                alike = tl.where(goes_on == 0, 0, alike)
+                back += 1
+            same = same & (again == 0)
             struck = tl.full((BLOCK,), float("-inf"), tl.float32)
             tl.store(logits + row * pitch + token, struck, mask=same)
 

@@ -59,7 +59,7 @@ def test_the_kernels_draw_what_the_reference_draws() -> None:
     memfree = MemFree(np.full(4096, 0x55, np.uint8), ngram_size=7, hashes=2)
     vocabulary = Vocabulary(
         ends=(0, 7),
-        continuations=np.arange(500, 900, dtype=np.int32),
+        continuations=np.array([*range(10, 20), *range(500, 900)], np.int32),
         growing=np.arange(600, 800, dtype=np.int32),
         suppressed=np.array([3, 9], np.int32),
         # Of the tokens that are often told, half after any other, and runs that no story tells.
@@ -71,6 +71,7 @@ def test_the_kernels_draw_what_the_reference_draws() -> None:
         memfree=memfree,
     )
     stories = rng.integers(1, 30, (slots, CONTEXT)).astype(np.int32)
+    stories[:, LENGTH - 10 : LENGTH] = stories[:, :10]  # so that a word is told again
     rules = Rules(slots)
     for slot in range(slots):
         request = Request(
@@ -96,6 +97,7 @@ def test_the_kernels_draw_what_the_reference_draws() -> None:
     for turn in range(3):
         logits = torch.from_numpy(rng.normal(0, 2, (slots, SIZE)).astype(np.float32))
         logits[:, :30] += 3
+        logits[np.arange(slots), stories[:, 10 + turn]] += 9
         sampler.places[0], sampler.places[1] = LENGTH + turn - 1, told[:, LENGTH + turn - 1]
         sampler.draw(logits.clone().to(DEVICE))
         lengths = np.full(slots, LENGTH + turn, np.int32)

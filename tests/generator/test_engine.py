@@ -254,15 +254,27 @@ async def test_a_prompt_without_room_is_refused(endless: LoadedModel, length: in
             engine.submit(Request(prompt=(1,) * length, sampling=LIVELY, seed=1, max_tokens=9))
 
 
-async def test_a_story_whose_rules_cannot_be_kept_ends_and_the_engine_goes_on(
+async def test_a_story_that_cannot_begin_is_told_so_and_nobody_else_notices(
     endless: LoadedModel,
 ) -> None:
-    request = Request(prompt=(1,), sampling=LIVELY, seed=1, max_tokens=9)
-    impossible = replace(request, sampling=Sampling.model_construct(top_k=2**40))
-    async with Engine(endless, slots=1) as engine:
-        with pytest.raises(EngineError, match="failed"):
-            await tell(engine, impossible)
-        assert len((await tell(engine, request))[0]) == 9
+    """Whether its rules cannot be kept or its prompt, in one slot or in several."""
+    request = Request(prompt=(1, 2), sampling=LIVELY, seed=1, max_tokens=30)
+    rules = replace(request, sampling=Sampling.model_construct(top_k=2**40))
+    prompt = replace(request, prompt=(1, 2**40))
+    impossible = [rules, prompt, *(replace(one, num_beams=3) for one in (rules, prompt))]
+    async with Engine(endless, slots=4) as engine:
+        alone, _ = await tell(engine, request)
+        watched = Watched(engine, halt=5)
+        told = asyncio.create_task(tell(engine, request))
+        await watched.halted()
+        stories = [engine.submit(one) for one in impossible]
+        watched.go_on()
+        for story in stories:
+            with pytest.raises(EngineError, match="could not begin"):
+                await anext(story)
+        assert await told == (alone, "length")
+        assert len((await tell(engine, request))[0]) == 30
+        assert (engine.slots_in_use, engine.waiting) == (0, 0)
 
 
 def test_memory_is_the_weights_once_and_a_share_for_each_slot(loaded: LoadedModel) -> None:

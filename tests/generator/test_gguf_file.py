@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 import struct
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 
 from generator.config import EngineSettings
 from generator.engine.registry import Registry
+from generator.models import gguf_file
 from generator.models.described import shape_in
 from generator.models.errors import ModelFolderError
 from generator.models.gguf_file import read_header
@@ -248,3 +250,30 @@ def test_any_damage_to_the_header_is_a_sentence_or_passes(file: Path) -> None:
             continue
         said.append(at)
     assert said
+
+
+def test_one_that_is_cut_short_while_its_header_is_read_is_a_sentence(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Were it mapped, the process would end here."""
+    read_on = gguf_file._settings
+
+    def cut(*given: Any) -> Any:
+        os.truncate(file, 100)
+        return read_on(*given)
+
+    assert file.stat().st_size > 100_000  # more than is read ahead
+    monkeypatch.setattr(gguf_file, "_settings", cut)
+    with pytest.raises(ModelFolderError, match=r"teller\.gguf ends too early"):
+        read_header(file)
+
+
+@pytest.mark.parametrize("kind", ["F32", "F16", "Q8_0"])
+def test_a_part_of_its_rows_is_read_as_it_is_in_the_whole(kind: str, tmp_path: Path) -> None:
+    source = save_llama(tmp_path / "source", intermediate_size=128)
+    save_gguf(tmp_path / "teller", source, kind)
+    with open_model(tmp_path / "teller") as found:
+        rows = found.tensors["model.layers.0.mlp.down_proj.weight"]
+        assert rows[3:6, 32:96].equal(rows[:][3:6, 32:96])
+        bias = found.tensors["model.norm.weight"]
+        assert bias[32:].equal(bias[:][32:])

@@ -14,10 +14,12 @@ import torch
 from safetensors.torch import load_file
 
 from generator.engine.loop import Engine
+from generator.models import packing
 from generator.models.decoder import Batch
 from generator.models.errors import ModelFolderError
 from generator.models.loading import LoadedModel, load_model
-from generator.models.packed import pack
+from generator.models.packed import Packed
+from generator.models.packing import Part, pack
 from generator.models.quantised import QuantisedDecoder, fastest_threads, packed
 from generator.models.shapes import LSTMShape
 from generator.native import Threads
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from generator.models.decoder import Decoder
-    from generator.models.packed import Packed
     from generator.models.weights import Weights
 
 pytestmark = pytest.mark.usefixtures("native_step")
@@ -215,19 +216,46 @@ async def test_a_story_is_the_same_alone_in_a_crowd_and_joining_late(loaded: Loa
     assert alone == together == late
 
 
-@pytest.mark.parametrize(("outputs", "inputs"), [(70, 21), (130, 40_000)])
-def test_packed_weights_can_be_read_back(outputs: int, inputs: int) -> None:
-    """The larger one in parts."""
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(("outputs", "inputs"), [(70, 21), (130, 40_000), (3, 200_000)])
+def test_packed_weights_can_be_read_back(outputs: int, inputs: int, turned: bool) -> None:
+    """The larger ones in pieces."""
     weight = torch.randn(outputs, inputs) * torch.logspace(-3, 2, outputs)[:, None]
-    weight[5] = 0
+    weight[2] = 0
     rows, columns = outputs + -outputs % 64, inputs + -inputs % 16
     place = torch.empty(rows * columns, dtype=torch.uint8)
-    scales = pack(weight, place)
+    scales = torch.zeros(rows)
+    pack([Part(weight.T.contiguous() if turned else weight, turned)], place, scales)
     steps = place.view(-1, columns // 4, 64, 4).transpose(1, 2).reshape(rows, columns).float() - 128
     back = steps * scales[:, None]
     assert ((back[:outputs, :inputs] - weight).abs() <= scales[:outputs, None] * 0.5001).all()
     assert back[outputs:].eq(0).all()
     assert back[:, inputs:].eq(0).all()
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "lstm", "llama"])
+def test_whatever_pieces_it_is_read_in_a_model_is_packed_the_same(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parts of a row among them."""
+    folder = tmp_path / kind
+    match kind:
+        case "gpt2":
+            save_gpt2(folder, n_layer=1)
+        case "lstm":
+            save_lstm(folder, embedding_size=50, hidden_size=50, num_layers=1)
+        case _:
+            save_llama(folder, vocab_size=512, head_dim=6, num_hidden_layers=1)
+    step = batch((0, 0, tokens(20)))
+
+    def told() -> Tensor:
+        held = load_model(folder, precision="int8", reach=64).held
+        assert isinstance(held, Packed)
+        return QuantisedDecoder(held, 1, Threads(1)).step(step)
+
+    whole = told()
+    monkeypatch.setattr(packing, "_AT_ONCE", 48)
+    assert told().equal(whole)
 
 
 def test_memory_is_8_bit_weights_and_state_of_every_slot(loaded: LoadedModel) -> None:

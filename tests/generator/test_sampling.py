@@ -56,6 +56,7 @@ def _draw(
     history: tuple[int, ...] = HISTORY,
     suppressed: tuple[int, ...] = (),
     bad_words: tuple[tuple[int, ...], ...] = (),
+    continuations: NDArray[np.int32] = INSIDE[:0],
 ) -> NDArray[np.int32]:
     rules = Rules(len(requests))
     for slot, request in enumerate(requests):
@@ -63,6 +64,7 @@ def _draw(
     stories = np.tile(np.array(history, np.int32), (len(requests), 1))
     vocabulary = Vocabulary(
         ends=(END,),
+        continuations=continuations,
         growing=INSIDE,
         suppressed=np.array(suppressed, np.int32),
         bad_words=np.array(bad_words or np.empty((0, 1)), np.int32),
@@ -210,6 +212,28 @@ def test_a_search_goes_on_alike_by_torch_and_compiled(sampling: Sampling) -> Non
     if sampling.memfree:
         copied = (compiled.tokens % 3 == 0) & ~np.isin(compiled.tokens, INSIDE)
         assert not copied.any()
+
+
+@pytest.mark.parametrize(
+    ("history", "token", "told"),
+    [
+        ((3, 11, 2, 30, 5, 3, 11, 2), 30, True),
+        ((3, 11, 2, 0, 30, 5, 3, 11, 2, 0), 30, True),
+        ((3, 11, 2, 30, 5, 4, 11, 2), 30, False),  # the end of another word
+        ((3, 11, 11, 11), 11, False),  # the same word, which would never end
+        ((11, 11, 11, 5, 11, 11), 11, False),  # where it began is not to be seen
+        ((3, 11, 5, 4, 3, 11), 5, False),  # the next word
+    ],
+)
+def test_a_word_may_be_told_again_to_its_end(
+    draw: Draw, history: tuple[int, ...], token: int, told: bool
+) -> None:
+    """Although it is longer than an n-gram that may not repeat."""
+    logits = one_story()
+    logits[0, token] = 20
+    request = asked(Sampling(temperature=0, no_repeat_ngram_size=3))
+    (drawn,) = draw(logits, [request], history, continuations=INSIDE)
+    assert bool(drawn == token) is told
 
 
 def test_the_rules_cut_where_transformers_cuts_in_a_large_vocabulary(draw: Draw) -> None:

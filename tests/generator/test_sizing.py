@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from generator.engine.loop import Engine
+from generator.models.described import shape_of
 from generator.models.errors import ModelFolderError
 from generator.models.loading import load_model
 from generator.models.sizing import least_memory
-from tests.generator.small_folders import save_gpt2, save_llama
+from generator.models.weights import weights_of
+from tests.generator.small_folders import save_gpt2, save_llama, save_lstm
 from tests.generator.small_ggufs import save_gguf
 from tests.generator.test_safetensors_file import in_shards
 
@@ -24,8 +27,8 @@ if TYPE_CHECKING:
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 _SIZES: dict[str, Any] = {"hidden_size": 512, "intermediate_size": 2048, "num_hidden_layers": 6}
 _FEW = {"num_hidden_layers": 1}
-_MATRIX = 4 * 512 * 2048
-"""Bytes of the largest, in float32."""
+_LONG = 1 << 19
+"""Numbers of a row."""
 _MARGIN = 40 << 20
 """What Python and the C library take beside it, and a page as large as the system has."""
 
@@ -64,7 +67,7 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_model_is_loaded_in_what_its_packed_weights_need(
     llama: Path, tmp_path: Path, kind: str, native_step: None
 ) -> None:
-    """And the matrices of one product: float32 weights would be four times as much."""
+    """And little else: float32 weights would be four times as much."""
     del native_step
     folder = llama
     if kind == "gguf":
@@ -76,20 +79,60 @@ def test_a_model_is_loaded_in_what_its_packed_weights_need(
     memory = Memory.now()
     loaded = load_model(folder, precision="int8", reach=64)
     assert loaded.memory > 24_000_000
-    assert memory.highest < said + 3 * _MATRIX + _MARGIN < 4 * loaded.memory
+    assert memory.highest < said + _MARGIN < 3 * loaded.memory
+
+
+@pytest.mark.skipif(not _RESET.exists(), reason="Linux says what is resident")
+@pytest.mark.parametrize("kind", ["gpt2", "llama", "lstm"])
+def test_a_long_row_takes_no_more_in_passing(tmp_path: Path, kind: str, native_step: None) -> None:
+    """Where sixty-four of them in float32 are many times what is kept; in a file that is a hole."""
+    del native_step
+    folder = tmp_path / kind
+    few: dict[str, Any] = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 1}
+    match kind:
+        case "gpt2":
+            save_gpt2(folder, n_embd=16, n_head=1, n_layer=1)
+            hollow(folder, n_inner=_LONG)
+        case "llama":
+            save_llama(folder, **few, num_key_value_heads=1)
+            hollow(folder, intermediate_size=_LONG)
+        case _:
+            save_lstm(folder, hidden_size=16, num_layers=1)
+            hollow(folder, embedding_size=_LONG // 16)
+    said = least_memory(folder, device="cpu", precision="int8", slots=1, reach=16)
+    memory = Memory.now()
+    loaded = load_model(folder, precision="int8", reach=16)
+    assert memory.highest < said + _MARGIN < loaded.memory + 2 * _MARGIN
 
 
 def test_what_a_model_takes_is_known_before_it_is_read(
     llama: Path, tmp_path: Path, precision: Precision
 ) -> None:
-    """To a twentieth, where weights are many; sizes that are made even count little then."""
+    """To the byte in 8 bits, with what makes sizes even; else to a twentieth."""
     unusual = save_llama(tmp_path / "qwen2", kind="qwen2", dtype="bfloat16", **_SIZES | _FEW)
+    uneven = save_llama(tmp_path / "uneven", head_dim=6, intermediate_size=40, vocab_size=500)
     gpt2 = save_gpt2(tmp_path / "gpt2", n_embd=256, n_positions=512)
+    lstm = save_lstm(tmp_path / "lstm", embedding_size=100, hidden_size=100)
     save_gguf(tmp_path / "ggml", gpt2, "F16")
-    for folder in (llama, unusual, gpt2, tmp_path / "ggml"):
+    for folder in (llama, unusual, uneven, gpt2, lstm, tmp_path / "ggml"):
         least = least_memory(folder, device="cpu", precision=precision, slots=4, reach=128)
         takes = Engine(load_model(folder, precision=precision, reach=128), slots=4).memory
-        assert 0.95 * takes < least <= takes
+        assert least == takes or (precision != "int8" and 0.95 * takes < least < takes)
+
+
+def hollow(folder: Path, **changes: int) -> None:
+    """The folder's model in other sizes, with zeros in 64 bits for weights: no room on a disk."""
+    file = folder / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+    header, end = {}, 0
+    for name, tensor in weights_of(shape_of(str(folder)), None).state_dict().items():
+        begin, end = end, end + 8 * tensor.numel()
+        size = [*tensor.shape]
+        header[name] = {"dtype": "F64", "shape": size, "data_offsets": [begin, end]}
+    said = json.dumps(header).encode()
+    with (folder / "model.safetensors").open("wb") as weights:
+        weights.write(len(said).to_bytes(8, "little") + said)
+        weights.truncate(8 + len(said) + end)
 
 
 def test_what_cannot_be_read_is_a_sentence_before_it_is_loaded(tmp_path: Path) -> None:
