@@ -137,7 +137,8 @@ class Services:
         queue, stories = Queue(sessions, settings.queue), Stories(sessions)
         figures = Figures(sessions)
         ratings, catalogue = Ratings(sessions, settings.votes), Catalogue(completions)
-        guilds, metrics, bell = Guilds(sessions), Metrics(), Bell()
+        guilds, bell = Guilds(sessions), Bell()
+        metrics = Metrics(str(settings.discord.shards or ""))
         metrics.listen(pace.trace)
         duels = Duels(sessions, votes=settings.duels.votes)
         messages = StoryMessages(

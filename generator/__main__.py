@@ -106,8 +106,10 @@ def _serve(options: argparse.Namespace) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     try:
+        from generator.server.log import open_log  # noqa: PLC0415  # aiohttp may not be installed
+
+        open_log()
         from generator.server.process import StartError, serve  # noqa: PLC0415  # torch takes seconds
     except KeyboardInterrupt:  # from here on, `serve` hears it
         return 130

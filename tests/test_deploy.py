@@ -7,12 +7,14 @@ import re
 import shutil
 import subprocess
 import sys
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
 
 from bot.config import Settings
 from bot.worker.metrics import Metrics
+from generator.cluster.merging import Answer, merged
 from generator.config import EngineSettings
 from generator.engine.registry import Registry
 from generator.server.metrics import Metrics as GeneratorMetrics
@@ -22,8 +24,11 @@ DEPLOY = ROOT / "deploy"
 
 
 def measured() -> set[str]:
-    """Every name on the two pages for Prometheus, without what a histogram hangs on it."""
-    pages = Metrics().page({}, {}, 0) + GeneratorMetrics(Registry(EngineSettings())).page()
+    """Every name on the pages for Prometheus, without what a histogram hangs on it."""
+    generator = GeneratorMetrics(Registry(EngineSettings())).page()
+    cluster = merged("/metrics", [Answer("a", HTTPStatus.OK, body=generator)])
+    assert cluster is not None
+    pages = Metrics().page({}, {}, 0) + generator + cluster.body
     return set(re.findall(r"^# TYPE (\w+)", pages.decode(), re.MULTILINE))
 
 
@@ -35,6 +40,8 @@ def test_the_dashboard_draws_what_is_measured() -> None:
         for target in panel["targets"]:
             names = re.findall(r"\b(?:kataribe|process)_\w+", target["expr"])
             assert names, target
+            # Of many processes: each draws a line of its own, or they are one.
+            assert re.search(r"\b(?:sum|max|count)(?: by \(|\()", target["expr"]), target
             drawn |= {re.sub(r"_(bucket|sum|count)$", "", name) for name in names}
     assert drawn <= known, drawn - known
     ours = {name for name in known if name.startswith("kataribe_bot_")}

@@ -23,8 +23,11 @@ from bot.worker.completions import GeneratorError
 from bot.worker.completions_server import NAME_LIMIT  # noqa: TC001  # discord.py reads it
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from bot.charts.course import Courses
     from bot.client import Kataribe
+    from bot.database.processes import Process
     from bot.worker.gauges import Gauges
 
 STARTED = now()
@@ -33,8 +36,21 @@ ANNOUNCEMENT_LIMIT = 1500
 """Characters of what is said to everybody."""
 LISTED = 2500
 """Characters of the models in memory; an embed takes 4,096."""
+LISTED_PROCESSES = 900
+"""Characters of the bots."""
 ALT = 1024
 """Characters that Discord takes as what a picture shows."""
+
+
+def _processes(found: Iterable[Process]) -> list[str]:
+    """A line for each of several bots."""
+    lines = [
+        say("host.process", range=str(one.shards), place=escaped(one.place))
+        if one.owner
+        else say("host.no_process", range=str(one.shards))
+        for one in found
+    ]
+    return [say_list(lines, "\n", LISTED_PROCESSES)]
 
 
 def _alt(courses: Courses) -> str:
@@ -75,6 +91,8 @@ class Host(app_commands.Group, name="host", description=say("command.host.descri
                 telling=live.get(State.TELLING, 0),
             ),
         ]
+        if services.bell.others is not None:
+            lines += _processes(await services.bell.others.processes())
         try:
             lines += self._measured(await services.completions.gauges())
         except GeneratorError as error:
@@ -117,7 +135,13 @@ class Host(app_commands.Group, name="host", description=say("command.host.descri
             )
             for model, size in sorted(gauges.memory.items())
         ]
-        return [pace, say_list(models, "\n", LISTED) or say("host.no_models")]
+        replicas = gauges.replicas
+        up = say("host.replicas", up=sum(replicas.values()), all=len(replicas))
+        return [
+            pace,
+            *([up] if replicas else []),
+            say_list(models, "\n", LISTED) or say("host.no_models"),
+        ]
 
     @app_commands.command(name="load", description=say("command.host.load"))
     @app_commands.describe(model=say("command.host.model"))

@@ -23,11 +23,12 @@ from bot.database.copies import look_at
 from bot.database.lock import is_held
 from bot.database.revisions import known_revisions, newest_revision
 from bot.hosting.findings import Finding, ill, note, well
+from bot.hosting.processes import bots, replicas
 from bot.worker.completions import Completions, GeneratorError
 from bot.worker.generator_process import COMMAND, GeneratorStartError, own_generator
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Mapping
 
     from pydantic import SecretStr
 
@@ -77,7 +78,8 @@ async def database(settings: Settings) -> AsyncIterator[Finding]:
     """Whether it can be opened, is whole, and has room."""
     file = sqlite_file(settings.database.url)
     if file is None:
-        yield await _server(settings.database.url)
+        async for finding in _server(settings.database.url):
+            yield finding
         return
     file = file.resolve()
     if not file.exists():
@@ -108,11 +110,12 @@ def _file(file: Path) -> Finding:
     return well("database", f"{said}, revision {found.revision}")
 
 
-async def _server(url: str) -> Finding:
+async def _server(url: str) -> AsyncIterator[Finding]:
     try:
         engine = make_engine(url)
     except DatabaseError as error:
-        return ill("database", str(error), "install with the extra postgresql")
+        yield ill("database", str(error), "install with the extra postgresql")
+        return
     try:
         async with asyncio.timeout(10), engine.connect() as connection:
             said = str(await connection.scalar(text("SHOW server_version")))
@@ -120,16 +123,24 @@ async def _server(url: str) -> Finding:
             revision = there and await connection.scalar(
                 text("SELECT version_num FROM alembic_version")
             )
+            found = [_revision(f"PostgreSQL {said}", revision), *await bots(connection)]
     except (SQLAlchemyError, OSError) as error:
         cause = " ".join(str(getattr(error, "orig", None) or error).split())
-        return ill("database", f"PostgreSQL: {cause}", "mend [database] url, or start the server")
+        found = [
+            ill("database", f"PostgreSQL: {cause}", "mend [database] url, or start the server")
+        ]
     finally:
         await engine.dispose()
+    for finding in found:
+        yield finding
+
+
+def _revision(server: str, revision: str | None) -> Finding:
     if revision is None:
-        return note("database", f"PostgreSQL {said}: empty, the first start fills it")
+        return note("database", f"{server}: empty, the first start fills it")
     if revision not in known_revisions():
-        return ill("database", f"PostgreSQL {said}: of a newer Kataribe", "update the code")
-    return well("database", f"PostgreSQL {said}, revision {revision}")
+        return ill("database", f"{server}: of a newer Kataribe", "update the code")
+    return well("database", f"{server}, revision {revision}")
 
 
 def _disk(file: Path) -> Finding:
@@ -149,7 +160,8 @@ async def generator(
     if url := settings.generator.url:
         servers["generator"] = url, settings.generator.api_key
     for name, (url, key) in servers.items():
-        yield await _served(name, url, settings, f"{name}, {url},", key)
+        async for finding in _served(name, url, settings, f"{name}, {url},", key):
+            yield finding
     if not settings.generator.url and not bot_runs:
         async for finding in _own(settings, config):
             yield finding
@@ -157,22 +169,35 @@ async def generator(
 
 async def _served(
     name: str, url: str, settings: Settings, said: str, key: SecretStr | None = None
-) -> Finding:
+) -> AsyncIterator[Finding]:
     asked = Completions(url, settings.stories, request_timeout=10.0, api_key=key)
     try:
         async with asked as completions:
             served = await completions.served()
+            answering = await _answering(completions)
     except (GeneratorError, aiohttp.ClientError, OSError) as error:
-        return ill("generator", f"{said} cannot be asked: {error}", "start it; mend its url or key")
+        yield ill("generator", f"{said} cannot be asked: {error}", "start it; mend its url or key")
+        return
     wanted = settings.stories.model if name == "generator" else ""
     if wanted and wanted.casefold() not in {one.casefold() for one in served}:
         there = ", ".join(served[:_NAMED]) or "none"
-        return ill(
+        yield ill(
             "generator",
             f"{said} has no {wanted!r}; it has {there}",
             "name one of them as [stories] model, or put its folder there",
         )
-    return well("generator", f"{said} has {len(served)} models")
+    else:
+        yield well("generator", f"{said} has {len(served)} models")
+    for finding in replicas(answering):
+        yield finding
+
+
+async def _answering(completions: Completions) -> Mapping[str, bool]:
+    """Whether each replica answers; none where a server measures nothing, or is but one."""
+    try:
+        return (await completions.gauges()).replicas
+    except GeneratorError:
+        return {}
 
 
 async def _own(settings: Settings, config: Path | None) -> AsyncIterator[Finding]:
@@ -197,6 +222,8 @@ async def _own(settings: Settings, config: Path | None) -> AsyncIterator[Finding
         timeout = settings.generator.start_timeout
         async with own_generator(command, start_timeout=timeout) as url:
             took = time.monotonic() - began
-            yield await _served("generator", url, settings, f"our own, ready after {took:.0f} s,")
+            said = f"our own, ready after {took:.0f} s,"
+            async for finding in _served("generator", url, settings, said):
+                yield finding
     except GeneratorStartError as error:
         yield ill("generator", f"our own does not start: {error}", "mend what it names")

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bot.database.processes import Process
 
 
 class Others(Protocol):
@@ -15,6 +20,9 @@ class Others(Protocol):
 
     async def resume(self) -> None:
         """Let all of them go on."""
+
+    async def processes(self) -> Sequence[Process]:
+        """Who there is, and for which shards there is nobody."""
 
 
 class Bell:

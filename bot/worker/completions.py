@@ -281,9 +281,10 @@ class Completions:
             "begin_word": True,
             **self._drawing(story),
         }
+        reference = f"story-{story.id}"
         if not await server.understands_ours(self._http):
-            wish = {name: value for name, value in wish.items() if name in OPENAI}
-        async with server.complete(self._http, wish) as answer:
+            wish, reference = {name: wish[name] for name in wish if name in OPENAI}, ""
+        async with server.complete(self._http, wish, reference) as answer:
             if answer.content_type != "text/event-stream":
                 raise GeneratorFailedError(
                     f"the answer is {answer.content_type[:100]}, not a stream"

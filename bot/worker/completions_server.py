@@ -35,6 +35,8 @@ LONGEST_LIST = 4 << 20
 MODELS = 1000
 """Models of one server that are offered."""
 COMPLETIONS = "/completions"
+REFERENCE = "X-Request-Id"
+"""The header that names a story, for the log of its server."""
 NAME_LIMIT = 100
 """Characters of a model's name that Discord takes as a suggestion, and the database as a name."""
 OURS = "kataribe"
@@ -140,17 +142,25 @@ class CompletionsServer:
 
     @asynccontextmanager
     async def complete(
-        self, http: aiohttp.ClientSession, wish: Mapping[str, Any]
+        self, http: aiohttp.ClientSession, wish: Mapping[str, Any], reference: str = ""
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Ask for a story, at most once more for each parameter that it turns out not to know.
+
+        Args:
+            http: Connections.
+            wish: What is asked for.
+            reference: What the story is called in our log; empty: that is none of the server's.
 
         Raises:
             GeneratorError: It does not tell, or it stops.
         """
+        named = {REFERENCE: reference} if reference else {}
         while True:
             body = {name: value for name, value in wish.items() if name not in self.left_out}
             try:
-                async with self.answer(http, "POST", COMPLETIONS, json=body) as answer:
+                async with self.answer(
+                    http, "POST", COMPLETIONS, headers=named, json=body
+                ) as answer:
                     yield answer
             except ParameterUnknownError as error:
                 self.left_out |= error.names
@@ -167,6 +177,7 @@ class CompletionsServer:
         path: str,
         *,
         under: str = "/v1",
+        headers: Mapping[str, str] | None = None,
         **options: Any,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Ask; whatever goes wrong until the answer is read becomes a GeneratorError."""
@@ -174,11 +185,15 @@ class CompletionsServer:
             raise GeneratorDownError("the generator is still starting")
         address = self.url.rstrip("/").removesuffix("/v1") + under + path
         key = self._api_key
-        headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
+        shown = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
         try:
             # Another address may be another's, who would get the key and the members' words.
             async with http.request(
-                method, address, headers=headers, allow_redirects=False, **options
+                method,
+                address,
+                headers={**(headers or {}), **shown},
+                allow_redirects=False,
+                **options,
             ) as answer:
                 if answer.status != HTTPStatus.OK:
                     raise self._failure(await Refusal.read(answer), path, options.get("json", ()))

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot.database import server_lock
 from bot.database.clock import agree, now
+from bot.database.processes import processes
 from bot.database.reach import Reach
 from bot.database.server_lock import paused, served
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from bot.config import Shards
     from bot.database import Database
+    from bot.database.processes import Process
     from bot.database.queue import Queue
     from bot.database.server_lock import Member
     from bot.worker.bell import Bell
@@ -107,6 +109,11 @@ class Fleet:
         async with self._sessions() as session:
             await server_lock.resume(session)
         await self._let_go()
+
+    async def processes(self) -> list[Process]:
+        """Look who there is, and for which shards there is nobody."""
+        async with self._sessions() as session:
+            return await processes(session)
 
     async def _let_go(self) -> None:
         """Want no pause any more; only its connection's end says so."""

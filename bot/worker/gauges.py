@@ -14,7 +14,7 @@ LARGEST = 2**53
 
 @dataclass(slots=True)
 class Gauges:
-    """By model, for those that are loaded."""
+    """By model, for those that are loaded; of a generator of many replicas, their sums."""
 
     memory: dict[str, int] = field(default_factory=dict)
     """Bytes at most."""
@@ -22,6 +22,8 @@ class Gauges:
     """Stories being told."""
     written: int = 0
     """Tokens of stories since the generator started, of all models together."""
+    replicas: dict[str, bool] = field(default_factory=dict)
+    """Whether each answers; none where there is but one generator."""
 
     @classmethod
     def read(cls, page: str) -> Self:
@@ -35,11 +37,14 @@ class Gauges:
                 continue  # NaN, or an infinity
             if not 0 <= number <= LARGEST:
                 continue
+            model = of.get("model", "")
             match name:
                 case "kataribe_model_bytes":
-                    gauges.memory[of.get("model", "")] = number
+                    gauges.memory[model] = gauges.memory.get(model, 0) + number
                 case "kataribe_slots_in_use":
-                    gauges.telling[of.get("model", "")] = number
+                    gauges.telling[model] = gauges.telling.get(model, 0) + number
+                case "kataribe_replica_up":
+                    gauges.replicas[of.get("replica", "")] = bool(number)
                 case "kataribe_tokens_total" if of.get("kind") == "completion":
                     gauges.written += number
         return gauges

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.registry import Collector
 
 from bot.database.clock import now
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from types import SimpleNamespace
 
     import aiohttp
+    from prometheus_client import Metric
 
     from bot.database.tables import Story
 
@@ -33,7 +35,9 @@ _MODELS = 100
 class Metrics:
     """All measures of one bot; times in seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, shards: str = "") -> None:
+        """`shards`: which it has of several bots, as a label of every measure; empty: no label."""
+        self._shards = shards
         self._collectors = CollectorRegistry()
         self._asked = Counter(
             "kataribe_bot_stories_asked",
@@ -155,4 +159,19 @@ class Metrics:
             self._connected.labels(str(shard)).set(connected)
             self._latency.labels(str(shard)).set(latency)
         self._servers.set(servers)
-        return generate_latest(self._collectors)
+        return generate_latest(_Labelled(self._collectors, self._shards))
+
+
+class _Labelled(Collector):
+    """Measures that say which of several bots measured them."""
+
+    def __init__(self, of_one: Collector, shards: str) -> None:
+        self._of_one = of_one
+        self._labels = {"shards": shards} if shards else {}
+
+    def collect(self) -> Iterator[Metric]:
+        for family in self._of_one.collect():
+            family.samples = [
+                sample._replace(labels=sample.labels | self._labels) for sample in family.samples
+            ]
+            yield family

@@ -68,6 +68,7 @@ def _run(options: argparse.Namespace) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
+    os.environ["RAY_DEDUP_LOGS"] = "0"  # lines about two stories differ by a number only
     if options.address is None:
         os.environ |= _alone()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)

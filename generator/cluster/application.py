@@ -1,4 +1,4 @@
-"""What Ray Serve runs: one door, and replicas behind it."""
+"""What Ray Serve runs: replicas, and a door before them where Serve's proxies are asked."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import ray
 from ray import serve
 
-from generator.cluster.front import Front
+from generator.cluster.ingress import Ingress
 from generator.cluster.replica import Replica
-from generator.cluster.shares import ClusterSettings, shared
-from generator.config import load_settings
+from generator.cluster.shares import NO_KEYS, ClusterSettings, shared
+from generator.config import ConfigError, load_settings
 
 if TYPE_CHECKING:
     from ray.serve import Application
@@ -36,41 +36,48 @@ def build(given: dict[str, Any]) -> Application:
             environment, as KATARIBE_ENGINE__NAME, or has its default.
 
     Raises:
-        ConfigError: with one line for each setting that is wrong.
+        ConfigError: with one line for each setting that is wrong, or without keys: where Serve
+            listens is said elsewhere, and its replicas listen to each other's machines.
     """
     engine = load_settings(given.get("engine", {}))
+    if not engine.bearer_keys():
+        raise ConfigError(NO_KEYS)
     cluster = ClusterSettings.checked(given.get("cluster", {}))
     there = ray.cluster_resources()
     cores, gpus = int(there.get("CPU", 1)), int(there.get("GPU", 0))
-    return application(shared(cluster, engine, cores=cores, gpus=gpus, one_machine=False))
+    share = shared(cluster, engine, cores=cores, gpus=gpus, one_machine=False)
+    door = serve.deployment(
+        Ingress,
+        name="Front",
+        max_ongoing_requests=_AT_ONCE,
+        ray_actor_options={"num_cpus": 0},
+        **_leaving(share),
+    )
+    return door.bind(replicas(share), engine)
 
 
-def application(share: Share) -> Application:
-    """The door and its replicas, as `share` says."""
+def replicas(share: Share) -> Application:
+    """As many as `share` says."""
     engine = share.engine
-    leaving = {
-        "graceful_shutdown_timeout_s": share.drain,
-        "graceful_shutdown_wait_loop_s": _LOOK_AGAIN,
-    }
     scaling = {
         "min_replicas": share.replicas,
         "max_replicas": share.max_replicas,
         "initial_replicas": share.replicas,
         "target_ongoing_requests": engine.slots,
     }
-    replicas = serve.deployment(
+    deployment = serve.deployment(
         Replica,
         name=REPLICAS,
         autoscaling_config=scaling,
         max_ongoing_requests=_AT_ONCE,
         ray_actor_options={"num_cpus": share.cores, "num_gpus": share.gpus},
-        **leaving,
+        **_leaving(share),
     )
-    front = serve.deployment(
-        Front,
-        name="Front",
-        max_ongoing_requests=_AT_ONCE,
-        ray_actor_options={"num_cpus": 0},
-        **leaving,
-    )
-    return front.bind(replicas.bind(engine), engine)
+    return deployment.bind(engine)
+
+
+def _leaving(share: Share) -> dict[str, Any]:
+    return {
+        "graceful_shutdown_timeout_s": share.drain,
+        "graceful_shutdown_wait_loop_s": _LOOK_AGAIN,
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -9,42 +10,67 @@ from prometheus_client.core import CollectorRegistry, Metric
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from generator.cluster.wire import Answer
 from generator.server.protocol import Health, ModelCard, ModelList, Occupancy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from generator.cluster.wire import Request
+_SILENT = "does not answer"
 
 
-def merged(request: Request, answers: Sequence[Answer]) -> Answer:
-    """The answer for the client.
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a replica said, or all of them together."""
+
+    replica: str
+    """Who."""
+    status: int = 0
+    """0: nothing was said in time."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+class ClusterHealth(Health):
+    """The answer of a cluster's `/health`."""
+
+    replicas: dict[str, str]
+    """How each is: ok, not ready, or that it does not answer."""
+
+
+def merged(path: str, answers: Sequence[Answer]) -> Answer | None:
+    """The answer for the client; None: nobody said anything.
 
     A model is loaded where one replica has it loaded, stories are summed, and measures say which
-    replica's they are. Where none could answer well, it is the first one's refusal.
+    replica's they are; of who says nothing only that is known. Where none could answer well, it is
+    the first one's refusal.
 
     Args:
-        request: what all were asked.
-        answers: at least one.
+        path: what all were asked for.
+        answers: one for each replica.
     """
-    well = [answer for answer in answers if answer.head.status == HTTPStatus.OK]
+    well = [answer for answer in answers if answer.status == HTTPStatus.OK]
     if not well:
-        return answers[0]
+        return next((answer for answer in answers if answer.status), None)
     bodies = [answer.body for answer in well]
-    match request.target.partition("?")[0].split("/")[1:]:
+    match path.split("/")[1:]:
         case ["health"]:
-            body = _health(bodies)
+            body = _health(bodies, {one.replica: _state(one) for one in answers})
         case ["metrics"]:
-            body = _measures(well)
+            body = _measures(answers)
         case ["v1", "models"]:
             body = _list(bodies)
         case _:
             body = _card(map(ModelCard.model_validate_json, bodies)).model_dump_json().encode()
-    return Answer(replica="", head=well[0].head, body=body)
+    return replace(well[0], replica="", body=body)
 
 
-def _health(bodies: Iterable[bytes]) -> bytes:
+def _state(answer: Answer) -> str:
+    if not answer.status:
+        return _SILENT
+    return "ok" if answer.status == HTTPStatus.OK else "not ready"
+
+
+def _health(bodies: Iterable[bytes], replicas: dict[str, str]) -> bytes:
     models: dict[str, Occupancy] = {}
     for body in bodies:
         for name, one in Health.model_validate_json(body).models.items():
@@ -54,7 +80,8 @@ def _health(bodies: Iterable[bytes]) -> bytes:
                 slots_in_use=sum_.slots_in_use + one.slots_in_use,
                 waiting=sum_.waiting + one.waiting,
             )
-    return Health(status="ok", models=models).model_dump_json().encode()
+    health = ClusterHealth(status="ok", models=models, replicas=replicas)
+    return health.model_dump_json().encode()
 
 
 def _list(bodies: Iterable[bytes]) -> bytes:
@@ -71,8 +98,10 @@ def _card(cards: Iterable[ModelCard]) -> ModelCard:
 
 
 def _measures(answers: Iterable[Answer]) -> bytes:
-    families: dict[str, Metric] = {}
+    up = Metric("kataribe_replica_up", "1: the replica answers.", "gauge")
+    families = {up.name: up}
     for answer in answers:
+        up.add_sample(up.name, {"replica": answer.replica}, answer.status == HTTPStatus.OK)
         for family in text_string_to_metric_families(answer.body.decode()):
             whole = families.setdefault(
                 family.name, Metric(family.name, family.documentation, family.type)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import signal
@@ -13,16 +14,20 @@ from typing import TYPE_CHECKING, Any
 import ray
 from ray import serve
 from ray.exceptions import RayError
-from ray.serve.config import HTTPOptions, ProxyLocation
+from ray.serve.config import ProxyLocation
 from ray.serve.exceptions import RayServeException
 from ray.serve.schema import LoggingConfig
 
-from generator.cluster.application import NAME, REPLICAS, application
-from generator.cluster.shares import shared
+from generator.cluster.application import NAME, replicas
+from generator.cluster.door import keep_open
+from generator.cluster.front import Front
+from generator.cluster.shares import NO_KEYS, shared
 from generator.server.process import StartError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from ray.serve.handle import DeploymentHandle
 
     from generator.cluster.shares import ClusterSettings, Share
     from generator.config import EngineSettings
@@ -45,13 +50,26 @@ def run(engine: EngineSettings, cluster: ClusterSettings, *, address: str | None
     Raises:
         StartError: it cannot be started.
     """
-    engine = engine.model_copy(update={"port": _free_port(engine)})
-    _hear()
-    with suppress(KeyboardInterrupt), _connected(address):
-        _hear()  # Ray has just taken SIGTERM for itself
-        share = _share(engine, cluster, one_machine=address is None)
-        print(_serve(share, one_machine=address is None), flush=True)
-        signal.pause()
+    if address is not None and not engine.bearer_keys():
+        raise StartError(NO_KEYS)
+    with _listening(engine) as listening:
+        _hear()
+        with suppress(KeyboardInterrupt), _connected(address):
+            _hear()  # Ray has just taken SIGTERM for itself
+            share = _share(engine, cluster, one_machine=address is None)
+            handle, names = _deploy(share)
+            host, port = listening.getsockname()[:2]
+            where = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+            ready = f"Kataribe generator ready on {where} (models: {', '.join(names)})"
+            asyncio.run(
+                keep_open(
+                    Front(handle, engine),
+                    listening,
+                    drain=share.drain,
+                    ready=lambda: print(ready, flush=True),
+                )
+            )
+            _hear()  # the event loop has just given the signals back
 
 
 def _hear() -> None:
@@ -93,7 +111,6 @@ def _cores() -> int:
 
 def _leave(*, alone: bool) -> None:
     """The replicas end their stories and go, and with them Ray itself where it is ours `alone`."""
-    log.info("stopping: running stories may end")
     try:
         with suppress(RayError, RayServeException):
             while NAME in serve.status().applications:
@@ -118,16 +135,12 @@ def _share(engine: EngineSettings, cluster: ClusterSettings, *, one_machine: boo
     )
 
 
-def _serve(share: Share, *, one_machine: bool) -> str:
-    """Deploys; returns the line that says so."""
+def _deploy(share: Share) -> tuple[DeploymentHandle, list[str]]:
+    """Starts the replicas; gives who asks them, and the models that they have."""
     engine = share.engine
     quiet = LoggingConfig(log_level="WARNING", enable_access_log=False)
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
-    serve.start(
-        proxy_location=ProxyLocation.HeadOnly if one_machine else ProxyLocation.EveryNode,
-        http_options=HTTPOptions(host=engine.host, port=engine.port),
-        logging_config=quiet,
-    )
+    serve.start(proxy_location=ProxyLocation.Disabled, logging_config=quiet)
     log.info(
         "starting replicas: %d, at most %d, of %d cores and %g GPUs each",
         share.replicas,
@@ -136,37 +149,30 @@ def _serve(share: Share, *, one_machine: bool) -> str:
         share.gpus,
     )
     try:
-        serve.run(application(share), name=NAME, route_prefix="/", logging_config=quiet)
+        handle = serve.run(replicas(share), name=NAME, route_prefix=None, logging_config=quiet)
     except (RuntimeError, RayError) as error:
         reason = str(error).strip().rpartition("\n")[2]
         raise StartError(f"The replicas cannot be started: {reason}") from error
-    replicas = serve.get_deployment_handle(REPLICAS, NAME)
-    names = sorted({name for names in replicas.broadcast("models").results() for name in names})
+    names = sorted({name for names in handle.broadcast("models").results() for name in names})
     if not names:
         raise StartError(
             f"None of the models in {engine.models} can be loaded; see above. Put one there, or "
             "say where they are (--models, engine.models)."
         )
-    host = f"[{engine.host}]" if ":" in engine.host else engine.host
-    address = f"http://{host}:{engine.port}"
-    return f"Kataribe generator ready on {address} (models: {', '.join(names)})"
+    return handle, names
 
 
-def _free_port(engine: EngineSettings) -> int:
-    """The port asked for, or one that nobody has.
+def _listening(engine: EngineSettings) -> socket.socket:
+    """Where the door will be.
 
     Raises:
         StartError: it cannot be had.
     """
     family = socket.AF_INET6 if ":" in engine.host else socket.AF_INET
     try:
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((engine.host, engine.port))
-            port: int = probe.getsockname()[1]
+        return socket.create_server((engine.host, engine.port), family=family)
     except OSError as error:
         raise StartError(
             f"Cannot listen on {engine.host} port {engine.port}: {error.strerror}. "
             "Choose another with --port, or --port 0 for any that is free."
         ) from error
-    return port

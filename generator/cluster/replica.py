@@ -1,44 +1,49 @@
-"""One replica: a whole generator, spoken to through Ray instead of a socket."""
+"""One replica: a whole generator, which Serve starts, counts the stories of, and ends."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import ray
 from ray import serve
 
-from generator.cluster.connection import Connection
-from generator.cluster.wire import Answer, Head, Request, decoded
+from generator.cluster.shares import NO_KEYS
+from generator.config import ConfigError, is_loopback
 from generator.engine.errors import EngineError
 from generator.server.app import Server
+from generator.server.log import open_log
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from generator.config import EngineSettings
 
-log = logging.getLogger(__name__)
-_REST = 2e-3
-"""Seconds of rest for each story after a piece of one was handed out. What Ray takes to carry a
-piece through the cluster is about that, so readers of a fast engine get several tokens at once."""
-
 
 class Replica:
-    """Answers as `python -m generator serve` does: it is the same server."""
+    """The server of `python -m generator serve`, at an address that only the door asks.
+
+    Serve says who tells next and counts who tells; words go from here to the door by HTTP, since
+    what Ray takes to carry one piece of a story is more than the piece takes to be told.
+    """
 
     async def __init__(self, settings: EngineSettings) -> None:  # type: ignore[misc]  # Serve's way
-        """Load every model for which there is room.
+        """Listen, and load every model for which there is room.
 
         Args:
             settings: with this replica's share of memory and threads.
+
+        Raises:
+            ConfigError: other machines could ask it, and it has no key that they would show.
         """
-        logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
-        self._server = Server(settings)
+        open_log()
+        host = ray.util.get_node_ip_address()
+        if not (settings.bearer_keys() or is_loopback(host)):
+            raise ConfigError(NO_KEYS)
+        self._server = Server(settings.model_copy(update={"host": host, "port": 0}))
         self._slots = settings.slots
-        self._told = 0
-        await self._server.open_unheard()
+        self._address = await self._server.open()
         registry = self._server.registry
         held = [resident.name for resident in registry.residents]
         room = -1 if len(held) == len(registry.folders()) else max(1, len(held))
@@ -56,43 +61,24 @@ class Replica:
         """Those that are loaded."""
         return [resident.name for resident in self._server.registry.residents]
 
-    async def tell(
-        self, request: Request, *, if_free: bool = False
-    ) -> AsyncGenerator[Head | bytes | None]:
-        """The answer's head, then its body as it grows.
+    async def where(self) -> tuple[str, str]:
+        """Who this is, and its address."""
+        return serve.get_replica_context().replica_id.unique_id, self._address
+
+    async def seat(self, model: str, *, if_free: bool = False) -> AsyncGenerator[str | None]:
+        """The address for one request, which is counted until the caller lets go of this.
 
         Args:
-            request: to answer.
-            if_free: where all slots of its model are taken, only None: elsewhere some may be free.
+            model: that it is about; empty: none.
+            if_free: where all slots of the model are taken, only None: elsewhere some may be free.
         """
-        if if_free and self._is_full(request.model):
+        if if_free and self._is_full(model):
             yield None
             return
-        if request.model:
-            await self._take_in(request.model)
-        self._told += 1
-        connection = Connection(self._server.connect())
-        try:
-            connection.ask(request.encoded())
-            async with aclosing(connection.pieces()) as pieces:
-                head, body = decoded(await anext(pieces))
-                yield head
-                if body:
-                    yield body
-                async for piece in pieces:
-                    yield piece
-                    await asyncio.sleep(_REST * self._told)
-        finally:
-            self._told -= 1
-            connection.close()
-
-    async def answer(self, request: Request) -> Answer:
-        """The whole answer."""
-        async with aclosing(self.tell(request)) as parts:
-            head = await anext(parts)
-            body = b"".join([part async for part in parts if isinstance(part, bytes)])
-        assert isinstance(head, Head)  # noqa: S101  # as `tell` says
-        return Answer(serve.get_replica_context().replica_id.unique_id, head, body)
+        if model:
+            await self._take_in(model)
+        yield self._address
+        await asyncio.Event().wait()
 
     def _is_full(self, model: str) -> bool:
         resident = self._server.registry.resident(model)
@@ -103,6 +89,8 @@ class Replica:
 
         What cannot be had is refused by the server, in its own words.
         """
-        if name in self._server.registry.folders():
+        registry = self._server.registry
+        # To look at the folders takes longer than to begin a story.
+        if registry.resident(name) is not None or name in registry.folders():
             with suppress(EngineError):
                 await self._hold(name)

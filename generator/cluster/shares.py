@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 MOST_BY_ITSELF = 8
 """Replicas on one machine's cores where nobody says how many; more cores then are their threads."""
 GIB = 1024**3
+NO_KEYS = (
+    "Other machines could ask this generator: give the keys that its clients show, as "
+    "KATARIBE_ENGINE__API_KEYS."
+)
+"""Why a cluster of several machines is not started without them."""
 
 
 class ClusterSettings(BaseModel):

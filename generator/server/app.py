@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from aiohttp import ClientPayloadError, web
 
-from generator.engine.errors import ClosedError, EngineError
-from generator.engine.registry import CLOSING, Registry
+from generator.engine.errors import EngineError
+from generator.engine.registry import Registry
 from generator.server.completions import Completions
 from generator.server.door import let_in, only_json
 from generator.server.errors import ApiError, refusal, wrong
 from generator.server.languages import languages_of
+from generator.server.log import refer
 from generator.server.metrics import CONTENT_TYPE, Metrics
 from generator.server.protocol import Health, ModelCard, ModelList, Occupancy
 
@@ -45,7 +46,7 @@ class Server:
             at_once=settings.slots + settings.waiting,
         )
         self._app = web.Application(
-            middlewares=[self._speak_openai, let_in(settings.bearer_keys())],
+            middlewares=[refer, self._speak_openai, let_in(settings.bearer_keys())],
             client_max_size=settings.body_limit,
         )
         self._app.add_routes(
@@ -78,24 +79,10 @@ class Server:
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._settings.host, self._settings.port)
         await site.start()
-        await self._load_models()
+        await self.registry.load_all()
+        self._ready = True
         host, port = self._runner.addresses[0][:2]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-    async def open_unheard(self) -> None:
-        """Load the models, and listen nowhere: who asks comes by `connect`."""
-        await self._runner.setup()
-        await self._load_models()
-
-    def connect(self) -> asyncio.Protocol:
-        """The server's end of a new connection, whose bytes the caller brings and takes.
-
-        Raises:
-            ClosedError: the server is not open.
-        """
-        if self._runner.server is None:
-            raise ClosedError(CLOSING)
-        return self._runner.server()
 
     async def close(self) -> None:
         """Let nobody in, give running stories the grace period, then cut them with an error."""
@@ -104,10 +91,6 @@ class Server:
     def end_grace(self) -> None:
         """End the grace period now."""
         self._grace_over.set()
-
-    async def _load_models(self) -> None:
-        await self.registry.load_all()
-        self._ready = True
 
     async def _let_stories_end(self, _: web.Application) -> None:
         self._ready = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
 from typing import TYPE_CHECKING
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from generator.engine.resident import Resident
     from generator.server.metrics import Metrics
     from generator.server.prompts import EncodedPrompt
+
+log = logging.getLogger(__name__)
 
 
 class Completions:
@@ -173,6 +176,8 @@ class Completions:
         if not answer.choices:
             return
         usage = answer.usage()
+        ends = ", ".join(choice.finish_reason or "cut" for choice in answer.choices)
+        log.info("%s told %d tokens: %s", answer.head.model, usage.completion_tokens, ends)
         counts = {"prompt": usage.prompt_tokens, "completion": usage.completion_tokens}
         for kind, count in counts.items():
             self._metrics.tokens.labels(answer.head.model, kind).inc(count)

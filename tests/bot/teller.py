@@ -38,6 +38,8 @@ class Teller:
     pieces: list[str] = field(default_factory=lambda: [" a fox", " found the moon", "."])
     asked: list[dict[str, Any]] = field(default_factory=list)
     """The body of every wish, in order."""
+    references: list[str | None] = field(default_factory=list)
+    """What each wish was called."""
     told: int = 0
     """Pieces that went out, of all stories together."""
     allowed: int | None = None
@@ -119,6 +121,7 @@ class Teller:
             return web.json_response({"error": error}, status=404)
         async with self._changed:
             self.asked.append(body)
+            self.references.append(request.headers.get("X-Request-Id"))
             self._changed.notify_all()
         self._open.append(request)
         answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})

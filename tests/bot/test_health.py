@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
 from bot.__main__ import run
@@ -176,6 +177,18 @@ def unwell(watch: health.Health) -> dict[str, str]:
     return {part: trouble for part, trouble in parts.items() if trouble != "well"}
 
 
+def test_each_measure_of_one_of_several_bots_says_which() -> None:
+    metrics = Metrics("0-3/16")
+    metrics.asked(Story(model="gpt2-starter"))
+    page = metrics.page({"queued": 2}, {0: (True, 0.1)}, 1).decode()
+    samples = [
+        sample for family in text_string_to_metric_families(page) for sample in family.samples
+    ]
+    assert {sample.labels["shards"] for sample in samples} == {"0-3/16"}
+    assert 'gateway_connected{shard="0",shards="0-3/16"} 1.0' in page
+    assert metrics.page({}, {}, 1).decode().count("0-3/16") == page.count("0-3/16")
+
+
 def test_names_that_members_make_up_do_not_fill_the_measures() -> None:
     metrics = Metrics()
     for number in range(500):
@@ -207,6 +220,7 @@ async def test_the_log_follows_a_story_from_press_to_last_edit(
         await w.aki.slash(w.channel, "story", prompt="Zero")
         await w.told()
         await w.idle()
+        assert w.teller.references == ["story-1"]  # in its own log too
     lines = [json.loads(line) for line in written.getvalue().splitlines()]
     ours = [line for line in lines if "Story 1 " in line["event"]]
     asked, *told = ours

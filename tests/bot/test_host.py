@@ -161,6 +161,28 @@ def test_what_prometheus_reads_is_read() -> None:
     assert gauges.written == 120
 
 
+def replicated(*up: int) -> str:
+    """What a generator of several replicas measures: each of them what one does."""
+    lines = [
+        line.replace("{", f'{{replica="r{nth}",')
+        for nth in range(len(up))
+        for line in METRICS.splitlines()
+        if line.startswith("kataribe")
+    ]
+    lines += [f'kataribe_replica_up{{replica="r{nth}"}} {one}' for nth, one in enumerate(up)]
+    return "\n".join(lines)
+
+
+async def test_what_replicas_measure_is_summed_and_a_silent_one_is_said(tmp_path: Path) -> None:
+    async with hosted(tmp_path) as w:
+        w.teller.metrics = replicated(1, 0)
+        shown = page(reply(await w.mod.user.slash("host status")))
+        assert "**gpt2-starter** · 84 MB at most · telling 4" in shown
+        assert "Replicas of the generator: 1 of 2 answer" in shown
+    gauges = Gauges.read(replicated(1, 0))
+    assert (gauges.written, gauges.replicas) == (240, {"r0": True, "r1": False})
+
+
 async def test_the_host_loads_and_unloads_models(tmp_path: Path) -> None:
     async with hosted(tmp_path) as w:
         for what, said in (("load", "is in memory."), ("unload", "is not in memory any more.")):

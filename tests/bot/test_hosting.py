@@ -252,6 +252,20 @@ async def test_the_doctor_asks_the_generator_for_the_hosts_model(
     assert (await finding()).state is State.ILL
 
 
+async def test_the_doctor_tries_each_replica_of_a_generator(
+    tells: Teller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KATARIBE_GENERATOR__URL", tells.url)
+    tells.metrics = "".join(
+        f'kataribe_replica_up{{replica="{name}"}} {up}\n' for name, up in (("a", 1.0), ("b", 0.0))
+    )
+    found = [one async for one in generator(Settings.load(), None, bot_runs=False)]
+    assert [(one.state, one.said) for one in found[1:]] == [
+        (State.WELL, "replica a answers"),
+        (State.ILL, "replica b does not answer"),
+    ]
+
+
 async def test_the_doctor_asks_discord_what_the_bot_may_do(monkeypatch: pytest.MonkeyPatch) -> None:
     async with Playground(port=0) as discord:
         monkeypatch.setenv("KATARIBE_DISCORD__API_URL", discord.api_url)

@@ -108,7 +108,9 @@ WORDS = {
     *(
         "opening",
         "parts",
+        "place",
         "quotas",
+        "range",
         "reason",
         "reference",
         "role",

@@ -105,6 +105,8 @@ async def test_what_a_server_does_not_know_is_left_out_from_then_on(
 
     async def picky(request: web.Request) -> web.StreamResponse:
         wish = await request.json()
+        # Our number of a story is nobody else's business.
+        assert ("X-Request-Id" in request.headers) == (owner == "kataribe")
         for name in unknown:
             if name in wish:
                 said = json.dumps(body).replace("{}", name)

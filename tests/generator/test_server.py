@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from generator.config import EngineSettings
 from generator.server.app import Server
 from generator.server.languages import languages_of
+from generator.server.log import open_log
 from tests.generator.running import ENDLESS, client, running, until
 
 if TYPE_CHECKING:
@@ -50,6 +53,26 @@ async def test_a_model_says_which_languages_its_card_names(
     (tmp_path / "README.md").write_text(f"---\n{front_matter}\n---\n# A model\n", encoding="utf-8")
     assert languages_of(tmp_path) == known
     assert languages_of(tmp_path / "nowhere") == []
+
+
+async def test_the_log_names_a_story_as_who_asked_for_it_and_no_other(
+    http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = io.StringIO()
+    root = logging.getLogger()
+    monkeypatch.setattr("sys.stderr", written)
+    monkeypatch.setattr(root, "handlers", [])
+    monkeypatch.setattr(root, "level", root.level)
+    open_log()
+    wish = {"model": "lstm-small", "prompt": "In", "max_tokens": 2, "finish_sentence": False}
+    for named in ("story-7", "", "no\tname"):  # one after the other by the same connection
+        headers = {"X-Request-Id": named} if named else {}
+        async with http.post("/v1/completions", json=wish, headers=headers) as response:
+            assert response.status == 200
+            await response.read()
+    told = [line.split(" INFO ")[1] for line in written.getvalue().splitlines()]
+    line = "lstm-small told 2 tokens: length"
+    assert told == [f"[story-7] {line}", line, line]
 
 
 async def test_the_starters_know_english_and_models_without_a_card_say_nothing(

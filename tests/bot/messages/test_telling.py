@@ -16,6 +16,9 @@ from tests.bot.world import World, footer, labels, page, reply, world
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bot.database.processes import Process
+
+
 TWELVE = " one two three four five six seven eight nine ten eleven twelve"
 PACED = {"words_per_second": 5.0, "edit_interval": 1.0}
 
@@ -110,6 +113,9 @@ class Another:
         raise NotImplementedError
 
     async def resume(self) -> None:
+        raise NotImplementedError
+
+    async def processes(self) -> list[Process]:
         raise NotImplementedError
 
 

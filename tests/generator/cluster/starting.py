@@ -14,6 +14,7 @@ import psutil
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from typing import IO
 
 KEY = "crane"
 READY = re.compile(r"Kataribe generator ready on (http://127\.0\.0\.1:\d+) \(models: (.*)\)\n")
@@ -24,7 +25,8 @@ _REPLICA = "ray::ServeReplica:kataribe:Replica"
 class Cluster:
     """Its process and where it answers."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
+        self.log = log
         assert process.stdout
         line = process.stdout.readline()
         match = READY.fullmatch(line)
@@ -40,20 +42,26 @@ class Cluster:
 
 
 @contextmanager
-def started(models: Path, **settings: object) -> Iterator[Cluster]:
+def started(models: Path, log: Path, **settings: object) -> Iterator[Cluster]:
     words = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "generator", "cluster", "--models", models, "--port", "0", *words],
-        env=os.environ | {"KATARIBE_ENGINE__API_KEYS": KEY},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    with log.open("w", encoding="utf-8") as errors:
+        process = _process(models, words, errors)
     with process:
         try:
-            yield Cluster(process)
+            yield Cluster(process, log)
         finally:
             process.terminate()
             try:
                 process.wait(_PATIENCE_S)
             finally:
                 process.kill()
+
+
+def _process(models: Path, words: list[str], errors: IO[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "generator", "cluster", "--models", models, "--port", "0", *words],
+        env=os.environ | {"KATARIBE_ENGINE__API_KEYS": KEY},
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        text=True,
+    )

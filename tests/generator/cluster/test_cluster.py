@@ -8,6 +8,7 @@ import re
 import signal
 from contextlib import AsyncExitStack
 from importlib.util import find_spec
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -63,8 +64,12 @@ def room(models: Path) -> float:
 
 
 @pytest.fixture(scope="module")
-def cluster(models: Path, room: float) -> Iterator[Cluster]:
-    with started(models, **{"replicas": 2, "memory": room, "body-limit": LIMIT}, **EACH) as cluster:
+def cluster(
+    models: Path, room: float, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cluster]:
+    log = tmp_path_factory.mktemp("log") / "cluster.log"
+    settings: dict[str, Any] = {"replicas": 2, "memory": room, "body-limit": LIMIT, **EACH}
+    with started(models, log, **settings) as cluster:
         yield cluster
 
 
@@ -228,6 +233,65 @@ async def test_all_replicas_let_a_model_go(http: aiohttp.ClientSession) -> None:
             cards = {card["id"]: card["loaded"] for card in (await response.json())["data"]}
         assert cards["gpt2-small"] is held
         assert len(cards) == 3
+
+
+async def test_a_model_that_is_let_go_may_end_its_stories(http: aiohttp.ClientSession) -> None:
+    endless = ENDLESS | {"prompt": "In", "stream": True}
+    async with http.post("/v1/completions", json=endless) as stream:
+        await stream.content.readany()
+        path = "/v1/models/lstm-endless/unload"
+        unload = asyncio.create_task(answered(http, "POST", path, json={}))
+        async with asyncio.timeout(PATIENCE):
+            # Nobody is let in any more; where it tells, it is waited for.
+            while "lstm-endless" in chain(*(await loaded(http)).values()):
+                pass
+        assert not unload.done()
+    status, _, body = await unload
+    assert (status, json.loads(body)["loaded"]) == (200, False)
+
+
+async def test_who_shows_no_key_has_nothing_loaded(http: aiohttp.ClientSession) -> None:
+    wish = STORY | {"model": "lstm-endless", "max_tokens": 1}
+    wrong = {"Authorization": "Bearer goose"}
+    for path, body in (("/v1/completions", wish), ("/v1/models/lstm-endless/load", {})):
+        assert (await answered(http, "POST", path, json=body, headers=wrong))[0] == 401
+    assert "lstm-endless" not in chain(*(await loaded(http)).values())
+
+
+async def test_a_replica_that_is_stuck_is_said_to_be_and_the_others_answer(
+    http: aiohttp.ClientSession, cluster: Cluster
+) -> None:
+    stuck = cluster.replicas()[0]
+    stuck.suspend()
+    try:
+        async with asyncio.TaskGroup() as both:
+            health, models, metrics = (
+                both.create_task(answered(http, "GET", path))
+                for path in ("/health", "/v1/models", "/metrics")
+            )
+    finally:
+        stuck.resume()
+    said = json.loads(health.result()[2])
+    assert said["status"] == "ok"
+    assert sorted(said["replicas"].values()) == ["does not answer", "ok"]
+    assert len(json.loads(models.result()[2])["data"]) == 3
+    up = re.findall(r"kataribe_replica_up\{replica=\"\w+\"\} (\S+)", metrics.result()[2].decode())
+    assert sorted(up) == ["0.0", "1.0"]
+
+
+async def test_the_log_names_a_story_as_who_asked_for_it(
+    http: aiohttp.ClientSession, cluster: Cluster
+) -> None:
+    names = {"story-7", "story-8", "story-9"}
+    wish = STORY | {"max_tokens": 5, "finish_sentence": False}
+    for name in names:
+        named = {"X-Request-Id": name}
+        await answered(http, "POST", "/v1/completions", json=wish, headers=named)
+    async with asyncio.timeout(PATIENCE):
+        said: set[str] = set()
+        while said != names:  # Ray brings a replica's lines when it likes
+            log = await asyncio.to_thread(cluster.log.read_text, "utf-8")
+            said = set(re.findall(r"\[(story-\d)\] gpt2-small told 5 tokens", log))
 
 
 async def test_stories_go_where_the_line_is_short_and_too_many_are_told_so(

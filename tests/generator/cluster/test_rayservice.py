@@ -47,3 +47,15 @@ def test_serve_and_we_understand_all_of_it(monkeypatch: pytest.MonkeyPatch) -> N
     (container,) = workers["template"]["spec"]["containers"]
     assert int(container["resources"]["limits"]["cpu"]) >= cluster.cores
     assert workers["template"]["spec"]["terminationGracePeriodSeconds"] > cluster.drain
+
+
+def test_a_cluster_that_others_could_ask_wants_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    from generator.cluster.application import build  # noqa: PLC0415  # only where Ray is
+    from generator.cluster.process import run  # noqa: PLC0415  # the same
+    from generator.server.process import StartError  # noqa: PLC0415  # the same
+
+    monkeypatch.delenv("KATARIBE_ENGINE__API_KEYS", raising=False)
+    with pytest.raises(ConfigError, match="give the keys"):
+        build({"engine": {"host": "127.0.0.1"}})
+    with pytest.raises(StartError, match="give the keys"):
+        run(load_settings({}), ClusterSettings.checked({}), address="auto")
