@@ -168,7 +168,7 @@ def _handed_over_late(events: list[Event], _: Kept) -> None:
 
 def _handed_over_among_faults(events: list[Event], _: Kept) -> None:
     events += [{"what": "fault", "kind": "bot-cut-off", "on": on} for on in (True, False)]
-    events.append({"what": "handed-over", "name": "bot", "seconds": 60, "within": 5})
+    events.append({"what": "handed-over", "name": "bot", "seconds": 90, "within": 5})
 
 
 def _server_gone_and_still_queued(events: list[Event], kept: Kept) -> None:

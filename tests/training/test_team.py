@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -100,9 +101,9 @@ def workers_that_train(said: IO[str]) -> dict[int, int]:
     """Reads as far as the progress bar; gives the processes' ids by rank."""
     workers: dict[int, int] = {}
     for line in said:
-        if line.startswith("worker"):
-            rank, process = map(int, line.split()[1:])
-            workers[rank] = process
+        # A bar may stand before it in the line.
+        if found := re.search(r"worker (\d+) (\d+)", line):
+            workers[int(found[1])] = int(found[2])
         if "loss" in line:
             break
     assert workers.keys() == {0, 1}

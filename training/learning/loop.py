@@ -132,45 +132,46 @@ class Loop:
             Interrupted: SIGINT or SIGTERM came; the checkpoint is saved.
             TeamLostError: another process died; the leader has saved the checkpoint.
         """
-        try:
-            self._run()
-        except TeamLostError as lost:
-            if not self._team.leads:
-                raise
-            self._save(alone=True)
-            raise TeamLostError(self.course.step) from lost
-
-    def _run(self) -> None:
-        saved = self.course.seconds
         self._counted = time.monotonic()
-        batches = self._batches()
         visible = self._team.leads
         with (
-            self._wish.listening(),
+            self._wish.listening(),  # to the end: launchers tell those to stop whom one has left
             ProgressBar.open(self.course, self._training, self._planned, visible=visible) as bar,
         ):
-            while not self._done():
-                position, annealing = replace(self.course.position), self.course.annealing
-                step = list(islice(batches, self._training.accumulate * self._team.size))
-                try:
-                    loss = self._step(step)
-                except TeamLostError:  # these texts are still to be read
-                    self.course.position, self.course.annealing = position, annealing
+            try:
+                self._train(bar)
+            except TeamLostError as lost:
+                if not self._team.leads:
                     raise
-                bar.show_step(loss)
-                every = self._training.validate_every
-                due = self.course.step % every == 0 if every else any(part.last for part in step)
-                if self.over or due:
-                    bar.show_validation(self._measure())
-                if self._agreed_stop:
-                    self._save()
-                    raise Interrupted(self._agreed_stop)
-                if self.course.seconds - saved > CHECKPOINT_SECONDS:
-                    self._save()
-                    saved = self.course.seconds
+                self._save(alone=True)
+                raise TeamLostError(self.course.step) from lost
         self._save()
         self._checkpoint.load_best(self._model)
         self._model.tie_weights()
+
+    def _train(self, bar: ProgressBar) -> None:
+        """Step after step, to the end of the schedule."""
+        saved = self.course.seconds
+        batches = self._batches()
+        while not self._done():
+            position, annealing = replace(self.course.position), self.course.annealing
+            step = list(islice(batches, self._training.accumulate * self._team.size))
+            try:
+                loss = self._step(step)
+            except TeamLostError:  # these texts are still to be read
+                self.course.position, self.course.annealing = position, annealing
+                raise
+            bar.show_step(loss)
+            every = self._training.validate_every
+            due = self.course.step % every == 0 if every else any(part.last for part in step)
+            if self.over or due:
+                bar.show_validation(self._measure())
+            if self._agreed_stop:
+                self._save()
+                raise Interrupted(self._agreed_stop)
+            if self.course.seconds - saved > CHECKPOINT_SECONDS:
+                self._save()
+                saved = self.course.seconds
 
     def _batches(self) -> Iterator[Batch]:
         """Batches of all texts, then of the target's alone."""
