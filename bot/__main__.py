@@ -17,7 +17,7 @@ import discord
 from pydantic import SecretStr
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot import bench, commands, components, hosting
+from bot import bench, commands, components, hosting, simulate
 from bot.client import Kataribe, point_at
 from bot.config import Discord, Settings, SettingsError, Votes
 from bot.database import DatabaseError, open_database
@@ -57,6 +57,8 @@ GARBAGE = (5_000, 10, 5)
 LEAVE_WITHIN = 1.0
 """Seconds that Discord has to answer our goodbye."""
 SUCCESS, FAILURE, USAGE_ERROR = 0, 1, 2
+_OF_ITS_OWN = {"bench": bench.main, "simulate": simulate.main}
+"""Commands that need none of the host's settings."""
 
 HELP = """\
 Kataribe, a storyteller for Discord.
@@ -88,9 +90,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verbs.add_parser("run", help="tell stories until stopped (the default)")
     hosting.add_hosting_commands(verbs)
     bench.add_bench_command(verbs)
+    simulate.add_simulate_command(verbs)
     given = parser.parse_args(arguments)
-    if given.command == "bench":
-        return bench.main(given)
+    if given.command in _OF_ITS_OWN:
+        return _OF_ITS_OWN[given.command](given)
     try:
         settings = Settings.load(given.config or "config.toml", required=given.config is not None)
     except SettingsError as error:

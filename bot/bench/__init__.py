@@ -10,7 +10,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from bot.bench import flood, lasting, pressing, queues, rows, tales, waiting
+from bot.bench import arriving, flood, lasting, pressing, queues, rows, tales, waiting
 from bot.bench.figures import print_json
 from bot.bench.running import BenchError
 from bot.database import DatabaseError
@@ -29,6 +29,8 @@ Starts a bot of its own on a database that is thrown away, and measures what it 
   bench --members 100              100 members press and type everything there is while stories
                                    are told: what each kind of acknowledgement takes
   bench --rate 200 --seconds 30    200 /story a second: each is accepted or refused politely
+  bench --arriving 60              60 /story a minute, at moments of their own: how long members
+                                   wait for words, and how many edits a story takes
   bench --told 20000               so many short stories: whether the bot's memory stays what it was
   bench --jobs 2000 --database URL so many through our queue, on SQLite and on an empty PostgreSQL,
                                    and through procrastinate and Oban where they are installed
@@ -64,6 +66,9 @@ def add_bench_command(commands: argparse._SubParsersAction[Any]) -> None:
     which.add_argument("--members", type=_count, metavar="N", help="so many press and type")
     which.add_argument("--rate", type=_positive, metavar="N", help="so many /story a second")
     which.add_argument(
+        "--arriving", type=_positive, metavar="N", help="so many /story a minute, all of them told"
+    )
+    which.add_argument(
         "--rows", type=_count, metavar="N", help="measure the database with N stories in it"
     )
     which.add_argument("--told", type=_parts, metavar="N", help="read its memory over N stories")
@@ -84,7 +89,7 @@ def add_bench_command(commands: argparse._SubParsersAction[Any]) -> None:
         "--seconds",
         type=_positive,
         default=30.0,
-        help="how long --members and --rate last (default: %(default)g)",
+        help="how long --members, --rate and --arriving last (default: %(default)g)",
     )
     parser.add_argument(
         "--waiting",
@@ -126,6 +131,8 @@ def _chosen(given: argparse.Namespace) -> Coroutine[Any, Any, dict[str, object]]
         chosen = lasting.last(given.told)
     elif given.members is not None:
         chosen = pressing.press(given.members, given.seconds)
+    elif given.arriving is not None:
+        chosen = arriving.arrive(given.arriving, given.seconds)
     elif given.rate is not None:
         chosen = flood.flood(given.rate, given.seconds, given.waiting)
     else:

@@ -41,6 +41,15 @@ class RunningBot:
             return None
         return round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)
 
+    def cpu_seconds(self) -> float | None:
+        """Seconds of a processor that it has used; None where the system does not say."""
+        try:
+            # The name, in brackets, may hold anything; user and system time are 14th and 15th.
+            fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return None
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
 
 @asynccontextmanager
 async def running_bot(folder: Path, **settings: str) -> AsyncIterator[RunningBot]:

@@ -50,6 +50,8 @@ T = TypeVar("T")
 
 SHOWING = 100
 """Endings that are shown at the same time before further ones are taken from the queue."""
+AHEAD = 400
+"""Told stories that are not shown yet, beyond which none is begun: the queue limits who waits."""
 PLACES_EVERY = 1.0
 """Seconds between two looks at everybody's place."""
 AFTER_A_FAILURE = 1.0
@@ -180,8 +182,7 @@ class Dispatcher:
         else:
             held = await self._queue.held(self._owner) if ours else set()
         for story_id in ours - held:
-            # Cancelled by its member, or the lease ran out while this process stood still. One
-            # that is in neither has ended while the database was asked.
+            # Called off, or the lease ran out while this process stood still; or ended meanwhile.
             if task := self._tellings.get(story_id) or self._showings.get(story_id):
                 task.cancel()
                 self._presenter.lost(story_id)
@@ -189,7 +190,8 @@ class Dispatcher:
             busy = self._busy() | self._put_off.resting(loop.time())
             for story in await self._queue.unshown(self._owner, room, busy=busy):
                 self._start(self._showings, story, self._show)
-        while not self._bell.paused and len(self._tellings) < self._settings.queue.tellers:
+        rests = self._bell.paused or len(self._showings) >= AHEAD
+        while not rests and len(self._tellings) < self._settings.queue.tellers:
             following = await self._claim()
             if following is None:
                 break

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from bot.database.tables import State, Story
+from bot.worker import dispatcher
 from tests.bot.rows import lapse
 from tests.bot.teller import STORY, Teller
 from tests.bot.village import LONG, PATIENCE, Village, WatchedQueue, village
@@ -217,6 +218,24 @@ async def test_an_ending_that_is_being_shown_is_not_shown_again(
         place.wall.slow[story_id].set()
         await place.over(story_id)
     assert place.wall.finishing.count(story_id) == 1
+
+
+async def test_no_story_is_begun_while_many_that_are_told_wait_to_be_shown(
+    database: Database, tells: Teller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher, "AHEAD", 1)
+    async with village(database, tells.url) as place:
+        tells.hold()
+        first = await place.ask()
+        edited = place.wall.slow[first] = asyncio.Event()
+        await tells.release()
+        await place.wall.until(lambda: place.wall.finishing)
+        second = await place.ask()
+        await place.upkeep()
+        await place.upkeep()  # a round begins with it, and so the one before is over
+        assert (await place.get(second)).state is State.QUEUED
+        edited.set()
+        await place.over(first, second)
 
 
 async def test_a_story_called_off_during_its_last_edit_is_shown_as_called_off(
