@@ -30,6 +30,7 @@ LONG = (
     "tests/training/test_hub.py",
     "tests/training/test_train_command.py",
     "tests/chaos/test_short_run.py",
+    "tests/chaos/test_short_fleet.py",
     "tests/bot/test_durability.py",
     "tests/bot/test_own_generator.py",
     "tests/bot/test_words_over_restarts.py",

@@ -7,7 +7,7 @@ import sys
 
 from training.commands.making import add_making
 from training.commands.measuring import add_measuring
-from training.errors import InputError
+from training.errors import InputError, TeamLostError
 from training.interruption import Interrupted
 
 
@@ -26,6 +26,9 @@ def main(arguments: list[str] | None = None) -> int:
     except Interrupted as interrupted:
         print(interrupted, file=sys.stderr)
         return 128 + interrupted.signal_number
+    except TeamLostError as lost:
+        print(lost, file=sys.stderr)
+        return 1
     except OSError as error:  # a full disk, a folder that is none or not ours to write
         # Of two names the second is what was to be written.
         name = error.filename2 or error.filename or "Input or output"

@@ -42,6 +42,7 @@ def confirmation(text: str) -> Event:
 def measured(moment: str, handles: int = 20) -> Event:
     return {
         "what": "measured",
+        "name": "bot",
         "moment": moment,
         "handles": handles,
         "threads": 8,

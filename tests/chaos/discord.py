@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tests.chaos.village import Village
     from tests.chaos.weather import Weather
 
+LOOPBACK = "127.0.0.1"
 HEARTBEAT = 5.0
 """Seconds: shorter than Discord's, so that a run sees silence noticed."""
 
@@ -72,17 +73,17 @@ class Discord:
         return self.gateway.url
 
     @asynccontextmanager
-    async def open(self, weather: Weather) -> AsyncIterator[None]:
+    async def open(self, weather: Weather, host: str = LOOPBACK) -> AsyncIterator[None]:
         """Listen on a free port."""
         app = web.Application(middlewares=[weather.middleware()], client_max_size=LARGEST_FILE)
         app.add_routes([*self.rest.routes(), web.get("/gw/", self.gateway.connect)])
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         try:
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            await web.TCPSite(runner, host, 0).start()
             port = runner.addresses[0][1]
-            self.url = self._attachments.base_url = f"http://127.0.0.1:{port}"
-            self.gateway.url = f"ws://127.0.0.1:{port}/gw/"
+            self.url = self._attachments.base_url = f"http://{host}:{port}"
+            self.gateway.url = f"ws://{host}:{port}/gw/"
             yield
         finally:
             self.interactions.close()

@@ -7,9 +7,11 @@ import random
 from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM
 from typing import TYPE_CHECKING
 
-from tests.chaos import database_faults, discord_faults, generator
+from tests.chaos import database_faults, discord_faults, fleet_faults, generator
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.chaos.processes import Watched
     from tests.chaos.schedule import Planned
     from tests.chaos.stage import Fault, Stage
@@ -25,7 +27,7 @@ async def happen(stage: Stage, planned: Planned) -> None:
     """See a fault through, noted in the history."""
     stage.history.add("fault", kind=planned.kind, on=True)
     try:
-        await EVERY[planned.kind](stage, random.Random(planned.seed), planned.lasts)
+        await (EVERY | OF_A_FLEET)[planned.kind](stage, random.Random(planned.seed), planned.lasts)
     finally:
         stage.history.add("fault", kind=planned.kind, on=False)
 
@@ -35,10 +37,9 @@ async def happen(stage: Stage, planned: Planned) -> None:
 
 def _dies(*names: str, by: int = SIGKILL) -> Fault:
     async def fault(stage: Stage, rng: random.Random, lasts: float) -> None:
-        del rng
-        processes: list[Watched] = [getattr(stage, name) for name in names]
+        processes = [_one(stage, rng, name) for name in names]
         # The generator is away for a while; the bot is started again at once.
-        held = [process for process in processes if process is stage.generator]
+        held = [process for process in processes if process in stage.generators]
         for process in held:
             process.hold(True)
         for process in processes:
@@ -52,10 +53,15 @@ def _dies(*names: str, by: int = SIGKILL) -> Fault:
     return fault
 
 
+def _one(stage: Stage, rng: random.Random, name: str) -> Watched:
+    """One of the bots, or of the generators."""
+    processes: Sequence[Watched] = getattr(stage, f"{name}s")
+    return rng.choice(processes)
+
+
 def _stops(name: str) -> Fault:
     async def fault(stage: Stage, rng: random.Random, lasts: float) -> None:
-        del rng
-        process: Watched = getattr(stage, name)
+        process = _one(stage, rng, name)
         process.signal(SIGSTOP)
         try:
             await asyncio.sleep(lasts)
@@ -70,12 +76,12 @@ def _stops(name: str) -> Fault:
 
 def _line(kind: str) -> Fault:
     async def fault(stage: Stage, rng: random.Random, lasts: float) -> None:
-        del rng
-        stage.line.trouble = kind
+        line = rng.choice(stage.lines)
+        line.trouble = kind
         try:
             await asyncio.sleep(lasts)
         finally:
-            stage.line.trouble = None
+            line.trouble = None
 
     return fault
 
@@ -108,5 +114,15 @@ EVERY: dict[str, Fault] = {
     **database_faults.EVERY,
     **{name: _clock(direction) for name, direction in CLOCKS.items()},
 }
+OF_A_FLEET: dict[str, Fault] = {
+    **{name: EVERY[name] for name in ("bot-killed", "bot-told-to-stop", "bot-stands-still")},
+    **{name: EVERY[name] for name in ("generator-killed", "generator-stands-still")},
+    **{name: EVERY[name] for name in ("gateway-closed", "gateway-cut", "rest-502")},
+    **{name: EVERY[name] for name in ("rest-reset-after", "generator-cut", "message-deleted")},
+    **fleet_faults.EVERY,
+}
+"""Those of several bots, each on a machine of its own."""
+OF_GENERATORS = {"generator-killed", "generator-stands-still", "generator-cut-off"}
+"""Of these, those that need generators, where nobody stands in for them."""
 NEED_MACHINE = {*database_faults.NEED_MACHINE, *CLOCKS}
 """Those for which the bot runs under a shim."""

@@ -75,6 +75,12 @@ class TroubledGateway(Gateway):
         self._order(connection)
 
     @property
+    def online(self) -> bool:
+        """Whether as many shards are connected as there are."""
+        connected = {one.shard for one in self._sessions.values() if one.connection is not None}
+        return len(connected) >= self.shards
+
+    @property
     def connections(self) -> list[Connection]:
         """The clients that are connected."""
         return list(self._connections)

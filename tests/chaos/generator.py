@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,9 +12,11 @@ from typing import TYPE_CHECKING
 import aiohttp
 from aiohttp import web
 
+from tests.chaos.discord import LOOPBACK
+
 if TYPE_CHECKING:
     import random
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from tests.chaos.history import History
 
@@ -37,17 +40,18 @@ class Line:
     """Forwards every request to the generator; `trouble` happens to a share of the tellings."""
 
     rng: random.Random
-    address: Callable[[], str]
-    """Where the generator is now; empty while it is away."""
+    address: str | Callable[[], str]
+    """Where the generator is, or is now; empty while it is away."""
     history: History
     trouble: str | None = None
     share: float = 0.5
     met: dict[str, int] = field(default_factory=dict)
     url: str = ""
-    _number: int = 0
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    """Of tellings; lines of one run share them."""
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[None]:
+    async def open(self, host: str = LOOPBACK) -> AsyncIterator[None]:
         """Listen on a free port."""
         app = web.Application(client_max_size=1 << 21)
         app.router.add_route("*", "/{path:.*}", self._forward)
@@ -56,8 +60,8 @@ class Line:
         )
         await runner.setup()
         try:
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            await web.TCPSite(runner, host, 0).start()
+            self.url = f"http://{host}:{runner.addresses[0][1]}"
             async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None)) as session:
                 self._session = session
                 yield
@@ -72,16 +76,15 @@ class Line:
             self.met[trouble] = self.met.get(trouble, 0) + 1
         if trouble in ANSWERS:
             return ANSWERS[trouble]()
-        address = self.address()
+        address = self.address if isinstance(self.address, str) else self.address()
         if trouble == "refuse" or not address:
             return _cut(request)
         body = await request.read()
         if not request.path.endswith("/completions"):
             return await self._ask(request, address, body, None)
-        self._number += 1
         wish = json.loads(body)
         story = [wish["model"], wish["prompt"], wish.get("seed")]
-        number = self._number
+        number = next(self.numbers)
         self.history.add("telling", number=number, story=story)
         try:
             return await self._ask(request, address, body, trouble)
@@ -92,7 +95,8 @@ class Line:
     async def _ask(
         self, request: web.Request, address: str, body: bytes, trouble: str | None
     ) -> web.StreamResponse:
-        headers = {"Content-Type": request.content_type} if body else {}
+        passed_on = ("Content-Type", "Authorization")
+        headers = {name: request.headers[name] for name in passed_on if name in request.headers}
         try:
             async with self._session.request(
                 request.method, address + request.path_qs, data=body or None, headers=headers

@@ -25,6 +25,8 @@ newer: whether the database is one that the bot has to refuse (`on`)
 telling, telling-over: `number` of a request for a story, and what it asks for
 fault: `kind`, `on` (begins or ends)
 process: `name`, `did`
+handed-over: `name` of a process whose successor began, `seconds` after it was told to end, and
+    `within` how many it should
 ended-by-itself, stuck: `name` of a process
 measured: `moment`, and what was measured
 quiet, drained, end: how far the run is

@@ -12,7 +12,9 @@ from signal import SIGCONT, SIGKILL, SIGTERM, Signals
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from asyncio.subprocess import Process
+    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+    from typing import Any
 
     from tests.chaos.history import History
 
@@ -37,6 +39,7 @@ class Watched:
         history: History,
         *,
         folder: Path | None = None,
+        enter: Sequence[str] = (),
     ) -> None:
         """Prepare it.
 
@@ -46,13 +49,18 @@ class Watched:
             environment: What is added to this process's.
             history: Where its ends and beginnings are noted.
             folder: Where it runs; None: here.
+            enter: What is said before its command, as to run it on another machine.
         """
+        self._enter = enter
         self._folder = folder
         self.name = name
         self.history = history
         self._arguments = arguments
         self._environment = os.environ | environment
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Process | None = None
+        self._successor: Process | None = None
+        """Waits for what this one has, and takes its place when it ends."""
+        self._succeeded = asyncio.Event()
         self._log = history.path.with_name(f"{name}.log")
         self._expected = False
         """It was told to end, so that it ends is no wonder."""
@@ -82,20 +90,13 @@ class Watched:
                 # At a start it may find that it cannot run, says why, and is started again.
                 if not self._expected and (was_ready or status != FAILURE):
                     self._ended_by_itself(status)
-                await asyncio.sleep(AGAIN)
+                if self._successor is None:
+                    await asyncio.sleep(AGAIN)
         finally:
             await self._stop()
 
     async def _start(self) -> None:
-        with self._log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                *self._arguments,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=log,
-                env=self._environment,
-                cwd=self._folder,
-            )
+        self._process, self._successor = self._successor or await self._spawned(), None
         self._expected = False
         self.history.add("process", name=self.name, did="started")
         assert self._process.stdout is not None
@@ -105,6 +106,52 @@ class Watched:
             self.greeting = greeting
             self.ready.set()
             self.history.add("process", name=self.name, did="ready")
+        self._succeeded.set()
+
+    async def _spawned(self) -> Process:
+        with self._log.open("ab") as log:
+            return await asyncio.create_subprocess_exec(
+                *self._enter,
+                sys.executable,
+                *self._arguments,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+                env=self._environment,
+                cwd=self._folder,
+            )
+
+    async def hand_over(
+        self, comes: Callable[[int], Coroutine[Any, Any, None]], within: float
+    ) -> None:
+        """Start its successor, and tell it to end when that one waits for what it has.
+
+        One that does not come, as among other faults, is given up.
+
+        Args:
+            comes: Waits until the process of that id does.
+            within: Seconds that it should take, from one's being told to the other's being there.
+        """
+        successor = await self._spawned()
+        coming = asyncio.create_task(comes(successor.pid))
+        ending = asyncio.create_task(successor.wait())
+        await asyncio.wait(
+            {coming, ending}, timeout=START_WITHIN, return_when=asyncio.FIRST_COMPLETED
+        )
+        if not coming.done() or self.pid is None:
+            coming.cancel()
+            with suppress(ProcessLookupError):
+                successor.kill()
+            await ending
+            return
+        coming.result()
+        self._successor = successor
+        self._succeeded.clear()
+        told = self.history.now
+        self.signal(SIGTERM)
+        await self._succeeded.wait()
+        if self.pid == successor.pid:
+            took = round(self.history.now - told, 3)
+            self.history.add("handed-over", name=self.name, seconds=took, within=within)
 
     async def _stop(self) -> None:
         process = self._process

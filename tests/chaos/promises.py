@@ -309,12 +309,14 @@ def refuses_newer(seen: Seen, kept: Kept) -> Findings:
 def lets_go(seen: Seen, kept: Kept) -> Findings:
     """Memory, handles and threads return to where they were."""
     del kept
-    moments = {one["moment"]: one for one in seen.measured}
-    if {"before", "after"} <= moments.keys():
-        before, after = moments["before"], moments["after"]
+    moments = {(one["moment"], one["name"]): one for one in seen.measured}
+    for name in {name for _, name in moments}:
+        if not {("before", name), ("after", name)} <= moments.keys():
+            continue
+        before, after = moments["before", name], moments["after", name]
         for what, more in (("handles", HANDLES), ("threads", THREADS), ("rss_kb", MEMORY_KB)):
             if after[what] > before[what] + more:
-                how = f"{what} went from {before[what]} to {after[what]}"
+                how = f"{what} of the {name} went from {before[what]} to {after[what]}"
                 yield how, [before, after]
 
 
@@ -326,6 +328,17 @@ def stays_up(seen: Seen, kept: Kept) -> Findings:
             yield f"the {event['name']} ended by itself, with status {event['status']}", [event]
         if event["what"] == "stuck":
             yield f"the {event['name']} did not end when it was told to", [event]
+
+
+def hands_over(seen: Seen, kept: Kept) -> Findings:
+    """Where a bot makes room for a new one and all else is well, that one is soon there."""
+    del kept
+    for event in seen.events:
+        if event["what"] == "handed-over":
+            since = event["at"] - event["seconds"] - SETTLED
+            others = {kind for kind, *_ in seen.faults} - {"rolling-restart"}
+            if event["seconds"] > event["within"] and not seen.met(others, since, event["at"]):
+                yield f"{event['name']} handed over in {event['seconds']} seconds", [event]
 
 
 def _public(seen: Seen, interaction_id: int) -> list[Shown]:
@@ -349,4 +362,5 @@ EVERY: dict[str, Callable[[Seen, Kept], Findings]] = {
     "refuses-newer": refuses_newer,
     "lets-go": lets_go,
     "stays-up": stays_up,
+    "hands-over": hands_over,
 }

@@ -6,15 +6,15 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from tests.chaos.database_faults import seen_meanwhile
 from tests.chaos.history import read
 from tests.chaos.promises import EVERY, Broken, broken
-from tests.chaos.seen import Kept, Seen, is_wish
+from tests.chaos.seen import Seen, is_wish
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tests.chaos.run import Outcome, Plan
+    from tests.chaos.seen import Kept
 
 SHOWN = 5
 """Of each promise so many of the times that it was broken."""
@@ -24,11 +24,8 @@ LONGEST = 2000
 
 def check(outcome: Outcome) -> tuple[Seen, Kept, list[Broken]]:
     """Read what a run left, and look for what was not kept."""
-    seen, kept = (
-        Seen.of(read(outcome.history)),
-        Kept.of(outcome.database, seen_meanwhile(outcome.database)),
-    )
-    return seen, kept, broken(seen, kept)
+    seen = Seen.of(read(outcome.history))
+    return seen, outcome.kept, broken(seen, outcome.kept)
 
 
 def details(found: Iterable[Broken]) -> str:
@@ -63,6 +60,13 @@ def summary(plan: Plan, outcome: Outcome, seen: Seen, kept: Kept, found: list[Br
         f"chaos seed {plan.seed}, {plan.seconds / 60:.1f} min: {len(seen.asked)} interactions, "
         f"{wishes} of them wishes ({unanswered} unanswered), {len(kept.stories)} stories "
         f"({stories}), {len(kept.ratings) + len(kept.duel_votes)} votes, {outcome.faults} faults "
-        f"of {kinds} kinds, {outcome.met} requests met one; drained {quiet} after the last: "
+        f"of {kinds} kinds, {outcome.met} requests met one; drained {quiet} after the last"
+        f"{_handed_over(seen)}: "
         f"{verdict}"
     )
+
+
+def _handed_over(seen: Seen) -> str:
+    """How long it took where bots made room for new ones, if any did."""
+    took = [event["seconds"] for event in seen.events if event["what"] == "handed-over"]
+    return f"; {len(took)} bots handed over, each within {max(took):.1f} s" if took else ""

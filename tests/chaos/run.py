@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bot.playground.server import TOKEN
+from tests.chaos.database_faults import seen_meanwhile
 from tests.chaos.discord import Discord
 from tests.chaos.faults import NEED_MACHINE, happen
 from tests.chaos.generator import Line
@@ -19,6 +20,7 @@ from tests.chaos.members import Members
 from tests.chaos.processes import Watched
 from tests.chaos.promises import HANDLES
 from tests.chaos.schedule import plan
+from tests.chaos.seen import Kept
 from tests.chaos.stage import Stage
 from tests.chaos.village import Village
 from tests.chaos.weather import Weather
@@ -70,6 +72,10 @@ class Plan:
     """The address of one that runs already; empty: one of the run's own, as a process."""
     code: Path | None = None
     """The folder in which the bot's code lies; None: this checkout."""
+    cut_off: float = 40.0
+    """Seconds for which a machine of a fleet is cut off."""
+    hand_over_within: float = 5.0
+    """Seconds in which a bot of a fleet makes room for a new one, where all else is well."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +83,7 @@ class Outcome:
     """What the run leaves to the checker, and some counts."""
 
     history: Path
-    database: Path
+    kept: Kept
     done: dict[str, int]
     faults: int
     met: int
@@ -125,25 +131,38 @@ async def run(plan_: Plan, folder: Path) -> Outcome:
         environment |= machine.environment if machine else {}
         bot = Watched("bot", ["-m", "bot"], environment, history, folder=plan_.code)
         for process in (bot,) if plan_.generator else (storyteller, bot):
-            await opened.enter_async_context(_task(process.run()))
+            await opened.enter_async_context(task(process.run()))
         for process in (bot,) if plan_.generator else (storyteller, bot):
             await process.ready.wait()
-        stage = Stage(discord, weather, line, bot, storyteller, database, history, machine)
+
+        async def left() -> int:
+            return _left(database, set(discord.village.guild_ids))
+
+        stage = Stage(
+            discord, weather, [line], [bot], [storyteller], history, left, database, machine
+        )
         members = Members(discord, rng, plan_.rate)
-        happened = await _busy(plan_, stage, members)
-        await _quiet(plan_, stage, members)
-        discord.interactions.close()
-        await members.answered()
-        met = sum(weather.met.values()) + sum(line.met.values())
-    return Outcome(history.path, database, members.done, happened, met, bot.endings, left_out)
+        happened = await act(plan_, stage, members)
+    kept = Kept.of(database, seen_meanwhile(database))
+    return Outcome(history.path, kept, members.done, happened, stage.met, bot.endings, left_out)
+
+
+async def act(plan_: Plan, stage: Stage, members: Members) -> int:
+    """Let everything happen that is planned, and all come to its end; gives how many faults did."""
+    happened = await _busy(plan_, stage, members)
+    await _quiet(plan_, stage, members)
+    stage.discord.interactions.close()
+    await members.answered()
+    return happened
 
 
 async def _busy(plan_: Plan, stage: Stage, members: Members) -> int:
     """Let members ask and faults happen; gives how many did."""
     planned = plan(plan_.seed, plan_.kinds, plan_.seconds - plan_.warm_up, plan_.every)
-    async with _task(members.run()):
+    async with task(members.run()):
         await asyncio.sleep(plan_.warm_up)
-        stage.bot.measure("before")
+        for bot in stage.bots:
+            bot.measure("before")
         began = stage.history.now
         async with asyncio.TaskGroup() as faults:
             for one in planned:
@@ -167,33 +186,35 @@ async def _quiet(plan_: Plan, stage: Stage, members: Members) -> None:
     await asyncio.sleep(REST)
     with suppress(TimeoutError):
         async with asyncio.timeout(KEPT_OPEN):
-            while stage.bot.handles > HANDLES:  # noqa: ASYNC110  # there is nothing to be woken by
+            # There is nothing to be woken by.
+            while any(bot.handles > HANDLES for bot in stage.bots):  # noqa: ASYNC110
                 await asyncio.sleep(LOOK_AGAIN)
-    stage.bot.measure("after")
+    for bot in stage.bots:
+        bot.measure("after")
     stage.history.add("end")
 
 
 async def _drained(stage: Stage) -> None:
-    """Wait for the bot: there is nothing to be woken by, so look again and again."""
-    await stage.bot.ready.wait()
-    while _left(stage) or not stage.discord.gateway.online:  # noqa: ASYNC110  # see above
+    """Wait for the bots: there is nothing to be woken by, so look again and again."""
+    for bot in stage.bots:
+        await bot.ready.wait()
+    while await stage.left() or not stage.discord.gateway.online:  # noqa: ASYNC110  # see above
         await asyncio.sleep(LOOK_AGAIN)
 
 
-def _left(stage: Stage) -> int:
+def _left(database: Path, there: set[int]) -> int:
     """Stories whose last word does not stand in the channel; where there is none, that wait."""
-    there = set(stage.discord.village.guild_ids)
     query = "SELECT guild_id, state IN ('queued', 'telling') FROM stories WHERE shown_at IS NULL"
-    with closing(sqlite3.connect(stage.database, timeout=10)) as connection:
+    with closing(sqlite3.connect(database, timeout=10)) as connection:
         return sum(waits or guild_id in there for guild_id, waits in connection.execute(query))
 
 
 @asynccontextmanager
-async def _task(work: Coroutine[Any, Any, object]) -> AsyncIterator[asyncio.Task[object]]:
+async def task(work: Coroutine[Any, Any, object]) -> AsyncIterator[asyncio.Task[object]]:
     """Run beside the rest; on leaving it is cancelled and has ended."""
-    task = asyncio.create_task(work)
+    running = asyncio.create_task(work)
     try:
-        yield task
+        yield running
     finally:
-        task.cancel()
-        await asyncio.wait([task])
+        running.cancel()
+        await asyncio.wait([running])

@@ -23,6 +23,7 @@ NOTICE = "-# "
 """What the bot says of a story in small print, apart from its words."""
 PLACE = re.compile(r"Place (\d+) in the queue")
 STOP = re.compile(r"kataribe:cancel:\d+")
+TABLES = ("stories", "ratings", "duels", "duel_votes")
 WISH = re.compile("kataribe:(continue|variations|again):")
 
 Row = dict[str, Any]
@@ -134,7 +135,7 @@ class Seen:
 
     def _process(self, event: Event) -> None:
         self.troubled.append((event["at"], event["at"]))
-        if event["name"] == "bot":
+        if event["name"].startswith("bot"):
             self._starting = event["did"] == "started"
             if self._starting:
                 self.runs.append((event["at"], {self._ahead}))
@@ -219,13 +220,14 @@ class Kept:
             def rows(table: str) -> list[Row]:
                 return [dict(row) for row in connection.execute(f"SELECT * FROM {table}")]  # noqa: S608
 
+            stories, ratings, duels, duel_votes = map(rows, TABLES)
             faults = [str(row[0]) for row in connection.execute("PRAGMA integrity_check")]
             faults += [str(tuple(row)) for row in connection.execute("PRAGMA foreign_key_check")]
             return cls(
-                rows("stories"),
-                rows("ratings"),
-                rows("duels"),
-                rows("duel_votes"),
+                stories,
+                ratings,
+                duels,
+                duel_votes,
                 [fault for fault in faults if fault != "ok"]
                 + [fault for other in others for fault in other.faults],
                 [story for other in others for story in other.stories],

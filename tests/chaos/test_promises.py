@@ -162,6 +162,15 @@ def _ends_by_itself(events: list[Event], _: Kept) -> None:
     events.append({"what": "ended-by-itself", "name": "bot", "status": 1})
 
 
+def _handed_over_late(events: list[Event], _: Kept) -> None:
+    events.append({"what": "handed-over", "name": "bot", "seconds": 6.5, "within": 5})
+
+
+def _handed_over_among_faults(events: list[Event], _: Kept) -> None:
+    events += [{"what": "fault", "kind": "bot-cut-off", "on": on} for on in (True, False)]
+    events.append({"what": "handed-over", "name": "bot", "seconds": 90, "within": 5})
+
+
 def _server_gone_and_still_queued(events: list[Event], kept: Kept) -> None:
     _server_gone_and_never_shown(events, kept)
     kept.stories[0]["state"] = "queued"
@@ -294,6 +303,7 @@ def _told_elsewhere(_: list[Event], kept: Kept) -> None:
         (_told_elsewhere, "told"),
         (_handles_stay_open, "lets-go"),
         (_ends_by_itself, "stays-up"),
+        (_handed_over_late, "hands-over"),
     ],
 )
 def test_a_planted_bug_breaks_its_promise_and_no_other(plant: Plant, promise: str) -> None:
@@ -313,6 +323,7 @@ def test_a_planted_bug_breaks_its_promise_and_no_other(plant: Plant, promise: st
         _saga_at_its_end,
         _place_rises_for_a_saga,
         _works_on_it_again,
+        _handed_over_among_faults,
     ],
 )
 def test_what_nobody_could_help_breaks_no_promise(plant: Plant) -> None:

@@ -16,6 +16,8 @@ _BORN = 1_326_000_000_000_000_000
 """Accounts that are old enough for their stars to count."""
 YOUNG = 20
 """One member in so many has just made their account: their stars do not count."""
+APART = 5_000_000
+"""Between the numbers of two servers: of two shards each has every other one, about."""
 AN_HOUR = dt.timedelta(hours=1)
 
 
@@ -32,7 +34,7 @@ class Village(World):
         own = self.members[APPLICATION_ID]
         self.channels = {}
         for server in range(servers):
-            guild_id = _BORN + 1_000_000 * (server + 1)
+            guild_id = _BORN + APART * (server + 1)
             for number in range(channels):
                 id_ = guild_id + 1 + number
                 name = f"stories-{number}"

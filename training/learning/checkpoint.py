@@ -68,9 +68,15 @@ class Checkpoint:
         optimizers: Sequence[Optimizer],
         course: Course,
         state: tuple[Tensor, ...] | None,
+        *,
+        alone: bool = False,
     ) -> None:
-        """All that the next step depends on, each process's dice among it."""
-        dice = self._team.of_all((torch.get_rng_state(), torch.cuda.get_rng_state_all()))
+        """All that the next step depends on, each process's dice among it.
+
+        `alone`: nobody else of the team can be asked any more.
+        """
+        mine = (torch.get_rng_state(), torch.cuda.get_rng_state_all())
+        dice = [mine] if alone else self._team.of_all(mine)
         if not self._team.leads:
             return
         _replace(

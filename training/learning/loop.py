@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import torch
 
 from training.corpus.batches import Batch, Position, Stream
-from training.errors import InputError
+from training.errors import InputError, TeamLostError
 from training.hardware import has_bf16
 from training.interruption import Interrupted, Wish
 from training.learning.article import open_stream
@@ -129,31 +130,48 @@ class Loop:
         Raises:
             InputError: the recipe makes the loss infinite.
             Interrupted: SIGINT or SIGTERM came; the checkpoint is saved.
+            TeamLostError: another process died; the leader has saved the checkpoint.
         """
-        saved = self.course.seconds
         self._counted = time.monotonic()
-        batches = self._batches()
         visible = self._team.leads
         with (
-            self._wish.listening(),
+            self._wish.listening(),  # to the end: launchers tell those to stop whom one has left
             ProgressBar.open(self.course, self._training, self._planned, visible=visible) as bar,
         ):
-            while not self._done():
-                step = list(islice(batches, self._training.accumulate * self._team.size))
-                bar.show_step(self._step(step))
-                every = self._training.validate_every
-                due = self.course.step % every == 0 if every else any(part.last for part in step)
-                if self.over or due:
-                    bar.show_validation(self._measure())
-                if self._agreed_stop:
-                    self._save()
-                    raise Interrupted(self._agreed_stop)
-                if self.course.seconds - saved > CHECKPOINT_SECONDS:
-                    self._save()
-                    saved = self.course.seconds
+            try:
+                self._train(bar)
+            except TeamLostError as lost:
+                if not self._team.leads:
+                    raise
+                self._save(alone=True)
+                raise TeamLostError(self.course.step) from lost
         self._save()
         self._checkpoint.load_best(self._model)
         self._model.tie_weights()
+
+    def _train(self, bar: ProgressBar) -> None:
+        """Step after step, to the end of the schedule."""
+        saved = self.course.seconds
+        batches = self._batches()
+        while not self._done():
+            position, annealing = replace(self.course.position), self.course.annealing
+            step = list(islice(batches, self._training.accumulate * self._team.size))
+            try:
+                loss = self._step(step)
+            except TeamLostError:  # these texts are still to be read
+                self.course.position, self.course.annealing = position, annealing
+                raise
+            bar.show_step(loss)
+            every = self._training.validate_every
+            due = self.course.step % every == 0 if every else any(part.last for part in step)
+            if self.over or due:
+                bar.show_validation(self._measure())
+            if self._agreed_stop:
+                self._save()
+                raise Interrupted(self._agreed_stop)
+            if self.course.seconds - saved > CHECKPOINT_SECONDS:
+                self._save()
+                saved = self.course.seconds
 
     def _batches(self) -> Iterator[Batch]:
         """Batches of all texts, then of the target's alone."""
@@ -293,5 +311,5 @@ class Loop:
         exhausted = patience > 0 and self.course.since_best >= patience
         return (self.over and measured) or exhausted
 
-    def _save(self) -> None:
-        self._checkpoint.save(self._model, self._optimizers, self.course, self._state)
+    def _save(self, *, alone: bool = False) -> None:
+        self._checkpoint.save(self._model, self._optimizers, self.course, self._state, alone=alone)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import distributed
 
+from training.errors import TeamLostError
 from training.hardware import best_device
 
 if TYPE_CHECKING:
@@ -24,7 +25,10 @@ T = TypeVar("T")
 
 
 class Team:
-    """The processes of one training; every method is called by all of them at the same point."""
+    """The processes of one training; every method is called by all of them at the same point.
+
+    Each raises TeamLostError where another process is no more.
+    """
 
     def __init__(self, rank: int = 0, size: int = 1, device: torch.device | None = None) -> None:
         self.rank = rank
@@ -47,7 +51,8 @@ class Team:
         if self.size == 1:
             return mine[None]
         rows = [torch.empty_like(mine) for _ in range(self.size)]
-        distributed.all_gather(rows, mine)
+        with _all_there():
+            distributed.all_gather(rows, mine)
         return torch.stack(rows).cpu()
 
     def sum_gradients(self, weights: Iterable[nn.Parameter]) -> None:
@@ -61,7 +66,8 @@ class Team:
                     weight.grad = torch.zeros_like(weight)
                 gradients.append(weight.grad)
         flat = torch.cat([gradient.flatten() for gradient in gradients])
-        distributed.all_reduce(flat)
+        with _all_there():
+            distributed.all_reduce(flat)
         for gradient, part in zip(
             gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True
         ):
@@ -72,7 +78,8 @@ class Team:
         if self.size == 1:
             return value
         given = [value]
-        distributed.broadcast_object_list(given, device=self.device)
+        with _all_there():
+            distributed.broadcast_object_list(given, device=self.device)
         return given[0]
 
     def of_all(self, value: T) -> list[T]:
@@ -80,8 +87,18 @@ class Team:
         if self.size == 1:
             return [value]
         given: list[Any] = [None] * self.size
-        distributed.all_gather_object(given, value)
+        with _all_there():
+            distributed.all_gather_object(given, value)
         return given
+
+
+@contextmanager
+def _all_there() -> Iterator[None]:
+    """Nothing else fails in what is sent here: everybody sends the same at the same point."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise TeamLostError from error
 
 
 @contextmanager
