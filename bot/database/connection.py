@@ -31,12 +31,32 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_POOL = {"pool_size": 24, "max_overflow": 0}
+_WATCHED = {
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "20000",
+    "idle_in_transaction_session_timeout": "20000",
+}
+"""A bot that was cut off, or stands still, in the middle of a transaction holds what it has locked
+for 20 seconds: then PostgreSQL ends its session, and others go on."""
+ANSWERS_WITHIN = 60.0
+"""Seconds that the server has for one statement of the bot's; whoever asked tries again then."""
+_KEPT: dict[str, Any] = {"pool_size": 24, "max_overflow": 0}
 """Connections of PostgreSQL: some more than wishes that are answered at once. They stay open, for
 to make one takes longer than what it is made for."""
+_DIRECT: dict[str, Any] = {"connect_args": {"server_settings": _WATCHED}}
+_POOL: dict[str, Any] = {
+    **_KEPT,
+    "connect_args": {"server_settings": _WATCHED, "command_timeout": ANSWERS_WITHIN},
+}
 _POOLED: dict[str, Any] = {
-    **_POOL,
-    "connect_args": {"statement_cache_size": 0, "prepared_statement_cache_size": 0},
+    **_KEPT,
+    "connect_args": {
+        "statement_cache_size": 0,
+        "prepared_statement_cache_size": 0,
+        "command_timeout": ANSWERS_WITHIN,
+    },
     "execution_options": {POOLED: True},
 }
 """Through a pooler, which gives each transaction another session: none has what one prepared."""
@@ -77,9 +97,10 @@ async def open_database(url: str, pooler: str = "") -> AsyncIterator[Database]:
             await _migrate(engine, file)
             yield Database(engine, Sessions(engine), engine)
         return
-    async with open_engine(url, poolclass=NullPool) as direct:
+    async with open_engine(url, poolclass=NullPool, **_DIRECT) as direct:
         await _migrate(direct, file)
-        async with open_pooler(pooler, direct) if pooler else open_engine(url) as engine:
+        pool = open_pooler(pooler, direct) if pooler else open_engine(url, **_POOL)
+        async with pool as engine:
             yield Database(engine, Sessions(engine), direct)
 
 
@@ -109,7 +130,7 @@ async def open_engine(url: str, **settings: Any) -> AsyncIterator[AsyncEngine]:
     file = sqlite_file(url)
     if file is not None:
         await asyncio.to_thread(_prepare_file, file)
-    engine = make_engine(url, **({} if url.startswith("sqlite") else settings or _POOL))
+    engine = make_engine(url, **({} if url.startswith("sqlite") else settings or _DIRECT))
     try:
         yield engine
     finally:

@@ -229,3 +229,12 @@ async def test_a_servers_model_is_kept_with_who_chose_it(database: Database) -> 
         (7, "model use", "gpt2-starter"),
         (5, "model use", "default"),
     ]
+
+
+async def test_who_stands_still_in_a_transaction_holds_nothing_for_long(database: Database) -> None:
+    if database.engine.dialect.name != "postgresql":
+        pytest.skip("SQLite's writers wait for each other's process")
+    async with database.engine.connect() as connection:
+        kept = await connection.scalar(text("SHOW idle_in_transaction_session_timeout"))
+        cut_off = await connection.scalar(text("SHOW tcp_user_timeout"))
+    assert (kept, cut_off) in {("20s", "20s"), ("20s", "0")}  # a socket of the machine's has none
