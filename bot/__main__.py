@@ -150,7 +150,9 @@ async def run(settings: Settings, *, config: Path | None = None) -> None:
         pace = Pace()
         client = Kataribe(settings.discord, pace)
         services = Services.of(settings, database, completions, client, pace)
-        fleet = Fleet(database, member, services.bell) if member else None
+        fleet = None
+        if member is not None:
+            fleet = Fleet(database, member, services.bell, services.messages.withdraw)
         if fleet is None:
             await services.queue.release_all()
         else:

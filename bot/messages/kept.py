@@ -32,6 +32,10 @@ class Kept:
         """How many more messages may be remembered."""
         return KEPT - len(self._messages)
 
+    def all(self) -> list[StoryMessage]:
+        """Those that are remembered now."""
+        return list(self._messages.values())
+
     def find(self, story_id: int) -> tuple[StoryMessage, Telling] | None:
         """Give the message of a story, and its telling there, if it is remembered."""
         return self._stories.get(story_id)

@@ -20,7 +20,7 @@ from bot.messages.telling import Phase, Urgency
 from bot.worker.presenter import MessageGoneError, OutOfReachError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import discord
 
@@ -140,6 +140,14 @@ class StoryMessages:
         else:
             self._kept.forget(message)
             self._schedule.drop(message)
+
+    def withdraw(self, theirs: Callable[[int | None], bool]) -> None:
+        """Draw no places any more of some servers' stories: another bot tells them from now on."""
+        for message in self._kept.all():
+            waits = all(telling.phase is Phase.WAITING for telling in message.tellings)
+            if waits and theirs(message.story.guild_id):
+                self._kept.forget(message)
+                self._schedule.drop(message)
 
     async def ended(self, story: Story) -> None:
         """Show how the story ended, and return when its last word stands in the channel.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from bot.config.shards import shard_of
 from bot.database import server_lock
 from bot.database.clock import agree, now
 from bot.database.processes import processes
@@ -16,7 +17,7 @@ from bot.database.reach import Reach
 from bot.database.server_lock import paused, served
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -43,12 +44,20 @@ class Fleet:
     so that it never has two.
     """
 
-    def __init__(self, database: Database, member: Member, bell: Bell) -> None:
+    def __init__(
+        self,
+        database: Database,
+        member: Member,
+        bell: Bell,
+        gave_back: Callable[[Callable[[int | None], bool]], None] = lambda _: None,
+    ) -> None:
+        """`gave_back`: told of which servers another bot tells from now on, who was away."""
         # Each statement is for itself.
         self._direct = database.direct.execution_options(isolation_level="AUTOCOMMIT")
         self._sessions = database.sessions
         self._member = member
         self._bell = bell
+        self._gave_back = gave_back
         bell.others = self
         self._looking: AsyncConnection | None = None
         """What it looks by: one of its own, for one that dies in silence keeps who waits for it."""
@@ -145,7 +154,10 @@ class Fleet:
         before, own = self._sessions.reach, self._member.shards
         if before is not None and (more := taken - before.shards):
             _log.warning("Nobody serves shards %s: their stories are told here", sorted(more))
-        self._sessions.reach = Reach(self._member.owner, own, taken.union(own.numbers))
+        self._sessions.reach = reach = Reach(self._member.owner, own, taken.union(own.numbers))
+        if before is not None and (less := before.shards - reach.shards):
+            _log.info("Shards %s are served again: their stories are told there", sorted(less))
+            self._gave_back(lambda guild_id: shard_of(guild_id, own.total) in less)
 
 
 async def _end(held: AsyncConnection | None) -> None:

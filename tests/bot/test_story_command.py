@@ -17,6 +17,7 @@ from bot.database.limits import QueueFullError
 from bot.database.queue import Queue
 from bot.database.tables import Story
 from bot.messages.presenter import SILENCE
+from bot.messages.schedule import AGES
 from bot.openings import OPENINGS
 from bot.safety.beginnings import PromptRefusedError
 from bot.worker.catalogue import UnknownModelError
@@ -55,6 +56,24 @@ async def test_a_story_whose_first_word_takes_long_does_not_say_that_it_waits(
         await w.until(lambda: footer(w.message(first.id)) == "gpt2-starter is telling")
         assert page(w.message(first.id)) == "**In the year**▌"
         assert footer(w.message(second.id)) == "Next to be told"
+        await w.teller.release()
+        await w.idle()
+
+
+async def test_no_place_is_drawn_of_stories_that_another_bot_tells_from_now_on(
+    tmp_path: Path,
+) -> None:
+    clock = Clock()
+    async with world(tmp_path, clock=clock, queue={"tellers": 1}) as w:
+        w.teller.hold()
+        told = reply(await w.aki.slash(w.channel, "story", prompt="In the year"))
+        await w.teller.wished(1)
+        waits = reply(await w.ben.slash(w.channel, "story", prompt="Once"))
+        w.messages.waiting({2: 43})
+        w.messages.withdraw(lambda guild_id: guild_id == w.env.guild.id)
+        await clock.advance(SILENCE + AGES)
+        await w.until(lambda: footer(w.message(told.id)) == "gpt2-starter is telling")
+        assert footer(w.message(waits.id)) == "Next to be told"
         await w.teller.release()
         await w.idle()
 

@@ -26,7 +26,7 @@ from tests.bot.village import village
 from tests.bot.wishes import queue_of, wish
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from bot.database import Database
     from tests.bot.teller import Teller
@@ -262,3 +262,16 @@ async def test_what_is_called_off_elsewhere_stops_before_its_end_is_shown(
             looking.cancel()
             await asyncio.wait([looking])
         assert not tells_it.wall.ended_
+
+
+async def test_who_comes_back_has_the_places_of_its_stories_drawn_by_nobody_else(
+    database: Database, database_url: str
+) -> None:
+    given_back: list[Callable[[int | None], bool]] = []
+    async with sole_user(database_url, member("0/2")), sole_user(database_url, member("1/2")):
+        looks = Fleet(database, member("0/2"), Bell(), given_back.append)
+        looks._set(frozenset({1}))  # which was away
+        await looks.look()
+        await looks._look_away()
+    (theirs,) = given_back
+    assert [theirs(server) for server in (None, GUILDS[0], GUILDS[1])] == [False, False, True]
