@@ -54,6 +54,8 @@ TIDY_EVERY = 3600.0
 """Seconds."""
 GARBAGE = (5_000, 10, 5)
 """New objects, and collections of the young, after which garbage is looked for: see `gc`."""
+CANCELLED_AGAIN = 0.5
+"""Seconds."""
 LEAVE_WITHIN = 1.0
 """Seconds that Discord has to answer our goodbye."""
 SUCCESS, FAILURE, USAGE_ERROR = 0, 1, 2
@@ -294,7 +296,7 @@ async def _connect(client: Kataribe, settings: Settings, logged_in: asyncio.Even
     try:
         await client.login(settings.token.get_secret_value())
         logged_in.set()
-        await client.connect()
+        await _until_cancelled(client.connect())
     except discord.LoginFailure as error:
         raise StartError(
             f"{api_url} refuses the token in DISCORD_TOKEN: {error} "
@@ -307,6 +309,22 @@ async def _connect(client: Kataribe, settings: Settings, logged_in: asyncio.Even
         raise StartError(f"Discord closed the connection for good: {error}") from error
     except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
         raise StartError(f"Discord cannot be reached at {api_url}: {error}") from error
+
+
+async def _until_cancelled(work: Coroutine[Any, Any, None]) -> None:
+    """Do what may swallow that it is cancelled: it is cancelled again until it has ended.
+
+    discord.py connects by `asyncio.wait_for`, which before Python 3.12 forgets a cancellation that
+    comes in the moment in which the connection stands; and then it listens for ever.
+    """
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.wait([task])
+    finally:
+        while not task.done():
+            task.cancel()
+            await asyncio.wait([task], timeout=CANCELLED_AGAIN)
+    task.result()
 
 
 async def _tell(

@@ -15,7 +15,7 @@ import discord
 import pytest
 from discord.gateway import DiscordWebSocket
 
-from bot.__main__ import main
+from bot.__main__ import _until_cancelled, main
 from bot.database.lock import sole_user
 from bot.playground import Playground
 from bot.playground.visitor import Visitor, visit
@@ -187,3 +187,22 @@ async def test_a_signal_ends_it_in_order(
         assert await bot.stop(number) == 0
     async with sole_user(f"sqlite+aiosqlite:///{tmp_path / 'kataribe.db'}"):
         pass
+
+
+async def test_what_forgets_that_it_was_cancelled_is_cancelled_again() -> None:
+    forgot = asyncio.Event()
+
+    async def connects() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            forgot.set()
+        await asyncio.Event().wait()
+
+    running = asyncio.create_task(_until_cancelled(connects()))
+    await asyncio.sleep(0)
+    running.cancel()
+    async with asyncio.timeout(PATIENCE):
+        await asyncio.wait([running])
+    assert running.cancelled()
+    assert forgot.is_set()

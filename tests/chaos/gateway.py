@@ -22,6 +22,8 @@ class Line(Connection):
     """A socket on which an event may be overtaken by the next, each with its own number."""
 
     disordered = False
+    dead = False
+    """It fell silent once: nothing that is said on it is answered."""
     _overtaken: Json | None = None
 
     def send(self, payload: Json) -> None:
@@ -123,12 +125,15 @@ class TroubledGateway(Gateway):
         """Leave the lines open and say nothing on them any more; they are dead from then on."""
         self.silent = True
         for connection in self.connections:
+            assert isinstance(connection, Line)
+            connection.dead = True
             if connection.session is not None:
                 connection.session.connection = None
                 connection.session = None
 
     def _receive(self, connection: Connection, operation: Op, data: Any) -> None:
-        if self.silent:
+        assert isinstance(connection, Line)
+        if self.silent or connection.dead:
             return
         if operation is not Op.HEARTBEAT and connection.session is None:
             refused = self.closed or (self.forgetful and operation is Op.RESUME)
