@@ -24,6 +24,8 @@ from bot.database.unbroken import unbroken
 if TYPE_CHECKING:
     from sqlalchemy import BindParameter, ColumnElement
 
+ANEW = 1000
+"""Steps of the seed to another telling: its neighbours are of variations and of further parts."""
 REST = 1.0
 """Seconds a story rests after its first failure; doubled with each further one."""
 
@@ -64,7 +66,7 @@ class Queue(Endings):
 
         `text`: what is shown of it, which stays until the next telling has more.
         """
-        more = {"seed": Story.seed + 1, "redrawn": Story.redrawn + 1}
+        more = {"seed": Story.seed + ANEW, "redrawn": Story.redrawn + 1}
         await self._move(story_id, _tells(owner), **_untold(text), **more)
 
     async def retry(self, story: Story, owner: str, error: str, *, text: str = "") -> Story | None:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from bot.bench.steps import Bench
+from bot.database.queue import ANEW
 from bot.database.tables import Guild, State
 from bot.locales import say
 from bot.messages.embeds import ended
@@ -62,7 +63,7 @@ async def ban(database: Database, guild_id: int, *words: str) -> None:
 
 async def test_what_is_not_fit_twice_is_withheld_and_never_shown(database: Database) -> None:
     story, wall, seeds = await told(database, UNFIT, UNFIT)
-    assert seeds == [7, 8]
+    assert seeds == [7, 7 + ANEW]
     assert (story.state, story.withheld, story.redrawn) == (State.FAILED, "unfit", 1)
     assert (story.seed, story.attempts, story.text.rstrip()) == (8, 1, CLEAN)
     assert all(CLEAN.startswith(shown.rstrip()) for shown in wall.shown[story.id])
@@ -73,7 +74,7 @@ async def test_what_is_not_fit_twice_is_withheld_and_never_shown(database: Datab
 
 async def test_the_next_seed_may_tell_what_is_fit(database: Database) -> None:
     story, wall, seeds = await told(database, UNFIT)
-    assert seeds == [7, 8]
+    assert seeds == [7, 7 + ANEW]
     assert (story.state, story.text, story.seed) == (State.TOLD, WHOLE, 8)
     assert (story.withheld, story.redrawn, story.attempts) == (None, 1, 1)
     assert [what for what, _ in wall.happened if what != "words"] == [
@@ -83,7 +84,7 @@ async def test_the_next_seed_may_tell_what_is_fit(database: Database) -> None:
 
 async def test_a_word_that_the_beginning_began_is_seen(database: Database) -> None:
     story, _, seeds = await told(database, ("do", " was there."), prompt="Then a dil")
-    assert (seeds, story.text) == ([7, 8], WHOLE)
+    assert (seeds, story.text) == ([7, 7 + ANEW], WHOLE)
 
 
 async def test_what_the_second_opinion_finds_is_taken_back_whole(
@@ -91,7 +92,7 @@ async def test_what_the_second_opinion_finds_is_taken_back_whole(
 ) -> None:
     monkeypatch.setattr(second_opinion, "library_objects_to", lambda told: "turnip" in told)
     story, wall, seeds = await told(database, (" a fox", " ate a turnip", "."))
-    assert (seeds, story.state, story.text) == ([7, 8], State.TOLD, WHOLE)
+    assert (seeds, story.state, story.text) == ([7, 7 + ANEW], State.TOLD, WHOLE)
     assert ("taken back", story.id) in wall.happened
     story, wall, seeds = await told(database, (" a turnip.",), (" a turnip.",))
     assert (story.state, story.withheld, story.text) == (State.FAILED, "unfit", "")
@@ -100,7 +101,7 @@ async def test_what_the_second_opinion_finds_is_taken_back_whole(
 async def test_a_servers_own_words_are_screened_in_that_server_alone(database: Database) -> None:
     await ban(database, 10, "moon*")
     story, _, seeds = await told(database, FIT, guild_id=10)
-    assert (story.state, story.withheld, seeds) == (State.FAILED, "unfit", [7, 8])
+    assert (story.state, story.withheld, seeds) == (State.FAILED, "unfit", [7, 7 + ANEW])
     for elsewhere in (11, None):
         story, _, seeds = await told(database, FIT, guild_id=elsewhere)
         assert (story.state, story.text, seeds) == (State.TOLD, WHOLE, [7])
