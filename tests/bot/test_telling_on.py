@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from bot.apologies import NothingWrittenError, NotYourMessageError
+from bot.database.queue import ANEW
 from bot.database.tables import Asked, Form, Length, State, Story
 from tests.bot.world import World, footer, labels, page, reply, texts, whisper, world
 
@@ -219,7 +220,7 @@ async def test_a_part_that_goes_round_in_circles_is_drawn_anew_once(tmp_path: Pa
         w.teller.pieces = [ROUND] * 8
         second = await w.ready(await w.ben.click(first, label="Continue"))
         one, again = w.teller.asked[1:]
-        assert again["seed"] == one["seed"] + 1
+        assert again["seed"] == one["seed"] + ANEW
         # What repeats a second time is told all the same.
         assert page(second) == f"…{ROUND * 8}"
         part = (await stories(w))[1]

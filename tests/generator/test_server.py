@@ -65,6 +65,7 @@ async def test_the_log_names_a_story_as_who_asked_for_it_and_no_other(
     monkeypatch.setattr(root, "level", root.level)
     open_log()
     wish = {"model": "lstm-small", "prompt": "In", "max_tokens": 2, "finish_sentence": False}
+    wish["ignore_eos"] = True
     for named in ("story-7", "", "no\tname"):  # one after the other by the same connection
         headers = {"X-Request-Id": named} if named else {}
         async with http.post("/v1/completions", json=wish, headers=headers) as response:
