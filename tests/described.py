@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-PATIENCE = 120.0
+PATIENCE = 240.0
 
 
 @asynccontextmanager
