@@ -39,7 +39,7 @@ _WATCHED = {
     "idle_in_transaction_session_timeout": "20000",
 }
 """A bot that was cut off, or stands still, in the middle of a transaction holds what it has locked
-for 20 seconds: then PostgreSQL ends its session, and others go on."""
+for 20 seconds: then PostgreSQL ends its session, and others go on. Commands may take longer."""
 ANSWERS_WITHIN = 60.0
 """Seconds that the server has for one statement of the bot's; whoever asked tries again then."""
 _KEPT: dict[str, Any] = {"pool_size": 24, "max_overflow": 0}
@@ -130,7 +130,7 @@ async def open_engine(url: str, **settings: Any) -> AsyncIterator[AsyncEngine]:
     file = sqlite_file(url)
     if file is not None:
         await asyncio.to_thread(_prepare_file, file)
-    engine = make_engine(url, **({} if url.startswith("sqlite") else settings or _DIRECT))
+    engine = make_engine(url, **settings)
     try:
         yield engine
     finally:
