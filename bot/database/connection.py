@@ -31,13 +31,15 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_WATCHED = {
+CUT_OFF = {
     "tcp_keepalives_idle": "5",
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
     "tcp_user_timeout": "20000",
-    "idle_in_transaction_session_timeout": "20000",
 }
+"""With these PostgreSQL gives a connection up whose other end is gone without a word, after 20
+seconds: as `SILENCE` has it on our side."""
+_WATCHED = {**CUT_OFF, "idle_in_transaction_session_timeout": "20000"}
 """A bot that was cut off, or stands still, in the middle of a transaction holds what it has locked
 for 20 seconds: then PostgreSQL ends its session, and others go on. Commands may take longer."""
 ANSWERS_WITHIN = 60.0

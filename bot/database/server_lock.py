@@ -18,7 +18,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from bot.database.connection import make_engine, not_opened, without_password
+from bot.database.connection import CUT_OFF, make_engine, not_opened, without_password
 from bot.database.errors import DatabaseError
 
 if TYPE_CHECKING:
@@ -43,14 +43,12 @@ HANDED_OVER_WITHIN = 5.0
 """Seconds in which a process that was told to stop lets go of its shards."""
 ASKED_EVERY, ANSWERS_WITHIN = 5.0, 10.0
 """Seconds after which the server is asked whether it is still there, and that it has to answer."""
-_NAMED = text("""
-    SELECT set_config('application_name', :owner, false),
-        set_config('tcp_keepalives_idle', '5', false),
-        set_config('tcp_keepalives_interval', '5', false),
-        set_config('tcp_keepalives_count', '3', false),
-        set_config('tcp_user_timeout', '20000', false)
-""")
-"""Whose the connection is; a machine that is cut off is noticed by the server in 20 seconds."""
+_NAMED = text(
+    "SELECT set_config('application_name', :owner, false), "
+    + ", ".join(f"set_config('{name}', '{value}', false)" for name, value in CUT_OFF.items())
+)
+"""Whose the connection is, and when it is given up. A pooler refuses such settings at the start of
+a connection, before it can be said that it is one."""
 _GHOSTS_ENDED = text("""
     SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
     WHERE application_name = :owner AND pid <> pg_backend_pid()
