@@ -27,7 +27,8 @@ PORT = 29_400
 
 def work(given: Sequence[str]) -> None:
     """Train as one of a team; which process this is stands in the log."""
-    print("worker", os.environ["RANK"], os.getpid(), file=sys.stderr, flush=True)
+    # As one piece: what is printed comes in several, and the other's may come between.
+    os.write(sys.stderr.fileno(), f"\nworker {os.environ['RANK']} {os.getpid()}\n".encode())
     sys.exit(main([*given]))
 
 

@@ -100,13 +100,11 @@ def saved(folder: Path) -> dict[str, Any]:
 def workers_that_train(said: IO[str]) -> dict[int, int]:
     """Reads as far as the progress bar; gives the processes' ids by rank."""
     workers: dict[int, int] = {}
-    trains = False
     for line in said:
         # A bar may stand before it in the line.
         if found := re.search(r"worker (\d+) (\d+)", line):
             workers[int(found[1])] = int(found[2])
-        trains |= "loss" in line
-        if trains and len(workers) == 2:  # their lines come in any order
+        if "loss" in line:  # they have met, so both have said who they are
             break
     assert workers.keys() == {0, 1}
     return workers
