@@ -10,6 +10,7 @@ import signal
 import sqlite3
 import sys
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -192,6 +193,8 @@ async def test_it_goes_on_after_it_was_stopped_or_killed(there: str, capsys: Sai
             *(sys.executable, "-m", "bot", "move", "--to", there),
             env={**os.environ},
             stderr=asyncio.subprocess.PIPE,
+            # Where tests run in the background, what they start ignores it.
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         )
 
     async with open_database(there) as database:
