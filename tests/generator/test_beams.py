@@ -243,17 +243,18 @@ async def test_stories_are_told_and_let_in_while_a_search_is_under_way(
     endless: LoadedModel,
 ) -> None:
     engine = Engine(endless, slots=5)
-    search = engine.submit(
-        Request(prompt=(1,), sampling=LIVELY, seed=1, max_tokens=120, num_beams=4)
-    )
+    watched = Watched(engine)
+    story = Request(prompt=(2,), sampling=LIVELY, seed=1, max_tokens=8)
+    search = engine.submit(replace(story, prompt=(1,), max_tokens=120, num_beams=4))
+    others = [engine.submit(replace(story, seed=seed)) for seed in range(5)]
     async with engine:
-        for seed in range(5):
-            told, _ = await tell(
-                engine, Request(prompt=(2,), sampling=LIVELY, seed=seed, max_tokens=8)
-            )
-            assert len(told) == 8
-            assert not search.over
+        for other in others:
+            assert len([token async for tokens in other for token in tokens]) == 8
         assert len([token async for tokens in search for token in tokens]) == 120
+    together = [len(step) for step in watched.steps]
+    assert together[0] == 2  # the search's prompt is read once, in the first of its slots
+    assert together[1:40] == [5] * 39  # all five stories were told in the slot that it left
+    assert set(together[40:]) == {4}
 
 
 async def test_a_search_waits_for_its_slots_while_others_pass_it(endless: LoadedModel) -> None:
@@ -269,12 +270,12 @@ async def test_a_search_waits_for_its_slots_while_others_pass_it(endless: Loaded
         watched.go_on()
         for passing in short[:2]:
             assert len([token async for tokens in passing for token in tokens]) == 3
-            assert not first.over
-        # Two have passed: the second slot is kept free until the search has both.
         assert len([token async for tokens in search for token in tokens]) == 9
-        assert first.over
         assert len([token async for tokens in short[2] for token in tokens]) == 3
     assert engine.slots_in_use == 0
+    # Two pass: the second slot is then kept free until the search has both.
+    together = [len(step) for step in watched.steps]
+    assert together == [2] * 6 + [1] * 94 + [1] + [2] * 8 + [1] * 3
 
 
 async def test_a_search_that_is_called_off_frees_all_its_slots(endless: LoadedModel) -> None:
