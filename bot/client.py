@@ -15,6 +15,7 @@ from bot import command_sync
 from bot.answering import Drafts, understand
 from bot.apologies import NoSuchChoiceError, apologise
 from bot.command_texts import CommandTexts
+from bot.silence import connector
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -115,7 +116,7 @@ class Kataribe(discord.AutoShardedClient):
     """By the commands' names; what names a command with its id can be clicked."""
 
     def __init__(self, settings: Settings, pace: Pace) -> None:
-        """Build the client; nothing connects before `start`.
+        """Build the client, in an event loop; nothing connects before `start`.
 
         Args:
             settings: Which Discord to speak to.
@@ -130,6 +131,7 @@ class Kataribe(discord.AutoShardedClient):
             guild_ready_timeout=0.2,
             max_messages=None,
             http_trace=pace.trace,
+            connector=connector(),
             **_shards(settings),
         )
         self.only = settings.shards

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import socket
 import sqlite3
 import stat
 from contextlib import asynccontextmanager, closing, suppress
@@ -23,6 +22,7 @@ from bot.database.errors import DatabaseError
 from bot.database.migrating import migrate
 from bot.database.sessions import Sessions
 from bot.database.transactions import POOLED
+from bot.silence import notice_silence
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -38,7 +38,7 @@ CUT_OFF = {
     "tcp_user_timeout": "20000",
 }
 """With these PostgreSQL gives a connection up whose other end is gone without a word, after 20
-seconds: as `SILENCE` has it on our side."""
+seconds: as `bot/silence.py` has it on our side."""
 _WATCHED = {**CUT_OFF, "idle_in_transaction_session_timeout": "20000"}
 """A bot that was cut off, or stands still, in the middle of a transaction holds what it has locked
 for 20 seconds: then PostgreSQL ends its session, and others go on. Commands may take longer."""
@@ -64,8 +64,6 @@ _POOLED: dict[str, Any] = {
 """Through a pooler, which gives each transaction another session: none has what one prepared."""
 CLOSED_WITHIN = 5.0
 """Seconds."""
-SILENCE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 20_000}
-"""When a connection is asked whether it lives, and given up: seconds, times, milliseconds."""
 PRIMARY = 0xFF
 """The part of SQLite's error code that says what kind it is."""
 
@@ -253,17 +251,8 @@ def _refuse_if_closed(connection: Any, _record: object, _fairy: object) -> None:
 
 
 def _notice_silence(connection: Any, _record: object) -> None:
-    """Have the system end a connection whose other end is gone without a word, after 20 seconds.
-
-    By itself it would try for a quarter of an hour, or for ever where nothing is sent.
-    """
-    line = connection.driver_connection._transport.get_extra_info("socket")  # noqa: SLF001  # no other way
-    if line.family == socket.AF_UNIX:
-        return
-    line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in SILENCE.items():
-        if hasattr(socket, name):  # not every system has each
-            line.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    """As on every line of a bot's."""
+    notice_silence(connection.driver_connection._transport.get_extra_info("socket"))  # noqa: SLF001  # no other way
 
 
 def _prepare_connection(connection: Any, _record: object) -> None:

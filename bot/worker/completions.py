@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from bot.config import Sampling
 from bot.database.tables import Form, Length
+from bot.silence import connector
 from bot.worker.completions_server import Card, CompletionsServer
 from bot.worker.event_stream import events
 from bot.worker.gauges import Gauges
@@ -155,9 +156,7 @@ class Completions:
 
     async def __aenter__(self) -> Self:
         # No limit on connections: the queue already limits how many stories are told.
-        self._http = aiohttp.ClientSession(
-            timeout=self._timeout, connector=aiohttp.TCPConnector(limit=0)
-        )
+        self._http = aiohttp.ClientSession(timeout=self._timeout, connector=connector())
         return self
 
     async def __aexit__(

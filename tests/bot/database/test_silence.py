@@ -11,9 +11,9 @@ from sqlalchemy import text
 
 from bot.config import Shards
 from bot.database import open_database, server_lock
-from bot.database.connection import SILENCE
 from bot.database.lock import sole_user
 from bot.database.server_lock import Member
+from bot.silence import SILENCE
 from bot.worker import fleet
 from bot.worker.bell import Bell
 from bot.worker.fleet import Fleet

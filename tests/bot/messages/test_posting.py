@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import socket
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from sqlalchemy import update
 
 from bot.client import Kataribe
 from bot.config import Discord
+from bot.config import Queue as QueueSettings
 from bot.database.stories import Stories
 from bot.database.tables import Story
 from bot.messages import embeds, views
@@ -52,6 +54,17 @@ async def asked(queue: Queue) -> Story:
 
 def drawing(story: Story) -> Drawing:
     return Drawing(views.unfinished(story), embeds.waiting(story, 1))
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="this system has it not")
+async def test_what_was_sent_while_cut_off_is_given_up_before_another_bot_tells_on(
+    client: Kataribe,
+) -> None:
+    _, gateway_url, _ = await client.http.get_bot_gateway()
+    async with client.webhook("token").session.ws_connect(gateway_url) as line:
+        ours: socket.socket = line.get_extra_info("socket")
+        given_up_after = ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+    assert 0 < given_up_after < QueueSettings().lease * 1000
 
 
 @pytest.mark.parametrize("interaction_id", [10**18, -7], ids=["a wish", "a saga's part"])
