@@ -90,7 +90,7 @@ def weight_files(folder: Path) -> list[Path]:
         ModelFolderError: which those are is not to be told.
     """
     gguf = gguf_of(folder)
-    return [*folder.glob("*.safetensors")] if gguf is None else [gguf]
+    return [*filter(Path.is_file, folder.glob("*.safetensors"))] if gguf is None else [gguf]
 
 
 @contextmanager
