@@ -170,7 +170,7 @@ class Server:
         except web.HTTPException as raised:
             message = f"{request.method} {request.path[:64]}: {raised.reason}."
             error = ApiError(HTTPStatus(raised.status), message)
-        except ClientPayloadError:
+        except (ClientPayloadError, web.RequestPayloadError):
             error = wrong("The body cannot be read: its encoding or length is wrong.")
         except Exception:
             log.exception("%s %s failed", request.method, request.path)
