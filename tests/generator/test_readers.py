@@ -46,6 +46,24 @@ async def test_a_reader_of_the_whole_who_leaves_frees_all_slots(
     await until(http, told=0, waiting=0)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_who_leaves_before_the_answer_begins_is_no_mistake_of_ours(
+    address: str, http: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture, *, stream: bool
+) -> None:
+    body = json.dumps(ENDLESS | {"stream": stream}).encode()
+    for _ in range(10):
+        reader, writer = await asyncio.open_connection("127.0.0.1", URL(address).port)
+        writer.write(
+            b"POST /v1/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+            b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
+        )
+        writer.write_eof()
+        await reader.read()
+        writer.close()
+    await until(http, told=0, waiting=0)
+    assert "failed" not in caplog.text
+
+
 async def test_a_crowd_that_comes_and_goes_leaves_nothing_behind(
     http: aiohttp.ClientSession,
 ) -> None:
