@@ -13,7 +13,7 @@ import openai
 import pytest
 from yarl import URL
 
-from tests.generator.running import ENDLESS, client, occupancy, running, until
+from tests.generator.running import ENDLESS, ask_and_leave, client, occupancy, running, until
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -50,16 +50,8 @@ async def test_a_reader_of_the_whole_who_leaves_frees_all_slots(
 async def test_who_leaves_before_the_answer_begins_is_no_mistake_of_ours(
     address: str, http: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture, *, stream: bool
 ) -> None:
-    body = json.dumps(ENDLESS | {"stream": stream}).encode()
     for _ in range(10):
-        reader, writer = await asyncio.open_connection("127.0.0.1", URL(address).port)
-        writer.write(
-            b"POST /v1/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-            b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
-        )
-        writer.write_eof()
-        await reader.read()
-        writer.close()
+        await ask_and_leave(address, ENDLESS | {"stream": stream})
     await until(http, told=0, waiting=0)
     assert "failed" not in caplog.text
 
