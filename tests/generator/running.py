@@ -40,13 +40,13 @@ async def client(address: str, key: str = "none") -> AsyncIterator[AsyncOpenAI]:
         yield openai
 
 
-async def ask_and_leave(address: str, wish: dict[str, Any], key: str = "") -> None:
+async def ask_and_leave(address: str, wish: dict[str, Any]) -> None:
     """A completion that nobody waits for."""
     body = json.dumps(wish).encode()
     reader, writer = await asyncio.open_connection("127.0.0.1", URL(address).port)
     writer.write(
         b"POST /v1/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-        b"Authorization: Bearer %s\r\nContent-Length: %d\r\n\r\n%s" % (key.encode(), len(body), body)
+        b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
     )
     writer.write_eof()
     await reader.read()

@@ -71,11 +71,17 @@ async def test_a_list_of_models_looks_at_their_folders_once(
     http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each look takes as long as there are models."""
-    looks, look = [], Registry.folders
-    monkeypatch.setattr(Registry, "folders", lambda self: looks.append(1) or look(self))
+    looks, look = 0, Registry.folders
+
+    def counted(registry: Registry) -> dict[str, Path]:
+        nonlocal looks
+        looks += 1
+        return look(registry)
+
+    monkeypatch.setattr(Registry, "folders", counted)
     async with http.get("/v1/models") as response:
         assert len((await response.json())["data"]) == 3
-    assert len(looks) == 1
+    assert looks == 1
 
 
 async def test_the_log_names_a_story_as_who_asked_for_it_and_no_other(
