@@ -138,7 +138,7 @@ def _seconds(later: str | None) -> float:
     except ValueError:
         try:
             seconds = email.utils.parsedate_to_datetime(later).timestamp() - time.time()
-        except ValueError:
+        except (ValueError, OverflowError):  # the latter of a year of twenty digits
             return RETRY_AFTER
     # A NaN falls to the lower bound, as does a moment that has passed.
     return min(max(0.1, seconds), LONGEST_RETRY_AFTER)

@@ -169,6 +169,8 @@ async def test_events_are_the_same_wherever_the_stream_is_cut(end: str) -> None:
         ({"Retry_After": "nan"}, 0.1),
         ({"Retry_After": "100000"}, 60.0),
         ({"Retry_After": "soon"}, 1.0),
+        ({"Retry_After": f"Mon, 1 Jan {10**20} 00:00:00 GMT"}, 1.0),
+        ({"Retry_After": f"Mon, 1 Jan 2027 00:00:00 +{10**20}"}, 1.0),
         ({}, 1.0),
     ],
 )

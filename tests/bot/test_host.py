@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from bot.apologies import NotHostError
 from bot.watching import KEPT
@@ -159,6 +160,14 @@ def test_what_prometheus_reads_is_read() -> None:
     assert gauges.memory == {"gpt2-starter": 42_000_000}
     assert gauges.telling == {"gpt2-starter": 2}
     assert gauges.written == 120
+
+
+@pytest.mark.parametrize("name", ["a}b", "{}", 'the "best"', "back\\slash", "a,model=b", "ラノベ"])
+def test_a_models_name_is_read_as_its_folder_has_it(name: str) -> None:
+    registry = CollectorRegistry()
+    size = Gauge("kataribe_model_bytes", "Memory.", ["model"], registry=registry)
+    size.labels(name).set(42)
+    assert Gauges.read(generate_latest(registry).decode()).memory == {name: 42}
 
 
 def replicated(*up: int) -> str:
