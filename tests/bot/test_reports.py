@@ -87,8 +87,7 @@ async def test_a_report_reaches_the_log_channel_and_is_removed_there_once(tmp_pa
         assert labels(decided) == []
         assert decided.embeds[0].fields[-1].value == f"{w.mod.mention} removed it."
         assert decided.embeds[0].description == "-# Its words are gone."
-        said = log.history()[-1].content
-        assert said.startswith(f"{w.mod.mention} removed a story that {w.aki.mention} had asked")
+        assert len(log.history()) == 1  # it says so itself
         assert [(r.kept, r.moderator_id) for r in await rows(w, Report)] == [(False, w.mod.id)] * 2
         (act,) = [act for act in await rows(w, Audit) if act.act == "remove"]
         assert (act.moderator_id, act.member_id) == (w.mod.id, w.aki.id)
@@ -101,19 +100,41 @@ async def test_a_report_reaches_the_log_channel_and_is_removed_there_once(tmp_pa
 async def test_a_log_channel_is_told_in_the_servers_language(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         log = await log_channel(w)
-        told = await w.story()
+        await w.story()
+        other = await w.story()
         await w.services.guilds.change(w.env.guild.id, w.mod.id, language="ja")
         await report(w, w.ben, "rude")
         shown = log.history()[-1]
         await w.mod.click(shown, label=labels(shown)[1])
         with speaking("ja"):
             assert shown.embeds[0].title == say("report.title")
-            who = {"moderator": w.mod.mention, "member": w.aki.mention, "link": told.jump_url}
-            assert log.history()[-1].content.startswith(say("remove.log", **who))
             # Who decided speaks English; all moderators read what stands there.
             decided = log.history()[0].embeds[0]
             assert decided.title == say("report.title")
             assert decided.fields[-1].value == say("report.removed", moderator=w.mod.mention)
+        await fill_in(await w.mod.context_menu(w.channel, "Remove story", other), w.mod, "")
+        with speaking("ja"):
+            who = {"moderator": w.mod.mention, "member": w.aki.mention, "link": other.jump_url}
+            assert log.history()[-1].content == say("remove.log", **who)
+
+
+async def test_of_a_removal_elsewhere_the_log_channel_hears_once(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        log = await log_channel(w)
+        await w.story()
+        await report(w, w.ben)
+        waiting = reply(await w.mod.slash(w.channel, "reports"))
+        await w.mod.click(waiting, label="Remove")
+        result = await w.aki.slash(w.channel, "contrast", prompt="In the year")
+        message_id = reply(result).id
+        await w.until(lambda: labels(w.message(message_id)).count("Continue") == 2)
+        form = await w.mod.context_menu(w.channel, "Remove story", w.message(message_id))
+        await fill_in(form, w.mod, "too wet")
+        said = [message.content for message in log.history() if message.content]
+        start = f"{w.mod.mention} removed a story that {w.aki.mention} had asked for"
+        assert [line.startswith(start) for line in said] == [True, True]
+        assert [line.endswith("\nReason: too wet") for line in said] == [False, True]
+        assert len([act for act in await rows(w, Audit) if act.act == "remove"]) == 3
 
 
 async def _with_button(w: World, channel: simcord.ChannelHandle, custom_id: str) -> discord.Message:
