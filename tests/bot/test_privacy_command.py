@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import zipfile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from sqlalchemy import select, update
@@ -17,7 +18,7 @@ from bot.database.tables import State, Story
 from bot.forgetting import draw_forgotten, exported
 from bot.forgetting import forget as forget_all
 from bot.services import Services
-from tests.bot.world import World, labels, page, reply, world
+from tests.bot.world import World, labels, page, reply, whisper, world
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,6 +111,35 @@ async def test_what_is_too_large_for_discord_is_packed_or_refused(tmp_path: Path
             assert len(json.loads(archive.read("kataribe.json"))["stories"]) == 3
         with pytest.raises(ExportTooLargeError):
             await exported(w.services, w.aki.id, 100)
+
+
+async def test_of_a_members_presses_one_brings_a_file_and_others_wait_for_theirs(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as w:
+
+        class Line(asyncio.Lock):
+            """The client's, for whose end the village does not wait."""
+
+            async def acquire(self) -> Literal[True]:
+                turn = super().acquire()
+                if self.locked():
+                    await w.env.external_wait(turn, reason="another's file is collected")
+                    return True
+                return await turn
+
+        kept = {by: shown(await by.slash(w.channel, "privacy")) for by in (w.aki, w.ben)}
+        w.client.collecting = Line()
+        async with w.client.collecting:  # somebody's is collected
+            waiting = [await by.click(message, label="Export") for by, message in kept.items()]
+            assert w.client.exporting == {w.aki.id, w.ben.id}
+            again = await w.aki.click(kept[w.aki], label="Export")
+            assert whisper(again).startswith("I am collecting it already.")
+        await w.until(lambda: not w.client.exporting)
+        for result in waiting:
+            (file,) = shown(result).message.attachments
+            assert file.filename == "kataribe.json"
+        assert (await export(w, w.aki))["member_id"] == str(w.aki.id)
 
 
 async def test_nothing_is_deleted_before_it_is_asked_again(tmp_path: Path) -> None:
