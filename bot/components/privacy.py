@@ -67,9 +67,9 @@ class Back(Press[Button], template=privacy.BACK_ID):
 
     async def pressed(self, interaction: discord.Interaction[Kataribe]) -> None:
         """Show again what is kept."""
-        days = interaction.client.services.settings.privacy.days_after_leaving
         await interaction.response.edit_message(
-            embed=privacy.what_is_kept(days), view=privacy.offered()
+            embed=privacy.what_is_kept(interaction.client.services.settings),
+            view=privacy.offered(),
         )
 
 

@@ -108,6 +108,7 @@ WORDS = {
     *(
         "opening",
         "parts",
+        "passed_on",
         "place",
         "quotas",
         "range",

@@ -12,11 +12,13 @@ import pytest
 from sqlalchemy import select, update
 
 from bot.apologies import ExportTooLargeError
+from bot.config import RemoteModel, Settings
 from bot.database.holdings import NOBODY
 from bot.database.ratings import Stars
 from bot.database.tables import State, Story
 from bot.forgetting import draw_forgotten, exported
 from bot.forgetting import forget as forget_all
+from bot.messages.privacy import what_is_kept
 from bot.services import Services
 from tests.bot.world import World, labels, page, reply, whisper, world
 
@@ -61,6 +63,21 @@ async def test_privacy_says_to_the_member_alone_what_is_kept(tmp_path: Path) -> 
         for result in (await w.aki.slash(w.channel, "privacy"), await w.aki.user.slash("privacy")):
             assert "Stars and votes" in page(shown(result))
             assert "30 days" in page(shown(result))
+
+
+@pytest.mark.parametrize("where", ["generator", "models"])
+def test_privacy_says_that_another_server_hears_what_is_asked_for(where: str) -> None:
+    here = Settings()
+    url = "http://127.0.0.1:9"
+    there = (
+        here.model_copy(update={"generator": here.generator.model_copy(update={"url": url})})
+        if where == "generator"
+        else here.model_copy(update={"models": {"far": RemoteModel(url=url)}})
+    )
+    alone, told = (what_is_kept(settings).description or "" for settings in (here, there))
+    assert "Nothing is passed on." in alone
+    assert "nothing about who asked" not in alone
+    assert "it gets your beginnings" in told
 
 
 async def test_the_export_has_everything_of_the_member_and_nothing_of_others(
