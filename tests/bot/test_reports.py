@@ -100,10 +100,9 @@ async def test_a_report_reaches_the_log_channel_and_is_removed_there_once(tmp_pa
 async def test_a_log_channel_is_told_in_the_servers_language(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         log = await log_channel(w)
-        await w.story()
-        other = await w.story()
+        _, other = await w.story(), await w.story()
         await w.services.guilds.change(w.env.guild.id, w.mod.id, language="ja")
-        await report(w, w.ben, "rude")
+        await report(w, w.ben)
         shown = log.history()[-1]
         await w.mod.click(shown, label=labels(shown)[1])
         with speaking("ja"):
@@ -123,18 +122,15 @@ async def test_of_a_removal_elsewhere_the_log_channel_hears_once(tmp_path: Path)
         log = await log_channel(w)
         await w.story()
         await report(w, w.ben)
-        waiting = reply(await w.mod.slash(w.channel, "reports"))
-        await w.mod.click(waiting, label="Remove")
-        result = await w.aki.slash(w.channel, "contrast", prompt="In the year")
-        message_id = reply(result).id
-        await w.until(lambda: labels(w.message(message_id)).count("Continue") == 2)
-        form = await w.mod.context_menu(w.channel, "Remove story", w.message(message_id))
+        await w.mod.click(reply(await w.mod.slash(w.channel, "reports")), label="Remove")
+        two = reply(await w.aki.slash(w.channel, "contrast", prompt="In the year")).id
+        await w.until(lambda: labels(w.message(two)).count("Continue") == 2)
+        form = await w.mod.context_menu(w.channel, "Remove story", w.message(two))
         await fill_in(form, w.mod, "too wet")
-        said = [message.content for message in log.history() if message.content]
-        start = f"{w.mod.mention} removed a story that {w.aki.mention} had asked for"
-        assert [line.startswith(start) for line in said] == [True, True]
-        assert [line.endswith("\nReason: too wet") for line in said] == [False, True]
-        assert len([act for act in await rows(w, Audit) if act.act == "remove"]) == 3
+        first, second = [message.content for message in log.history() if message.content]
+        assert first.startswith(f"{w.mod.mention} removed a story that {w.aki.mention} had asked")
+        assert second.endswith("\nReason: too wet")
+        assert [act.act for act in await rows(w, Audit)].count("remove") == 3
 
 
 async def _with_button(w: World, channel: simcord.ChannelHandle, custom_id: str) -> discord.Message:
@@ -230,9 +226,7 @@ async def test_another_servers_story_can_neither_be_reported_nor_removed(tmp_pat
         assert whisper(result) == "I no longer have that story."
         result = await w.mod.context_menu(w.channel, "Remove story", told)
         assert w.refused(result, NoStoryThereError) == "No story of mine stands in that message."
-        story = await w.services.stories.get(1)
-        assert story is not None
-        assert story.removed_at is None
+        assert (await _story(w, 1)).removed_at is None
 
 
 async def test_what_stands_in_a_channel_that_is_closed_to_them_nobody_reports_or_removes(
@@ -282,8 +276,7 @@ async def test_who_asked_for_a_story_deletes_it_after_a_second_press(tmp_path: P
         await w.aki.click(asked, label="Delete it")
         assert asked.content == "It is deleted. Its message says so in a moment."
         assert page(await gone(w, told.id)) == "-# Who asked for this story has deleted it."
-        story = await w.services.stories.get(1)
-        assert story is not None
+        story = await _story(w, 1)
         assert (story.prompt, story.text, story.state) == ("", "", State.CANCELLED)
         assert story.told_at is not None
         # It stays counted, and the report of it is settled without a moderator.
@@ -302,9 +295,7 @@ async def test_others_delete_nothing(tmp_path: Path) -> None:
         for member in (w.ben, w.mod):  # a moderator says why, in a form
             result = await member.click(yes, label="Keep")
             assert whisper(result).startswith("Only the member who asked for it")
-        story = await w.services.stories.get(1)
-        assert story is not None
-        assert story.removed_at is None
+        assert (await _story(w, 1)).removed_at is None
 
 
 async def test_a_moderator_removes_by_the_messages_menu_and_says_why(tmp_path: Path) -> None:
