@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from bot.apologies import NotHostError
 from bot.watching import KEPT
 from bot.worker.gauges import Gauges
+from tests.bot.teller import answers, well
 from tests.bot.world import World, footer, labels, page, reply, whisper, world
 
 if TYPE_CHECKING:
@@ -150,8 +151,20 @@ async def test_looks_older_than_six_hours_are_forgotten(tmp_path: Path) -> None:
 
 async def test_a_generator_that_is_away_is_said_so(tmp_path: Path) -> None:
     async with hosted(tmp_path) as w:
+        await w.services.catalogue.models()  # they were known before
         w.completions.url = "http://127.0.0.1:9"
         shown = page(reply(await w.mod.user.slash("host status")))
+        assert shown.startswith("**The generator is away**, and its stories wait: ")
+        assert "Stories are told." not in shown
+        said = await w.mod.user.slash("host load", model="lstm-starter")
+        assert reply(said).content.startswith("**The generator is away**")
+
+
+async def test_a_server_that_measures_nothing_tells_all_the_same(tmp_path: Path) -> None:
+    async with hosted(tmp_path) as w, answers(well) as url:
+        w.completions.url = url
+        shown = page(reply(await w.mod.user.slash("host status")))
+        assert shown.startswith("Stories are told.")
         assert "The generator measures nothing: " in shown
 
 
