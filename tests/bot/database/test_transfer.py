@@ -313,10 +313,13 @@ async def test_what_cannot_be_moved_is_one_sentence(
     assert "There is nothing of Kataribe's" in await refused(url_of(tmp_path / "new.db"))
     monkeypatch.setenv("KATARIBE_DATABASE__URL", url_of(tmp_path / "nowhere.db"))
     assert "There is no database yet" in await refused(there)
-    with pytest.raises(SystemExit) as ended:
-        main(["move", "--to", "mysql://user:hidden@host/name"])
-    assert ended.value.code == 2
-    assert "hidden" not in capsys.readouterr().err
+    for wrong in ("mysql://user:hidden@host/name", "postgresql+asyncpg://user:hidden@host:x/name"):
+        with pytest.raises(SystemExit) as ended:
+            main(["move", "--to", wrong])
+        assert ended.value.code == 2
+        said = capsys.readouterr().err
+        assert "takes sqlite+aiosqlite:///FILE or postgresql+asyncpg://USER" in said
+        assert "hidden" not in said
 
 
 async def test_the_hosts_page_says_how(
