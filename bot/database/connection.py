@@ -202,21 +202,21 @@ async def _migrate(engine: AsyncEngine, file: Path | None) -> None:
 
 def _prepare_file(file: Path) -> None:
     """Set what SQLite keeps in the file, and so see whether it is a database at all."""
-    _keep_private(file)
+    # What cannot be made SQLite will say. Nothing that exists is opened and closed here: that
+    # would drop the locks of who has it open in this process.
+    with suppress(OSError):
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     try:
         with closing(sqlite3.connect(file)) as connection:
             # Readers never wait for the writer, nor the writer for readers.
             connection.execute("PRAGMA journal_mode = WAL")
     except sqlite3.Error as error:
         raise DatabaseError(f"The database {file} cannot be opened: {error}") from error
+    _keep_private(file)  # of what is no database not even the rights are changed
 
 
 def _keep_private(file: Path) -> None:
     """Let nobody but its owner read the file; SQLite gives its companions the same rights."""
-    # What cannot be made SQLite will say. Nothing that exists is opened and closed here: that
-    # would drop the locks of who has it open in this process.
-    with suppress(OSError):
-        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     for name in (file.name, f"{file.name}-wal", f"{file.name}-shm"):
         path = file.with_name(name)
         try:
