@@ -18,7 +18,7 @@ from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from bot.database.errors import DatabaseError
+from bot.database.errors import DatabaseError, cause
 from bot.database.migrating import migrate
 from bot.database.sessions import Sessions
 from bot.database.transactions import POOLED
@@ -112,7 +112,8 @@ async def open_pooler(url: str, direct: AsyncEngine) -> AsyncIterator[AsyncEngin
         DatabaseError: It cannot be opened, or leads to another database.
     """
     async with open_engine(url, **_POOLED) as engine:
-        if await _identity(engine) != await _identity(direct):
+        way = await _identity(engine, "[database] pooler, {},")
+        if way != await _identity(direct, "The database {}"):
             raise DatabaseError(
                 f"[database] pooler, {without_password(engine)}, leads to another database "
                 f"than its url, {without_password(direct)}"
@@ -166,10 +167,12 @@ def without_password(engine: AsyncEngine) -> str:
     return engine.url.set(query={}).render_as_string(hide_password=True)
 
 
-def not_opened(engine: AsyncEngine, error: Exception) -> DatabaseError:
-    """Say in one sentence why a database cannot be opened."""
-    cause = getattr(error, "orig", None) or error
-    return DatabaseError(f"The database {without_password(engine)} cannot be opened: {cause}")
+def not_opened(
+    engine: AsyncEngine, error: Exception, called: str = "The database {}"
+) -> DatabaseError:
+    """Say in one sentence why a database, or the way to it, cannot be opened."""
+    named = called.format(without_password(engine))
+    return DatabaseError(f"{named} cannot be opened: {cause(error)}")
 
 
 def sqlite_file(url: str) -> Path | None:
@@ -180,7 +183,7 @@ def sqlite_file(url: str) -> Path | None:
     return Path(str(parsed.database))
 
 
-async def _identity(engine: AsyncEngine) -> tuple[object, ...]:
+async def _identity(engine: AsyncEngine, called: str) -> tuple[object, ...]:
     """What no other database has, and no other schema of one."""
     asked = text(
         "SELECT pg_postmaster_start_time(), oid, current_schema() "
@@ -190,7 +193,7 @@ async def _identity(engine: AsyncEngine) -> tuple[object, ...]:
         async with engine.connect() as connection:
             return tuple((await connection.execute(asked)).one())
     except (SQLAlchemyError, OSError) as error:
-        raise not_opened(engine, error) from error
+        raise not_opened(engine, error, called) from error
 
 
 async def _migrate(engine: AsyncEngine, file: Path | None) -> None:

@@ -171,11 +171,7 @@ async def _take(
     gone = asyncio.Event()
     driver: Any = (await connection.get_raw_connection()).driver_connection
     driver.add_termination_listener(lambda _: gone.set())
-    if await connection.scalar(text("SELECT pg_backend_pid()")) != driver.get_server_pid():
-        raise DatabaseError(
-            f"PostgreSQL is behind a pooler at {without_password(engine)}, which may give our lock "
-            "to others: let [database] url name the server itself, and [database] pooler this one"
-        )
+    await refuse_a_pooler(connection, engine)
     await connection.execute(_NAMED, {"owner": name})
     await connection.execute(_GHOSTS_ENDED, {"owner": name})
     shared = "" if member is None else "_shared"
@@ -201,6 +197,20 @@ async def _take(
                     driver.terminate()  # a connection may die in silence
 
     return lost
+
+
+async def refuse_a_pooler(connection: AsyncConnection, engine: AsyncEngine) -> None:
+    """See that the server itself is at the other end.
+
+    Raises:
+        DatabaseError: A pooler is.
+    """
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    if await connection.scalar(text("SELECT pg_backend_pid()")) != driver.get_server_pid():
+        raise DatabaseError(
+            f"PostgreSQL is behind a pooler at {without_password(engine)}, which may give our lock "
+            "to others: let [database] url name the server itself, and [database] pooler this one"
+        )
 
 
 async def _join(connection: AsyncConnection, member: Member, database: str) -> None:

@@ -45,7 +45,7 @@ def add_hosting_commands(commands: argparse._SubParsersAction[Any]) -> None:
     """Describe them on the command line."""
     parser = commands.add_parser("backup", help="copy the database", description=_BACKUP)
     parser.add_argument(
-        "file", nargs="?", type=Path, help="a new file, or a folder (default: beside the database)"
+        "file", nargs="?", help="a new file, or a folder (default: beside the database)"
     )
     parser = commands.add_parser("restore", help="put a backup in its place", description=_RESTORE)
     parser.add_argument("file", type=Path, help="what `backup` made")
