@@ -152,13 +152,18 @@ async def _take_when_let(
     """Take what is wanted; where another process is about to stop, when it has."""
     loop = asyncio.get_running_loop()
     patience = loop.time() + HANDED_OVER_WITHIN
+    waits = False
     while True:
         try:
             return await _take(engine, held, name, member)
-        except ServedError:
+        except ServedError as error:
             await held.aclose()
             if loop.time() >= patience:
                 raise
+            if not waits:
+                who, _, _ = str(error).rpartition(": ")
+                _log.info("%s: it has %.0f s to stop", who, HANDED_OVER_WITHIN)
+                waits = True
             await asyncio.sleep(HANDED_OVER_WITHIN / 20)
 
 
