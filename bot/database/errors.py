@@ -23,6 +23,6 @@ def passes(error: Exception) -> bool:
 def cause(error: Exception) -> str:
     """Say in one line what is wrong with the database."""
     said = getattr(error, "orig", None) or error
-    if isinstance(said, OSError) and said.filename is None and said.errno in errorcode:
-        return os.strerror(said.errno)  # asyncio's own words are an address as a tuple
+    if isinstance(said, OSError) and said.filename is None and (said.errno or 0) in errorcode:
+        return os.strerror(said.errno or 0)  # asyncio's own words are an address as a tuple
     return " ".join(str(said).split()) or "no answer in time"

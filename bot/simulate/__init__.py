@@ -124,7 +124,7 @@ def _simulate(given: argparse.Namespace) -> int:
     prices = Prices(given.gpu_price, given.core_price)
     villages = [Village(servers, given.stories, given.viral) for servers in given.servers or SIZES]
     tried = [(village, fleet) for village in villages for fleet in week.fleets(village)]
-    weeks = []
+    weeks: list[week.Week] = []
     for village, fleet in tried:
         show_progress(len(weeks), len(tried), "weeks")
         weeks.append(week.simulate(village, fleet, given.seed))

@@ -36,6 +36,7 @@ from bot.database.browsing import Browsing, Viewer
 from bot.database.columns import LARGEST, Moment
 from bot.database.connection import make_engine, open_engine
 from bot.database.lock import sole_user
+from bot.database.revisions import newest_revision
 from bot.database.transfer import TABLES, Transfer
 from tests.bot.migrated import migrated_database
 from tests.bot.wishes import queue_of, wish
@@ -328,9 +329,7 @@ async def test_what_cannot_be_moved_leaves_nothing_behind(
     there_too.chmod(0o644)
     monkeypatch.setenv("KATARIBE_DATABASE__URL", url_of(file))
     with closing(sqlite3.connect(file)) as connection, connection:
-        connection.execute(
-            "UPDATE alembic_version SET version_num = ?", (transfer.newest_revision(),)
-        )
+        connection.execute("UPDATE alembic_version SET version_num = ?", (newest_revision(),))
     capsys.readouterr()
     assert await asyncio.to_thread(main, ["move", "--to", url_of(there_too)]) == 1
     assert "file is not a database" in capsys.readouterr().err
