@@ -27,7 +27,7 @@ from bot.database.server_lock import Member
 from bot.forgetting import draw_forgotten
 from bot.hosting.health import HealthError, health_page
 from bot.hosting.log import open_log
-from bot.invitation import invitation
+from bot.invitation import greeting
 from bot.messages.pacing import Pace
 from bot.playground import Playground, PlaygroundError
 from bot.services import Services
@@ -340,10 +340,7 @@ async def _tell(
     if page is not None:
         print(f"Kataribe's playground is open: {page} (try /story In the year)", flush=True)
     else:
-        print(f"Kataribe is on Discord as {client.user}.", flush=True)
-        if not client.guilds:
-            assert client.application_id is not None  # noqa: S101  # login has set it
-            print(f"Invite it to a server: {invitation(client.application_id)}", flush=True)
+        print(await greeting(client), flush=True)
     await dispatcher.run()
 
 

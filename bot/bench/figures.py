@@ -46,7 +46,9 @@ def print_json(figures: Mapping[str, object]) -> None:
 
 
 def show_progress(done: float, of: float, what: str) -> None:
-    """Draw how far it is, on a line of standard error that the next call overwrites."""
+    """Draw how far it is, on a line that the next call overwrites, where a person looks on."""
+    if not sys.stderr.isatty():
+        return
     share = min(done / of, 1.0)
     bar = ("#" * round(24 * share)).ljust(24, ".")
     end = "\n" if share >= 1.0 else ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bot.config.refusals import FOREIGN_SECTIONS, SettingsError
 from bot.config.sections import (
+    DATABASE_URLS,
     MOODS,
     Discord,
     Health,
@@ -26,6 +27,7 @@ from bot.config.settings import Settings
 from bot.config.shards import Shards
 
 __all__ = [
+    "DATABASE_URLS",
     "FOREIGN_SECTIONS",
     "MOODS",
     "Discord",

@@ -91,7 +91,8 @@ def sentence(settings: type[BaseSettings], details: ErrorDetails, path: Path) ->
     if details["type"] == "missing":
         return f"{where} is missing: it takes {takes}"
     # An address may hold a password, and this line goes to a log.
-    got = "" if name in {"url", "api_key"} else f", not {details['input']!r}"
+    secret = name in {"url", "api_key"} or not known[name].repr
+    got = "" if secret else f", not {details['input']!r}"
     return f"{where} takes {takes}{got}"
 
 

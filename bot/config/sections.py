@@ -46,6 +46,11 @@ def _seconds(default: float, *, low: float, high: float) -> Any:
     )
 
 
+LARGEST_PORT = 65_535
+DATABASE_URLS = "sqlite+aiosqlite:///FILE or postgresql+asyncpg://USER:PASSWORD@HOST/NAME"
+"""What `database_url` takes, for people."""
+
+
 def _without_slash(url: str) -> str:
     return url.rstrip("/")
 
@@ -57,11 +62,13 @@ def database_url(url: str) -> str:
         ValueError: It is none, or of a kind that Kataribe does not speak to.
     """
     try:
-        driver = make_url(url).drivername
-    except ArgumentError as error:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as error:  # the second: its port is no number
         raise ValueError("not a database URL") from error
-    if driver not in {"sqlite+aiosqlite", "postgresql+asyncpg"}:
+    if parsed.drivername not in {"sqlite+aiosqlite", "postgresql+asyncpg"}:
         raise ValueError("not a database that Kataribe speaks to")
+    if parsed.port is not None and not 1 <= parsed.port <= LARGEST_PORT:
+        raise ValueError("not a port")
     return url
 
 
@@ -139,7 +146,7 @@ class Database(Section):
     url: Annotated[str, AfterValidator(database_url)] = Field(
         "sqlite+aiosqlite:///kataribe.db",
         repr=False,  # it may hold a password
-        description="sqlite+aiosqlite:///FILE or postgresql+asyncpg://USER:PASSWORD@HOST/NAME",
+        description=DATABASE_URLS,
     )
     pooler: Annotated[str, AfterValidator(_pooler)] = Field(
         "",
@@ -278,14 +285,14 @@ class Playground(Section):
     host: Annotated[str, AfterValidator(_loopback)] = Field(
         "127.0.0.1", description="a loopback address: 127.0.0.1, ::1 or localhost"
     )
-    port: int = _whole(8888, low=0, high=65_535)
+    port: int = _whole(8888, low=0, high=LARGEST_PORT)
 
 
 class Health(Server):
     """Where others may ask how the bot is."""
 
     host: str = Field("127.0.0.1", pattern=r"^\S+$", description="an address of this machine")
-    port: int | None = _whole(None, low=0, high=65_535)
+    port: int | None = _whole(None, low=0, high=LARGEST_PORT)
 
     @property
     def is_open(self) -> bool:

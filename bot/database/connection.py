@@ -18,7 +18,7 @@ from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from bot.database.errors import DatabaseError
+from bot.database.errors import DatabaseError, cause
 from bot.database.migrating import migrate
 from bot.database.sessions import Sessions
 from bot.database.transactions import POOLED
@@ -112,7 +112,8 @@ async def open_pooler(url: str, direct: AsyncEngine) -> AsyncIterator[AsyncEngin
         DatabaseError: It cannot be opened, or leads to another database.
     """
     async with open_engine(url, **_POOLED) as engine:
-        if await _identity(engine) != await _identity(direct):
+        way = await _identity(engine, "[database] pooler, {},")
+        if way != await _identity(direct, "The database {}"):
             raise DatabaseError(
                 f"[database] pooler, {without_password(engine)}, leads to another database "
                 f"than its url, {without_password(direct)}"
@@ -166,10 +167,12 @@ def without_password(engine: AsyncEngine) -> str:
     return engine.url.set(query={}).render_as_string(hide_password=True)
 
 
-def not_opened(engine: AsyncEngine, error: Exception) -> DatabaseError:
-    """Say in one sentence why a database cannot be opened."""
-    cause = getattr(error, "orig", None) or error
-    return DatabaseError(f"The database {without_password(engine)} cannot be opened: {cause}")
+def not_opened(
+    engine: AsyncEngine, error: Exception, called: str = "The database {}"
+) -> DatabaseError:
+    """Say in one sentence why a database, or the way to it, cannot be opened."""
+    named = called.format(without_password(engine))
+    return DatabaseError(f"{named} cannot be opened: {cause(error)}")
 
 
 def sqlite_file(url: str) -> Path | None:
@@ -180,7 +183,7 @@ def sqlite_file(url: str) -> Path | None:
     return Path(str(parsed.database))
 
 
-async def _identity(engine: AsyncEngine) -> tuple[object, ...]:
+async def _identity(engine: AsyncEngine, called: str) -> tuple[object, ...]:
     """What no other database has, and no other schema of one."""
     asked = text(
         "SELECT pg_postmaster_start_time(), oid, current_schema() "
@@ -190,7 +193,7 @@ async def _identity(engine: AsyncEngine) -> tuple[object, ...]:
         async with engine.connect() as connection:
             return tuple((await connection.execute(asked)).one())
     except (SQLAlchemyError, OSError) as error:
-        raise not_opened(engine, error) from error
+        raise not_opened(engine, error, called) from error
 
 
 async def _migrate(engine: AsyncEngine, file: Path | None) -> None:
@@ -202,21 +205,21 @@ async def _migrate(engine: AsyncEngine, file: Path | None) -> None:
 
 def _prepare_file(file: Path) -> None:
     """Set what SQLite keeps in the file, and so see whether it is a database at all."""
-    _keep_private(file)
+    # What cannot be made SQLite will say. Nothing that exists is opened and closed here: that
+    # would drop the locks of who has it open in this process.
+    with suppress(OSError):
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     try:
         with closing(sqlite3.connect(file)) as connection:
             # Readers never wait for the writer, nor the writer for readers.
             connection.execute("PRAGMA journal_mode = WAL")
     except sqlite3.Error as error:
         raise DatabaseError(f"The database {file} cannot be opened: {error}") from error
+    _keep_private(file)  # of what is no database not even the rights are changed
 
 
 def _keep_private(file: Path) -> None:
     """Let nobody but its owner read the file; SQLite gives its companions the same rights."""
-    # What cannot be made SQLite will say. Nothing that exists is opened and closed here: that
-    # would drop the locks of who has it open in this process.
-    with suppress(OSError):
-        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     for name in (file.name, f"{file.name}-wal", f"{file.name}-shm"):
         path = file.with_name(name)
         try:

@@ -77,6 +77,9 @@ def look_at(file: Path) -> Contents:
         DatabaseError: It is damaged, none of ours, or written by a newer Kataribe.
     """
     try:
+        if not file.is_file():
+            found = "a folder" if file.is_dir() else "not there"
+            raise DatabaseError(f"{file} is {found}: name a file that `backup` made")
         with closing(_readable(file)) as connection:
             (said,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
             if said != "ok":
@@ -98,17 +101,19 @@ def look_at(file: Path) -> Contents:
     return Contents(revision, stories, size)
 
 
-def put_in_place(copy: Path, file: Path) -> Path | None:
+def put_in_place(
+    copy: Path, file: Path, progress: Callable[[int, int], None] | None = None
+) -> Path | None:
     """Let a copy be the database; gives where the old one is now, None if there was none.
 
-    At no moment is there no database. Nobody may have it open.
+    At no moment is there no database. Nobody may have it open. `progress`: see `copy_database`.
 
     Raises:
         DatabaseError: A file cannot be moved.
     """
     kept = _free_name(file)
     half = file.with_name(f"{file.name}.part")
-    copy_database(copy, half)
+    copy_database(copy, half, progress)
     try:
         there = file.exists()
         if there:

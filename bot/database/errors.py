@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from errno import errorcode
+
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionError
 
@@ -19,4 +22,7 @@ def passes(error: Exception) -> bool:
 
 def cause(error: Exception) -> str:
     """Say in one line what is wrong with the database."""
-    return " ".join(str(getattr(error, "orig", None) or error).split())
+    said = getattr(error, "orig", None) or error
+    if isinstance(said, OSError) and said.filename is None and (said.errno or 0) in errorcode:
+        return os.strerror(said.errno or 0)  # asyncio's own words are an address as a tuple
+    return " ".join(str(said).split()) or "no answer in time"

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from alembic import command
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 
 from bot.database.copies import copy_database
 from bot.database.errors import DatabaseError
 from bot.database.revisions import alembic_config, newest_revision, why_not
+from bot.database.tables import Story
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -104,7 +105,18 @@ def revision_of(connection: Connection) -> str | None:
 
 
 def upgrade(connection: Connection) -> None:
-    """Bring a database to the code's revision, whatever it holds."""
+    """Bring a database to the code's revision, whatever rows it holds.
+
+    Raises:
+        DatabaseError: Another program has tables of the same names there.
+    """
+    if revision_of(connection) is None:
+        theirs = sorted(Story.metadata.tables.keys() & inspect(connection).get_table_names())
+        if theirs:
+            raise DatabaseError(
+                f"The database has tables of another program's ({', '.join(theirs)}): "
+                "name one that is empty"
+            )
     config = alembic_config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")

@@ -152,13 +152,18 @@ async def _take_when_let(
     """Take what is wanted; where another process is about to stop, when it has."""
     loop = asyncio.get_running_loop()
     patience = loop.time() + HANDED_OVER_WITHIN
+    waits = False
     while True:
         try:
             return await _take(engine, held, name, member)
-        except ServedError:
+        except ServedError as error:
             await held.aclose()
             if loop.time() >= patience:
                 raise
+            if not waits:
+                who, _, _ = str(error).rpartition(": ")
+                _log.info("%s: it has %.0f s to stop", who, HANDED_OVER_WITHIN)
+                waits = True
             await asyncio.sleep(HANDED_OVER_WITHIN / 20)
 
 
@@ -171,11 +176,7 @@ async def _take(
     gone = asyncio.Event()
     driver: Any = (await connection.get_raw_connection()).driver_connection
     driver.add_termination_listener(lambda _: gone.set())
-    if await connection.scalar(text("SELECT pg_backend_pid()")) != driver.get_server_pid():
-        raise DatabaseError(
-            f"PostgreSQL is behind a pooler at {without_password(engine)}, which may give our lock "
-            "to others: let [database] url name the server itself, and [database] pooler this one"
-        )
+    await refuse_a_pooler(connection, engine)
     await connection.execute(_NAMED, {"owner": name})
     await connection.execute(_GHOSTS_ENDED, {"owner": name})
     shared = "" if member is None else "_shared"
@@ -201,6 +202,20 @@ async def _take(
                     driver.terminate()  # a connection may die in silence
 
     return lost
+
+
+async def refuse_a_pooler(connection: AsyncConnection, engine: AsyncEngine) -> None:
+    """See that the server itself is at the other end.
+
+    Raises:
+        DatabaseError: A pooler is.
+    """
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    if await connection.scalar(text("SELECT pg_backend_pid()")) != driver.get_server_pid():
+        raise DatabaseError(
+            f"PostgreSQL is behind a pooler at {without_password(engine)}, which may give our lock "
+            "to others: let [database] url name the server itself, and [database] pooler this one"
+        )
 
 
 async def _join(connection: AsyncConnection, member: Member, database: str) -> None:

@@ -15,7 +15,7 @@ from bot.database.revisions import HALF_MOVED, newest_revision, why_not
 from bot.database.tables import Story
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from sqlalchemy import Connection, Table
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -52,16 +52,17 @@ class Transfer:
             DatabaseError: Not all of it can be there. What was copied stays there.
         """
         async with self.source.connect() as reading:
-            self._check(await reading.run_sync(revision_of))
-            await self._begin()
+            counts = {table.name: await _count(reading, table) for table in TABLES}
+            begun = await self._begin()
             async with self.target.connect() as writing:
-                counts = {table.name: await _count(reading, table) for table in TABLES}
+                if not begun:
+                    try:
+                        await self._all(reading, writing, counts, "compared")
+                    except DatabaseError as error:
+                        raise self._in_use() from error
+                    return counts
                 for what in ("copied", "compared"):
-                    done, total = 0, sum(counts.values())
-                    for table in TABLES:
-                        async for rows in self._walk(reading, writing, table, what == "copied"):
-                            done += rows
-                            self.progress(done, total, what)
+                    await self._all(reading, writing, counts, what)
                 for table in TABLES:
                     if table.autoincrement_column is not None:
                         await _count_on(writing, table, await _last_number(reading, table))
@@ -70,33 +71,43 @@ class Transfer:
             await connection.run_sync(_name_revision, newest_revision())
         return counts
 
-    def _check(self, revision: str | None) -> None:
-        database = without_password(self.source)
-        if revision is None:
-            raise DatabaseError(f"There is nothing of Kataribe's in {database}")
-        if why := why_not(revision):
-            raise DatabaseError(f"The database {database} {why}")
-        if revision != newest_revision():
-            raise DatabaseError(
-                f"The database {database} is of an older Kataribe (revision {revision}): "
-                "start the bot on it once, which brings it to this one's"
-            )
+    async def _begin(self) -> bool:
+        """Make the tables, and let no bot take them for whole.
 
-    async def _begin(self) -> None:
-        """Make the tables, and let no bot take them for whole."""
+        False: rows are there, and no move is on its way. Perhaps one has ended, of which nobody
+        saw the last line.
+        """
         async with schema_change(self.target) as connection:
             revision = await connection.run_sync(revision_of)
             if revision == HALF_MOVED:
-                return
+                return True
             if revision is None:
                 await connection.run_sync(upgrade)
-            elif revision != newest_revision() or [
-                table for table in TABLES if await _count(connection, table)
-            ]:
-                raise DatabaseError(
-                    f"{without_password(self.target)} is a database in use: name an empty one"
-                )
+            elif revision != newest_revision():
+                raise self._in_use()
+            elif [table for table in TABLES if await _count(connection, table)]:
+                return False
             await connection.run_sync(_name_revision, HALF_MOVED)
+            return True
+
+    def _in_use(self) -> DatabaseError:
+        database = without_password(self.target)
+        return DatabaseError(f"{database} is a database in use: name an empty one")
+
+    async def _all(
+        self,
+        reading: AsyncConnection,
+        writing: AsyncConnection,
+        counts: Mapping[str, int],
+        what: str,
+    ) -> None:
+        """Go through all tables; `what` is done with them: `copied`, or `compared`."""
+        done, total = 0, sum(counts.values())
+        for table in TABLES:
+            async for rows in self._walk(reading, writing, table, what == "copied"):
+                done += rows
+                if rows:
+                    self.progress(done, total, what)
 
     async def _walk(
         self, reading: AsyncConnection, writing: AsyncConnection, table: Table, copying: bool
@@ -165,6 +176,26 @@ class Transfer:
             )
         return DatabaseError(
             f"{_name(table, row)} cannot be kept in {without_password(self.target)}: {cause(error)}"
+        )
+
+
+async def check_source(source: AsyncEngine) -> None:
+    """See whether there is something to be moved.
+
+    Raises:
+        DatabaseError: Nothing of this Kataribe's.
+    """
+    async with source.connect() as reading:
+        revision = await reading.run_sync(revision_of)
+    database = without_password(source)
+    if revision is None:
+        raise DatabaseError(f"There is nothing of Kataribe's in {database}")
+    if why := why_not(revision):
+        raise DatabaseError(f"The database {database} {why}")
+    if revision != newest_revision():
+        raise DatabaseError(
+            f"The database {database} is of an older Kataribe (revision {revision}): "
+            "start the bot on it once, which brings it to this one's"
         )
 
 

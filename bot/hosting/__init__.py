@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bot.config import database_url
+from bot.config import DATABASE_URLS, database_url
 from bot.database import DatabaseError
 from bot.hosting.backup import backup, restore
 from bot.hosting.doctor import examine
@@ -45,7 +45,7 @@ def add_hosting_commands(commands: argparse._SubParsersAction[Any]) -> None:
     """Describe them on the command line."""
     parser = commands.add_parser("backup", help="copy the database", description=_BACKUP)
     parser.add_argument(
-        "file", nargs="?", type=Path, help="a new file, or a folder (default: beside the database)"
+        "file", nargs="?", help="a new file, or a folder (default: beside the database)"
     )
     parser = commands.add_parser("restore", help="put a backup in its place", description=_RESTORE)
     parser.add_argument("file", type=Path, help="what `backup` made")
@@ -90,4 +90,4 @@ def _url(text: str) -> str:
         return database_url(text)
     except ValueError as error:
         # Not what was typed: there may be a password in it.
-        raise argparse.ArgumentTypeError(f"it is {error}") from error
+        raise argparse.ArgumentTypeError(f"it takes {DATABASE_URLS}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.database import DatabaseError
@@ -13,20 +14,19 @@ from bot.database.lock import sole_user
 from bot.hosting.progress import show_progress
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from bot.config import Settings
     from bot.database.copies import Contents
 
 _MEGABYTE = 1e6
 
 
-def backup(settings: Settings, target: Path | None) -> str:
+def backup(settings: Settings, target: str | None) -> str:
     """Copy the database, also of a bot that runs, and read the copy; gives what to say of it.
 
     Args:
         settings: The bot's.
-        target: A file that is not there yet, or a folder; None: beside the database.
+        target: A file that is not there yet, or a folder, which it is if a slash ends its name;
+            None: beside the database.
 
     Raises:
         DatabaseError: There is no copy.
@@ -35,19 +35,21 @@ def backup(settings: Settings, target: Path | None) -> str:
     if not file.exists():
         raise DatabaseError(f"There is no database yet at {file}")
     name = f"{file.name}.backup-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
-    if target is None:
-        target = file.with_name(name)
-    elif target.is_dir():
-        target /= name
-    if target.exists():
-        raise DatabaseError(f"{target} exists: name a file that does not")
-    copy_database(file, target, show_progress)
+    copy = Path(target) if target else file.with_name(name)
+    if copy.is_dir():
+        copy /= name
+    elif target and target.endswith("/"):
+        # As where the disk that belongs there is not mounted.
+        raise DatabaseError(f"There is no folder {target}: make it, or mount what belongs there")
+    if copy.exists():
+        raise DatabaseError(f"{copy} exists: name a file that does not")
+    copy_database(file, copy, show_progress)
     try:
-        found = look_at(target)
+        found = look_at(copy)
     except DatabaseError as error:
-        target.unlink(missing_ok=True)  # nobody shall take it for a backup
+        copy.unlink(missing_ok=True)  # nobody shall take it for a backup
         raise DatabaseError(f"{file} cannot be backed up: {error}") from error
-    return f"{target}: {_described(found)}; read again, and sound"
+    return f"{copy}: {_described(found)}; read again, and sound"
 
 
 def restore(settings: Settings, source: Path) -> str:
@@ -61,7 +63,7 @@ def restore(settings: Settings, source: Path) -> str:
 
     async def replace() -> Path | None:
         async with sole_user(settings.database.url):
-            return await asyncio.to_thread(put_in_place, source, file)
+            return await asyncio.to_thread(put_in_place, source, file, show_progress)
 
     kept = asyncio.run(replace())
     was = f"; what was there is {kept}" if kept else ""

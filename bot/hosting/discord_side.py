@@ -110,7 +110,8 @@ def _intents(flags: int) -> Finding:
 
 def _starts(gateway: Mapping[str, Any]) -> Finding:
     left = int(gateway["session_start_limit"]["remaining"])
-    said = f"{gateway['shards']} shards; {left} more connections today"
+    shards = int(gateway["shards"])
+    said = f"{shards} shard{'s'[: shards > 1]}; {left} more connections today"
     if left < _FEW_STARTS:
         return ill("gateway", said, "find out why the bot starts so often; Discord counts each")
     return well("gateway", said)

@@ -20,8 +20,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot.database import DatabaseError
 from bot.database.connection import make_engine, open_engine, open_pooler, sqlite_file
 from bot.database.copies import look_at
+from bot.database.errors import cause
 from bot.database.lock import is_held
 from bot.database.revisions import newest_revision, why_not
+from bot.database.server_lock import refuse_a_pooler
 from bot.hosting.findings import Finding, ill, note, well
 from bot.hosting.processes import bots, replicas
 from bot.worker.completions import Completions, GeneratorError
@@ -120,17 +122,19 @@ async def _server(url: str) -> AsyncIterator[Finding]:
         return
     try:
         async with asyncio.timeout(10), engine.connect() as connection:
+            await refuse_a_pooler(connection, engine)
             said = str(await connection.scalar(text("SHOW server_version")))
             there = await connection.scalar(text("SELECT to_regclass('alembic_version')::text"))
             revision = there and await connection.scalar(
                 text("SELECT version_num FROM alembic_version")
             )
             found = [_revision(f"PostgreSQL {said}", revision), *await bots(connection)]
+    except DatabaseError as error:
+        what, _, advice = str(error).partition(": ")
+        found = [ill("database", what, advice)]
     except (SQLAlchemyError, OSError) as error:
-        cause = " ".join(str(getattr(error, "orig", None) or error).split())
-        found = [
-            ill("database", f"PostgreSQL: {cause}", "mend [database] url, or start the server")
-        ]
+        advice = "mend [database] url, or start the server"
+        found = [ill("database", f"PostgreSQL: {cause(error)}", advice)]
     finally:
         await engine.dispose()
     for finding in found:

@@ -13,7 +13,7 @@ from bot.database.connection import open_engine, sqlite_file, without_password
 from bot.database.copies import look_at
 from bot.database.errors import cause
 from bot.database.lock import sole_user
-from bot.database.transfer import Transfer
+from bot.database.transfer import Transfer, check_source
 from bot.hosting.progress import show_progress
 
 if TYPE_CHECKING:
@@ -36,17 +36,16 @@ def move(settings: Settings, to: str, *, replace_nul: bool) -> str:
 
 async def _moved(here: str, there: str, replace_nul: bool) -> str:
     await asyncio.to_thread(_refuse, here, there)
-    async with (
-        sole_user(here),
-        sole_user(there),
-        open_engine(here) as source,
-        open_engine(there) as target,
-    ):
+    async with sole_user(here), open_engine(here) as source:
         try:
-            counts = await Transfer(source, target, show_progress, replace_nul).run()
+            # Before the other is touched: a command that is refused leaves nothing behind there.
+            await check_source(source)
+            async with sole_user(there), open_engine(there) as target:
+                counts = await Transfer(source, target, show_progress, replace_nul).run()
         except (SQLAlchemyError, OSError) as error:
             raise DatabaseError(
-                f"Not all is moved, and the same command goes on: {cause(error)}"
+                "Not all is moved, and once that is mended the same command goes on: "
+                f"{cause(error)}"
             ) from error
         return (
             f"{without_password(target)} has all of {without_password(source)}: "

@@ -9,11 +9,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bot.bench.figures import print_json
+from bot.bench.figures import print_json, show_progress
 from bot.bench.running import BenchError
 
 __all__ = ["add_simulate_command", "main"]
 
+SIZES = (1, 1_000, 100_000)
+"""Servers."""
+SECONDS = 60.0
+"""That a rate is held while it is compared with a real bot."""
 HELP = """\
 Lets servers ask for stories through a week with evening peaks and one viral hour (Saturday, from
 nine in the evening), and says how long members wait, what live text loses to Discord's limits,
@@ -44,7 +48,6 @@ def add_simulate_command(commands: argparse._SubParsersAction[Any]) -> None:
         "--servers",
         type=_count,
         nargs="+",
-        default=[1, 1_000, 100_000],
         metavar="N",
         help="how many servers, one or several sizes (default: 1 1000 100000)",
     )
@@ -67,28 +70,34 @@ def add_simulate_command(commands: argparse._SubParsersAction[Any]) -> None:
         type=_positive,
         default=3.0,
         metavar="N",
-        help="of a GPU, an hour (default: %(default)g)",
+        help="dollars for a GPU, an hour (default: %(default)g)",
     )
     parser.add_argument(
         "--core-price",
         type=_positive,
         default=0.04,
         metavar="N",
-        help="of a processor core, an hour (default: %(default)g)",
+        help="dollars for a processor core, an hour (default: %(default)g)",
     )
-    parser.add_argument("--seed", type=int, default=1, help="(default: %(default)s)")
-    parser.add_argument("--picture", type=Path, metavar="FILE", help="a PNG to be drawn")
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="(default: %(default)s)")
+    parser.add_argument("--picture", type=_picture, metavar="FILE", help="a PNG to be drawn")
     parser.add_argument("--check", action="store_true", help="compare it with a real bot")
     parser.add_argument(
         "--seconds",
         type=_positive,
-        default=60.0,
-        help="how long --check asks at each rate (default: %(default)g)",
+        metavar="N",
+        help="how long --check asks at each rate (default: 60)",
     )
 
 
 def main(given: argparse.Namespace) -> int:
-    """Simulate and print; gives the exit status: 0 well, 1 it could not be done or disagrees."""
+    """Simulate and print; gives the exit status.
+
+    0: well, 1: it could not be done or disagrees, 2: what was asked for does not go together.
+    """
+    if wrong := _not_together(given):
+        print(wrong, file=sys.stderr)
+        return 2
     if importlib.util.find_spec("simpy") is None:
         print("This needs SimPy: pip install -c constraints.txt '.[bot,scale]'", file=sys.stderr)
         return 1
@@ -97,17 +106,14 @@ def main(given: argparse.Namespace) -> int:
             return _simulate(given)
         from bot.simulate.check import check  # noqa: PLC0415  # SimPy is there
 
-        figures = asyncio.run(check(given.seconds))
+        figures = asyncio.run(check(given.seconds or SECONDS))
         print_json(figures)
         return 0 if figures["agrees"] else 1
     except KeyboardInterrupt:
         print("\nStopped; nothing is left behind.", file=sys.stderr)
         return 130
-    except TimeoutError:
-        print("No story was told in time.", file=sys.stderr)
-        return 1
-    except (BenchError, OSError) as error:
-        print(error, file=sys.stderr)
+    except (BenchError, OSError) as error:  # a timeout says nothing of itself
+        print(str(error) or "No story was told in time.", file=sys.stderr)
         return 1
 
 
@@ -116,10 +122,13 @@ def _simulate(given: argparse.Namespace) -> int:
     from bot.simulate.assumptions import Prices, Village  # noqa: PLC0415  # the same
 
     prices = Prices(given.gpu_price, given.core_price)
-    weeks = []
-    for servers in given.servers:
-        village = Village(servers, given.stories, given.viral)
-        weeks += [week.simulate(village, fleet, given.seed) for fleet in week.fleets(village)]
+    villages = [Village(servers, given.stories, given.viral) for servers in given.servers or SIZES]
+    tried = [(village, fleet) for village in villages for fleet in week.fleets(village)]
+    weeks: list[week.Week] = []
+    for village, fleet in tried:
+        show_progress(len(weeks), len(tried), "weeks")
+        weeks.append(week.simulate(village, fleet, given.seed))
+    show_progress(len(weeks), len(tried), "weeks")
     week.print_weeks(weeks, prices)
     if given.picture is not None:
         from bot.simulate.picture import picture  # noqa: PLC0415  # draws, where that is wanted
@@ -127,6 +136,23 @@ def _simulate(given: argparse.Namespace) -> int:
         given.picture.write_bytes(picture({one.name: one.outcome for one in weeks}))
     print_json({"seed": given.seed, "weeks": [one.figures(prices) for one in weeks]})
     return 0
+
+
+def _not_together(given: argparse.Namespace) -> str:
+    """What would be passed over in silence; empty: nothing."""
+    if not given.check:
+        return "--seconds is of --check: give both, or neither" if given.seconds else ""
+    if given.servers or given.picture:
+        return "--check measures this machine: it takes no --servers, and draws no --picture"
+    return ""
+
+
+def _picture(text: str) -> Path:
+    """A file that can be written once all is simulated, which takes a while."""
+    file = Path(text)
+    if file.is_dir() or not file.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is no file in a folder that is there")
+    return file
 
 
 def _count(text: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 from bot.charts.canvas import COLOURS, FAINT, MARGIN, PANEL, WIDTH, Canvas
@@ -35,7 +36,7 @@ def picture(outcomes: Mapping[str, Outcome]) -> bytes:
     )
     canvas.text((MARGIN, MARGIN + SMALL.size), SMALL, SAID, FAINT)
     top = float(MARGIN + HEADING)
-    for (name, outcome), colour in zip(outcomes.items(), COLOURS, strict=False):
+    for (name, outcome), colour in zip(outcomes.items(), cycle(COLOURS), strict=False):
         floor = top + HEADING + COLUMNS
         canvas.text((MARGIN, top + TITLE.size), TITLE, name)
         for seconds, said in LINES.items():

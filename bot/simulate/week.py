@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 ONE_BY_ONE = 200_000
 """Stories up to which each is simulated by itself."""
+ONE_INSTEAD_OF = 20
+"""Bots, up to which one alone is tried as well: more would leave it what takes months to show."""
 KEPT = 2_100
 """Bytes that a story takes in PostgreSQL, with its row, words to be searched and indexes."""
 
@@ -72,8 +74,9 @@ def fleets(village: Village) -> list[Fleet]:
     edits = bounds(village)[0]
     if village.evening_rate < stories_a_second(SMALL_MACHINE):
         return [Fleet(SMALL_MACHINE)]
-    found = [_on_gpus(village.evening_rate, 1)]
-    if (evening := edits.needed(edits.evening)) > 1:
+    evening = edits.needed(edits.evening)
+    found = [_on_gpus(village.evening_rate, 1)] if evening <= ONE_INSTEAD_OF else []
+    if evening > 1:
         found.append(_on_gpus(village.evening_rate, evening))
         found.append(_on_gpus(village.viral_rate, edits.needed(edits.viral)))
     return found
@@ -100,7 +103,7 @@ def print_weeks(weeks: list[Week], prices: Prices) -> None:
         ("bots", lambda week: f"{week.fleet.bots}"),
         ("generators", lambda week: f"{week.fleet.replicas}"),
         ("each on", lambda week: week.fleet.replica.name),
-        ("a week costs", lambda week: f"{prices.of(week.fleet) * WEEK / 3600:,.0f}"),
+        ("a week costs", lambda week: f"${prices.of(week.fleet) * WEEK / 3600:,.0f}"),
         ("stories asked for", lambda week: f"{week.outcome.asked:,.0f}"),
         ("a second, in the evening", lambda week: _short(week.village.evening_rate)),
         ("a second, in the viral hour", lambda week: _short(week.village.viral_rate)),

@@ -103,6 +103,13 @@ def test_a_backup_overwrites_nothing_and_finds_a_name(
     assert "cannot be copied" in capsys.readouterr().err
     (made,) = tmp_path.glob("kataribe.db.backup-*")
     assert stories(made) == 1
+    # As where the disk that belongs there is not mounted.
+    assert main(["backup", f"{tmp_path}/nas/"]) == 1
+    assert f"There is no folder {tmp_path}/nas/: make it" in capsys.readouterr().err
+    assert not found(tmp_path, "nas*")
+    (tmp_path / "nas").mkdir()
+    assert main(["backup", f"{tmp_path}/nas/"]) == 0
+    assert len(found(tmp_path / "nas", "kataribe.db.backup-*")) == 1
 
 
 def test_a_damaged_database_leaves_nothing_that_looks_like_a_backup(
@@ -169,7 +176,7 @@ async def test_nothing_is_replaced_under_a_bot(file: Path, tmp_path: Path, capsy
     assert not found(tmp_path, "*.replaced-*")
 
 
-@pytest.mark.parametrize("kind", ["missing", "text", "torn", "foreign", "newer"])
+@pytest.mark.parametrize("kind", ["missing", "folder", "text", "torn", "foreign", "newer"])
 def test_what_is_no_sound_backup_is_refused_and_nothing_changes(
     kind: str, file: Path, tmp_path: Path, capsys: Said
 ) -> None:
@@ -182,6 +189,8 @@ def test_what_is_no_sound_backup_is_refused_and_nothing_changes(
         middle = len(whole) // 2 // 4096 * 4096
         whole[middle:] = b"\xff" * (len(whole) - middle)
         source.write_bytes(whole)
+    elif kind == "folder":
+        source.mkdir()
     elif kind in {"foreign", "newer"}:
         with closing(sqlite3.connect(source)) as connection:
             connection.execute("CREATE TABLE stories (id INTEGER)")
@@ -192,6 +201,7 @@ def test_what_is_no_sound_backup_is_refused_and_nothing_changes(
     assert main(["restore", str(source)]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert str(source) in line
+    assert ("name a file" in line) is (kind in {"missing", "folder"})
     assert stories(file) == 4
 
 
@@ -278,6 +288,7 @@ async def test_the_doctor_asks_discord_what_the_bot_may_do(monkeypatch: pytest.M
         found = await findings(discord.token)
         for part in ("token", "clock", "intents", "gateway", "servers"):
             assert told(found, part).state is State.WELL, told(found, part)
+        assert told(found, "gateway").said.startswith("1 shard; ")
         bot = discord.world.members[discord.world.bot.id]
         less = replace(bot, permissions=bot.permissions & ~Permission.EMBED_LINKS)
         monkeypatch.setitem(discord.world.members, bot.user.id, less)

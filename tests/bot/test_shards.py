@@ -11,6 +11,7 @@ import pytest
 
 from bot.client import Kataribe, point_at
 from bot.config import Discord, Settings
+from bot.invitation import greeting
 from bot.messages.pacing import Pace
 from bot.playground import Playground
 from bot.playground.world import GUILD_ID, Channel
@@ -84,6 +85,20 @@ async def test_each_of_two_bots_has_its_shards_servers_and_leaves_the_others_alo
                 while guild.id not in await known():  # noqa: ASYNC110  # discord.py's task notes it
                     await asyncio.sleep(0)
     assert await known() == {GUILD_ID, BESIDE}
+
+
+async def test_who_has_no_server_of_its_shards_is_told_to_invite_only_where_nobody_has_one(
+    playground: Playground, database: Database
+) -> None:
+    other = next(str(n) for n in range(8) if n not in {(GUILD_ID >> 22) % 8, (BESIDE >> 22) % 8})
+    async with connected(playground, database, f"{other}/8", playground.gateway_url) as client:
+        assert not client.guilds
+        assert await greeting(client) == (
+            f"Kataribe is on Discord as {client.user}, with shards {other}/8."
+        )
+        playground.world.channels.clear()
+        _, link = (await greeting(client)).splitlines()
+        assert link.startswith("Invite it to a server: https://discord.com/oauth2/authorize?")
 
 
 async def test_a_bot_that_has_all_opens_as_many_shards_as_discord_advises(

@@ -6,6 +6,7 @@ import json
 import random
 import sys
 from dataclasses import replace
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +21,7 @@ from bot.simulate.assumptions import (
     DAY,
     GPU,
     HOUR,
+    SMALL_MACHINE,
     TWO_CORES,
     VIRAL_DAY,
     VIRAL_HOUR,
@@ -30,6 +32,8 @@ from bot.simulate.assumptions import (
 )
 from bot.simulate.bounds import given_up
 from bot.simulate.outcome import Waits
+from bot.simulate.picture import picture
+from bot.simulate.week import fleets
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -212,7 +216,14 @@ def test_without_simpy_it_says_what_to_install(
 
 @pytest.mark.parametrize(
     "given",
-    [["--servers", "0"], ["--servers", "many"], ["--stories", "-1"], ["--viral", "nan"]],
+    [
+        ["--servers", "0"],
+        ["--servers", "many"],
+        ["--stories", "-1"],
+        ["--viral", "nan"],
+        ["--picture", "/nowhere/week.png"],
+        ["--picture", "/"],
+    ],
 )
 def test_what_is_no_number_of_anything_is_said(
     given: list[str], capsys: pytest.CaptureFixture[str]
@@ -221,6 +232,30 @@ def test_what_is_no_number_of_anything_is_said(
         main(["simulate", *given])
     assert ended.value.code == 2
     assert given[1] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "given", [["--check", "--servers", "5"], ["--check", "--picture", "x.png"], ["--seconds", "3"]]
+)
+def test_nothing_that_was_asked_for_is_passed_over(
+    given: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["simulate", *given]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert given[-2] in line
+
+
+def test_one_bot_is_not_tried_where_it_would_be_months_late() -> None:
+    assert fleets(Village(100_000))[0].bots == 1
+    assert min(fleet.bots for fleet in fleets(Village(10_000_000))) > 100
+
+
+def test_every_week_is_in_the_picture() -> None:
+    outcome = by_story.simulate(Fleet(SMALL_MACHINE), [(1.0, 40)])
+    with Image.open(BytesIO(picture({str(number): outcome for number in range(9)}))) as drawn:
+        low, high = drawn.height * 8 // 9, drawn.height
+        last = drawn.crop((0, low, drawn.width, high)).convert("L").getextrema()
+    assert last[0] != last[1]
 
 
 async def test_a_real_bot_is_asked_at_the_moments_and_imitated(

@@ -87,11 +87,16 @@ async def test_who_comes_while_another_stops_waits_for_its_shards(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server_lock, "HANDED_OVER_WITHIN", 30.0)
+    said: asyncio.Queue[str] = asyncio.Queue()
+    monkeypatch.setattr(server_lock._log, "info", lambda line, *of: said.put_nowait(line % of))
     stops = sole_user(database_url, member("0/2"))
     await stops.__aenter__()
-    async with asyncio.TaskGroup() as both:
+    async with asyncio.TaskGroup() as both, asyncio.timeout(60):
         comes = both.create_task(sole_user(database_url, member("0/2")).__aenter__())
-        await asyncio.wait([comes], timeout=0.1)
+        # By this the host knows when the other can be stopped.
+        line = await said.get()
+        assert line.startswith("Shard 0 of 2 is served by ")
+        assert line.endswith(": it has 30 s to stop")
         assert not comes.done()
         await stops.__aexit__(None, None, None)
 

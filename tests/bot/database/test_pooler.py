@@ -86,8 +86,14 @@ async def test_a_pause_lasts_however_many_transactions_come_through(behind: Data
 
 
 @pytest.mark.parametrize("mode", ["transaction", "session"])
-async def test_no_lock_is_taken_through_a_pooler(database_url: str, mode: str) -> None:
+async def test_no_lock_is_taken_through_a_pooler(
+    database_url: str, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pooled(database_url, mode) as pooler:
+        monkeypatch.setenv("KATARIBE_DATABASE__URL", pooler)
+        (found,) = [one async for one in looked_at(Settings.load())]
+        assert found.state is Health.ILL
+        assert "let [database] url name the server itself" in found.advice
         for member in (None, Member(owner_name(), SHARDS, "bot")):
             with pytest.raises(DatabaseError, match="is behind a pooler") as raised:
                 async with sole_user(pooler, member):
@@ -111,3 +117,16 @@ async def test_a_pooler_before_another_database_is_refused(
     monkeypatch.setenv("KATARIBE_DATABASE__URL", "sqlite+aiosqlite:///kataribe.db")
     with pytest.raises(SettingsError, match="takes nothing where url names a file"):
         Settings.load()
+
+
+async def test_a_pooler_that_is_away_is_named(database_url: str) -> None:
+    away = "postgresql+asyncpg://user:password@127.0.0.1:1/name"
+    async with migrated_database(database_url):
+        pass
+    with pytest.raises(DatabaseError) as raised:
+        async with open_database(database_url, away):
+            pass
+    assert str(raised.value) == (
+        "[database] pooler, postgresql+asyncpg://user:***@127.0.0.1:1/name, cannot be opened: "
+        "Connection refused"
+    )

@@ -36,6 +36,7 @@ from bot.database.browsing import Browsing, Viewer
 from bot.database.columns import LARGEST, Moment
 from bot.database.connection import make_engine, open_engine
 from bot.database.lock import sole_user
+from bot.database.revisions import newest_revision
 from bot.database.transfer import TABLES, Transfer
 from tests.bot.migrated import migrated_database
 from tests.bot.wishes import queue_of, wish
@@ -292,6 +293,62 @@ async def _empty(url: str) -> str:
     return url
 
 
+@pytest.mark.usefixtures("file")
+async def test_who_did_not_see_the_end_hears_it_again(there: str, capsys: Said) -> None:
+    async def said() -> tuple[int, str]:
+        status = await asyncio.to_thread(main, ["move", "--to", there])
+        printed = capsys.readouterr()
+        return status, printed.out + printed.err
+
+    first = await said()
+    assert first[0] == 0
+    async with open_database(there) as database:
+        written = text("SELECT sum(xmin::text::bigint) FROM stories")
+        before = await count(database, written)
+        assert await said() == first
+        assert await count(database, written) == before
+        async with database.engine.begin() as connection:
+            await connection.execute(text("UPDATE stories SET stars = stars + 1 WHERE id = 9"))
+    status, line = await said()
+    assert status == 1
+    assert "is a database in use: name an empty one" in line
+
+
+async def test_what_cannot_be_moved_leaves_nothing_behind(
+    file: Path, there: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said
+) -> None:
+    there_too = tmp_path / "there.db"
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0005'")
+    assert await asyncio.to_thread(main, ["move", "--to", url_of(there_too)]) == 1
+    monkeypatch.setenv("KATARIBE_DATABASE__URL", there)
+    assert await asyncio.to_thread(main, ["move", "--to", url_of(there_too)]) == 1
+    left = await asyncio.to_thread(os.listdir, tmp_path)
+    assert not [name for name in left if name.startswith(there_too.name)]
+    there_too.write_text("no database")
+    there_too.chmod(0o644)
+    monkeypatch.setenv("KATARIBE_DATABASE__URL", url_of(file))
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", (newest_revision(),))
+    capsys.readouterr()
+    assert await asyncio.to_thread(main, ["move", "--to", url_of(there_too)]) == 1
+    assert "file is not a database" in capsys.readouterr().err
+    assert there_too.read_text() == "no database"
+    assert there_too.stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.usefixtures("file")
+async def test_another_programs_tables_are_named_and_stay(there: str, capsys: Said) -> None:
+    async with open_engine(there) as engine, engine.begin() as connection:
+        await connection.execute(text("CREATE TABLE stories (id int)"))
+    assert await asyncio.to_thread(main, ["move", "--to", there]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "another program's (stories): name one that is empty" in line
+    with pytest.raises(DatabaseError, match=r"another program's \(stories\)"):
+        async with open_database(there):
+            pass
+
+
 async def test_what_cannot_be_moved_is_one_sentence(
     file: Path, there: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said
 ) -> None:
@@ -313,10 +370,13 @@ async def test_what_cannot_be_moved_is_one_sentence(
     assert "There is nothing of Kataribe's" in await refused(url_of(tmp_path / "new.db"))
     monkeypatch.setenv("KATARIBE_DATABASE__URL", url_of(tmp_path / "nowhere.db"))
     assert "There is no database yet" in await refused(there)
-    with pytest.raises(SystemExit) as ended:
-        main(["move", "--to", "mysql://user:hidden@host/name"])
-    assert ended.value.code == 2
-    assert "hidden" not in capsys.readouterr().err
+    for wrong in ("mysql://user:hidden@host/name", "postgresql+asyncpg://user:hidden@host:x/name"):
+        with pytest.raises(SystemExit) as ended:
+            main(["move", "--to", wrong])
+        assert ended.value.code == 2
+        said = capsys.readouterr().err
+        assert "takes sqlite+aiosqlite:///FILE or postgresql+asyncpg://USER" in said
+        assert "hidden" not in said
 
 
 async def test_the_hosts_page_says_how(
