@@ -187,14 +187,29 @@ async def test_a_wish_waits_for_those_of_its_server_and_its_member_and_for_no_ot
     await asyncio.gather(*same)
 
 
-async def test_places_are_those_among_all_and_said_by_who_tells(database: Database) -> None:
+async def test_places_are_those_among_what_one_bot_tells_however_fast_others_are(
+    database: Database,
+) -> None:
     queue = queue_of(database)
     asked = [
         (await queue.enqueue(wish(number, guild_id=place))).id
-        for number, place in enumerate(GUILDS, 1)
+        for number, place in enumerate((*GUILDS, None, *2 * GUILDS[:1], *GUILDS[2:]))
     ]
+    ours, theirs = asked[2:4] + asked[7:], [asked[0], asked[1], *asked[4:7]]
     database.sessions.reach = Reach("a", shards("2-3/4"), frozenset({2, 3}))
-    assert await queue.positions() == {asked[2]: 3, asked[3]: 4}
+    places = {story_id: place for place, story_id in enumerate(ours, 1)}
+    assert await queue.positions() == places
+    assert {story_id: await queue.position(story_id) for story_id in ours} == places
+    # Of another bot's servers it is known which shard they are of, not what else is told there.
+    assert [await queue.position(story_id) for story_id in theirs] == [1, 1, 2, 3, 4]
+    database.sessions.reach = Reach("b", shards("0-1/4"), frozenset({0, 1}))
+    assert await queue.positions() == {story_id: n for n, story_id in enumerate(theirs, 1)}
+    for _ in theirs:
+        told = await queue.claim("b")
+        assert told is not None
+        assert await queue.told(told, "b", " it rained.", 4) is not None
+    database.sessions.reach = Reach("a", shards("2-3/4"), frozenset({2, 3}))
+    assert await queue.positions() == places
 
 
 async def test_a_shard_that_nobody_serves_has_one_heir_until_it_is_served_again(
