@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import logging
 import signal
 import sys
@@ -30,6 +29,7 @@ from bot.hosting.log import open_log
 from bot.invitation import invitation
 from bot.messages.pacing import Pace
 from bot.playground import Playground, PlaygroundError
+from bot.readiness import make_ready
 from bot.services import Services
 from bot.upkeep import Upkeep
 from bot.watching import EVERY as WATCHED_EVERY
@@ -52,8 +52,6 @@ _log = logging.getLogger("bot")
 
 TIDY_EVERY = 3600.0
 """Seconds."""
-GARBAGE = (5_000, 10, 5)
-"""New objects, and collections of the young, after which garbage is looked for: see `gc`."""
 CANCELLED_AGAIN = 0.5
 """Seconds."""
 LEAVE_WITHIN = 1.0
@@ -126,11 +124,13 @@ async def run(settings: Settings, *, config: Path | None = None) -> None:
         StartError: It cannot run; so do DatabaseError, PlaygroundError and GeneratorStartError.
     """
     stop = _stop_signal()
+    make_ready()
     # Closed in reverse: tellings are given back first, the database is let go of last.
     async with AsyncExitStack() as opened:
         owner = owner_name()
         member = _member(settings, owner)
-        still_ours = await opened.enter_async_context(sole_user(settings.database.url, member))
+        held = await opened.enter_async_context(AsyncExitStack())
+        still_ours = await held.enter_async_context(sole_user(settings.database.url, member))
         database = await opened.enter_async_context(
             open_database(settings.database.url, settings.database.pooler)
         )
@@ -152,9 +152,8 @@ async def run(settings: Settings, *, config: Path | None = None) -> None:
         pace = Pace()
         client = Kataribe(settings.discord, pace)
         services = Services.of(settings, database, completions, client, pace)
-        fleet = None
-        if member is not None:
-            fleet = Fleet(database, member, services.bell, services.messages.withdraw)
+        given_back = services.messages.withdraw
+        fleet = member and Fleet(database, member, services.bell, given_back)
         if fleet is None:
             await services.queue.release_all()
         else:
@@ -191,6 +190,9 @@ async def run(settings: Settings, *, config: Path | None = None) -> None:
         work.append(_watch(client, logged_in))
         if health is not None:
             work.append(health.watch())
+        if member is not None:
+            # Nothing is written any more; who waits for our shards need not wait for the rest.
+            opened.push_async_callback(held.aclose)
         opened.push_async_callback(_leave, client)
         opened.push_async_callback(services.messages.close)
         running = [await opened.enter_async_context(_task(part)) for part in [stop.wait(), *work]]
@@ -336,7 +338,6 @@ async def _tell(
     if client.services.settings.generator.url:
         # The host hears at once if nobody has the default model.
         client.services.catalogue.refresh()
-    _settle()
     if page is not None:
         print(f"Kataribe's playground is open: {page} (try /story In the year)", flush=True)
     else:
@@ -345,17 +346,6 @@ async def _tell(
             assert client.application_id is not None  # noqa: S101  # login has set it
             print(f"Invite it to a server: {invitation(client.application_id)}", flush=True)
     await dispatcher.run()
-
-
-def _settle() -> None:
-    """Let garbage be looked for less often, and never again among what a start has made.
-
-    Those are some hundred thousand objects, of libraries most of them, that stay to the end. While
-    they are looked through every member waits, up to a third of a second each time.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GARBAGE)
 
 
 async def _keep_up(client: Kataribe, upkeep: Upkeep, logged_in: asyncio.Event) -> None:
