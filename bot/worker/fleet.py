@@ -65,8 +65,8 @@ class Fleet:
         """Lives as long as the host wants a pause that was asked for here."""
         self._asked = 0
         """Grows when a pause, or its end, is asked for here, and when it is there."""
-        self._served_at: dict[int, float] = {}
-        """When each shard was last served by another, or this bot began."""
+        self._missed_since: dict[int, float] = {}
+        """Of each shard that was not served when it was looked last, since when it was not."""
         self._set(frozenset())
 
     async def begin(self, queue: Queue) -> None:
@@ -108,14 +108,13 @@ class Fleet:
         if self._asked == asked:  # else it was seen before, or on the way
             self._bell.paused = pause
         moment, own = asyncio.get_running_loop().time(), self._member.shards
-        for number in range(own.total):
-            if number in others or number not in self._served_at:
-                self._served_at[number] = moment
-        unserved = {
-            number
-            for number, served_at in self._served_at.items()
+        self._missed_since = {
+            number: self._missed_since.get(number, moment)
+            for number in range(own.total)
             if not (number in own.numbers or number in others)
-            and moment - served_at >= UNSERVED_FOR
+        }
+        unserved = {
+            number for number, since in self._missed_since.items() if moment - since >= UNSERVED_FOR
         }
         self._set(_next_ones(unserved, own, others))
 
@@ -146,8 +145,12 @@ class Fleet:
         await _end(held)
 
     async def _look_away(self) -> None:
-        """Look by another connection next time."""
+        """Look by another connection next time, and miss nobody who was not to be seen meanwhile.
+
+        A server that was away has let go of everybody, and all come back in some order.
+        """
         held, self._looking = self._looking, None
+        self._missed_since.clear()
         await _end(held)
 
     def _set(self, taken: frozenset[int]) -> None:

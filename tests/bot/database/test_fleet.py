@@ -237,6 +237,26 @@ async def test_a_shard_that_nobody_serves_has_one_heir_until_it_is_served_again(
         assert taken(first) == {0}  # a restart has its time
 
 
+async def test_nobody_is_missed_while_the_database_could_not_be_asked(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with joined(database_url, member("0/2")) as one:
+        loop = asyncio.get_running_loop()
+        moment = loop.time()
+        monkeypatch.setattr(loop, "time", lambda: moment)
+        async with sole_user(database_url, member("1/2")):
+            await one.look()
+        # Its server is away for a minute, and whoever is back first sees nobody else.
+        await one._look_away()
+        moment += 60
+        await one.look()
+        assert one._sessions.reach is not None
+        assert one._sessions.reach.shards == {0}
+        moment += fleet.UNSERVED_FOR
+        await one.look()
+        assert one._sessions.reach.shards == {0, 1}
+
+
 async def test_the_next_start_has_what_a_dead_process_told_and_nothing_of_the_living(
     database: Database, database_url: str
 ) -> None:
