@@ -173,7 +173,7 @@ class Dispatcher:
 
     async def _round(self) -> None:
         loop = asyncio.get_running_loop()
-        ours = self._busy()
+        ours, sure_at = self._busy(), self._bell.sure_at
         if loop.time() >= self._upkeep_due:
             # First, or the sweep would end what we still tell after this machine slept.
             held = await self._queue.renew(self._owner, ours) if ours else set()
@@ -186,14 +186,14 @@ class Dispatcher:
             if task := self._tellings.get(story_id) or self._showings.get(story_id):
                 task.cancel()
                 self._presenter.lost(story_id)
+        self._presenter.sure(sure_at)
         if (room := SHOWING - len(self._showings)) > 0:
             busy = self._busy() | self._put_off.resting(loop.time())
             for story in await self._queue.unshown(self._owner, room, busy=busy):
                 self._start(self._showings, story, self._show)
         rests = self._bell.paused or len(self._showings) >= AHEAD
         while not rests and len(self._tellings) < self._settings.queue.tellers:
-            following = await self._claim()
-            if following is None:
+            if (following := await self._claim()) is None:
                 break
             self._start(self._tellings, following, self._tell)
             self._suspects.began(following.id, self._tellings.keys())

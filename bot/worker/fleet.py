@@ -100,7 +100,7 @@ class Fleet:
 
     async def look(self) -> None:
         """See which shards are served, and take over what was not for a while."""
-        asked = self._asked
+        asked, began = self._asked, asyncio.get_running_loop().time()
         if self._looking is None:
             self._looking = await self._direct.connect()
         others = {number: owner for (number, _), owner in (await served(self._looking)).items()}
@@ -108,6 +108,8 @@ class Fleet:
         if self._asked == asked:  # else it was seen before, or on the way
             self._bell.paused = pause
         moment, own = asyncio.get_running_loop().time(), self._member.shards
+        if all(others.get(number) == self._member.owner for number in own.numbers):
+            self._bell.sure_at = began
         self._missed_since = {
             number: self._missed_since.get(number, moment)
             for number in range(own.total)

@@ -237,6 +237,28 @@ async def test_a_shard_that_nobody_serves_has_one_heir_until_it_is_served_again(
         assert taken(first) == {0}  # a restart has its time
 
 
+async def test_a_bot_writes_on_as_long_as_it_is_seen_to_have_its_shards(
+    database: Database, database_url: str, tells: Teller
+) -> None:
+    async with village(database, tells.url) as writes:
+        looks = Fleet(database, here := member("0/2"), writes.bell)
+        await looks.look()
+        assert writes.bell.sure_at is None
+        async with sole_user(database_url, here):
+            await looks.look()
+            seen_at = writes.bell.sure_at
+            writes.bell.ring()
+            await writes.wall.until(lambda: writes.wall.sure_at)
+            assert writes.wall.sure_at == seen_at
+        async with asyncio.timeout(30):
+            # A server needs a moment to let go.
+            seen_at = None
+            while writes.bell.sure_at != seen_at:
+                seen_at = writes.bell.sure_at
+                await looks.look()
+        await looks._look_away()
+
+
 async def test_nobody_is_missed_while_the_database_could_not_be_asked(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
