@@ -152,8 +152,8 @@ async def run(settings: Settings, *, config: Path | None = None) -> None:
         pace = Pace()
         client = Kataribe(settings.discord, pace)
         services = Services.of(settings, database, completions, client, pace)
-        given_back = services.messages.withdraw
-        fleet = member and Fleet(database, member, services.bell, given_back)
+        bell, given_back = services.bell, services.messages.withdraw
+        fleet = Fleet(database, member, bell, given_back) if member is not None else None
         if fleet is None:
             await services.queue.release_all()
         else:

@@ -242,20 +242,21 @@ async def test_a_bot_writes_on_as_long_as_it_is_seen_to_have_its_shards(
 ) -> None:
     async with village(database, tells.url) as writes:
         looks = Fleet(database, here := member("0/2"), writes.bell)
-        await looks.look()
-        assert writes.bell.sure_at is None
-        async with sole_user(database_url, here):
+
+        async def seen_at() -> float | None:
             await looks.look()
-            seen_at = writes.bell.sure_at
+            return writes.bell.sure_at
+
+        assert await seen_at() is None
+        async with sole_user(database_url, here):
+            at = await seen_at()
+            assert at is not None
             writes.bell.ring()
-            await writes.wall.until(lambda: writes.wall.sure_at)
-            assert writes.wall.sure_at == seen_at
+            await writes.wall.until(lambda: writes.wall.sure_at == at)
         async with asyncio.timeout(30):
             # A server needs a moment to let go.
-            seen_at = None
-            while writes.bell.sure_at != seen_at:
-                seen_at = writes.bell.sure_at
-                await looks.look()
+            while at != (at := await seen_at()):
+                pass
         await looks._look_away()
 
 
