@@ -67,6 +67,9 @@ class Fleet:
         """Grows when a pause, or its end, is asked for here, and when it is there."""
         self._missed_since: dict[int, float] = {}
         """Of each shard that was not served when it was looked last, since when it was not."""
+        self._ours_from: float | None = float("-inf")
+        """From when on nobody else writes what is ours; None: another may have our shards. Who took
+        them over while we were cut off has seen by then that they are served again."""
         self._set(frozenset())
 
     async def begin(self, queue: Queue) -> None:
@@ -108,7 +111,11 @@ class Fleet:
         if self._asked == asked:  # else it was seen before, or on the way
             self._bell.paused = pause
         moment, own = asyncio.get_running_loop().time(), self._member.shards
-        if all(others.get(number) == self._member.owner for number in own.numbers):
+        if any(others.get(number) != self._member.owner for number in own.numbers):
+            self._ours_from = None
+        elif self._ours_from is None:
+            self._ours_from = began + UNSERVED_FOR
+        elif self._ours_from <= began:
             self._bell.sure_at = began
         self._missed_since = {
             number: self._missed_since.get(number, moment)

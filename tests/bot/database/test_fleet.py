@@ -238,25 +238,32 @@ async def test_a_shard_that_nobody_serves_has_one_heir_until_it_is_served_again(
 
 
 async def test_a_bot_writes_on_as_long_as_it_is_seen_to_have_its_shards(
-    database: Database, database_url: str, tells: Teller
+    database: Database, database_url: str, tells: Teller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    loop = asyncio.get_running_loop()
+    here, moment = member("0/2"), loop.time()
     async with village(database, tells.url) as writes:
-        looks = Fleet(database, here := member("0/2"), writes.bell)
+        looks = Fleet(database, here, writes.bell)
 
-        async def seen_at() -> float | None:
+        async def sure_at() -> float | None:
             await looks.look()
             return writes.bell.sure_at
 
-        assert await seen_at() is None
         async with sole_user(database_url, here):
-            at = await seen_at()
-            assert at is not None
+            monkeypatch.setattr(loop, "time", lambda: moment)
+            assert await sure_at() == moment
             writes.bell.ring()
-            await writes.wall.until(lambda: writes.wall.sure_at == at)
+            await writes.wall.until(lambda: writes.wall.sure_at == moment)
+        seen_at, moment = moment, moment + 1
         async with asyncio.timeout(30):
             # A server needs a moment to let go.
-            while at != (at := await seen_at()):
-                pass
+            while await sure_at() == moment:
+                seen_at, moment = moment, moment + 1
+        async with sole_user(database_url, here):
+            # Whoever took its shards over has a while to see that it is back.
+            assert await sure_at() == seen_at
+            moment += fleet.UNSERVED_FOR
+            assert await sure_at() == moment
         await looks._look_away()
 
 
