@@ -201,9 +201,14 @@ def words_stay(seen: Seen, kept: Kept) -> Findings:
 
 
 def places_fall(seen: Seen, kept: Kept) -> Findings:
-    """No place in the queue rises without as many wishes, or returns, that may go before it."""
+    """No place in the queue rises without as many wishes, or returns, that may go before it.
+
+    When a story has been told the next wish of its server has its turn, which may have stood behind
+    another server's next.
+    """
     asked = [one.event["at"] for one in seen.asked.values() if one.acknowledged]
     asked += _parts_asked_for(seen, kept)
+    asked += [event["at"] for event in seen.events if event["what"] == "telling-over"]
     for shown in seen.messages.values():
         drawn = [
             (version, int(found[1]))

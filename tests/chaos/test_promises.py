@@ -123,6 +123,13 @@ def _place_rises(events: list[Event], _: Kept) -> None:
     events[at] = message("**In the year**", "kataribe:cancel:7", footer="Place 3 in the queue")
 
 
+def _place_rises_for_whose_turn_comes(events: list[Event], kept: Kept) -> None:
+    _place_rises(events, kept)
+    told = {"number": 0, "story": ["gpt2", "Long ago", 6]}
+    events.insert(0, {"what": "telling", **told})
+    events.insert(index(events, "Place 3"), {"what": "telling-over", "number": 0})
+
+
 def _place_rises_for_a_saga(events: list[Event], kept: Kept) -> None:
     _place_rises(events, kept)
     part = message("**Long ago** it rained\\.", "kataribe:again:8", change="created")
@@ -322,6 +329,7 @@ def test_a_planted_bug_breaks_its_promise_and_no_other(plant: Plant, promise: st
         _token_lost,
         _saga_at_its_end,
         _place_rises_for_a_saga,
+        _place_rises_for_whose_turn_comes,
         _works_on_it_again,
         _handed_over_among_faults,
     ],
