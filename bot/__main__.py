@@ -183,13 +183,13 @@ async def run(settings: Settings, *, config: Path | None = None) -> None:
         if fleet is not None:
             work.append(fleet.run())
         work.append(_tidy(services))
-        work.append(_connect(client, settings, logged_in))
         work.append(_tell(client, dispatcher, logged_in, page))
         work.append(_keep_up(client, Upkeep(services, client), logged_in))
         work.append(_close_duels(client, logged_in))
         work.append(_watch(client, logged_in))
         if health is not None:
             work.append(health.watch())
+        work.append(_connect(client, settings, logged_in))  # it ends first
         if member is not None:
             # Nothing is written any more; who waits for our shards need not wait for the rest.
             opened.push_async_callback(held.aclose)
@@ -298,7 +298,10 @@ async def _connect(client: Kataribe, settings: Settings, logged_in: asyncio.Even
     try:
         await client.login(settings.token.get_secret_value())
         logged_in.set()
-        await _until_cancelled(client.connect())
+        try:
+            await _until_cancelled(client.connect())
+        finally:
+            await _hear_no_more(client)
     except discord.LoginFailure as error:
         raise StartError(
             f"{api_url} refuses the token in DISCORD_TOKEN: {error} "
@@ -375,6 +378,13 @@ async def _watch(client: Kataribe, logged_in: asyncio.Event) -> None:
         except (SQLAlchemyError, OSError) as error:
             _log.warning("How the queue is cannot be seen now: %s", error)
         await asyncio.sleep(WATCHED_EVERY)
+
+
+async def _hear_no_more(client: Kataribe) -> None:
+    """Close the gateway, or it would go on hearing while others wait for it to stop."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LEAVE_WITHIN):
+            await asyncio.gather(*(shard.disconnect() for shard in client.shards.values()))
 
 
 async def _leave(client: Kataribe) -> None:

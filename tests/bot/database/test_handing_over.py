@@ -6,7 +6,7 @@ import asyncio
 import re
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import discord
 import pytest
@@ -17,6 +17,7 @@ from bot import __main__ as bot
 from bot.config import Discord, Settings
 from bot.database import open_database, server_lock
 from bot.database.lock import sole_user
+from bot.database.queue import Queue
 from bot.database.server_lock import Member
 from bot.playground import Playground
 from bot.safety.word_filter import house_filter
@@ -33,25 +34,37 @@ COMES = text("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 
 
 
 @pytest.fixture
-async def settings(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Settings]:
-    """Those of a bot that has one of two shards."""
+async def playground(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Playground]:
     monkeypatch.setattr(discord.http.Route, "BASE", "")
     monkeypatch.setattr(discord.gateway.DiscordWebSocket, "DEFAULT_GATEWAY", None)
-    async with Playground(port=0) as playground:
-        of_discord = {
-            "api_url": playground.api_url,
-            "gateway_url": playground.gateway_url,
-            "shards": "0/2",
+    async with Playground(port=0) as opened:
+        yield opened
+
+
+@pytest.fixture
+def settings(playground: Playground, database_url: str) -> Settings:
+    """Those of a bot that has one of two shards."""
+    of_discord = {
+        "api_url": playground.api_url,
+        "gateway_url": playground.gateway_url,
+        "shards": "0/2",
+    }
+    given = Settings()
+    return given.model_copy(
+        update={
+            "token": SecretStr(playground.token),
+            "discord": Discord.model_validate(of_discord),
+            "database": given.database.model_copy(update={"url": database_url}),
+            "generator": given.generator.model_copy(update={"url": "http://127.0.0.1:9"}),
         }
-        given = Settings()
-        yield given.model_copy(
-            update={
-                "token": SecretStr(playground.token),
-                "discord": Discord.model_validate(of_discord),
-                "database": given.database.model_copy(update={"url": database_url}),
-                "generator": given.generator.model_copy(update={"url": "http://127.0.0.1:9"}),
-            }
-        )
+    )
+
+
+async def online(begins: asyncio.Task[None], capsys: pytest.CaptureFixture[str]) -> None:
+    async with asyncio.timeout(60):
+        while "is on Discord as" not in capsys.readouterr().out:
+            assert not begins.done()
+            await asyncio.sleep(0)
 
 
 @asynccontextmanager
@@ -102,11 +115,9 @@ async def test_who_stops_lets_go_of_its_shards_before_what_nobody_waits_for(
     monkeypatch.setattr(bot, "open_database", slowly)
     monkeypatch.setattr(server_lock, "HANDED_OVER_WITHIN", 0.0)
     async with running(settings) as stops:
+        await online(stops, capsys)
+        stops.cancel()
         async with asyncio.timeout(60):
-            while "is on Discord as" not in capsys.readouterr().out:
-                assert not stops.done()
-                await asyncio.sleep(0)
-            stops.cancel()
             await closes.wait()
         assert settings.token is not None
         name, _, _ = settings.token.get_secret_value().partition(".")
@@ -115,6 +126,27 @@ async def test_who_stops_lets_go_of_its_shards_before_what_nobody_waits_for(
                 pass
         finally:
             may_close.set()
+
+
+@on_postgresql
+async def test_who_stops_hears_nothing_while_it_gives_its_stories_back(
+    settings: Settings,
+    playground: Playground,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    heard: list[bool] = []
+    released = Queue.release
+
+    async def release(queue: Queue, *given: Any) -> None:
+        heard.append(playground.gateway.online)
+        await released(queue, *given)
+
+    monkeypatch.setattr(Queue, "release", release)
+    async with running(settings) as stops:
+        await online(stops, capsys)
+        assert playground.gateway.online
+    assert heard == [False]
 
 
 def test_who_waits_for_shards_gives_up_no_sooner_than_who_stops_is_ended() -> None:
