@@ -65,6 +65,10 @@ class ExportTooLargeError(Exception):
     """What is kept of a member fits into no file that Discord takes."""
 
 
+class ExportingError(Exception):
+    """All that is kept of a member is being collected for them already."""
+
+
 class NothingToContinueError(Exception):
     """The story was not told, so nothing can follow it."""
 
@@ -326,6 +330,7 @@ _KEYS: dict[type[BaseException], str] = {
     AnnouncedLatelyError: "sorry.host.lately",
     NotHostError: "sorry.not_host",
     ExportTooLargeError: "sorry.export_too_large",
+    ExportingError: "sorry.exporting",
     OpeningGoneError: "sorry.opening_gone",
     AlreadyProposedError: "sorry.already_proposed",
     NoSuchChoiceError: "sorry.no_such_choice",

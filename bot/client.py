@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -110,6 +111,10 @@ class Kataribe(discord.AutoShardedClient):
     """When the host last said something to everybody, by the event loop's time."""
     drafts: Drafts
     """What was typed into forms that were refused."""
+    exporting: set[int]
+    """The members whose file is collected, or waits for `collecting`."""
+    collecting: asyncio.Lock
+    """One file at a time: all that is kept of a member stands in memory meanwhile."""
     only: Shards | None
     """The shards that this process serves; None: all."""
     command_ids: Mapping[str, int]
@@ -136,6 +141,8 @@ class Kataribe(discord.AutoShardedClient):
         )
         self.only = settings.shards
         self.drafts = Drafts()
+        self.exporting = set()
+        self.collecting = asyncio.Lock()
         self.command_ids = {}
         self._lately: dict[int, None] = {}
         self.tree = Tree(

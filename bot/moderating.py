@@ -62,9 +62,14 @@ class RemovalForm(Form):
         moderated_guild(interaction)
         await interaction.response.defer(ephemeral=True, thinking=True)
         reason = reason_of(self._reason.value)
-        done = [await remove_by_moderator(interaction, story, reason) for story in self._stories]
-        if not any(done):
+        done = [
+            story
+            for story in self._stories
+            if await remove_by_moderator(interaction, story, reason)
+        ]
+        if not done:
             raise StoryGoneError("removed by somebody else meanwhile")
+        await tell_of_removal(interaction, done[0], reason)  # of one message, so of one member
         await interaction.edit_original_response(content=say("remove.removed"))
 
 
@@ -72,24 +77,28 @@ async def remove_by_moderator(
     interaction: discord.Interaction[Kataribe], story: Story, reason: str
 ) -> bool:
     """Take a story away in its server's name; gives whether it stood there still."""
-    client, guild_id = interaction.client, moderated_guild(interaction)
+    guild_id, services = moderated_guild(interaction), interaction.client.services
     if story.guild_id != guild_id:
         raise StoryGoneError(f"story {story.id} is not of server {guild_id}")
     moderator_id = interaction.user.id
-    removed = await client.services.remove(story, moderator_id=moderator_id, reason=reason)
-    if removed is None:
-        return False
+    return await services.remove(story, moderator_id=moderator_id, reason=reason) is not None
+
+
+async def tell_of_removal(
+    interaction: discord.Interaction[Kataribe], story: Story, reason: str
+) -> None:
+    """Say in the log channel that a moderator took a story's message away, and why."""
+    client, guild_id = interaction.client, moderated_guild(interaction)
     with speaking(await client.services.language(guild_id, interaction.guild_locale)):
         line = say(
             "remove.log",
-            moderator=whom(moderator_id),
+            moderator=whom(interaction.user.id),
             member=whom(story.member_id),
             link=link_of(client, story),
         )
         if reason:
             line += "\n" + say("remove.log_reason", reason=escaped(reason))
     await tell_moderators(client, guild_id, content=line)
-    return True
 
 
 def link_of(client: Kataribe, story: Story) -> str:

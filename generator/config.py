@@ -110,7 +110,8 @@ class EngineSettings(BaseModel):
     def bearer_keys(self) -> list[bytes]:
         """The keys of which a client must show one; none: everybody may ask."""
         keys = self.api_keys.get_secret_value().split(",")
-        return [key.strip().encode() for key in keys if key.strip()]
+        # The environment may hold bytes that are no text, as a header may.
+        return [key.strip().encode(errors="surrogateescape") for key in keys if key.strip()]
 
     @property
     def is_open(self) -> bool:
@@ -136,21 +137,18 @@ def load_settings(
     """
     given: dict[str, Any] = {"engine": overrides} if overrides else {}
     try:
-        engine = tomllib.loads(file.read_text("utf-8")).get("engine") if file.exists() else None
+        engine = _read(file).get("engine") if file.exists() else None
         if isinstance(engine, dict) and "api_keys" in engine:
             raise ConfigError(
                 f"{file} must not hold api_keys: they are secrets. Remove them there and give them "
                 "in the environment, as KATARIBE_ENGINE__API_KEYS."
             )
         settings = _reader(file)(**given).engine
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{file} is not valid TOML: {error}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{file} is not UTF-8 text (byte {error.start})") from error
     except OSError as error:
         raise ConfigError(f"{file} cannot be read: {error.strerror}") from error
-    except SettingsError as error:
-        raise ConfigError(f"KATARIBE_ENGINE takes a JSON object: {error.__cause__}") from error
+    except (SettingsError, RecursionError) as error:
+        reason = error.__cause__ or error
+        raise ConfigError(f"KATARIBE_ENGINE takes a JSON object: {reason}") from error
     except ValidationError as error:
         lines = (_sentence(dict(detail)) for detail in error.errors(include_url=False))
         raise ConfigError("\n".join(lines)) from error
@@ -160,6 +158,15 @@ def load_settings(
             "as KATARIBE_ENGINE__API_KEYS, or take 127.0.0.1."
         )
     return settings
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file} is not UTF-8 text (byte {error.start})") from error
+    except (ValueError, RecursionError) as error:  # also of a number of 5,000 digits
+        raise ConfigError(f"{file} is not valid TOML: {error}") from error
 
 
 class _Settings(BaseSettings):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 import discord
 
+from bot.browsing.passages import passage
 from bot.browsing.tale import title_of
 from bot.browsing.visible import viewer
 from bot.database.browsing import Span
@@ -17,6 +18,7 @@ from bot.safety.escaping import escaped, short_name, units
 
 if TYPE_CHECKING:
     import re
+    from collections.abc import Sequence
 
     from discord import Interaction
 
@@ -102,21 +104,30 @@ class Listing:
                 none = say("list.none_found")
             case _:
                 none = say("list.none")
-        lines = [line_of(story) for story in page.stories] or [none]
+        words = terms(self.words)
+        lines = [line_of(story, words) for story in page.stories] or [none]
         embed = discord.Embed(title=title, description="\n\n".join(lines), colour=COLOUR)
         if page.number > 1 or page.more:
             embed.set_footer(text=say("list.page", page=page.number))
         return embed
 
 
-def line_of(story: Found) -> str:
-    """A story in a list: how it begins, who told it, how it is liked, and where it stands."""
+def line_of(story: Found, words: Sequence[str] = ()) -> str:
+    """A story in a list: how it begins, who told it, how it is liked, and where it stands.
+
+    `words`: what was searched for; where it does not begin with them, what stands around them.
+    """
     # As in the story's own message: one reads on, and not from a line of two words. A part that
     # went on by itself has no beginning of its own.
-    prompt = escaped(title_of(story.prompt, OPENING))
-    begins = f"**{prompt}**" if prompt else say("story.continued")
-    told = escaped(title_of(story.opening, OPENING))
-    begins += f" {told}" if story.opening[:1].isspace() or not prompt else told
+    prompt = title_of(story.prompt, OPENING)
+    begins = f"**{escaped(prompt)}**" if prompt else say("story.continued")
+    told, length = title_of(story.opening, OPENING), len(story.prompt)
+    shown = (0, len(prompt)), (length, length + len(told))
+    if (around := passage(story.prompt + story.text, words, shown, OPENING)) is not None:
+        begins += f" {say('story.continued')} {around}" if prompt else f" {around}"
+    else:
+        spaced = story.opening[:1].isspace() or not prompt
+        begins += f" {escaped(told)}" if spaced else escaped(told)
     facts = [say("list.number", number=story.id)]
     if story.votes:
         facts.append(say("list.stars", mean=story.stars / story.votes, count=story.votes))

@@ -19,7 +19,7 @@ from bot.database.tables import State
 from bot.locales import say, say_list, say_number, spoken
 from bot.pictures import draw_hours
 from bot.safety.escaping import escaped
-from bot.worker.completions import GeneratorError
+from bot.worker.completions import GeneratorDownError, GeneratorError
 from bot.worker.completions_server import NAME_LIMIT  # noqa: TC001  # discord.py reads it
 
 if TYPE_CHECKING:
@@ -84,7 +84,6 @@ class Host(app_commands.Group, name="host", description=say("command.host.descri
         client, services = interaction.client, interaction.client.services
         live = await services.queue.live()
         lines = [
-            say("host.paused") if services.bell.paused else say("host.telling"),
             say(
                 "host.queue",
                 waiting=live.get(State.QUEUED, 0),
@@ -93,10 +92,14 @@ class Host(app_commands.Group, name="host", description=say("command.host.descri
         ]
         if services.bell.others is not None:
             lines += _processes(await services.bell.others.processes())
+        rests = [say("host.paused")] if services.bell.paused else []
         try:
             lines += self._measured(await services.completions.gauges())
+        except GeneratorDownError as error:
+            rests.append(say("host.down", reason=escaped(str(error))))
         except GeneratorError as error:
             lines.append(say("host.no_gauges", reason=escaped(str(error))))
+        lines = (rests or [say("host.telling")]) + lines
         latency = client.latency
         lines.append(
             say(
@@ -179,6 +182,8 @@ class Host(app_commands.Group, name="host", description=say("command.host.descri
             act = services.completions.load if load else services.completions.unload
             try:
                 await act(name)
+            except GeneratorDownError as error:
+                said = say("host.down", reason=escaped(str(error)))
             except GeneratorError as error:
                 said = say("host.refused", reason=escaped(str(error)))
             else:

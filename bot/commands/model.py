@@ -84,7 +84,10 @@ class Model(app_commands.Group, name="model", description=say("command.model.des
         if model is None:
             model = await services.teller(interaction.guild_id, *places(interaction))
         name = await services.catalogue.find(model)
-        lines = _facts(services.catalogue.card(name))
+        card = services.catalogue.card(name)
+        # What it said of its models, and whether they are in memory, was before.
+        away = card is not None and services.catalogue.down
+        lines = [say("model.away")] if away else _facts(card)
         if interaction.guild_id is not None:
             choices = await services.guilds.choices(interaction.guild_id)
             if choices.model == name:

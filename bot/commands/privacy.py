@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 @app_commands.command(name="privacy", description=say("command.privacy.description"))
 async def privacy(interaction: discord.Interaction[Kataribe]) -> None:
     """Say it to the member who asked, and to nobody else."""
-    days = interaction.client.services.settings.privacy.days_after_leaving
     await interaction.response.send_message(
-        embed=shown.what_is_kept(days), view=shown.offered(), ephemeral=True
+        embed=shown.what_is_kept(interaction.client.services.settings),
+        view=shown.offered(),
+        ephemeral=True,
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import discord
 
+from bot.apologies import ExportingError
 from bot.components.press import Button, Press
 from bot.forgetting import exported, forget
 from bot.locales import say
@@ -26,12 +27,24 @@ class Export(Press[Button], template=privacy.EXPORT_ID):
         super().__init__(privacy.export())
 
     async def pressed(self, interaction: discord.Interaction[Kataribe]) -> None:
-        """Collect it, which may take a while, and send it."""
-        await interaction.response.defer(ephemeral=True, thinking=True)
-        limit = interaction.filesize_limit
-        name, content = await exported(interaction.client.services, interaction.user.id, limit)
-        file = discord.File(io.BytesIO(content), name)
-        await interaction.followup.send(say("privacy.exported"), file=file, ephemeral=True)
+        """Collect it, which may take a while, and send it; the next member's comes after it.
+
+        Raises:
+            ExportingError: A press of theirs is at it.
+        """
+        client, member_id = interaction.client, interaction.user.id
+        if member_id in client.exporting:
+            raise ExportingError(f"member {member_id} waits for a file already")
+        client.exporting.add(member_id)
+        try:
+            await interaction.response.defer(ephemeral=True, thinking=True)
+            async with client.collecting:
+                limit = interaction.filesize_limit
+                name, content = await exported(client.services, member_id, limit)
+                file = discord.File(io.BytesIO(content), name)
+                await interaction.followup.send(say("privacy.exported"), file=file, ephemeral=True)
+        finally:
+            client.exporting.discard(member_id)
 
 
 class DeleteMine(Press[Button], template=privacy.DELETE_ID):
@@ -54,9 +67,9 @@ class Back(Press[Button], template=privacy.BACK_ID):
 
     async def pressed(self, interaction: discord.Interaction[Kataribe]) -> None:
         """Show again what is kept."""
-        days = interaction.client.services.settings.privacy.days_after_leaving
         await interaction.response.edit_message(
-            embed=privacy.what_is_kept(days), view=privacy.offered()
+            embed=privacy.what_is_kept(interaction.client.services.settings),
+            view=privacy.offered(),
         )
 
 

@@ -22,6 +22,7 @@ from bot.moderating import (
     remove_by_moderator,
     reported_page,
     reports_left,
+    tell_of_removal,
 )
 
 if TYPE_CHECKING:
@@ -95,8 +96,7 @@ class _Decision(NumberedButton, template=r"(?!)"):
             await self.decide(interaction, story, rows)
             rows = await services.reports.of_story(story.id)
             story = await services.stories.get(story.id) or story
-        assert interaction.message is not None  # noqa: S101  # the one with the button
-        alone = interaction.message.flags.ephemeral
+        alone = _is_for_one(interaction)
         link = link_of(interaction.client, story)
         # What stands in the log channel is read by all moderators, whoever pressed.
         theirs = await services.language(guild_id, interaction.guild_locale)
@@ -112,6 +112,12 @@ class _Decision(NumberedButton, template=r"(?!)"):
     ) -> None:
         """What the button decides."""
         raise NotImplementedError
+
+
+def _is_for_one(interaction: discord.Interaction[Kataribe]) -> bool:
+    """Whether only who pressed sees the message with the button, as in `/reports`."""
+    assert interaction.message is not None  # noqa: S101  # the one with the button
+    return interaction.message.flags.ephemeral
 
 
 class KeepReported(_Decision, template=r"kataribe:reported:(?P<number>\d{1,19}):keep"):
@@ -133,7 +139,13 @@ class RemoveReported(_Decision, template=r"kataribe:reported:(?P<number>\d{1,19}
         self, interaction: discord.Interaction[Kataribe], story: Story, rows: Sequence[Row]
     ) -> None:
         """Remove it, for the reason that was given first."""
-        await remove_by_moderator(interaction, story, rows[0].reason)
+        reason = rows[0].reason
+        removed = await remove_by_moderator(interaction, story, reason)
+        settings = await interaction.client.services.guilds.settings(moderated_guild(interaction))
+        # The message with the button says it itself, where it stands in the log channel.
+        elsewhere = _is_for_one(interaction) or settings.log_channel != interaction.channel_id
+        if removed and elsewhere:
+            await tell_of_removal(interaction, story, reason)
 
 
 class NextReported(NumberedButton, template=r"kataribe:reported:(?P<number>\d{1,19}):next"):

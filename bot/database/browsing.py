@@ -28,6 +28,8 @@ PAGES = 100
 """Further back nobody turns pages: there is the search."""
 SHOWN = 200
 """Characters of a story that a list begins with."""
+LOOKED_AT = 20_000
+"""Characters of a story in which a word is looked for that a search found."""
 NEAR = 20
 """Stories after a moment drawn by chance, of which one is drawn."""
 
@@ -77,6 +79,8 @@ class Found:
     told_at: dt.datetime
     votes: int
     stars: int
+    text: str = ""
+    """What was told, as far as places of words are looked for in it; of a search only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +131,7 @@ class Browsing:
         if viewer.guild_id is None:
             like = [Story.prompt.concat(Story.text).icontains(word) for word in wanted]
             query = _own(viewer).where(*like).order_by(Story.id.desc())
-            return await self._page(query, page)
+            return await self._page(query.add_columns(_TEXT), page)
         async with self._sessions() as session:
             if session.get_bind().dialect.name == "postgresql":
                 asked = word_index.postgresql_query(viewer.guild_id, wanted)
@@ -141,7 +145,7 @@ class Browsing:
                     .where(sql("story_words MATCH :asked").bindparams(asked=asked))
                     .order_by(words_of.c.rowid.desc())
                 )
-            return await _read(session, query, page)
+            return await _read(session, query.add_columns(_TEXT), page)
 
     async def any_one(self, viewer: Viewer) -> Found | None:
         """One by chance; None where there is none to be seen."""
@@ -206,10 +210,14 @@ _COLUMNS = (
 )
 
 
+_TEXT = func.substr(Story.text, 1, LOOKED_AT).label("text")
+
+
 def _found(row: Any) -> Found:
-    *values, blind = row
-    found = dict(zip(Found.__dataclass_fields__, values, strict=True))
-    return Found(**found | ({"model": None} if blind else {}))
+    found = dict(row._mapping)  # noqa: SLF001  # SQLAlchemy's own name for what is public
+    if found.pop("blind"):
+        found["model"] = None
+    return Found(**found)
 
 
 def _own(viewer: Viewer) -> Select[Any]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import discord
 from discord import ui
 
 from bot.locales import say
+
+if TYPE_CHECKING:
+    from bot.config import Settings
 
 EXPORT_ID = "kataribe:privacy:export"
 DELETE_ID = "kataribe:privacy:delete"
@@ -35,15 +40,13 @@ def back() -> ui.Button[ui.View]:
     return ui.Button(label=say("button.keep_mine"), custom_id=BACK_ID)
 
 
-def what_is_kept(days: float) -> discord.Embed:
-    """Say in plain words what is kept, and why.
-
-    Args:
-        days: After which the data of a server that sent the bot away are deleted.
-    """
-    return discord.Embed(
-        title=say("privacy.title"), description=say("privacy.kept", count=round(days))
-    )
+def what_is_kept(settings: Settings) -> discord.Embed:
+    """Say in plain words what is kept, and why, and who else gets anything of it."""
+    elsewhere = settings.models or settings.generator.url
+    passed_on = say("privacy.passed_on") if elsewhere else say("privacy.nothing_passed_on")
+    days = round(settings.privacy.days_after_leaving)
+    kept = say("privacy.kept", count=days, passed_on=passed_on)
+    return discord.Embed(title=say("privacy.title"), description=kept)
 
 
 def offered() -> ui.View:

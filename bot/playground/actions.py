@@ -44,6 +44,8 @@ class Viewer:
     socket: web.WebSocketResponse
     member: Member
     channel: Channel
+    locale: str
+    """The language in which they read Discord."""
     outbox: asyncio.Queue[Json] = field(default_factory=lambda: asyncio.Queue(_UNREAD))
     modals: dict[str, Interaction] = field(default_factory=dict)
     behind: bool = False
@@ -157,7 +159,9 @@ class Actions:
     ) -> Interaction:
         if not self._gateway.online:
             raise InputError("No bot is connected, so nobody can answer.")
-        return self._interactions.start(kind, viewer.member, viewer.channel, data, message=message)
+        return self._interactions.start(
+            kind, viewer.member, viewer.channel, data, locale=viewer.locale, message=message
+        )
 
     async def _submit(self, viewer: Viewer, action: Json, nonce: Any) -> None:
         opened = viewer.modals.get(action["modal"])
@@ -170,6 +174,7 @@ class Actions:
             viewer.member,
             viewer.channel,
             data,
+            locale=viewer.locale,
             message=opened.message,
             parent=opened,
         )

@@ -25,6 +25,23 @@ if TYPE_CHECKING:
     from bot.playground.world import Channel, Member, World
 
 
+ENGLISH = "en-US"
+_LOCALES = frozenset({
+    ENGLISH, "bg", "cs", "da", "de", "el", "en-GB", "es-419", "es-ES", "fi", "fr", "hi", "hr", "hu",
+    "id", "it", "ja", "ko", "lt", "nl", "no", "pl", "pt-BR", "ro", "ru", "sv-SE", "th", "tr", "uk",
+    "vi", "zh-CN", "zh-TW",
+})  # fmt: skip
+"""Discord's."""
+
+
+def locale_of(language: str | None) -> str:
+    """Discord's locale for a language as browsers name it; English where Discord has none."""
+    if language in _LOCALES:
+        return str(language)
+    primary = (language or "").split("-")[0].lower()
+    return min((one for one in _LOCALES if one.split("-")[0] == primary), default=ENGLISH)
+
+
 class Kind(IntEnum):
     """What the member did."""
 
@@ -64,6 +81,8 @@ class Interaction:
     data: Json
     born: float
     result: asyncio.Future[Result]
+    locale: str
+    """The language in which the member reads Discord."""
     message: Message | None = None
     """The message whose component was used."""
     parent: Interaction | None = None
@@ -151,6 +170,7 @@ class Interactions:
         channel: Channel,
         data: Json,
         *,
+        locale: str = ENGLISH,
         message: Message | None = None,
         parent: Interaction | None = None,
     ) -> Interaction:
@@ -165,6 +185,7 @@ class Interactions:
             data,
             time.monotonic(),
             loop.create_future(),
+            locale,
             message=message,
             parent=parent,
         )
@@ -198,15 +219,15 @@ class Interactions:
             "type": int(interaction.kind),
             "data": interaction.data,
             "guild_id": str(channel.guild_id),
-            "guild": {"id": str(channel.guild_id), "locale": "en-US", "features": []},
+            "guild": {"id": str(channel.guild_id), "locale": ENGLISH, "features": []},
             "channel_id": str(channel.id),
             "channel": channel.payload() | {"permissions": permissions},
             "member": member.payload() | {"permissions": permissions},
             "token": interaction.token,
             "version": 1,
             "app_permissions": str(int(self._world.members[self._world.bot.id].permissions)),
-            "locale": "en-US",
-            "guild_locale": "en-US",
+            "locale": interaction.locale,
+            "guild_locale": ENGLISH,
             "entitlements": [],
             "authorizing_integration_owners": {"0": str(channel.guild_id)},
             "context": 0,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from bot.playground.actions import NOT_UNDERSTOOD, Viewer
+from bot.playground.interactions import locale_of
 from bot.playground.sessions import CLOSE_WITHIN
 from bot.playground.world import Permission
 
@@ -149,6 +150,7 @@ class Page:
             socket,
             self._player(request.query.get("as")),
             self._place(request.query.get("in")),
+            locale_of(request.query.get("speak")),
         )
         self._viewers.add(viewer)
         writer = asyncio.create_task(viewer.write())

@@ -19,6 +19,7 @@ from bot.messages.telling import FIRST_WORDS
 from bot.simulate.assumptions import LEAD, MEAN_TOKENS, WORDS_PER_TOKEN
 from bot.simulate.by_story import PLACES
 from bot.simulate.outcome import Outcome
+from bot.worker.dispatcher import AHEAD
 
 if TYPE_CHECKING:
     from bot.simulate.assumptions import Fleet, Village
@@ -119,7 +120,8 @@ class _World:
             self._waits += taken
 
     def _begin(self, now: float) -> None:
-        room = self._fleet.most_stories
+        ahead = self._shows + sum(group.unshown for group in self._ending)
+        room = min(self._fleet.most_stories, max(0.0, self._fleet.bots * AHEAD - ahead))
         while self._waiting and room > 0:
             group = self._waiting[0]
             begun = min(group.count, room)

@@ -17,6 +17,7 @@ from bot.messages.pacing import AMBIENT_PER_SECOND, PER_SECOND, Rate, Turns
 from bot.messages.telling import FIRST_WORDS, Urgency
 from bot.simulate.assumptions import LEAD, TOKENS, WORDS_PER_TOKEN
 from bot.simulate.outcome import Outcome, Shown
+from bot.worker.dispatcher import AHEAD
 
 if TYPE_CHECKING:
     import random
@@ -67,6 +68,9 @@ class _World:
         self.fleet = fleet
         self.outcome = Outcome()
         self._tellers = simpy.Resource(env, fleet.tellers)
+        self._ahead = 0
+        """Stories that were told, and whose end does not stand there yet."""
+        self._caught_up = env.event()
         self._engine = _Engine(env, fleet, self.outcome)
         self._edits = _Edits(env, fleet.bots, self.outcome)
 
@@ -94,12 +98,15 @@ class _World:
                         story.edits += 1
                     else:
                         self._edits.forget(place)
+            while self._ahead >= self.fleet.bots * AHEAD:
+                yield self._caught_up
             queued = round(self.env.now - story.asked - self.fleet.taken, 6)
             begun, told = self._engine.tell(tokens)
             yield begun
             self.env.process(self._message(story, queued, told))
             if not told.processed:
                 yield told
+            self._ahead += 1
 
     def _message(self, story: Shown, queued: float, told: simpy.Event) -> Process:
         """The edits of one message: first words, more of them, and how it ended."""
@@ -126,6 +133,9 @@ class _World:
         self.outcome.whole += not edited
         self._shown(story, queued, edited)
         self.outcome.told += 1
+        self._ahead -= 1
+        self._caught_up.succeed()
+        self._caught_up = env.event()
 
     def _whole(self, more: float, told: simpy.Event) -> Process:
         """Until every word has been said; one of SimPy's conditions serves one waiting only."""

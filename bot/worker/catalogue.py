@@ -50,8 +50,13 @@ class Catalogue:
         """The question that somebody lost patience with."""
         self._missed = False
         """The host was told that nobody has the default model."""
-        self.down = False
+        self.unanswered = False
         """The generator did not answer when it was last asked."""
+
+    @property
+    def down(self) -> bool:
+        """The generator tells nothing now: it did not answer, or nobody knows where it is."""
+        return self.unanswered or self._completions.url is None
 
     async def models(self) -> tuple[str, ...]:
         """Their names, as the generator orders them, then the further servers'.
@@ -67,7 +72,7 @@ class Catalogue:
                     await asyncio.wait_for(asyncio.shield(asking), PATIENCE)
             except TimeoutError:
                 self._late = asking
-                self.down = True
+                self.unanswered = True
         if not (names := self._names()):
             raise GeneratorDownError("no list of models yet")
         return names
@@ -128,11 +133,11 @@ class Catalogue:
         try:
             self._served = tuple(await self._completions.served())
         except GeneratorError as error:
-            if not self.down:
+            if not self.unanswered:
                 _log.warning("The list of models did not come: %s", error)
-            self.down = True
+            self.unanswered = True
         else:
-            self.down = False
+            self.unanswered = False
             self._check_default()
 
     def _names(self) -> tuple[str, ...]:

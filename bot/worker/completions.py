@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+import logging
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
@@ -25,7 +26,9 @@ from bot.worker.generator_errors import (
     GeneratorLostError,
     GeneratorModelGoneError,
     GeneratorRefusedError,
+    PromptTooLongError,
 )
+from bot.worker.recalling import recalled
 from bot.worker.refusals import at_most, message
 
 if TYPE_CHECKING:
@@ -51,11 +54,15 @@ __all__ = [
     "Piece",
 ]
 
+_log = logging.getLogger(__name__)
+
 CONNECT_TIMEOUT = 10.0
 GAUGES_WITHIN, LOADED_WITHIN = 5.0, 600.0
 """Seconds that the generator has to say how it is, and to load a model."""
 WORDLESS = 10
 """Times that long may pass without a word though its server says something: that it still lives."""
+SHORTER = 4
+"""Times so short becomes a prompt that a model does not read: the story has to have room too."""
 LONGEST_PAGE = 1 << 20
 """Bytes of what it measures."""
 OPENAI = frozenset({
@@ -283,7 +290,21 @@ class Completions:
         reference = f"story-{story.id}"
         if not await server.understands_ours(self._http):
             wish, reference = {name: wish[name] for name in wish if name in OPENAI}, ""
-        async with server.complete(self._http, wish, reference) as answer:
+        async with AsyncExitStack() as opened:
+            while True:
+                try:
+                    answer = await opened.enter_async_context(
+                        server.complete(self._http, wish, reference)
+                    )
+                    break
+                except PromptTooLongError as error:
+                    # What a member may write has a limit in characters, what a model reads one
+                    # in tokens, and of Japanese each character may be three.
+                    prompt = recalled(prompt, "", len(prompt) // SHORTER)
+                    if not prompt:
+                        raise
+                    _log.info("Story %d begins from less: %s", story.id, error)
+                    wish["prompt"] = prompt
             if answer.content_type != "text/event-stream":
                 raise GeneratorFailedError(
                     f"the answer is {answer.content_type[:100]}, not a stream"

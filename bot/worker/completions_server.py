@@ -20,6 +20,7 @@ from bot.worker.generator_errors import (
     GeneratorModelGoneError,
     GeneratorRefusedError,
     ParameterUnknownError,
+    PromptTooLongError,
 )
 from bot.worker.refusals import AWAY, REDIRECTS, Refusal, at_most
 
@@ -218,6 +219,8 @@ class CompletionsServer:
         sentence = f"{self.url} answered {status}: {refusal.said or 'no reason'}"
         if names := refusal.unknown(sent):
             return ParameterUnknownError(sentence, names)
+        if refusal.is_about_length:
+            return PromptTooLongError(sentence)
         kind: type[GeneratorError] = GeneratorRefusedError
         if refusal.wants_a_key:
             variable = f"KATARIBE_{self._setting.replace('.', '__')}__API_KEY".upper()

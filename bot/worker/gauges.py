@@ -6,8 +6,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Self
 
-_SAMPLE = re.compile(r"^(kataribe_\w+)\{([^}]*)\} (\S+)$", re.MULTILINE)
-_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+_QUOTED = r'"((?:[^"\\\n]|\\.)*)"'
+_SAMPLE = re.compile(rf"^(kataribe_\w+)\{{((?:\w+={_QUOTED},?)*)\}} (\S+)$", re.MULTILINE)
+_LABEL = re.compile(rf"(\w+)={_QUOTED}")
 LARGEST = 2**53
 """What more is said than this, nobody has: sums and rates of larger numbers are no numbers."""
 
@@ -29,8 +30,8 @@ class Gauges:
     def read(cls, page: str) -> Self:
         """Read what is known of it; other servers' measures are others."""
         gauges = cls()
-        for name, labels, value in _SAMPLE.findall(page):
-            of = dict(_LABEL.findall(labels))
+        for name, labels, _, value in _SAMPLE.findall(page):
+            of = {label: re.sub(r"\\(.)", r"\1", said) for label, said in _LABEL.findall(labels)}
             try:
                 number = int(float(value))
             except (ValueError, OverflowError):

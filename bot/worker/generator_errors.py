@@ -16,7 +16,11 @@ class GeneratorBusyError(GeneratorError):
 
 
 class GeneratorRefusedError(GeneratorError):
-    """It will not tell this story, now or later: a setting it forbids, or too long a prompt."""
+    """It will not tell this story, now or later: a setting that it forbids, for example."""
+
+
+class PromptTooLongError(GeneratorRefusedError):
+    """Its model reads fewer tokens than the prompt has; a shorter one it may tell from."""
 
 
 class GeneratorModelGoneError(GeneratorRefusedError):

@@ -34,6 +34,10 @@ AWAY = frozenset({
     HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT,
 })  # fmt: skip
 """What stands before a server says so when there is none behind it."""
+TOO_MUCH = frozenset({
+    HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY,
+})  # fmt: skip
+_CONTEXT = re.compile(r"context (?:length|size|window)")
 _UNKNOWN = re.compile(
     r"unknown|unrecogni[sz]ed|unexpected|not supported|unsupported|extra|not permitted"
 )
@@ -73,6 +77,14 @@ class Refusal:
     def retry_after(self) -> float:
         """Seconds until it wants to be asked again."""
         return _seconds(self.later)
+
+    @property
+    def is_about_length(self) -> bool:
+        """Its model does not read so much: as OpenAI says it, and as vLLM and llama.cpp do."""
+        if self.status not in TOO_MUCH:
+            return False
+        named = isinstance(self._error, dict) and self._error.get("code")
+        return named == "context_length_exceeded" or bool(_CONTEXT.search(self.said.lower()))
 
     @property
     def wants_a_key(self) -> bool:
@@ -138,7 +150,7 @@ def _seconds(later: str | None) -> float:
     except ValueError:
         try:
             seconds = email.utils.parsedate_to_datetime(later).timestamp() - time.time()
-        except ValueError:
+        except (ValueError, OverflowError):  # the latter of a year of twenty digits
             return RETRY_AFTER
     # A NaN falls to the lower bound, as does a moment that has passed.
     return min(max(0.1, seconds), LONGEST_RETRY_AFTER)

@@ -102,6 +102,8 @@ def _measures(answers: Iterable[Answer]) -> bytes:
     families = {up.name: up}
     for answer in answers:
         up.add_sample(up.name, {"replica": answer.replica}, answer.status == HTTPStatus.OK)
+        if answer.status != HTTPStatus.OK:  # what it says then are no measures
+            continue
         for family in text_string_to_metric_families(answer.body.decode()):
             whole = families.setdefault(
                 family.name, Metric(family.name, family.documentation, family.type)

@@ -279,11 +279,9 @@ class Registry:
 
 @cache
 def _can_be_said(name: str) -> bool:
-    """Whether the name is text; what is not is said once, as no client could ask for it."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        log.warning("the model folder %a is left out: its name is not UTF-8", name)
+    """Whether the name is a line of text; what is not is said once, as nobody could ask for it."""
+    if not name.isprintable():  # nor are the bytes of one that is not UTF-8
+        log.warning("the model folder %a is left out: its name is not text", name)
         return False
     return True
 

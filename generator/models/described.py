@@ -156,7 +156,7 @@ def tokenizer_of(where: str) -> PreTrainedTokenizerFast:
             raise ModelFolderError(no_fast)  # noqa: TRY301
         plain(tokenizer.backend_tokenizer)
     except BaseException as error:
-        if not is_panic(error):
+        if not (is_panic(error) or isinstance(error, LookupError)):  # which says a key, no more
             raise
         raise ModelFolderError(f"the tokenizer of {where} is damaged: {error}") from error
     return tokenizer

@@ -57,7 +57,7 @@ def open_model(where: str | Path) -> Iterator[Found]:
     """
     folder = Path(where)
     if folder.is_dir():
-        _check_files(folder)
+        check_files(folder)
     elif folder.is_absolute() or str(where).startswith(".") or str(where).count("/") > 1:
         raise ModelFolderError(f"there is no model folder {where}")
     if not folder.is_dir() or (folder / ADAPTER).exists():
@@ -90,7 +90,7 @@ def weight_files(folder: Path) -> list[Path]:
         ModelFolderError: which those are is not to be told.
     """
     gguf = gguf_of(folder)
-    return [*folder.glob("*.safetensors")] if gguf is None else [gguf]
+    return [*filter(Path.is_file, folder.glob("*.safetensors"))] if gguf is None else [gguf]
 
 
 @contextmanager
@@ -131,7 +131,12 @@ def _by_transformers(where: str) -> Found:
     return Found(shape=shape, described=opened, tensors=tensors, opened=opened)
 
 
-def _check_files(folder: Path) -> None:
+def check_files(folder: Path) -> None:
+    """Looks whether a folder's files are there to be read: a pipe, or a device, would never end.
+
+    Raises:
+        ModelFolderError: one is missing, is no file, or is too large to be read as a whole.
+    """
     if (gguf := gguf_of(folder)) is not None:
         read_header(gguf)
     else:

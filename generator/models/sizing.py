@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from generator.models.choosing import choose_device, choose_precision
 from generator.models.plain_folder import ADAPTER, read_shape
 from generator.models.quantised import packed
-from generator.models.reading import one_sentence, open_weights, weight_files
+from generator.models.reading import check_files, one_sentence, open_weights, weight_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,6 +41,7 @@ def least_memory(
     if (folder / ADAPTER).exists():
         return on_disk(folder)
     with one_sentence(folder):
+        check_files(folder)
         shape = read_shape(folder) or _unusual_shape(folder)
         chosen = choose_precision(precision, choose_device(device), shape)
         context = min(reach, shape.max_position_embeddings)

@@ -87,7 +87,10 @@ class Answer:
                 "X-Accel-Buffering": "no",  # nginx passes each event on at once
             }
         )
-        await response.prepare(request)
+        try:
+            await response.prepare(request)
+        except ConnectionError:
+            return response  # where the reader has left already; aiohttp sees it too
 
         async def send(event: bytes) -> None:
             # Where the reader has left, this handler is about to be cancelled.

@@ -106,11 +106,12 @@ class Server:
     # What is asked, in the order of the routes; completions have a room of their own.
 
     async def _list_models(self, _: web.Request) -> web.Response:
-        cards = [self._card(name) for name in self.registry.folders()]
+        cards = [self._card(*one) for one in self.registry.folders().items()]
         return _json(ModelList(data=cards))
 
     async def _show_model(self, request: web.Request) -> web.Response:
-        return _json(self._card(request.match_info["name"]))
+        name = request.match_info["name"]
+        return _json(self._card(name, self.registry.folder(name)))
 
     async def _load_model(self, request: web.Request) -> web.Response:
         only_json(request)
@@ -142,8 +143,7 @@ class Server:
     async def _describe(self, _: web.Request) -> web.Response:
         return web.Response(body=_DESCRIPTION, content_type=JSON)
 
-    def _card(self, name: str) -> ModelCard:
-        folder = self.registry.folder(name)
+    def _card(self, name: str, folder: Path) -> ModelCard:
         resident = self.registry.resident(name)
         return ModelCard(
             id=name,
@@ -170,7 +170,7 @@ class Server:
         except web.HTTPException as raised:
             message = f"{request.method} {request.path[:64]}: {raised.reason}."
             error = ApiError(HTTPStatus(raised.status), message)
-        except ClientPayloadError:
+        except (ClientPayloadError, web.RequestPayloadError):
             error = wrong("The body cannot be read: its encoding or length is wrong.")
         except Exception:
             log.exception("%s %s failed", request.method, request.path)

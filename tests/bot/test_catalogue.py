@@ -88,6 +88,19 @@ async def test_one_dead_server_hides_no_other() -> None:
             await models.find("a")
 
 
+async def test_while_nobody_knows_where_the_generator_is_it_is_down(tells: Teller) -> None:
+    async with Completions(tells.url, Stories(), request_timeout=60) as completions:
+        models = Catalogue(completions)
+        await models.models()
+        down = [models.down]
+        completions.url = None  # it died, and is being started again
+        down.append(models.down)
+        assert await models.models() == tells.models
+        completions.url = tells.url
+        await models.refresh()
+        assert [*down, models.down] == [False, True, False]
+
+
 async def test_a_generator_that_does_not_answer_is_logged_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -111,7 +124,7 @@ async def test_where_nobody_has_the_hosts_choice_the_first_tells_and_the_host_he
 ) -> None:
     async with catalogue_of(listing("a", "b"), default="nosuch") as models:
         for _ in range(2):
-            models.down = True  # so that it is asked again
+            models.unanswered = True  # so that it is asked again
             await models.refresh()
         assert await models.default() == "a"
     (said,) = (record.getMessage() for record in caplog.records)

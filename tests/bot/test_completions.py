@@ -66,6 +66,44 @@ async def test_what_no_database_keeps_is_left_out() -> None:
     assert pieces == [Piece("", 0), Piece(" one", 1), Piece("", 2), Piece("", 2, last=True)]
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"message": "prompt takes fewer than 512 tokens.", "code": "context_length_exceeded"},
+        {"message": "This model's maximum context length is 512 tokens.", "code": 400},
+        {"message": "the request exceeds the available context size", "code": 400},
+    ],
+    ids=["OpenAI", "vLLM", "llama.cpp"],
+)
+async def test_of_a_beginning_that_a_model_does_not_read_it_reads_the_end(
+    said: dict[str, object],
+) -> None:
+    heard: list[str] = []
+
+    async def reads_fifty(request: web.Request) -> web.StreamResponse:
+        heard.append((await request.json())["prompt"])
+        if len(heard[-1]) > 50:
+            return web.json_response({"error": said}, status=400)
+        return await streaming(*WHOLE)(request)
+
+    whole = "月が昇り、村は眠る。" * 29 + "狐は歌い、夜は明ける。"
+    async with server(reads_fifty) as url, client(url) as completions:
+        pieces = [piece async for piece in completions.tell(STORY, whole)]
+    assert "".join(piece.text for piece in pieces) == " a 狐 found the moon."
+    assert [len(prompt) <= 50 for prompt in heard] == [False, False, True]
+    assert heard[-1].endswith("狐は歌い、夜は明ける。")
+
+
+async def test_what_a_model_does_not_read_at_any_length_is_refused() -> None:
+    error = {"message": "context length is 0", "code": "context_length_exceeded"}
+
+    async def reads_nothing(_request: web.Request) -> web.StreamResponse:
+        return web.json_response({"error": error}, status=400)
+
+    with pytest.raises(GeneratorRefusedError, match="context length is 0"):
+        await tell(reads_nothing)
+
+
 @pytest.mark.parametrize("suffix", ["", "/", "/v1", "/v1/"])
 async def test_an_address_may_end_with_the_version_or_without(suffix: str) -> None:
     async with (
@@ -169,6 +207,8 @@ async def test_events_are_the_same_wherever_the_stream_is_cut(end: str) -> None:
         ({"Retry_After": "nan"}, 0.1),
         ({"Retry_After": "100000"}, 60.0),
         ({"Retry_After": "soon"}, 1.0),
+        ({"Retry_After": f"Mon, 1 Jan {10**20} 00:00:00 GMT"}, 1.0),
+        ({"Retry_After": f"Mon, 1 Jan 2027 00:00:00 +{10**20}"}, 1.0),
         ({}, 1.0),
     ],
 )

@@ -298,6 +298,8 @@ def test_a_misspelt_name_is_an_error_wherever_it_stands(
         (b"[queue\n", "is not valid TOML"),
         (b"[queue]\ntellers = 1\ntellers = 2\n", "is not valid TOML"),
         (b"\xff\xfe", "is not UTF-8 text"),
+        (b"x = " + 5000 * b"9", "is not valid TOML"),
+        (b"x = " + 5000 * b"[", "is not valid TOML"),
     ],
 )
 def test_a_broken_file_is_one_line(file: Path, content: bytes, sentence: str) -> None:

@@ -7,10 +7,12 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from bot.apologies import NotHostError
 from bot.watching import KEPT
 from bot.worker.gauges import Gauges
+from tests.bot.teller import answers, well
 from tests.bot.world import World, footer, labels, page, reply, whisper, world
 
 if TYPE_CHECKING:
@@ -149,8 +151,20 @@ async def test_looks_older_than_six_hours_are_forgotten(tmp_path: Path) -> None:
 
 async def test_a_generator_that_is_away_is_said_so(tmp_path: Path) -> None:
     async with hosted(tmp_path) as w:
+        await w.services.catalogue.models()  # they were known before
         w.completions.url = "http://127.0.0.1:9"
         shown = page(reply(await w.mod.user.slash("host status")))
+        assert shown.startswith("**The generator is away**, and its stories wait: ")
+        assert "Stories are told." not in shown
+        said = await w.mod.user.slash("host load", model="lstm-starter")
+        assert reply(said).content.startswith("**The generator is away**")
+
+
+async def test_a_server_that_measures_nothing_tells_all_the_same(tmp_path: Path) -> None:
+    async with hosted(tmp_path) as w, answers(well) as url:
+        w.completions.url = url
+        shown = page(reply(await w.mod.user.slash("host status")))
+        assert shown.startswith("Stories are told.")
         assert "The generator measures nothing: " in shown
 
 
@@ -159,6 +173,14 @@ def test_what_prometheus_reads_is_read() -> None:
     assert gauges.memory == {"gpt2-starter": 42_000_000}
     assert gauges.telling == {"gpt2-starter": 2}
     assert gauges.written == 120
+
+
+@pytest.mark.parametrize("name", ["a}b", "{}", 'the "best"', "back\\slash", "a,model=b", "ラノベ"])
+def test_a_models_name_is_read_as_its_folder_has_it(name: str) -> None:
+    registry = CollectorRegistry()
+    size = Gauge("kataribe_model_bytes", "Memory.", ["model"], registry=registry)
+    size.labels(name).set(42)
+    assert Gauges.read(generate_latest(registry).decode()).memory == {name: 42}
 
 
 def replicated(*up: int) -> str:

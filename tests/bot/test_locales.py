@@ -108,6 +108,7 @@ WORDS = {
     *(
         "opening",
         "parts",
+        "passed_on",
         "place",
         "quotas",
         "range",
@@ -300,6 +301,39 @@ def test_the_house_has_many_openings_the_articles_among_them() -> None:
     assert set(ARTICLE) <= set(OPENINGS)
     assert len(set(OPENINGS)) == len(OPENINGS) >= 48
     assert all(2 <= len(opening.split()) <= 8 for opening in OPENINGS)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_one_thing_has_one_word(language: str) -> None:
+    with speaking(language):
+        for length in Length:
+            word = say(f"details.length_of.{length}").casefold()
+            for key in (f"length.{length}", f"settings.{length}"):
+                assert say(key).casefold().startswith(word), key
+        part, told = say("tale.part", part=7), say("story.part_unlinked", part=7, title="")
+        assert part in told
+        assert "Kataribe" in say("tale.told_by", models="")
+
+
+def labels(language: str) -> dict[str, str]:
+    """What buttons are called, by their keys."""
+    texts = _texts(language)
+    return {
+        key: text
+        for key, text in texts.items()
+        if key.startswith(("button.", "more.")) and isinstance(text, str)
+    }
+
+
+@pytest.mark.parametrize("language", sorted({*LANGUAGES} - {ENGLISH}))
+def test_a_text_names_a_button_as_the_button_names_itself(language: str) -> None:
+    called = {text: key for key, text in labels(ENGLISH).items()}
+    names = labels(language)
+    for key, text in _texts().items():
+        for name in regex.findall(r"\*\*([^*{}]+)\*\*", "".join(forms(text).values())):
+            if name in called:
+                there = "".join(forms(_texts(language)[key]).values())
+                assert f"**{names[called[name]]}**" in there, key
 
 
 @pytest.mark.parametrize("language", sorted({*LANGUAGES} - {ENGLISH}))

@@ -233,3 +233,7 @@ async def test_what_is_known_of_a_model_is_said_and_nothing_else(tmp_path: Path)
         )
         other = reply(await w.aki.slash(w.channel, "model info", model="lstm-starter"))
         assert page(other) == "Its server says no more."
+        w.completions.url = None  # its process died
+        away = reply(await w.aki.slash(w.channel, "model info"))
+        assert page(away).startswith("The storyteller is away: a story waits until it returns.\n")
+        assert "In memory" not in page(away)

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import zipfile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from sqlalchemy import select, update
 
 from bot.apologies import ExportTooLargeError
+from bot.config import RemoteModel, Settings
 from bot.database.holdings import NOBODY
 from bot.database.ratings import Stars
 from bot.database.tables import State, Story
 from bot.forgetting import draw_forgotten, exported
 from bot.forgetting import forget as forget_all
+from bot.messages.privacy import what_is_kept
 from bot.services import Services
-from tests.bot.world import World, labels, page, reply, world
+from tests.bot.world import World, labels, page, reply, whisper, world
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,6 +63,21 @@ async def test_privacy_says_to_the_member_alone_what_is_kept(tmp_path: Path) -> 
         for result in (await w.aki.slash(w.channel, "privacy"), await w.aki.user.slash("privacy")):
             assert "Stars and votes" in page(shown(result))
             assert "30 days" in page(shown(result))
+
+
+@pytest.mark.parametrize("where", ["generator", "models"])
+def test_privacy_says_that_another_server_hears_what_is_asked_for(where: str) -> None:
+    here = Settings()
+    url = "http://127.0.0.1:9"
+    there = (
+        here.model_copy(update={"generator": here.generator.model_copy(update={"url": url})})
+        if where == "generator"
+        else here.model_copy(update={"models": {"far": RemoteModel(url=url)}})
+    )
+    alone, told = (what_is_kept(settings).description or "" for settings in (here, there))
+    assert "Nothing is passed on." in alone
+    assert "nothing about who asked" not in alone
+    assert "it gets your beginnings" in told
 
 
 async def test_the_export_has_everything_of_the_member_and_nothing_of_others(
@@ -110,6 +128,35 @@ async def test_what_is_too_large_for_discord_is_packed_or_refused(tmp_path: Path
             assert len(json.loads(archive.read("kataribe.json"))["stories"]) == 3
         with pytest.raises(ExportTooLargeError):
             await exported(w.services, w.aki.id, 100)
+
+
+async def test_of_a_members_presses_one_brings_a_file_and_others_wait_for_theirs(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as w:
+
+        class Line(asyncio.Lock):
+            """The client's, for whose end the village does not wait."""
+
+            async def acquire(self) -> Literal[True]:
+                turn = super().acquire()
+                if self.locked():
+                    await w.env.external_wait(turn, reason="another's file is collected")
+                    return True
+                return await turn
+
+        kept = {by: shown(await by.slash(w.channel, "privacy")) for by in (w.aki, w.ben)}
+        w.client.collecting = Line()
+        async with w.client.collecting:  # somebody's is collected
+            waiting = [await by.click(message, label="Export") for by, message in kept.items()]
+            assert w.client.exporting == {w.aki.id, w.ben.id}
+            again = await w.aki.click(kept[w.aki], label="Export")
+            assert whisper(again).startswith("I am collecting it already.")
+        await w.until(lambda: not w.client.exporting)
+        for result in waiting:
+            (file,) = shown(result).message.attachments
+            assert file.filename == "kataribe.json"
+        assert (await export(w, w.aki))["member_id"] == str(w.aki.id)
 
 
 async def test_nothing_is_deleted_before_it_is_asked_again(tmp_path: Path) -> None:

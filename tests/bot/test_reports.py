@@ -87,8 +87,7 @@ async def test_a_report_reaches_the_log_channel_and_is_removed_there_once(tmp_pa
         assert labels(decided) == []
         assert decided.embeds[0].fields[-1].value == f"{w.mod.mention} removed it."
         assert decided.embeds[0].description == "-# Its words are gone."
-        said = log.history()[-1].content
-        assert said.startswith(f"{w.mod.mention} removed a story that {w.aki.mention} had asked")
+        assert len(log.history()) == 1  # it says so itself
         assert [(r.kept, r.moderator_id) for r in await rows(w, Report)] == [(False, w.mod.id)] * 2
         (act,) = [act for act in await rows(w, Audit) if act.act == "remove"]
         assert (act.moderator_id, act.member_id) == (w.mod.id, w.aki.id)
@@ -101,19 +100,37 @@ async def test_a_report_reaches_the_log_channel_and_is_removed_there_once(tmp_pa
 async def test_a_log_channel_is_told_in_the_servers_language(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         log = await log_channel(w)
-        told = await w.story()
+        _, other = await w.story(), await w.story()
         await w.services.guilds.change(w.env.guild.id, w.mod.id, language="ja")
-        await report(w, w.ben, "rude")
+        await report(w, w.ben)
         shown = log.history()[-1]
         await w.mod.click(shown, label=labels(shown)[1])
         with speaking("ja"):
             assert shown.embeds[0].title == say("report.title")
-            who = {"moderator": w.mod.mention, "member": w.aki.mention, "link": told.jump_url}
-            assert log.history()[-1].content.startswith(say("remove.log", **who))
             # Who decided speaks English; all moderators read what stands there.
             decided = log.history()[0].embeds[0]
             assert decided.title == say("report.title")
             assert decided.fields[-1].value == say("report.removed", moderator=w.mod.mention)
+        await fill_in(await w.mod.context_menu(w.channel, "Remove story", other), w.mod, "")
+        with speaking("ja"):
+            who = {"moderator": w.mod.mention, "member": w.aki.mention, "link": other.jump_url}
+            assert log.history()[-1].content == say("remove.log", **who)
+
+
+async def test_of_a_removal_elsewhere_the_log_channel_hears_once(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        log = await log_channel(w)
+        await w.story()
+        await report(w, w.ben)
+        await w.mod.click(reply(await w.mod.slash(w.channel, "reports")), label="Remove")
+        two = reply(await w.aki.slash(w.channel, "contrast", prompt="In the year")).id
+        await w.until(lambda: labels(w.message(two)).count("Continue") == 2)
+        form = await w.mod.context_menu(w.channel, "Remove story", w.message(two))
+        await fill_in(form, w.mod, "too wet")
+        first, second = [message.content for message in log.history() if message.content]
+        assert first.startswith(f"{w.mod.mention} removed a story that {w.aki.mention} had asked")
+        assert second.endswith("\nReason: too wet")
+        assert [act.act for act in await rows(w, Audit)].count("remove") == 3
 
 
 async def _with_button(w: World, channel: simcord.ChannelHandle, custom_id: str) -> discord.Message:
@@ -209,9 +226,7 @@ async def test_another_servers_story_can_neither_be_reported_nor_removed(tmp_pat
         assert whisper(result) == "I no longer have that story."
         result = await w.mod.context_menu(w.channel, "Remove story", told)
         assert w.refused(result, NoStoryThereError) == "No story of mine stands in that message."
-        story = await w.services.stories.get(1)
-        assert story is not None
-        assert story.removed_at is None
+        assert (await _story(w, 1)).removed_at is None
 
 
 async def test_what_stands_in_a_channel_that_is_closed_to_them_nobody_reports_or_removes(
@@ -261,8 +276,7 @@ async def test_who_asked_for_a_story_deletes_it_after_a_second_press(tmp_path: P
         await w.aki.click(asked, label="Delete it")
         assert asked.content == "It is deleted. Its message says so in a moment."
         assert page(await gone(w, told.id)) == "-# Who asked for this story has deleted it."
-        story = await w.services.stories.get(1)
-        assert story is not None
+        story = await _story(w, 1)
         assert (story.prompt, story.text, story.state) == ("", "", State.CANCELLED)
         assert story.told_at is not None
         # It stays counted, and the report of it is settled without a moderator.
@@ -281,9 +295,7 @@ async def test_others_delete_nothing(tmp_path: Path) -> None:
         for member in (w.ben, w.mod):  # a moderator says why, in a form
             result = await member.click(yes, label="Keep")
             assert whisper(result).startswith("Only the member who asked for it")
-        story = await w.services.stories.get(1)
-        assert story is not None
-        assert story.removed_at is None
+        assert (await _story(w, 1)).removed_at is None
 
 
 async def test_a_moderator_removes_by_the_messages_menu_and_says_why(tmp_path: Path) -> None:

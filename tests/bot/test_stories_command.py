@@ -265,6 +265,24 @@ async def test_a_part_is_shown_where_it_begins(tmp_path: Path) -> None:
         assert page(listed).startswith("… And then.\n-# ")  # it has no beginning of its own
 
 
+async def test_a_search_shows_where_its_words_stand(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        await put(w, "Once", text=f" {'long ' * 50}before the *two* foxes of dawn {'slept ' * 50}")
+        (line, _) = (await seen(w, w.ben, "search", words="fox")).split("\n")
+        assert line == (
+            r"**Once** … long long long long before the \*two\* **foxes** of dawn "
+            "slept slept slept slept slept slept slept slept slept slept slept…"
+        )
+        # What is shown as it begins needs no second look, and of two words the hidden one does.
+        for words in ("once", "long", "once long"):
+            assert (await seen(w, w.ben, "search", words=words)).startswith("**Once** long long")
+        assert "**dawn** slept" in await seen(w, w.ben, "search", words="once dawn")
+        await put(w, "", part=2, text=f" {'山が笑う。' * 40}狐が眠る。夜が明ける。")
+        assert "**狐が**眠る。" in await seen(w, w.ben, "search", words="狐が")
+        await put(w, "", text=" A café.")
+        assert (await seen(w, w.ben, "search", words="cafe")).startswith("… A café.")
+
+
 async def test_a_search_is_no_longer_than_a_button_can_hold(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         with pytest.raises(simcord.SetupError, match="60"):
@@ -292,8 +310,9 @@ def test_a_page_is_a_message_whatever_its_stories_and_their_tellers_are_called()
         told_at=now(),
         votes=10**6,
         stars=5 * 10**6,
+        text=f"{'_' * 300}{'a' * 50} {'_' * 300}",
     )
     for language in LANGUAGES:
         with speaking(language):
-            embed = Listing.search("_" * 60).embed(Page([story] * PER_PAGE, 100, more=True))
+            embed = Listing.search("a" * 50).embed(Page([story] * PER_PAGE, 100, more=True))
         assert units(embed.description or "") <= 4096

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from openai import AsyncOpenAI
+from yarl import URL
 
 from generator.config import EngineSettings
 from generator.server.app import Server
@@ -36,6 +38,19 @@ async def client(address: str, key: str = "none") -> AsyncIterator[AsyncOpenAI]:
     """The official client, which does not try again by itself."""
     async with AsyncOpenAI(base_url=f"{address}/v1", api_key=key, max_retries=0) as openai:
         yield openai
+
+
+async def ask_and_leave(address: str, wish: dict[str, Any]) -> None:
+    """A completion that nobody waits for."""
+    body = json.dumps(wish).encode()
+    reader, writer = await asyncio.open_connection("127.0.0.1", URL(address).port)
+    writer.write(
+        b"POST /v1/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
+    )
+    writer.write_eof()
+    await reader.read()
+    writer.close()
 
 
 async def occupancy(http: aiohttp.ClientSession) -> tuple[int, int]:

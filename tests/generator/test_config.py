@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 
@@ -72,6 +73,8 @@ def test_on_this_machine_nobody_needs_a_key(host: str, file: Path) -> None:
         ("memory = nan", "engine.memory takes a number of GiB, 0 for half of the machine's"),
         ("sluts = 2", "engine.sluts is no setting of the generator; [engine] has host, port"),
         ("slots = ", "config.toml is not valid TOML"),
+        ("slots = " + 5000 * "9", "config.toml is not valid TOML"),
+        ("slots = " + 5000 * "[", "config.toml is not valid TOML"),
         ("api_keys = 'crane'", "config.toml must not hold api_keys: they are secrets."),
     ],
 )
@@ -101,6 +104,12 @@ def test_a_wrong_section_is_one_line_too(file: Path, monkeypatch: pytest.MonkeyP
     file.write_text("engine = 3\n")
     with pytest.raises(ConfigError, match="engine takes a table"):
         load_settings({}, file=file)
-    monkeypatch.setenv("KATARIBE_ENGINE", "{")
-    with pytest.raises(ConfigError, match="KATARIBE_ENGINE takes a JSON object"):
-        load_settings({}, file=file)
+    for value in ("{", 5000 * '{"slots":'):
+        monkeypatch.setenv("KATARIBE_ENGINE", value)
+        with pytest.raises(ConfigError, match="KATARIBE_ENGINE takes a JSON object"):
+            load_settings({}, file=file)
+
+
+def test_a_key_may_be_bytes_that_are_no_text(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KATARIBE_ENGINE__API_KEYS", os.fsdecode(b"cr\xe2ne"))
+    assert load_settings({}, file=file).bearer_keys() == [b"cr\xe2ne"]

@@ -339,6 +339,12 @@ def test_padding_and_truncation_of_a_tokenizer_are_not_the_prompts(folder: Path)
     assert load_model(folder).tokenizer.backend_tokenizer.encode("In the year").ids == plain
 
 
+def test_a_tokenizer_that_says_nothing_is_one_clear_error(folder: Path) -> None:
+    (folder / "tokenizer.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(ModelFolderError, match=r"the tokenizer of .* is damaged"):
+        load_model(folder)
+
+
 @pytest.mark.parametrize("damage", ["AAAA", "BAAAAAAAAAA="])  # seen when read; when used
 def test_a_tokenizer_that_panics_is_one_clear_error(folder: Path, damage: str) -> None:
     tokenizer_with(folder, normalizer={"type": "Precompiled", "precompiled_charsmap": damage})

@@ -187,7 +187,7 @@ async def test_the_likeliest_of_the_candidates_is_answered(api: openai.AsyncOpen
     every = await api.completions.create(**asked, n=3, logprobs=0)
 
     def mean(choice: CompletionChoice) -> float:
-        values = of(choice).token_logprobs or []
+        values: list[float] = of(choice).token_logprobs or []
         return sum(values) / len(values)
 
     assert {choice.finish_reason for choice in every.choices} == {"length"}

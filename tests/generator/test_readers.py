@@ -13,7 +13,7 @@ import openai
 import pytest
 from yarl import URL
 
-from tests.generator.running import ENDLESS, client, occupancy, running, until
+from tests.generator.running import ENDLESS, ask_and_leave, client, occupancy, running, until
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -44,6 +44,16 @@ async def test_a_reader_of_the_whole_who_leaves_frees_all_slots(
     await until(http, told=4, waiting=2)
     writer.transport.abort()
     await until(http, told=0, waiting=0)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_who_leaves_before_the_answer_begins_is_no_mistake_of_ours(
+    address: str, http: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture, *, stream: bool
+) -> None:
+    for _ in range(10):
+        await ask_and_leave(address, ENDLESS | {"stream": stream})
+    await until(http, told=0, waiting=0)
+    assert "failed" not in caplog.text
 
 
 async def test_a_crowd_that_comes_and_goes_leaves_nothing_behind(

@@ -98,6 +98,7 @@ async def test_every_error_is_openais_object(http: aiohttp.ClientSession) -> Non
         ("POST", "/v1/completions", {"data": b"x", "headers": {"Content-Type": "text/plain"}}, 415),
         ("POST", "/v1/completions", {"data": io.BytesIO(b"x" * 2**21), "headers": JSON}, 413),
         ("POST", "/v1/completions", {"data": b"x", "headers": JSON | GZIP}, 400),
+        ("POST", "/v1/completions", {"data": b"no gzip", "headers": JSON | GZIP}, 400),
     ]
     for method, path, body, status in asked:
         async with http.request(method, path, **body) as response:

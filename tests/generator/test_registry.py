@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import math
 import os
 import shutil
 import threading
@@ -11,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from generator.config import EngineSettings
 from generator.engine.errors import (
@@ -28,7 +30,7 @@ from generator.sampling.settings import Sampling
 from tests.generator.small_folders import save_gpt2, save_llama, save_lstm
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from generator.models.choosing import Precision
@@ -127,6 +129,34 @@ async def test_a_folder_that_breaks_in_an_unforeseen_way_stops_no_other(tmp_path
     assert loaded(registry) == ["c"]
     with pytest.raises(BrokenModelError, match="The model a cannot be loaded"):
         await registry.load("a")
+    await registry.close()
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"], indirect=True)
+@pytest.mark.parametrize("save", [save_gpt2, save_llama, save_lstm])
+async def test_a_model_of_no_numbers_is_not_served(
+    tmp_path: Path, save: Callable[[Path], Path], precision: Precision
+) -> None:
+    """A training that went wrong leaves one; it told any letters, and at no temperature none."""
+    folder = save(tmp_path / "teller")
+    weights = load_file(folder / "model.safetensors")
+    save_file(
+        {name: tensor.fill_(math.nan) for name, tensor in weights.items()},
+        folder / "model.safetensors",
+        {"format": "pt"},
+    )
+    registry = Registry(EngineSettings(models=tmp_path, precision=precision))
+    with pytest.raises(BrokenModelError, match=r"teller cannot be loaded: .* no numbers \(NaN\)"):
+        await registry.load("teller")
+    assert "engine" not in {thread.name for thread in threading.enumerate()}
+    await registry.close()
+
+
+async def test_a_model_that_has_room_for_no_token_is_not_served(tmp_path: Path) -> None:
+    save_lstm(tmp_path / "teller", max_position_embeddings=1)
+    registry = Registry(EngineSettings(models=tmp_path))
+    with pytest.raises(BrokenModelError, match=r"teller cannot be loaded: it cannot tell a token"):
+        await registry.load("teller")
     await registry.close()
 
 
@@ -268,15 +298,16 @@ async def test_a_link_is_served_under_its_own_name(models: Path, tmp_path: Path)
     assert list(Registry(EngineSettings(models=models / "b")).folders()) == ["b"]
 
 
+@pytest.mark.parametrize("name", [b"caf\xe9", b"two\nlines", b"\x1b[2J"])
 async def test_a_folder_whose_name_is_no_text_is_left_out_and_said_once(
-    models: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    models: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, name: bytes
 ) -> None:
     (tmp_path / "good").symlink_to(models / "a")
     try:
-        (tmp_path / os.fsdecode(b"caf\xe9")).symlink_to(models / "b")
+        (tmp_path / os.fsdecode(name)).symlink_to(models / "b")
     except OSError:
         pytest.skip("this file system knows text only")
     registry = Registry(EngineSettings(models=tmp_path))
     for _ in range(2):
         assert list(registry.folders()) == ["good"]
-    assert caplog.text.count("its name is not UTF-8") == 1
+    assert caplog.text.count("its name is not text") == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from generator.config import EngineSettings
+from generator.engine.registry import Registry
 from generator.server.app import Server
 from generator.server.languages import languages_of
 from generator.server.log import open_log
@@ -43,6 +45,11 @@ async def test_models_are_listed(api: openai.AsyncOpenAI) -> None:
         ("language: no", []),  # YAML's own word for false
         ("language: {en: 1}", []),
         ("language: [", []),
+        ("license: mit\nlanguage:\n# these two\n- en\n- ja\ntags:\n- fr", ["en", "ja"]),
+        ("language:\n\n  - en", ["en"]),
+        ("language: " + 800 * "[" + "en", []),  # deeper than Python recurses
+        ("language: " + 3000 * " " + "en", []),
+        ("model-index:\n" + 800 * "[" + "\nlanguage: en", ["en"]),  # no more of it is read
         ("- en", []),
         ("", []),
     ],
@@ -53,6 +60,28 @@ async def test_a_model_says_which_languages_its_card_names(
     (tmp_path / "README.md").write_text(f"---\n{front_matter}\n---\n# A model\n", encoding="utf-8")
     assert languages_of(tmp_path) == known
     assert languages_of(tmp_path / "nowhere") == []
+
+
+async def test_a_pipe_in_a_cards_place_says_nothing(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "README.md")
+    assert languages_of(tmp_path) == []
+
+
+async def test_a_list_of_models_looks_at_their_folders_once(
+    http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each look takes as long as there are models."""
+    looks, look = 0, Registry.folders
+
+    def counted(registry: Registry) -> dict[str, Path]:
+        nonlocal looks
+        looks += 1
+        return look(registry)
+
+    monkeypatch.setattr(Registry, "folders", counted)
+    async with http.get("/v1/models") as response:
+        assert len((await response.json())["data"]) == 3
+    assert looks == 1
 
 
 async def test_the_log_names_a_story_as_who_asked_for_it_and_no_other(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,6 +134,20 @@ def hollow(folder: Path, **changes: int) -> None:
     with (folder / "model.safetensors").open("wb") as weights:
         weights.write(len(said).to_bytes(8, "little") + said)
         weights.truncate(8 + len(said) + end)
+
+
+@pytest.mark.parametrize("file", ["config.json", "tokenizer.json", "model.safetensors"])
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_would_never_end_is_not_read(tmp_path: Path, file: str, kind: str) -> None:
+    """It held up all other models, or filled the memory."""
+    folder = save_gpt2(tmp_path / "teller")
+    (folder / file).unlink()
+    if kind == "pipe":
+        os.mkfifo(folder / file)
+    else:
+        (folder / file).symlink_to("/dev/zero")
+    with pytest.raises(ModelFolderError, match=f"teller has no {file}"):
+        least_memory(folder, device="cpu", precision="auto", slots=1, reach=64)
 
 
 def test_what_cannot_be_read_is_a_sentence_before_it_is_loaded(tmp_path: Path) -> None:

@@ -15,10 +15,13 @@ const NARROW = window.matchMedia("(max-width: 760px)");
 
 const address = new URLSearchParams(location.search);
 const place = { as: address.get("as") ?? "", in: address.get("in") ?? "" };
+// The bot answers a member in the member's language, as Discord tells it: here the browser's.
+const speak = address.get("speak");
+if (speak) place.speak = speak;
 let connected = true;
 
 const live = new Live({
-  place: () => place,
+  place: () => ({ speak: navigator.language, ...place }),
   show: (message) => shows[message.show]?.(message),
   lost: (isLost) => {
     connected = !isLost;

@@ -122,6 +122,36 @@ async def test_a_mention_shows_the_name_that_one_goes_by(
     await expect(page.locator(".content .mention")).to_have_text("@Aoi")
 
 
+async def test_an_escaped_mark_is_shown_without_its_backslash(
+    playground: Playground, page: Page
+) -> None:
+    async with visit(playground.url) as haru:
+        await haru.say(r"**1\. one** \-\# \*two\* \three")
+    await page.goto(playground.url)
+    shown = page.locator("[data-message-id] .content")
+    await expect(shown).to_have_text(r"1. one -# *two* \three")
+
+
+async def test_the_bot_hears_in_which_language_the_page_is_read(
+    playground: Playground, echo_bot: EchoBot, page: Page
+) -> None:
+    browser = page.context.browser
+    assert browser is not None
+    for browsers, asked, heard in (
+        ("ja", "", "ja"),
+        ("zh-Hans-CN", "", "zh-CN"),
+        ("ja", "fr", "fr"),
+    ):
+        tab = await browser.new_page(locale=browsers)
+        await tab.goto(f"{playground.url}/?speak={asked}" if asked else playground.url)
+        await expect(tab.locator(".welcome")).to_be_visible()
+        await write(tab, "/slow")
+        interaction = await soon(echo_bot.seen.get())
+        assert str(interaction.locale) == heard
+        await interaction.response.send_message("Here.", ephemeral=True)
+        await tab.close()
+
+
 async def test_days_are_divided(playground: Playground, page: Page) -> None:
     channel, haru = next(iter(playground.world.channels)), playground.world.players[1].user
     for day in (1, 1, 2, 4):
