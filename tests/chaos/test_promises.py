@@ -223,6 +223,19 @@ def _thought_was_deleted(events: list[Event], _: Kept) -> None:
     events[at:at] = [thinking, thinking | {"change": "deleted"}]
 
 
+def _refused_after_a_thought(events: list[Event], _: Kept) -> None:
+    of = {"of": WISH + 3, "embeds": [], "components": []}
+    thinking = message("", change="created") | of | {"id": MESSAGE + 3}
+    refused = thinking | {"content": "I keep no more than 3 of your stories at a time."}
+    events += [
+        asked(WISH + 3, ASKER, kind="COMMAND"),
+        thinking,
+        {"what": "answered", "id": WISH + 3, "outcome": "answered", "message": MESSAGE + 3},
+        thinking | {"change": "deleted"},
+        refused | {"id": MESSAGE + 4, "to": ASKER, "change": "created"},
+    ]
+
+
 def _told_at_the_second_time(events: list[Event], kept: Kept) -> None:
     _wrong_for_ever(events, kept)
     events.append(asked(WISH + 2, ASKER, kind="COMMAND", probe=True))
@@ -326,6 +339,7 @@ def test_a_planted_bug_breaks_its_promise_and_no_other(plant: Plant, promise: st
         _part_posted_through_the_first,
         _told_at_the_second_time,
         _thought_was_deleted,
+        _refused_after_a_thought,
         _token_lost,
         _saga_at_its_end,
         _place_rises_for_a_saga,
