@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import logging
 import signal
 import sys
@@ -30,6 +29,7 @@ from bot.hosting.log import open_log
 from bot.invitation import greeting
 from bot.messages.pacing import Pace
 from bot.playground import Playground, PlaygroundError
+from bot.readiness import make_ready
 from bot.services import Services
 from bot.upkeep import Upkeep
 from bot.watching import EVERY as WATCHED_EVERY
@@ -52,8 +52,6 @@ _log = logging.getLogger("bot")
 
 TIDY_EVERY = 3600.0
 """Seconds."""
-GARBAGE = (5_000, 10, 5)
-"""New objects, and collections of the young, after which garbage is looked for: see `gc`."""
 CANCELLED_AGAIN = 0.5
 """Seconds."""
 LEAVE_WITHIN = 1.0
@@ -126,11 +124,13 @@ async def run(settings: Settings, *, config: Path | None = None) -> None:
         StartError: It cannot run; so do DatabaseError, PlaygroundError and GeneratorStartError.
     """
     stop = _stop_signal()
+    make_ready()
     # Closed in reverse: tellings are given back first, the database is let go of last.
     async with AsyncExitStack() as opened:
         owner = owner_name()
         member = _member(settings, owner)
-        still_ours = await opened.enter_async_context(sole_user(settings.database.url, member))
+        held = await opened.enter_async_context(AsyncExitStack())
+        still_ours = await held.enter_async_context(sole_user(settings.database.url, member))
         database = await opened.enter_async_context(
             open_database(settings.database.url, settings.database.pooler)
         )
@@ -152,9 +152,8 @@ async def run(settings: Settings, *, config: Path | None = None) -> None:
         pace = Pace()
         client = Kataribe(settings.discord, pace)
         services = Services.of(settings, database, completions, client, pace)
-        fleet = None
-        if member is not None:
-            fleet = Fleet(database, member, services.bell, services.messages.withdraw)
+        bell, given_back = services.bell, services.messages.withdraw
+        fleet = Fleet(database, member, bell, given_back) if member is not None else None
         if fleet is None:
             await services.queue.release_all()
         else:
@@ -184,13 +183,16 @@ async def run(settings: Settings, *, config: Path | None = None) -> None:
         if fleet is not None:
             work.append(fleet.run())
         work.append(_tidy(services))
-        work.append(_connect(client, settings, logged_in))
         work.append(_tell(client, dispatcher, logged_in, page))
         work.append(_keep_up(client, Upkeep(services, client), logged_in))
         work.append(_close_duels(client, logged_in))
         work.append(_watch(client, logged_in))
         if health is not None:
             work.append(health.watch())
+        work.append(_connect(client, settings, logged_in))  # it ends first
+        if member is not None:
+            # Nothing is written any more; who waits for our shards need not wait for the rest.
+            opened.push_async_callback(held.aclose)
         opened.push_async_callback(_leave, client)
         opened.push_async_callback(services.messages.close)
         running = [await opened.enter_async_context(_task(part)) for part in [stop.wait(), *work]]
@@ -296,7 +298,10 @@ async def _connect(client: Kataribe, settings: Settings, logged_in: asyncio.Even
     try:
         await client.login(settings.token.get_secret_value())
         logged_in.set()
-        await _until_cancelled(client.connect())
+        try:
+            await _until_cancelled(client.connect())
+        finally:
+            await _hear_no_more(client)
     except discord.LoginFailure as error:
         raise StartError(
             f"{api_url} refuses the token in DISCORD_TOKEN: {error} "
@@ -336,23 +341,11 @@ async def _tell(
     if client.services.settings.generator.url:
         # The host hears at once if nobody has the default model.
         client.services.catalogue.refresh()
-    _settle()
     if page is not None:
         print(f"Kataribe's playground is open: {page} (try /story In the year)", flush=True)
     else:
         print(await greeting(client), flush=True)
     await dispatcher.run()
-
-
-def _settle() -> None:
-    """Let garbage be looked for less often, and never again among what a start has made.
-
-    Those are some hundred thousand objects, of libraries most of them, that stay to the end. While
-    they are looked through every member waits, up to a third of a second each time.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GARBAGE)
 
 
 async def _keep_up(client: Kataribe, upkeep: Upkeep, logged_in: asyncio.Event) -> None:
@@ -382,6 +375,13 @@ async def _watch(client: Kataribe, logged_in: asyncio.Event) -> None:
         except (SQLAlchemyError, OSError) as error:
             _log.warning("How the queue is cannot be seen now: %s", error)
         await asyncio.sleep(WATCHED_EVERY)
+
+
+async def _hear_no_more(client: Kataribe) -> None:
+    """Close the gateway, or it would go on hearing while others wait for it to stop."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LEAVE_WITHIN):
+            await asyncio.gather(*(shard.disconnect() for shard in client.shards.values()))
 
 
 async def _leave(client: Kataribe) -> None:

@@ -16,7 +16,7 @@ from bot import command_sync
 from bot.answering import Drafts, understand
 from bot.apologies import NoSuchChoiceError, apologise
 from bot.command_texts import CommandTexts
-from bot.silence import connector
+from bot.silence import WRITTEN_WITHIN, connector
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -136,7 +136,7 @@ class Kataribe(discord.AutoShardedClient):
             guild_ready_timeout=0.2,
             max_messages=None,
             http_trace=pace.trace,
-            connector=connector(),
+            connector=connector(WRITTEN_WITHIN),
             **_shards(settings),
         )
         self.only = settings.shards

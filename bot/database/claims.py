@@ -20,7 +20,7 @@ from bot.database.unbroken import unbroken
 from bot.database.wishes import PLAIN, Wishes
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from sqlalchemy import ColumnElement, Select
     from sqlalchemy.orm import InstrumentedAttribute
@@ -95,14 +95,21 @@ class Claims(Wishes):
         async with self._sessions() as session:
             return set(await session.scalars(select(Story.id).where(held(owner))))
 
-    async def release(self, owner: str, story_ids: Collection[int]) -> None:
-        """Give stories back as if they had not been claimed: nobody is at fault."""
+    async def release(
+        self, owner: str, story_ids: Collection[int], texts: Mapping[int, str] | None = None
+    ) -> None:
+        """Give stories back as if they had not been claimed: nobody is at fault.
+
+        `texts`: what is shown of those that were being told, which stays until there is more.
+        """
+        text = case(dict(texts), value=Story.id, else_=Story.text) if texts else Story.text
         theirs, begun = and_(Story.id.in_(story_ids), held(owner)), Story.state == State.TELLING
         async with self._sessions.begin() as session, moving(session, theirs):
             await session.execute(
                 update(Story)
                 .where(theirs)
                 .values(
+                    text=text,
                     state=case((begun, State.QUEUED), else_=Story.state),
                     attempts=case((begun, Story.attempts - 1), else_=Story.attempts),
                     lease_owner=None,

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Integer,
     and_,
     bindparam,
+    case,
     func,
     or_,
     select,
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from sqlalchemy import CTE, BindParameter, Select
     from sqlalchemy.ext.asyncio import AsyncSession
     from sqlalchemy.orm import InstrumentedAttribute
+
+    from bot.database.reach import Reach
 
     _Moment = dt.datetime | BindParameter[dt.datetime]
 
@@ -128,19 +131,29 @@ def _first(story: type[Story], which: ColumnElement[bool], may_be_taken: MayBeTa
     )
 
 
-async def place(session: AsyncSession, story_id: int, moment: dt.datetime) -> int | None:
-    """Find a story's place, 1 being the next; None when it does not wait."""
+async def place(
+    session: AsyncSession, story_id: int, moment: dt.datetime, reach: Reach | None = None
+) -> int | None:
+    """Find a story's place, 1 being the next; None when it does not wait.
+
+    `reach`: of one of several bots. Only those wait before a story whose own bot tells it as well:
+    how fast the others go on, and in which servers, moves nobody here.
+    """
     given: dict[str, Any] = {"story_id": story_id, "moment": moment}
     mine = (await session.execute(_MINE, given)).one_or_none()
     if mine is None:
         return None
-    before = await session.scalar(_BEFORE, {**given, "mine": mine.own, "turn": mine.turn})
-    return 1 + int(before or 0)
+    before, given = _BEFORE, {**given, "mine": mine.own, "turn": mine.turn}
+    if reach is not None:
+        before, given = _BEFORE_OF_SHARDS, given | reach.beside(mine.guild_id)
+    return 1 + int(await session.scalar(before, given) or 0)
 
 
-def _before() -> Select[int]:
+def _before(*, of_shards: bool = False) -> Select[int]:
     """How many wait before a story, of whose server so many wishes have their `turn` before it."""
     servers, lead, same, earlier, equal = _servers(), *(aliased(Story) for _ in range(4))
+    # Private messages are a server of their member's own, below zero.
+    some = [within(case((servers.c.server > 0, servers.c.server)))] if of_shards else []
     # The wish of each server whose turn comes at that time, if it has one. None comes before the
     # first of its wish; of "is the first" PostgreSQL would think that hardly any is.
     of_that_turn = (
@@ -153,7 +166,7 @@ def _before() -> Select[int]:
     )
     edge = (
         select(servers.c.server, of_that_turn.label("wish"))
-        .where(servers.c.server.is_not(None))
+        .where(servers.c.server.is_not(None), *some)
         .cte("edges")
         .prefix_with("MATERIALIZED", dialect="postgresql")
     )
@@ -180,31 +193,30 @@ def _count(story: type[Story], *where: ColumnElement[bool]) -> ColumnElement[int
     return most.scalar_subquery() + rest.scalar_subquery()
 
 
-def _line() -> Select[Any]:
+def _line(*which: ColumnElement[bool]) -> Select[Any]:
+    """Everybody who waits at a `moment`, in order: (story id, place), 1 being the next."""
     turn = func.dense_rank().over(partition_by=Story.server, order_by=_stands(Story))
     everybody = (
         select(
             Story.id,
-            Story.guild_id,
             Story.own,
             turn.label("turn"),
             waiting(Story, MOMENT).label("waiting"),
         )
-        .where(Story.server.is_not(None))
+        .where(Story.server.is_not(None), *which)
         .subquery()
     )
     order = (everybody.c.turn, everybody.c.own, everybody.c.id)
     place = func.row_number().over(order_by=order).label("place")
-    return select(everybody.c.id, place, everybody.c.guild_id).where(everybody.c.waiting)
+    line = select(everybody.c.id, place).where(everybody.c.waiting).subquery()
+    return select(line.c.id, line.c.place).order_by(line.c.place)
 
 
 # Made once: to make one takes longer than it does.
-_MINE = select(Story.own, _turn(Story).label("turn")).where(
+_MINE = select(Story.own, Story.guild_id, _turn(Story).label("turn")).where(
     Story.id == bindparam("story_id"), Story.server.is_not(None), waiting(Story, MOMENT)
 )
-_BEFORE = _before()
-_all = _line().subquery()
-LINE = select(_all.c.id, _all.c.place).order_by(_all.c.place)
-"""Everybody who waits at a `moment`, in order: (story id, place), 1 being the next."""
-LINE_OF_SHARDS = LINE.where(within(_all.c.guild_id))
-"""Those of them whose servers are of the given shards."""
+_BEFORE, _BEFORE_OF_SHARDS = _before(), _before(of_shards=True)
+LINE = _line()
+LINE_OF_SHARDS = _line(within(Story.guild_id))
+"""The same of those whose servers are of the given shards, as if there were no others."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ARRAY, Integer, any_, bindparam, case, func, literal, true
 
+from bot.config.shards import shard_of
 from bot.database.tables import Story
 
 if TYPE_CHECKING:
@@ -42,6 +43,11 @@ class Reach:
     def given(self) -> dict[str, Any]:
         """The parameters of `within`."""
         return {"total": self.own.total, "shards": sorted(self.shards)}
+
+    def beside(self, guild_id: int | None) -> dict[str, Any]:
+        """The same for the shards that are told with a server's: of another bot's, just that."""
+        shard = shard_of(guild_id, self.own.total)
+        return self.given() if shard in self.shards else self.given() | {"shards": [shard]}
 
 
 def within(guild_id: Column, total: int | None = None, shards: Iterable[int] = ()) -> Of:

@@ -39,8 +39,11 @@ _SETTLING = 0
 
 AGAIN = 1.0
 """Seconds until a server that is away is asked again."""
-HANDED_OVER_WITHIN = 5.0
-"""Seconds in which a process that was told to stop lets go of its shards."""
+HANDED_OVER_WITHIN = 20.0
+"""Seconds in which a process that was told to stop lets go of its shards, or is ended. Who gives up
+sooner begins anew, and all that it had made ready is made once more while nobody serves them."""
+LOOKED_EVERY = 0.25
+"""Seconds between two looks whether it has."""
 ASKED_EVERY, ANSWERS_WITHIN = 5.0, 10.0
 """Seconds after which the server is asked whether it is still there, and that it has to answer."""
 _NAMED = text(
@@ -164,7 +167,7 @@ async def _take_when_let(
                 who, _, _ = str(error).rpartition(": ")
                 _log.info("%s: it has %.0f s to stop", who, HANDED_OVER_WITHIN)
                 waits = True
-            await asyncio.sleep(HANDED_OVER_WITHIN / 20)
+            await asyncio.sleep(LOOKED_EVERY)
 
 
 async def _take(

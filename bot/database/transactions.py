@@ -172,6 +172,10 @@ async def on_the_driver(
     try:
         async with nullcontext() if single else _begun(driver, taking):
             yield DriverTransaction(engine.dialect, speaks, single=single)
+    except dbapi.asyncpg.InternalClientError as error:
+        # The server ended the connection while nothing was asked of it, and its end is yet to come.
+        driver.terminate()
+        raise _translated(dbapi.asyncpg, error) from error
     except (dbapi.asyncpg.PostgresError, dbapi.asyncpg.InterfaceError) as error:
         raise _translated(dbapi.asyncpg, error) from error
     finally:
@@ -198,6 +202,7 @@ def _translated(asyncpg: Any, error: Exception) -> DBAPIError:
         (asyncpg.InterfaceError, InterfaceError),
         (asyncpg.IntegrityConstraintViolationError, IntegrityError),
         # The server is away, or about to be, or has no room, or may do so another time.
+        (asyncpg.InternalClientError, OperationalError),
         (asyncpg.PostgresConnectionError, OperationalError),
         (asyncpg.OperatorInterventionError, OperationalError),
         (asyncpg.InsufficientResourcesError, OperationalError),

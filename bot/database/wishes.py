@@ -128,12 +128,12 @@ class Wishes:
         await self._touch(and_(_in_one_message(story_id), Story.shown_at.is_(None)), values)
 
     async def position(self, story_id: int) -> int | None:
-        """Give the story's place, 1 being the next; None when it no longer waits."""
+        """Give the story's place among those that its bot tells, 1 being the next; None: none."""
         async with self._sessions() as session:
-            return await place(session, story_id, now())
+            return await place(session, story_id, now(), self._sessions.reach)
 
     async def positions(self) -> dict[int, int]:
-        """Give the place of everybody whose story is ours to tell: story id → place."""
+        """Give the place of everybody whose story is ours to tell, among them: story id → place."""
         line, given = LINE, {"moment": now()}
         if (reach := self._sessions.reach) is not None:
             line, given = LINE_OF_SHARDS, given | reach.given()

@@ -38,6 +38,10 @@ _log = logging.getLogger(__name__)
 MARGIN = 30.0
 """Seconds before its end that a token is used no more."""
 TOKEN_LIVES = TOKEN_LIFE.total_seconds() - MARGIN
+SURE_FOR = 8.0
+"""Seconds for which this bot's stories stay its own once it was seen that they are: PostgreSQL lets
+go of its shards 15 seconds after it was cut off, or later, and another bot waits three more. What
+was sent within these may be on its way for as long as `bot.silence.WRITTEN_WITHIN`."""
 SILENCE = 1.5
 """Seconds without a first word after which a message says that its story is being told: most have
 words by then, and need no edit for it."""
@@ -140,6 +144,14 @@ class StoryMessages:
         else:
             self._kept.forget(message)
             self._schedule.drop(message)
+
+    def sure(self, at: float | None) -> None:
+        """Write on: at that moment nobody else told what is told here; None: nobody can."""
+        if at is None:
+            return
+        if self._schedule.until <= self._now:
+            self.withdraw(lambda _: True)  # whoever waited may have been told elsewhere
+        self._schedule.write_until(at + SURE_FOR)
 
     def withdraw(self, theirs: Callable[[int | None], bool]) -> None:
         """Draw no places any more of some servers' stories: another bot tells them from now on."""

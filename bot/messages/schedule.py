@@ -66,6 +66,8 @@ class Schedule:
         self._edits: dict[StoryMessage, asyncio.Task[None]] = {}
         self._held: set[int] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self.until = math.inf
+        """When writing ends, by the event loop's time, unless it is put off."""
         self._closed = False
 
     def want(self, message: StoryMessage, urgency: Urgency) -> None:
@@ -104,6 +106,14 @@ class Schedule:
         if message.message_id is not None and (edit := self._edits.get(message)):
             edit.cancel()
 
+    def write_until(self, moment: float) -> None:
+        """Write until then and no longer, by the event loop's time, unless this is said again.
+
+        An edit that is on its way then is called back; it is made when writing goes on.
+        """
+        self.until = moment
+        self._go_on()
+
     async def close(self) -> None:
         """Stop writing; whoever waits for a last word is cancelled."""
         self._closed = True
@@ -125,6 +135,9 @@ class Schedule:
         if self._closed:
             return
         now = self._pace.clock.time()
+        if now >= self.until:
+            self._call_back()
+            return
         while True:
             message, soonest = self._next(now)
             if message is None:
@@ -134,6 +147,8 @@ class Schedule:
                 soonest = now + wait
                 break
             self._start(message, now)
+        if self._edits:
+            soonest = min(soonest, self.until)
         if soonest < math.inf:
             self._timer = self._pace.clock.call_later(max(0.0, soonest - now), self._go_on)
 
@@ -209,6 +224,12 @@ class Schedule:
         self._edits[message] = task
         task.add_done_callback(lambda _: self._edited(message))
 
+    def _call_back(self) -> None:
+        """Call back what is on its way; not a first post, for nobody would know of it."""
+        for message, edit in self._edits.items():
+            if message.message_id is not None:
+                edit.cancel()
+
     def _edited(self, message: StoryMessage) -> None:
         self._edits.pop(message, None)
         message.in_flight = False
@@ -219,6 +240,9 @@ class Schedule:
         bind_contextvars(story=message.story.id)
         try:
             over = await self._write(message)
+        except asyncio.CancelledError:
+            self.want(message, urgency)  # unless it is gone, or everything ends
+            raise
         except MessageGoneError as error:
             _log.info("The message of story %d is gone: %s", message.story.id, error)
             self._forget(message)

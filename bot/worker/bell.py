@@ -33,6 +33,8 @@ class Bell:
         self.paused = False
         """The host wants nothing to be begun; wishes wait. It is forgotten when the bot stops."""
         self.others: Others | None = None
+        self.sure_at: float | None = None
+        """Of several bots: when this one was last seen to have its shards, by the loop's time."""
 
     async def pause(self) -> None:
         """Let nothing be begun, here and by other bots on the database."""

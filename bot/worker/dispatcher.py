@@ -116,7 +116,8 @@ class Dispatcher:
         self._put_off: Backoff[int] = Backoff(settings.queue.lease, LONGEST_DELAY)
         """Endings that could not be shown: a thread may be archived for days."""
         self._suspects = Suspects()
-        self._stopping = False
+        self._broken_off: dict[int, str] | None = None
+        """What is shown of each story that was being told when it was said to stop; None: work."""
         self._moved = asyncio.Event()
         self._upkeep_due = 0.0
         self._missed = ""
@@ -145,12 +146,13 @@ class Dispatcher:
             await self._stop([places, *self._tellings.values(), *self._showings.values()])
 
     async def _stop(self, tasks: list[asyncio.Task[None]]) -> None:
-        self._stopping = True
+        self._broken_off = {}
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         try:
-            await self._queue.release(self._owner, await self._queue.held(self._owner))
+            ours = await self._queue.held(self._owner)
+            await self._queue.release(self._owner, ours, self._broken_off)
         except (SQLAlchemyError, OSError) as error:
             _log.warning("Stories are given back at the next start only: %s", cause(error))
 
@@ -173,7 +175,7 @@ class Dispatcher:
 
     async def _round(self) -> None:
         loop = asyncio.get_running_loop()
-        ours = self._busy()
+        ours, sure_at = self._busy(), self._bell.sure_at
         if loop.time() >= self._upkeep_due:
             # First, or the sweep would end what we still tell after this machine slept.
             held = await self._queue.renew(self._owner, ours) if ours else set()
@@ -186,14 +188,14 @@ class Dispatcher:
             if task := self._tellings.get(story_id) or self._showings.get(story_id):
                 task.cancel()
                 self._presenter.lost(story_id)
+        self._presenter.sure(sure_at)
         if (room := SHOWING - len(self._showings)) > 0:
             busy = self._busy() | self._put_off.resting(loop.time())
             for story in await self._queue.unshown(self._owner, room, busy=busy):
                 self._start(self._showings, story, self._show)
         rests = self._bell.paused or len(self._showings) >= AHEAD
         while not rests and len(self._tellings) < self._settings.queue.tellers:
-            following = await self._claim()
-            if following is None:
+            if (following := await self._claim()) is None:
                 break
             self._start(self._tellings, following, self._tell)
             self._suspects.began(following.id, self._tellings.keys())
@@ -250,8 +252,8 @@ class Dispatcher:
         try:
             told = await self._listener.hear(story, lambda: self._recovered(story))
         except asyncio.CancelledError:
-            if self._stopping:
-                await self._give_back(story)
+            if self._broken_off is not None:  # all are given back together
+                self._broken_off[story.id] = self._presenter.broke_off(story)
             raise
         except (GeneratorBusyError, GeneratorDownError) as error:
             self._turn_away(story, error)
@@ -286,8 +288,7 @@ class Dispatcher:
 
         One whose model is gone is told by another, if nobody chose this one.
         """
-        text = self._presenter.broke_off(story)
-        gone = isinstance(error, GeneratorModelGoneError)
+        text, gone = self._presenter.broke_off(story), isinstance(error, GeneratorModelGoneError)
         if gone and story.model == self._settings.stories.model:
             with suppress(UnknownModelError, GeneratorDownError):
                 other = await self._catalogue.default()
@@ -322,8 +323,7 @@ class Dispatcher:
 
     async def _give_back(self, story: Story) -> None:
         """Let a story wait again as if it had not been begun: nobody is at fault."""
-        text = self._presenter.broke_off(story)
-        await self._queue.give_back(story.id, self._owner, text=text)
+        await self._queue.give_back(story.id, self._owner, text=self._presenter.broke_off(story))
 
     async def _failed(self, story: Story, error: GeneratorFailedError) -> Story | None:
         """Have a story tried again; gives it if it was the last time and the story has ended."""

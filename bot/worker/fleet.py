@@ -65,8 +65,11 @@ class Fleet:
         """Lives as long as the host wants a pause that was asked for here."""
         self._asked = 0
         """Grows when a pause, or its end, is asked for here, and when it is there."""
-        self._served_at: dict[int, float] = {}
-        """When each shard was last served by another, or this bot began."""
+        self._missed_since: dict[int, float] = {}
+        """Of each shard that was not served when it was looked last, since when it was not."""
+        self._ours_from: float | None = float("-inf")
+        """From when on nobody else writes what is ours; None: another may have our shards. Who took
+        them over while we were cut off has seen by then that they are served again."""
         self._set(frozenset())
 
     async def begin(self, queue: Queue) -> None:
@@ -100,7 +103,7 @@ class Fleet:
 
     async def look(self) -> None:
         """See which shards are served, and take over what was not for a while."""
-        asked = self._asked
+        asked, began = self._asked, asyncio.get_running_loop().time()
         if self._looking is None:
             self._looking = await self._direct.connect()
         others = {number: owner for (number, _), owner in (await served(self._looking)).items()}
@@ -108,14 +111,19 @@ class Fleet:
         if self._asked == asked:  # else it was seen before, or on the way
             self._bell.paused = pause
         moment, own = asyncio.get_running_loop().time(), self._member.shards
-        for number in range(own.total):
-            if number in others or number not in self._served_at:
-                self._served_at[number] = moment
-        unserved = {
-            number
-            for number, served_at in self._served_at.items()
+        if any(others.get(number) != self._member.owner for number in own.numbers):
+            self._ours_from = None
+        elif self._ours_from is None:
+            self._ours_from = began + UNSERVED_FOR
+        elif self._ours_from <= began:
+            self._bell.sure_at = began
+        self._missed_since = {
+            number: self._missed_since.get(number, moment)
+            for number in range(own.total)
             if not (number in own.numbers or number in others)
-            and moment - served_at >= UNSERVED_FOR
+        }
+        unserved = {
+            number for number, since in self._missed_since.items() if moment - since >= UNSERVED_FOR
         }
         self._set(_next_ones(unserved, own, others))
 
@@ -146,8 +154,12 @@ class Fleet:
         await _end(held)
 
     async def _look_away(self) -> None:
-        """Look by another connection next time."""
+        """Look by another connection next time, and miss nobody who was not to be seen meanwhile.
+
+        A server that was away has let go of everybody, and all come back in some order.
+        """
         held, self._looking = self._looking, None
+        self._missed_since.clear()
         await _end(held)
 
     def _set(self, taken: frozenset[int]) -> None:

@@ -43,6 +43,12 @@ class Presenter(Protocol):
     def lost(self, story_id: int) -> None:
         """The story was ended, or another bot has it: no more of its words are written here."""
 
+    def sure(self, at: float | None) -> None:
+        """At that moment, by the loop's time, nobody else told what is told here; None: nobody can.
+
+        Where this is not said again for a while, nothing is written.
+        """
+
     async def ended(self, story: Story) -> None:
         """Show how the story ended, and return when its last word stands in the channel.
 

@@ -56,6 +56,9 @@ class FileChannel:
     def lost(self, story_id: int) -> None:
         del story_id
 
+    def sure(self, at: float | None) -> None:
+        del at
+
     async def ended(self, story: Story) -> None:
         if story.prompt == self.stuck:
             self.write(story, stuck=True)

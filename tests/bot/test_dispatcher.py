@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from bot.database.queue import Queue
 from bot.database.tables import State, Story
 from bot.worker import dispatcher
 from tests.bot.rows import lapse
@@ -18,7 +19,6 @@ from tests.bot.wishes import wish
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Collection
 
     from bot.database import Database
 
@@ -127,20 +127,25 @@ async def test_a_cancelled_story_is_told_no_further(database: Database, tells: T
 
 
 async def test_a_bot_that_stops_gives_its_stories_back_at_once(
-    database: Database, tells: Teller
+    database: Database, tells: Teller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with village(database, tells.url) as place:
         tells.hold(after=1)
-        story_id = await place.ask()
-        await place.wall.until(lambda: place.wall.shown[story_id])
-        await place.stop()
-        story = await place.get(story_id)
-        assert (story.state, story.attempts, story.lease_owner) == (State.QUEUED, 0, None)
+        asked = [await place.ask(member) for member in (1, 2)]
+        await tells.wished(2)
+        await place.wall.until(lambda: any(place.wall.shown.values()))
+        with monkeypatch.context() as patched:
+            patched.delattr(Queue, "give_back")  # not one by one: who comes waits for it
+            await place.stop()
+        for story_id in asked:
+            story = await place.get(story_id)
+            assert (story.state, story.attempts, story.lease_owner) == (State.QUEUED, 0, None)
+            assert story.text == "".join(place.wall.shown[story_id][-1:])
         await tells.release()
         place.start(place.another())
-        await place.over(story_id)
-    assert place.wall.endings() == [(story_id, State.TOLD)]
-    assert place.wall.shown[story_id][-1] == STORY
+        await place.over(*asked)
+    assert sorted(place.wall.endings()) == [(story_id, State.TOLD) for story_id in asked]
+    assert {place.wall.shown[story_id][-1] for story_id in asked} == {STORY}
 
 
 async def test_what_was_told_but_not_shown_is_only_shown(database: Database, tells: Teller) -> None:
@@ -313,8 +318,7 @@ async def test_a_bot_stops_in_order_though_the_database_is_locked(
     database: Database, tells: Teller
 ) -> None:
     class Locked(WatchedQueue):
-        async def release(self, owner: str, story_ids: Collection[int]) -> None:
-            del owner, story_ids
+        async def release(self, *_: object) -> None:
             raise OperationalError("UPDATE", {}, Exception("database is locked"))
 
     async with village(database, tells.url, Locked) as place:

@@ -77,6 +77,9 @@ class KillingPresenter:
     def lost(self, story_id: int) -> None:
         del story_id
 
+    def sure(self, at: float | None) -> None:
+        del at
+
     async def ended(self, story: Story) -> None:
         await self.endings.put(story)
 

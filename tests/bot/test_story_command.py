@@ -16,7 +16,7 @@ from bot.commands.story import SURPRISE
 from bot.database.limits import QueueFullError
 from bot.database.queue import Queue
 from bot.database.tables import Story
-from bot.messages.presenter import SILENCE
+from bot.messages.presenter import SILENCE, SURE_FOR
 from bot.messages.schedule import AGES
 from bot.openings import OPENINGS
 from bot.safety.beginnings import PromptRefusedError
@@ -73,6 +73,27 @@ async def test_no_place_is_drawn_of_stories_that_another_bot_tells_from_now_on(
         w.messages.withdraw(lambda guild_id: guild_id == w.env.guild.id)
         await clock.advance(SILENCE + AGES)
         await w.until(lambda: footer(w.message(told.id)) == "gpt2-starter is telling")
+        assert footer(w.message(waits.id)) == "Next to be told"
+        await w.teller.release()
+        await w.idle()
+
+
+async def test_who_was_cut_off_for_long_draws_no_place_of_what_others_told_meanwhile(
+    tmp_path: Path,
+) -> None:
+    clock = Clock()
+    async with world(tmp_path, clock=clock, queue={"tellers": 1}) as w:
+        w.teller.hold()
+        told = reply(await w.aki.slash(w.channel, "story", prompt="In the year"))
+        await w.teller.wished(1)
+        waits = reply(await w.ben.slash(w.channel, "story", prompt="Once"))
+        w.messages.sure(clock.time())
+        await clock.advance(SURE_FOR)
+        assert footer(w.message(told.id)) == "gpt2-starter is telling"
+        w.messages.waiting({2: 43})
+        await clock.advance(AGES)
+        w.messages.sure(clock.time())
+        await clock.advance(AGES)
         assert footer(w.message(waits.id)) == "Next to be told"
         await w.teller.release()
         await w.idle()

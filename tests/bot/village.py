@@ -49,6 +49,8 @@ class Wall:
     """Each `ended` that began."""
     happened: list[tuple[str, int]] = field(default_factory=list)
     """What the dispatcher said, of which story."""
+    sure_at: float | None = None
+    """When the bot was last seen to have its shards."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def waiting(self, places: Mapping[int, int]) -> None:
@@ -70,6 +72,10 @@ class Wall:
         if not keep:
             self.shown[story.id].append("")
         return "".join(self.shown.get(story.id, [])[-1:])
+
+    def sure(self, at: float | None) -> None:
+        self.sure_at = at
+        self.changed.set()
 
     def lost(self, story_id: int) -> None:
         self.happened.append(("lost", story_id))

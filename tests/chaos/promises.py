@@ -74,6 +74,9 @@ def is_saved(seen: Seen, kept: Kept) -> Findings:
         shown = _public(seen, id_)
         if not shown or id_ in known or not asked.acknowledged:
             continue
+        answers = seen.answers[id_]
+        if any(one.to is not None for one in answers) and all(map(_is_no_answer, shown)):
+            continue  # its member alone was told that it is refused
         first = shown[0].versions[0]
         died = not seen.calm(first["at"], first["at"] + ANSWER)
         if stories_in(first) or (is_unfinished(first) and not died):
@@ -101,13 +104,16 @@ def is_told_once(seen: Seen, kept: Kept) -> Findings:
             shown = [
                 one
                 for one in _public(seen, id_)
-                # One that was deleted before a word of the bot stood there is no answer.
-                if one.channel == channel
-                and not (one.deleted and not any(stories_in(it) for it in one.versions))
+                if one.channel == channel and not _is_no_answer(one)
             ]
             if len(shown) > 1:
                 numbers = ", ".join(str(one.id) for one in shown)
                 yield f"wish {id_} is told in several messages: {numbers}", seen.about(id_)
+
+
+def _is_no_answer(shown: Shown) -> bool:
+    """Whether a message was deleted before a story stood there."""
+    return shown.deleted and not any(stories_in(version) for version in shown.versions)
 
 
 def is_told_by_one(seen: Seen, kept: Kept) -> Findings:
@@ -201,9 +207,14 @@ def words_stay(seen: Seen, kept: Kept) -> Findings:
 
 
 def places_fall(seen: Seen, kept: Kept) -> Findings:
-    """No place in the queue rises without as many wishes, or returns, that may go before it."""
+    """No place in the queue rises without as many wishes, or returns, that may go before it.
+
+    When a story has been told the next wish of its server has its turn, which may have stood behind
+    another server's next.
+    """
     asked = [one.event["at"] for one in seen.asked.values() if one.acknowledged]
     asked += _parts_asked_for(seen, kept)
+    asked += [event["at"] for event in seen.events if event["what"] == "telling-over"]
     for shown in seen.messages.values():
         drawn = [
             (version, int(found[1]))

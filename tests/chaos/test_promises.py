@@ -123,6 +123,13 @@ def _place_rises(events: list[Event], _: Kept) -> None:
     events[at] = message("**In the year**", "kataribe:cancel:7", footer="Place 3 in the queue")
 
 
+def _place_rises_for_whose_turn_comes(events: list[Event], kept: Kept) -> None:
+    _place_rises(events, kept)
+    told = {"number": 0, "story": ["gpt2", "Long ago", 6]}
+    events.insert(0, {"what": "telling", **told})
+    events.insert(index(events, "Place 3"), {"what": "telling-over", "number": 0})
+
+
 def _place_rises_for_a_saga(events: list[Event], kept: Kept) -> None:
     _place_rises(events, kept)
     part = message("**Long ago** it rained\\.", "kataribe:again:8", change="created")
@@ -214,6 +221,19 @@ def _thought_was_deleted(events: list[Event], _: Kept) -> None:
     thinking = message("", change="created") | {"id": MESSAGE + 2, "embeds": [], "components": []}
     at = index(events, "'created'")
     events[at:at] = [thinking, thinking | {"change": "deleted"}]
+
+
+def _refused_after_a_thought(events: list[Event], _: Kept) -> None:
+    of = {"of": WISH + 3, "embeds": [], "components": []}
+    thinking = message("", change="created") | of | {"id": MESSAGE + 3}
+    refused = thinking | {"content": "I keep no more than 3 of your stories at a time."}
+    events += [
+        asked(WISH + 3, ASKER, kind="COMMAND"),
+        thinking,
+        {"what": "answered", "id": WISH + 3, "outcome": "answered", "message": MESSAGE + 3},
+        thinking | {"change": "deleted"},
+        refused | {"id": MESSAGE + 4, "to": ASKER, "change": "created"},
+    ]
 
 
 def _told_at_the_second_time(events: list[Event], kept: Kept) -> None:
@@ -319,9 +339,11 @@ def test_a_planted_bug_breaks_its_promise_and_no_other(plant: Plant, promise: st
         _part_posted_through_the_first,
         _told_at_the_second_time,
         _thought_was_deleted,
+        _refused_after_a_thought,
         _token_lost,
         _saga_at_its_end,
         _place_rises_for_a_saga,
+        _place_rises_for_whose_turn_comes,
         _works_on_it_again,
         _handed_over_among_faults,
     ],

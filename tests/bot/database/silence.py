@@ -1,4 +1,4 @@
-"""A line to a server that can go quiet: it stays open, and nothing comes through any more."""
+"""A line to a server that can go quiet, or let the server's last words through and not its end."""
 
 from __future__ import annotations
 
@@ -20,11 +20,15 @@ class Line:
     url: str
     socket: str
     """The server's."""
+    ends: bool = True
+    """It ends when the server ends it."""
+    last_words: asyncio.Event = field(default_factory=asyncio.Event)
+    """The server's came through."""
     _speaking: set[asyncio.StreamWriter] = field(default_factory=set)
     _quiet: set[asyncio.StreamWriter] = field(default_factory=set)
 
     def go_quiet(self) -> None:
-        """Let no word through on what is open, either way; what is opened later speaks."""
+        """Let no word through on what is open, and keep it open; what is opened later speaks."""
         self._quiet |= self._speaking
         self._speaking.clear()
 
@@ -42,8 +46,9 @@ class Line:
         while words := await source.read(1 << 16):
             if to not in self._quiet:
                 to.write(words)
-        if to not in self._quiet:
+        if to not in self._quiet and self.ends:
             to.close()
+        self.last_words.set()
 
     def _close(self) -> None:
         for writer in self._speaking | self._quiet:

@@ -192,14 +192,29 @@ async def test_a_wish_waits_for_those_of_its_server_and_its_member_and_for_no_ot
     await asyncio.gather(*same)
 
 
-async def test_places_are_those_among_all_and_said_by_who_tells(database: Database) -> None:
+async def test_places_are_those_among_what_one_bot_tells_however_fast_others_are(
+    database: Database,
+) -> None:
     queue = queue_of(database)
     asked = [
         (await queue.enqueue(wish(number, guild_id=place))).id
-        for number, place in enumerate(GUILDS, 1)
+        for number, place in enumerate((*GUILDS, None, *2 * GUILDS[:1], *GUILDS[2:]))
     ]
+    ours, theirs = asked[2:4] + asked[7:], [asked[0], asked[1], *asked[4:7]]
     database.sessions.reach = Reach("a", shards("2-3/4"), frozenset({2, 3}))
-    assert await queue.positions() == {asked[2]: 3, asked[3]: 4}
+    places = {story_id: place for place, story_id in enumerate(ours, 1)}
+    assert await queue.positions() == places
+    assert {story_id: await queue.position(story_id) for story_id in ours} == places
+    # Of another bot's servers it is known which shard they are of, not what else is told there.
+    assert [await queue.position(story_id) for story_id in theirs] == [1, 1, 2, 3, 4]
+    database.sessions.reach = Reach("b", shards("0-1/4"), frozenset({0, 1}))
+    assert await queue.positions() == {story_id: n for n, story_id in enumerate(theirs, 1)}
+    for _ in theirs:
+        told = await queue.claim("b")
+        assert told is not None
+        assert await queue.told(told, "b", " it rained.", 4) is not None
+    database.sessions.reach = Reach("a", shards("2-3/4"), frozenset({2, 3}))
+    assert await queue.positions() == places
 
 
 async def test_a_shard_that_nobody_serves_has_one_heir_until_it_is_served_again(
@@ -225,6 +240,56 @@ async def test_a_shard_that_nobody_serves_has_one_heir_until_it_is_served_again(
         monkeypatch.setattr(fleet, "UNSERVED_FOR", 60.0)
         await first.look()
         assert taken(first) == {0}  # a restart has its time
+
+
+async def test_a_bot_writes_on_as_long_as_it_is_seen_to_have_its_shards(
+    database: Database, database_url: str, tells: Teller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+    here, moment = member("0/2"), loop.time()
+    async with village(database, tells.url) as writes:
+        looks = Fleet(database, here, writes.bell)
+
+        async def sure_at() -> float | None:
+            await looks.look()
+            return writes.bell.sure_at
+
+        async with sole_user(database_url, here):
+            monkeypatch.setattr(loop, "time", lambda: moment)
+            assert await sure_at() == moment
+            writes.bell.ring()
+            await writes.wall.until(lambda: writes.wall.sure_at == moment)
+        seen_at, moment = moment, moment + 1
+        async with asyncio.timeout(30):
+            # A server needs a moment to let go.
+            while await sure_at() == moment:
+                seen_at, moment = moment, moment + 1
+        async with sole_user(database_url, here):
+            # Whoever took its shards over has a while to see that it is back.
+            assert await sure_at() == seen_at
+            moment += fleet.UNSERVED_FOR
+            assert await sure_at() == moment
+        await looks._look_away()
+
+
+async def test_nobody_is_missed_while_the_database_could_not_be_asked(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with joined(database_url, member("0/2")) as one:
+        loop = asyncio.get_running_loop()
+        moment = loop.time()
+        monkeypatch.setattr(loop, "time", lambda: moment)
+        async with sole_user(database_url, member("1/2")):
+            await one.look()
+        # Its server is away for a minute, and whoever is back first sees nobody else.
+        await one._look_away()
+        moment += 60
+        await one.look()
+        assert one._sessions.reach is not None
+        assert one._sessions.reach.shards == {0}
+        moment += fleet.UNSERVED_FOR
+        await one.look()
+        assert one._sessions.reach.shards == {0, 1}
 
 
 async def test_the_next_start_has_what_a_dead_process_told_and_nothing_of_the_living(

@@ -7,13 +7,15 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from bot.config import Shards
 from bot.database import open_database, server_lock
+from bot.database.errors import passes
 from bot.database.lock import sole_user
 from bot.database.server_lock import Member
-from bot.silence import SILENCE
+from bot.silence import GIVEN_UP_WITHIN
 from bot.worker import fleet
 from bot.worker.bell import Bell
 from bot.worker.fleet import Fleet
@@ -120,6 +122,31 @@ async def test_a_look_that_began_before_a_pause_does_not_end_it(
     await one._look_away()
 
 
+@pytest.mark.parametrize("single", [True, False])
+async def test_a_connection_whose_end_is_yet_to_come_is_given_up_for_another(
+    database: Database, database_url: str, *, single: bool
+) -> None:
+    own = select(func.pg_backend_pid().label("pid"))
+    async with line_to(database_url) as line, open_database(line.url) as opened:
+
+        async def pid() -> int:
+            async with opened.sessions.short(single=single) as transaction:
+                (row,) = await transaction.rows(own, {})
+                return int(row["pid"])
+
+        before = await pid()
+        line.ends = False
+        async with database.engine.connect() as connection:
+            await connection.execute(select(func.pg_terminate_backend(before, 10_000)))
+        await line.last_words.wait()
+        for _ in range(10):  # and reach the driver
+            await asyncio.sleep(0)
+        with pytest.raises(SQLAlchemyError) as raised:
+            await pid()
+        assert passes(raised.value)
+        assert await pid() != before
+
+
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="this system has it not")
 async def test_the_system_gives_up_a_line_that_is_cut(database_url: str) -> None:
     async with (
@@ -131,4 +158,4 @@ async def test_the_system_gives_up_a_line_that_is_cut(database_url: str) -> None
         ours = driver._transport.get_extra_info("socket")
         given_up_after = ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
         assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-        assert given_up_after == SILENCE["TCP_USER_TIMEOUT"]
+        assert given_up_after == 1000 * GIVEN_UP_WITHIN

@@ -115,6 +115,32 @@ async def test_one_edit_of_a_message_is_in_flight_at_a_time() -> None:
     await ended
 
 
+async def test_nothing_is_written_after_a_moment_until_that_is_put_off() -> None:
+    scene = Scene()
+    on_its_way, ends, posted = scene.telling(), scene.telling(), scene.telling()
+    posted.message_id = None
+    gates = [scene.gate.setdefault(one.story.id, asyncio.Event()) for one in (on_its_way, posted)]
+    scene.schedule.write_until(5.0)
+    await scene.clock.advance(4.9)
+    assert scene.edits == [(0.0, ends.story.id)]
+    await scene.clock.advance(0.2)
+    for gate in gates:
+        gate.set()
+    shown = scene.end(ends)
+    late = scene.telling()
+    await scene.clock.advance(60)
+    # Of a first post that was called back nobody would know where it stands.
+    assert scene.edits == [(0.0, ends.story.id), (5.1, posted.story.id)]
+    scene.schedule.drop(late)
+    scene.schedule.write_until(100.0)
+    await scene.clock.advance(1)
+    await shown
+    assert {number for at, number in scene.edits if at > 60} == {
+        on_its_way.story.id,
+        ends.story.id,
+    }
+
+
 async def test_no_window_of_the_channel_is_ever_used_up() -> None:
     scene = Scene(interval=0.5)
     messages = [scene.telling() for _ in range(8)]
