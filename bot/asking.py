@@ -185,4 +185,4 @@ async def _answer(
         message_id = callback.message_id
     if message_id is not None:
         services.messages.answered(first, message_id, interaction.token)
-        await services.queue.posted(first.id, message_id)
+        await services.messages.note(first)

@@ -48,6 +48,8 @@ class StoryMessage:
     message_id: int | None = None
     """None until it is known which message it is."""
     token: Token | None = None
+    unnoted: bool = False
+    """Which it is is known here only: the database could not be told."""
     gone: bool = False
     """It was deleted."""
     complete: bool = True
@@ -69,7 +71,7 @@ class StoryMessage:
     @classmethod
     def of(cls, *stories: Story, message_id: int | None = None, token: Token | None = None) -> Self:
         """Make the message of some stories, given in order."""
-        return cls([Telling(story) for story in stories], message_id, token)
+        return cls([Telling(story) for story in stories], message_id, token=token)
 
     @property
     def story(self) -> Story:

@@ -98,6 +98,7 @@ class Posts:
         try:
             if message.message_id is None:
                 return await self._post(message, drawing, token)
+            await self.note(message)
             if token is not None:
                 await self._edit_by_token(message, message.message_id, token, drawing)
             else:
@@ -105,6 +106,13 @@ class Posts:
         except (aiohttp.ClientError, OSError, discord.DiscordException) as error:
             raise OutOfReachError(repr(error)) from error
         return True
+
+    async def note(self, message: StoryMessage) -> None:
+        """Write down which message it is, where that is still to be done."""
+        if message.unnoted and message.message_id is not None:
+            answers = message.token is not None
+            await self._queue.posted(message.story.id, message.message_id, answers=answers)
+            message.unnoted = False
 
     async def read(
         self, message: StoryMessage, message_id: int, token: str | None
@@ -185,7 +193,8 @@ class Posts:
             found = await self._in_history(story)
         if found is not None:
             message.found(found)
-            await self._queue.posted(story.id, found)
+            message.unnoted = True
+            await self.note(message)
 
     async def _answer_of(self, token: str) -> int | None:
         try:
@@ -229,8 +238,8 @@ class Posts:
             except discord.HTTPException as error:
                 self._lose(message, token, error)
                 raise
-            message.message_id = answer.id
-            await self._queue.posted(story.id, answer.id)
+            message.message_id, message.unnoted = answer.id, True
+            await self.note(message)
             return True
         try:
             posted = await self._channel(story).send(
@@ -242,8 +251,8 @@ class Posts:
             raise
         if story.asked_at < self._since:
             message.found(posted.id)
-        message.message_id, message.token = posted.id, None
-        await self._queue.posted(story.id, posted.id, answers=False)
+        message.message_id, message.token, message.unnoted = posted.id, None, True
+        await self.note(message)
         return _stands(posted, drawing)
 
     def _is_deleted(self, error: discord.NotFound, story: Story) -> bool:

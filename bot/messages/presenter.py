@@ -212,8 +212,14 @@ class StoryMessages:
         """Learn the message that a wish was answered with, and the token that may edit it."""
         message, telling = self._kept.of(story)
         message.token = Token(token, self._now + TOKEN_LIVES)
-        message.message_id = message_id or message.message_id
+        if message_id is not None:
+            message.message_id, message.unnoted = message_id, True
         telling.place = place or telling.place
+
+    async def note(self, story: Story) -> None:
+        """Write down which message answers its wish; if that fails, its next edit does."""
+        message, _ = self._kept.of(story)
+        await self._posts.note(message)
 
     def pressed(self, story: Story, pressed: discord.Message, token: str) -> None:
         """Learn a fresh token that may edit the message, from a press on it.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import discord
 import pytest
 from sqlalchemy import update
+from sqlalchemy.exc import DBAPIError
 
 from bot.client import Kataribe
 from bot.config import Discord
@@ -72,6 +73,26 @@ async def test_what_was_sent_while_cut_off_is_given_up_before_another_bot_tells_
     tells_on_after = int(CUT_OFF["tcp_user_timeout"]) / 1000 - ASKED_EVERY + UNSERVED_FOR
     assert 0 < given_up_after <= 1000 * (tells_on_after - SURE_FOR)
     assert given_up_after < 1000 * QueueSettings().lease
+
+
+async def test_what_could_not_be_written_down_is_written_down_at_the_next_edit(
+    database: Database, client: Kataribe
+) -> None:
+    queue, stories = queue_of(database), Stories(database.sessions)
+    story = await queue.enqueue(wish(channel_id=STORIES, interaction_id=10**18))
+    message, posts = StoryMessage.of(story), Posts(client, stories, queue)
+    full = "CREATE TRIGGER full BEFORE UPDATE OF message_id ON stories BEGIN "
+    full += "SELECT RAISE(FAIL, 'database or disk is full'); END"
+    async with database.engine.begin() as connection:
+        await connection.exec_driver_sql(full)
+    with pytest.raises(DBAPIError):
+        await posts.write(message, drawing(story), None)
+    async with database.engine.begin() as connection:
+        await connection.exec_driver_sql("DROP TRIGGER full")
+    await posts.write(message, drawing(story), None)
+    known = await stories.get(story.id)
+    assert known is not None
+    assert known.message_id == message.message_id is not None
 
 
 @pytest.mark.parametrize("interaction_id", [10**18, -7], ids=["a wish", "a saga's part"])
