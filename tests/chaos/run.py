@@ -34,8 +34,9 @@ LOOK_AGAIN = 0.5
 """Seconds between two looks at what another process does."""
 REST = 2.0
 """Seconds in which the bot lets go of what it held, once nothing is left to do."""
-KEPT_OPEN = 20.0
-"""Seconds for which a connection may be kept for the next request, and some more."""
+KEPT_OPEN = 60.0
+"""Seconds until connections that a rush needed are closed. Each is kept for 15 after its last
+request, and the next request takes the one that lay longest: a few a second keep many."""
 SETTINGS = {
     "STORIES__MIN_TOKENS": "20",
     "STORIES__MAX_TOKENS": "50",
