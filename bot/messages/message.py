@@ -49,7 +49,7 @@ class StoryMessage:
     """None until it is known which message it is."""
     token: Token | None = None
     unnoted: bool = False
-    """Which it is is known here only: the database could not be told."""
+    """The database still has to be told which message it is."""
     gone: bool = False
     """It was deleted."""
     complete: bool = True

@@ -27,6 +27,16 @@ from tests.bot.world import PATIENCE, World, footer, labels, page, reply, world
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from simcord import ResponseMessage
+
+
+async def told_and_waiting(w: World) -> tuple[ResponseMessage, ResponseMessage]:
+    """A story of which no word comes, as of a search with beams before it is done, and the next."""
+    w.teller.hold()
+    told = reply(await w.aki.slash(w.channel, "story", prompt="In the year"))
+    await w.teller.wished(1)
+    return told, reply(await w.ben.slash(w.channel, "story", prompt="Once"))
+
 
 async def test_a_story_is_told_from_the_members_words(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
@@ -47,11 +57,7 @@ async def test_a_story_whose_first_word_takes_long_does_not_say_that_it_waits(
 ) -> None:
     clock = Clock()
     async with world(tmp_path, clock=clock, queue={"tellers": 1}) as w:
-        w.teller.hold()  # as a search with beams, which says nothing before it is done
-        await w.aki.slash(w.channel, "story", prompt="In the year")
-        await w.teller.wished(1)
-        await w.aki.slash(w.channel, "story", prompt="Once")
-        first, second = w.channel.history()
+        first, second = await told_and_waiting(w)
         await clock.advance(SILENCE)
         await w.until(lambda: footer(w.message(first.id)) == "gpt2-starter is telling")
         assert page(w.message(first.id)) == "**In the year**▌"
@@ -65,10 +71,7 @@ async def test_no_place_is_drawn_of_stories_that_another_bot_tells_from_now_on(
 ) -> None:
     clock = Clock()
     async with world(tmp_path, clock=clock, queue={"tellers": 1}) as w:
-        w.teller.hold()
-        told = reply(await w.aki.slash(w.channel, "story", prompt="In the year"))
-        await w.teller.wished(1)
-        waits = reply(await w.ben.slash(w.channel, "story", prompt="Once"))
+        told, waits = await told_and_waiting(w)
         w.messages.waiting({2: 43})
         w.messages.withdraw(lambda guild_id: guild_id == w.env.guild.id)
         await clock.advance(SILENCE + AGES)
@@ -83,10 +86,7 @@ async def test_who_was_cut_off_for_long_draws_no_place_of_what_others_told_meanw
 ) -> None:
     clock = Clock()
     async with world(tmp_path, clock=clock, queue={"tellers": 1}) as w:
-        w.teller.hold()
-        told = reply(await w.aki.slash(w.channel, "story", prompt="In the year"))
-        await w.teller.wished(1)
-        waits = reply(await w.ben.slash(w.channel, "story", prompt="Once"))
+        told, waits = await told_and_waiting(w)
         w.messages.sure(clock.time())
         await clock.advance(SURE_FOR)
         assert footer(w.message(told.id)) == "gpt2-starter is telling"
