@@ -7,7 +7,7 @@ import logging
 import os
 import sqlite3
 import stat
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import aclosing, asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -100,8 +100,8 @@ async def open_database(url: str, pooler: str = "") -> AsyncIterator[Database]:
     async with open_engine(url, poolclass=NullPool, **_DIRECT) as direct:
         await _migrate(direct, file)
         pool = open_pooler(pooler, direct) if pooler else open_engine(url, **_POOL)
-        async with pool as engine:
-            yield Database(engine, Sessions(engine), direct)
+        async with pool as engine, aclosing(Sessions(engine)) as sessions:
+            yield Database(engine, sessions, direct)
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import (
     async_sessionmaker,
 )
 
+from bot.database.drivers import Drivers
 from bot.database.transactions import SessionTransaction, on_the_driver
 
 if TYPE_CHECKING:
@@ -71,8 +72,10 @@ class Sessions(async_sessionmaker[AsyncSession]):
         self.reach: Reach | None = None
         """Of several bots on the database: what this one takes. None: it is the only one."""
         self._engine = engine
-        self._one_writer = engine.dialect.name == "sqlite"
-        if self._one_writer:
+        self._drivers = Drivers(engine)
+        self.one_writer = engine.dialect.name == "sqlite"
+        """Nobody else writes within a transaction."""
+        if self.one_writer:
             event.listen(engine.sync_engine, "handle_error", self._failed)
         self._turn = asyncio.Lock()
         self._coming = 0
@@ -87,7 +90,7 @@ class Sessions(async_sessionmaker[AsyncSession]):
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncSession]:  # type: ignore[override]  # waits first
         """Begin a transaction that writes, when its turn has come; committed on leaving."""
-        if not self._one_writer:
+        if not self.one_writer:
             async with super().begin() as session:
                 yield session
             return
@@ -122,12 +125,16 @@ class Sessions(async_sessionmaker[AsyncSession]):
             single: Each statement may be one, which PostgreSQL commits without being told to.
             taking: What PostgreSQL locks until the end, in this order; SQLite has one writer.
         """
-        if self._one_writer:
+        if self.one_writer:
             async with self.begin() as session:
                 yield SessionTransaction(session)
         else:
-            async with on_the_driver(self._engine, single=single, taking=taking) as transaction:
+            async with on_the_driver(self._drivers, single=single, taking=taking) as transaction:
                 yield transaction
+
+    async def aclose(self) -> None:
+        """Bring back the connections that were kept."""
+        await self._drivers.close()
 
     async def _wait_for_turn(self) -> None:
         self._coming += 1

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from sqlalchemy import Enum
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
-from sqlalchemy.util import greenlet_spawn
 
 from bot.database.tables import Story
 
@@ -21,8 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
     from sqlalchemy import Dialect, Executable
-    from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+    from sqlalchemy.ext.asyncio import AsyncSession
 
+    from bot.database.drivers import Drivers
     from bot.database.one_call import OneCall
 
 # What is kept as a word and read as one of an enumeration.
@@ -149,37 +149,33 @@ _texts: dict[tuple[Executable, tuple[str, ...]], _Text] = {}
 
 @asynccontextmanager
 async def on_the_driver(
-    engine: AsyncEngine, *, single: bool, taking: Sequence[int]
+    drivers: Drivers, *, single: bool, taking: Sequence[int]
 ) -> AsyncIterator[DriverTransaction]:
     """Begin a transaction on PostgreSQL; committed on leaving.
 
     Args:
-        engine: Where.
+        drivers: Where.
         single: Each statement is one, which the server commits without being told to.
         taking: Numbers that are locked first, in this order, and until its end.
 
     Raises:
         DBAPIError: As SQLAlchemy raises it.
     """
+    engine = drivers.engine
     dbapi: Any = engine.dialect.dbapi
-    try:
-        pooled = await engine.raw_connection()
-    except dbapi.Error as error:
-        raise OperationalError(None, None, error) from error
-    driver: Any = pooled.driver_connection
     behind_pooler = engine.get_execution_options().get(POOLED, False)
-    speaks = _EachBegun(driver) if single and behind_pooler else driver
-    try:
-        async with nullcontext() if single else _begun(driver, taking):
-            yield DriverTransaction(engine.dialect, speaks, single=single)
-    except dbapi.asyncpg.InternalClientError as error:
-        # The server ended the connection while nothing was asked of it, and its end is yet to come.
-        driver.terminate()
-        raise _translated(dbapi.asyncpg, error) from error
-    except (dbapi.asyncpg.PostgresError, dbapi.asyncpg.InterfaceError) as error:
-        raise _translated(dbapi.asyncpg, error) from error
-    finally:
-        await greenlet_spawn(pooled.close)
+    async with drivers.lent() as driver:
+        speaks = _EachBegun(driver) if single and behind_pooler else driver
+        try:
+            async with nullcontext() if single else _begun(driver, taking):
+                yield DriverTransaction(engine.dialect, speaks, single=single)
+        except dbapi.asyncpg.InternalClientError as error:
+            # The server ended the connection while nothing was asked of it, and its end is yet to
+            # come.
+            driver.terminate()
+            raise _translated(dbapi.asyncpg, error) from error
+        except (dbapi.asyncpg.PostgresError, dbapi.asyncpg.InterfaceError) as error:
+            raise _translated(dbapi.asyncpg, error) from error
 
 
 @asynccontextmanager

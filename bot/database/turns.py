@@ -41,7 +41,7 @@ from sqlalchemy import (
     update,
 )
 
-from bot.database.one_call import OneCall
+from bot.database.one_call import Change
 from bot.database.tables import State, Story
 from bot.database.transactions import DriverTransaction, story_of
 
@@ -152,9 +152,9 @@ class Move:
         self._change = changed.returning(*_stories)
         self._alone = self.of(_ONE_LOCKED)
 
-    def of(self, finds: Select[Any], *, again: bool = False) -> OneCall:
+    def of(self, finds: Select[Any], *, again: bool = False) -> Change:
         """Make it one call for PostgreSQL, of the story that a statement finds and takes."""
-        return OneCall(finds, self._change, again=again)
+        return Change(finds, self._change, again=again)
 
     async def made(
         self, transaction: Transaction, story_id: int, given: Mapping[str, Any]

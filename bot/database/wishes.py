@@ -6,16 +6,18 @@ import datetime as dt
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnDefault, and_, bindparam, insert, or_, select, update
+from sqlalchemy import BigInteger, ColumnDefault, and_, bindparam, insert, or_, select, update
 
+from bot.database.admission import NOTE, ROOM, Asking, admit
 from bot.database.clock import now
 from bot.database.in_order import take
-from bot.database.limits import Admission, Asking, Limits, Rush, admit
+from bot.database.limits import Limits, Rush
+from bot.database.one_call import Addition
 from bot.database.places import LINE, LINE_OF_SHARDS, place
 from bot.database.reach import freed
 from bot.database.tables import Duel, Form, Length, State, Story
 from bot.database.trail import Act, entry
-from bot.database.transactions import story_of
+from bot.database.transactions import DriverTransaction, story_of
 from bot.database.turns import LIVE, moving, take_members, wisher
 from bot.database.unbroken import unbroken
 
@@ -92,19 +94,27 @@ class Wishes:
         Raises:
             QueueFullError: The member, the server or the whole queue has reached a limit.
         """
-        moment, first = now(), wishes[0]
+        moment, first, limits = now(), wishes[0], limits or self._limits
+        by = Asking(first.interaction_id, first.member_id, first.guild_id)
+        if len(wishes) == 1 and first.parent_id is None and not self._sessions.one_writer:
+            given = {**by.measured(limits, moment), **_row(first, moment)}
+            async with self._sessions.short(single=True) as transaction:
+                if isinstance(transaction, DriverTransaction):
+                    story = await transaction.called(_AT_ONCE, given)
+                    if story is not None:
+                        return [story]
+            # It is there already, or there is no room; step by step is told what it is.
         taking = wisher(first.member_id, first.guild_id)
         async with self._sessions.short(taking=taking) as transaction:
-            by = Asking(first.interaction_id, first.member_id, first.guild_id)
-            admission = await admit(transaction, by, limits or self._limits, moment)
+            admission = await admit(transaction, by, limits, moment)
             if admission is None:
                 rows = await transaction.rows(_KNOWN, {"asked_by": first.interaction_id})
                 return [story_of(row) for row in rows]
-            part = 1
+            begins: dict[str, Any] = {"own": admission.own, "wish": admission.story_id}
             if first.parent_id is not None:
                 for row in await transaction.rows(_PART, {"story_id": first.parent_id}):
-                    part += row["part"]
-            row, *others = [_row(wish, part, moment, admission) for wish in wishes]
+                    begins["part"] = row["part"] + 1
+            row, *others = [_row(wish, moment) | begins for wish in wishes]
             rows = list(await transaction.rows(_SAVED, {**row, "id": admission.story_id}))
             for other in others:
                 rows += await transaction.rows(_SAVED, other)
@@ -229,18 +239,15 @@ def _duel(wishes: Sequence[Wish], moment: dt.datetime, lasts: float) -> dict[str
     }
 
 
-def _row(wish: Wish, part: int, moment: dt.datetime, admission: Admission) -> dict[str, Any]:
-    """The row of a wish, which begins in its place: behind all others of its member."""
+def _row(wish: Wish, moment: dt.datetime) -> dict[str, Any]:
+    """The row of a wish, but for where it stands among its member's: behind all others."""
     return {
         **_BEGINS_WITH,
         **{name: getattr(wish, name) for name in Wish.__slots__},
-        "part": part,
         "asked_at": moment,
         "answer_until": moment + TOKEN_LIFE if wish.answer_token else None,
         "server": -wish.member_id if wish.guild_id is None else wish.guild_id,
         "waits": 1,
-        "own": admission.own,
-        "wish": admission.story_id,
     }
 
 
@@ -251,8 +258,21 @@ _BEGINS_WITH = {
     if isinstance(column.default, ColumnDefault)
 }
 """What a story has of which its wish says nothing."""
+_ROW = sorted(
+    {*_BEGINS_WITH, *Wish.__slots__, "asked_at", "answer_until"}
+    | {"id", "server", "waits", "own", "wish"}
+)
+"""What a new story is given."""
 # Made once: to make one takes longer than what it does.
 _SAVED = insert(_stories).returning(*_stories.c)
+_AT_ONCE = Addition(
+    takes=[-bindparam("guild", type_=BigInteger), bindparam("member", type_=BigInteger)],
+    finds=ROOM,
+    notes=NOTE,
+    adds=_SAVED,
+    adds_columns=_ROW,
+    known={"id": "story_id", "wish": "story_id", "own": "own"},
+)
 _DUEL_SAVED = insert(Duel.metadata.tables["duels"]).returning(Duel.id)
 _KNOWN = (
     select(*_stories.c)

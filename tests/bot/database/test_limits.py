@@ -169,6 +169,18 @@ async def test_a_full_queue_says_when_to_come_back(queue: Queue, scope: Scope) -
     assert now() < refused.value.back_at < now() + dt.timedelta(minutes=5)
 
 
+async def test_who_is_gone_takes_no_room_though_an_old_wish_waits_still(queue: Queue) -> None:
+    limits = replace(HOST, waiting=2)
+    await queue.enqueue(wish(1), limits)
+    for member in range(2, 6):
+        gone = await queue.enqueue(wish(member), limits)
+        await queue.cancel(gone.id, member)
+    await queue.enqueue(wish(6), limits)
+    with pytest.raises(QueueFullError) as refused:
+        await queue.enqueue(wish(7), limits)
+    assert (refused.value.scope, refused.value.limit) == (Scope.ALL, 2)
+
+
 async def in_order(queue: Queue) -> list[int]:
     places = await queue.positions()
     return sorted(places, key=places.__getitem__)

@@ -1,14 +1,17 @@
-"""A story that PostgreSQL finds and changes in one message, by a function of our statements."""
+"""A story that PostgreSQL changes or adds in one message, by a function of our statements."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
+from bot.config import Queue as QueueSettings
 from bot.database import Database, open_database
+from bot.database.limits import Limits, QueueFullError
 from bot.database.tables import State
 from tests.bot.database.test_migrations import move
 from tests.bot.rows import get
@@ -74,6 +77,26 @@ async def test_what_it_gives_is_what_stands_there(served: Database) -> None:
     assert read.text == words
     assert await queue.told(claimed, "another", "late", 1) is None
     assert (await get(served, asked.id)).text == words
+
+
+async def test_a_wish_is_one_message_and_what_is_refused_is_said(served: Database) -> None:
+    queue, said = queue_of(served), list[str]()
+
+    def taken(connection: Any, *_: object) -> None:
+        connection.driver_connection.add_query_logger(lambda asked: said.append(asked.query))
+
+    await served.sessions.aclose()  # none is kept, so that each is overheard
+    await queue.enqueue(wish())
+    event.listen(served.engine.sync_engine, "checkout", taken)
+    asked = wish()
+    saved = await queue.enqueue(asked)
+    (message,) = said
+    assert message.startswith("SELECT * FROM kataribe_")
+    assert (await get(served, saved.id)).own == saved.own
+    again = await queue.enqueue(asked)
+    assert again.id == saved.id
+    with pytest.raises(QueueFullError):
+        await queue.enqueue(wish(), replace(Limits.of(QueueSettings()), cooldown=600))
 
 
 async def test_a_function_keeps_no_table_from_being_dropped(served: Database) -> None:

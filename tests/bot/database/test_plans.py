@@ -89,6 +89,8 @@ async def filled(database_url: str) -> AsyncIterator[Database]:
             # As its own upkeep does after a while; the bot never asks SQLite for it.
             async with opened.engine.begin() as connection:
                 await connection.execute(text("ANALYZE"))
+        # Whatever is asked passes by the pool, where it is overheard: no connection is kept.
+        await opened.sessions.aclose()
         yield opened
 
 
