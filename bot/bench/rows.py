@@ -22,7 +22,7 @@ from bot.database.tables import Asked, Audit, Duel, DuelVote, Rating, Report, St
 from bot.database.turns import put_all_right
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 TIMES = 30
 """How often each is measured."""
@@ -34,6 +34,8 @@ KINDS = 5000
 """Different beginnings."""
 VOTERS = 5
 """Members who voted in each duel."""
+_STATEMENTS = ("SELECT", "WITH", "INSERT", "UPDATE", "DELETE")
+"""What begins those that do more than to begin a transaction, or to end it."""
 CHUNK = 20_000
 """Rows inserted by one statement."""
 TEXT = "The fox looked at the moon for a long time and said nothing at all. " * 14
@@ -241,8 +243,8 @@ def _duel_votes(first: int, last: int) -> Any:
 
 @contextmanager
 def _watched(database: Database) -> Iterator[list[float]]:
-    """Collect the seconds that each statement takes."""
-    engine = database.engine.sync_engine
+    """Collect the seconds that each statement takes, of SQLAlchemy's and of the driver's own."""
+    engine, over = database.engine.sync_engine, False
     spent: list[float] = []
     begun = 0.0
 
@@ -253,13 +255,32 @@ def _watched(database: Database) -> Iterator[list[float]]:
     def after(*_: object) -> None:
         spent.append(time.perf_counter() - begun)
 
-    event.listen(engine, "before_cursor_execute", before)
-    event.listen(engine, "after_cursor_execute", after)
+    def taken(connection: Any, record: Any, _proxy: object) -> None:
+        driver = connection.driver_connection
+        does = record.info.setdefault("does", driver.execute_fetchall)
+
+        async def timed(words: str, values: Sequence[Any] = ()) -> Any:
+            begins = time.perf_counter()
+            rows = await does(words, values)
+            if not over and words.startswith(_STATEMENTS):
+                spent.append(time.perf_counter() - begins)
+            return rows
+
+        driver.execute_fetchall = timed
+
+    listeners = (
+        ("before_cursor_execute", before),
+        ("after_cursor_execute", after),
+        ("checkout", taken),
+    )
+    for name, listener in listeners:
+        event.listen(engine, name, listener)
     try:
         yield spent
     finally:
-        event.remove(engine, "before_cursor_execute", before)
-        event.remove(engine, "after_cursor_execute", after)
+        over = True
+        for name, listener in listeners:
+            event.remove(engine, name, listener)
 
 
 def _shown(done: int, count: int) -> None:

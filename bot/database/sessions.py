@@ -17,7 +17,8 @@ from sqlalchemy.ext.asyncio import (
 )
 
 from bot.database.drivers import Drivers
-from bot.database.transactions import SessionTransaction, on_the_driver
+from bot.database.sqlite_driver import SqliteTransaction, done
+from bot.database.transactions import on_the_driver
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -36,7 +37,11 @@ class _Group:
 
     def __init__(self, connection: AsyncConnection) -> None:
         self.connection = connection
+        sync: Any = connection.sync_connection
+        self._driver: Any = sync.connection.driver_connection
         self.size = 0
+        self.empty = False
+        """The first has taken back what it wrote, and with it the whole."""
         self.saved: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done when what they wrote is on the disk; has the error if it is not."""
         self.trouble: BaseException | None = None
@@ -48,11 +53,18 @@ class _Group:
         sync = self.connection.sync_connection
         if self.trouble is not None or sync is None or sync.invalidated:
             return False
-        driver: Any = sync.connection.driver_connection
         try:
-            return bool(driver.in_transaction)
+            return bool(self._driver.in_transaction)
         except (ValueError, sqlite3.Error):  # so does a connection say that it is closed
             return False
+
+    async def do(self, words: str) -> None:
+        """Begin it or end it, or a part of it."""
+        await done(self.connection, self._driver, words)
+
+    def transaction(self) -> SqliteTransaction:
+        """Give it to who writes without a session."""
+        return SqliteTransaction(self.connection, self._driver)
 
 
 class Sessions(async_sessionmaker[AsyncSession]):
@@ -94,26 +106,13 @@ class Sessions(async_sessionmaker[AsyncSession]):
             async with super().begin() as session:
                 yield session
             return
-        came = asyncio.get_running_loop().time()
-        await self._wait_for_turn()
-        try:
-            group = self._group
-            if group is None:
-                group = self._group = _Group(await self._begun(came))
-            group.size += 1
-            try:
-                async with self._member_of(group) as session:
-                    yield session
-            except SQLAlchemyError:
-                if group.trouble is None:
-                    raise
-                raise group.trouble from None
-            finally:
-                if not (self._coming and group.size < TOGETHER and group.stands):
-                    await self._commit()
-        finally:
-            self._turn.release()
-        await asyncio.shield(group.saved)
+        async with self._in_turn() as group:
+            mode = "rollback_only" if group.size == 1 else "create_savepoint"
+            session = AsyncSession(
+                group.connection, expire_on_commit=False, join_transaction_mode=mode
+            )
+            async with session, session.begin():
+                yield session
 
     @asynccontextmanager
     async def short(
@@ -125,12 +124,50 @@ class Sessions(async_sessionmaker[AsyncSession]):
             single: Each statement may be one, which PostgreSQL commits without being told to.
             taking: What PostgreSQL locks until the end, in this order; SQLite has one writer.
         """
-        if self.one_writer:
-            async with self.begin() as session:
-                yield SessionTransaction(session)
-        else:
+        if not self.one_writer:
             async with on_the_driver(self._drivers, single=single, taking=taking) as transaction:
                 yield transaction
+            return
+        async with self._in_turn() as group:
+            first = group.size == 1
+            if not first:
+                await group.do("SAVEPOINT a_member")
+            try:
+                yield group.transaction()
+            except BaseException:
+                if group.stands:
+                    await group.do("ROLLBACK" if first else "ROLLBACK TO a_member")
+                raise
+            if not first:
+                await group.do("RELEASE a_member")
+
+    @asynccontextmanager
+    async def _in_turn(self) -> AsyncIterator[_Group]:
+        """Write within a group on SQLite; what is written is saved on leaving.
+
+        Whoever is the first in it must take back all that the group wrote when they fail, and
+        others what they wrote themselves.
+        """
+        came = asyncio.get_running_loop().time()
+        await self._wait_for_turn()
+        try:
+            group = self._group
+            if group is None:
+                group = self._group = await self._begun(came)
+            group.size += 1
+            try:
+                yield group
+            except BaseException as error:
+                group.empty = group.size == 1
+                if group.trouble is None or not isinstance(error, SQLAlchemyError):
+                    raise
+                raise group.trouble from None
+            finally:
+                if not (self._coming and group.size < TOGETHER and group.stands):
+                    await self._commit()
+        finally:
+            self._turn.release()
+        await asyncio.shield(group.saved)
 
     async def aclose(self) -> None:
         """Bring back the connections that were kept."""
@@ -148,8 +185,8 @@ class Sessions(async_sessionmaker[AsyncSession]):
         finally:
             self._coming -= 1
 
-    async def _begun(self, came: float) -> AsyncConnection:
-        """A connection that has the write lock, for who came at a time of the event loop's.
+    async def _begun(self, came: float) -> _Group:
+        """A group that has the write lock, for who came at a time of the event loop's.
 
         SQLite waits for another program's lock for a while. Whoever stood in line all that time is
         told what came of it: were each to wait again, the last would wait as often as there are.
@@ -159,14 +196,16 @@ class Sessions(async_sessionmaker[AsyncSession]):
             raise self._refusal.with_traceback(None)
         connection = await self._engine.connect()
         try:
-            await connection.exec_driver_sql("BEGIN IMMEDIATE")
+            await connection.begin()
+            group = _Group(connection)
+            await group.do("BEGIN IMMEDIATE")
         except BaseException as error:
             await connection.close()
             if isinstance(error, SQLAlchemyError):
                 self._refusal, self._refused_from = error, moment
             raise
         self._refusal = None
-        return connection
+        return group
 
     def _failed(self, context: ExceptionContext) -> None:
         """Keep the error at which SQLite took everything back; what follows does not say why."""
@@ -177,15 +216,6 @@ class Sessions(async_sessionmaker[AsyncSession]):
             and (context.is_disconnect or not group.stands)
         ):
             group.trouble = group.trouble or context.sqlalchemy_exception
-
-    @asynccontextmanager
-    async def _member_of(self, group: _Group) -> AsyncIterator[AsyncSession]:
-        """A transaction within the group's, which can be taken back alone."""
-        session = AsyncSession(
-            group.connection, expire_on_commit=False, join_transaction_mode="create_savepoint"
-        )
-        async with session, session.begin():
-            yield session
 
     async def _commit(self) -> None:
         """Save what a group wrote; to its end, for whoever does it may be cancelled meanwhile."""
@@ -198,9 +228,9 @@ class Sessions(async_sessionmaker[AsyncSession]):
     async def _save(group: _Group) -> None:
         """Save what a group wrote, and tell its members."""
         try:
-            if group.trouble is None:
+            if group.trouble is None and not group.empty:
                 # Not the connection's own: where nothing stands any more, that would do nothing.
-                await group.connection.exec_driver_sql("COMMIT")
+                await group.do("COMMIT")
         except BaseException as error:  # noqa: BLE001  # whoever wrote must hear of it
             group.trouble = error
         if group.trouble is None:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
     from sqlalchemy import Dialect, Executable
-    from sqlalchemy.ext.asyncio import AsyncSession
 
     from bot.database.drivers import Drivers
     from bot.database.one_call import OneCall
@@ -62,18 +61,6 @@ def story_of(row: Any) -> Story:
     # As SQLAlchemy does on reading: to set one after the other is to note each as a change.
     vars(story).update(values)
     return story
-
-
-class SessionTransaction:
-    """One that a session has."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-        self.dialect = session.get_bind().dialect.name
-
-    async def rows(self, statement: Executable, given: Mapping[str, Any]) -> Sequence[Any]:
-        """Have a statement done; see `Transaction`."""
-        return (await self._session.execute(statement, given)).mappings().all()
 
 
 class DriverTransaction:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from bot.config import Queue as QueueSettings
 from bot.database import Database, open_database
 from bot.database.limits import Limits, QueueFullError
 from bot.database.tables import State
+from tests.bot.database.overhearing import overheard
 from tests.bot.database.test_migrations import move
 from tests.bot.rows import get
 from tests.bot.wishes import queue_of, wish
@@ -81,15 +82,11 @@ async def test_what_it_gives_is_what_stands_there(served: Database) -> None:
 
 async def test_a_wish_is_one_message_and_what_is_refused_is_said(served: Database) -> None:
     queue, said = queue_of(served), list[str]()
-
-    def taken(connection: Any, *_: object) -> None:
-        connection.driver_connection.add_query_logger(lambda asked: said.append(asked.query))
-
     await served.sessions.aclose()  # none is kept, so that each is overheard
     await queue.enqueue(wish())
-    event.listen(served.engine.sync_engine, "checkout", taken)
     asked = wish()
-    saved = await queue.enqueue(asked)
+    with overheard(served, lambda words, _: said.append(words)):
+        saved = await queue.enqueue(asked)
     (message,) = said
     assert message.startswith("SELECT * FROM kataribe_")
     assert (await get(served, saved.id)).own == saved.own

@@ -32,6 +32,7 @@ from bot.database import (
     trail,
 )
 from bot.database.reach import Reach
+from tests.bot.database.overhearing import overheard
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -68,6 +69,8 @@ OF_SEVERAL = (
     *("boards.due", "removals.remove"),
 )
 """What it does otherwise than one alone."""
+BOUNDS = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE")
+"""Of a transaction."""
 MAKING = "SELECT pg_advisory_xact_lock"
 CALL = "SELECT * FROM kataribe_"
 """Of a function that does what a `OneCall` says."""
@@ -146,31 +149,21 @@ def test_every_method_of_the_repositories_is_taken_once() -> None:
 
 @contextmanager
 def collected(database: Database) -> Iterator[list[tuple[str, Any]]]:
-    """What is asked meanwhile, of SQLAlchemy or of PostgreSQL's driver itself: with parameters."""
+    """What is asked meanwhile, of SQLAlchemy or of the driver itself: with parameters."""
     statements: list[tuple[str, Any]] = []
 
     def collect(_: object, __: object, statement: str, parameters: Any, *___: object) -> None:
         statements.append((statement, parameters))
 
-    def overhear(asked: Any) -> None:
-        if not asked.query.startswith(("BEGIN", "COMMIT", "ROLLBACK", MAKING)):
-            statements.append((asked.query, asked.args))
-
-    def taken(connection: Any, *_: object) -> None:
-        if database.engine.dialect.name == "postgresql":
-            connection.driver_connection.add_query_logger(overhear)
-
-    def given_back(connection: Any, *_: object) -> None:
-        if database.engine.dialect.name == "postgresql":
-            connection.driver_connection.remove_query_logger(overhear)
+    def hear(statement: str, parameters: Any) -> None:
+        if not statement.startswith((*BOUNDS, MAKING)):
+            statements.append((statement, parameters))
 
     engine = database.engine.sync_engine
-    listeners = (("before_cursor_execute", collect), ("checkout", taken), ("checkin", given_back))
-    for name, listener in listeners:
-        event.listen(engine, name, listener)
-    yield statements
-    for name, listener in listeners:
-        event.remove(engine, name, listener)
+    event.listen(engine, "before_cursor_execute", collect)
+    with overheard(database, hear):
+        yield statements
+    event.remove(engine, "before_cursor_execute", collect)
 
 
 async def test_no_statement_reads_a_whole_table(filled: Database) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 
 from bot.database import Database, open_database
+from tests.bot.database.overhearing import overheard
 from tests.bot.village import PATIENCE
 
 if TYPE_CHECKING:
@@ -54,11 +55,10 @@ async def test_many_who_write_together_are_saved_when_they_return(
 ) -> None:
     commits = 0
 
-    def count(_c: object, _cursor: object, statement: str, *_: object) -> None:
+    def count(words: str, _values: object) -> None:
         nonlocal commits
-        commits += statement == "COMMIT"
+        commits += words == "COMMIT"
 
-    event.listen(sqlite.engine.sync_engine, "before_cursor_execute", count)
     found = []
 
     async def write(member: int) -> None:
@@ -66,7 +66,8 @@ async def test_many_who_write_together_are_saved_when_they_return(
             await session.execute(INSERT, {"member": member, "reason": ""})
         found.append(saved(tmp_path))
 
-    await asyncio.gather(*(write(member) for member in range(MEMBERS)))
+    with overheard(sqlite, count):
+        await asyncio.gather(*(write(member) for member in range(MEMBERS)))
     assert found == [MEMBERS] * MEMBERS, "nobody returns before the commit that has their row"
     assert commits == 1
 
@@ -165,9 +166,9 @@ async def test_all_who_stood_in_line_are_told_together_that_another_program_has_
 ) -> None:
     tries = 0
 
-    def count(_c: object, _cursor: object, statement: str, *_: object) -> None:
+    def count(words: str, _values: object) -> None:
         nonlocal tries
-        tries += statement == "BEGIN IMMEDIATE"
+        tries += words == "BEGIN IMMEDIATE"
 
     def hurry(connection: Any, _record: object) -> None:
         connection.cursor().execute("PRAGMA busy_timeout = 1")
@@ -177,11 +178,11 @@ async def test_all_who_stood_in_line_are_told_together_that_another_program_has_
             await session.execute(INSERT, {"member": member, "reason": ""})
 
     event.listen(sqlite.engine.sync_engine, "connect", hurry)
-    event.listen(sqlite.engine.sync_engine, "before_cursor_execute", count)
     await sqlite.engine.dispose()
     other = sqlite3.connect(tmp_path / "kataribe.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    ended = await asyncio.gather(*map(write, range(MEMBERS)), return_exceptions=True)
+    with overheard(sqlite, count):
+        ended = await asyncio.gather(*map(write, range(MEMBERS)), return_exceptions=True)
     assert [type(one) for one in ended] == [OperationalError] * MEMBERS
     assert tries == 2, "the first, and one for those who came while it waited"
     other.close()
@@ -222,17 +223,17 @@ async def test_who_stops_waiting_just_when_their_turn_comes_leaves_nobody_uncomm
 async def test_who_is_cancelled_while_it_saves_for_others_takes_nobody_along(
     sqlite: Database, tmp_path: Path
 ) -> None:
-    def stop(_c: object, _cursor: object, statement: str, *_: object) -> None:
-        if statement == "COMMIT":
+    def stop(words: str, _values: object) -> None:
+        if words == "COMMIT":
             asyncio.get_running_loop().call_soon(writing[-1].cancel)
 
     async def write(member: int) -> None:
         async with sqlite.sessions.begin() as session:
             await session.execute(INSERT, {"member": member, "reason": ""})
 
-    event.listen(sqlite.engine.sync_engine, "before_cursor_execute", stop)
-    writing = [asyncio.create_task(write(member)) for member in range(MEMBERS)]
-    await asyncio.wait(writing)
+    with overheard(sqlite, stop):
+        writing = [asyncio.create_task(write(member)) for member in range(MEMBERS)]
+        await asyncio.wait(writing)
     assert [one.cancelled() for one in writing] == [False] * (MEMBERS - 1) + [True]
     assert saved(tmp_path) == MEMBERS
 
