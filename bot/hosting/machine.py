@@ -232,6 +232,7 @@ async def _own(settings: Settings, config: Path | None) -> AsyncIterator[Finding
             "without a C++ compiler our own tells several times slower",
             "apt install g++, or xcode-select --install",
         )
+    print("Starting a generator to see whether it tells ...", file=sys.stderr, flush=True)
     began = time.monotonic()
     try:
         command = [*COMMAND, *(["--config", str(config)] if config else [])]

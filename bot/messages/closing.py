@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.database.clock import now
+from bot.database.errors import cause, passes
 
 if TYPE_CHECKING:
     from bot.database.duels import Duels
@@ -30,6 +31,8 @@ class Closing:
         self._messages = messages
         self._unshown: list[int] = []
         """Interactions whose duels are closed, and whose messages do not say so yet."""
+        self._trouble = ""
+        """What was wrong with the database."""
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -37,13 +40,21 @@ class Closing:
             try:
                 await self.close_due()
                 following = await self._duels.next_close()
-            except (SQLAlchemyError, OSError):
-                _log.exception("Duels are not closed now; trying again")
+                self._trouble = ""
+            except (SQLAlchemyError, OSError) as error:
+                self._say(error)
                 following = None
             rest = LOOKED_AT_EVERY
             if following is not None:
                 rest = min(rest, max(0.0, (following - now()).total_seconds()))
             await asyncio.sleep(rest)
+
+    def _say(self, error: Exception) -> None:
+        """Tell the host what is wrong, once; with all of it where waiting will not help."""
+        if self._trouble != (said := cause(error)):
+            self._trouble = said
+            whole = None if passes(error) else error
+            _log.error("Duels are not closed now; trying again: %s", said, exc_info=whole)
 
     async def close_due(self) -> None:
         """Close what is due."""
