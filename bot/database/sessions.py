@@ -51,7 +51,7 @@ class _Group:
     def stands(self) -> bool:
         """Whether there is still a transaction: some errors end it, as that of a full disk does."""
         sync = self.connection.sync_connection
-        if self.trouble is not None or sync is None or sync.invalidated:
+        if self.empty or self.trouble is not None or sync is None or sync.invalidated:
             return False
         try:
             return bool(self._driver.in_transaction)

@@ -120,8 +120,14 @@ async def done(
     """
     try:
         rows: Sequence[Any] = await driver.execute_fetchall(words, values)
-    except (sqlite3.Error, ValueError) as error:  # the latter says that it is closed
+    except sqlite3.Error as error:
         await connection.run_sync(_failed, error, words)
+        raise
+    except UnicodeError:
+        raise
+    except ValueError as error:  # so it says that it is closed
+        # Of another kind of error SQLAlchemy would give the connection to the next one.
+        await connection.run_sync(_failed, sqlite3.OperationalError(str(error)), words)
         raise
     return rows
 

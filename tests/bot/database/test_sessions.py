@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import gc
 import sqlite3
+import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import event, text
-from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy import event, insert, text
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.database import Database, open_database
+from bot.database.errors import passes
+from bot.database.tables import Mute
 from tests.bot.database.overhearing import overheard
 from tests.bot.village import PATIENCE
 
@@ -21,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MEMBERS = 20
+MUTED = insert(Mute.__table__).returning(Mute.member_id)
 INSERT = text("INSERT INTO mutes VALUES (1, :member, '2026-11-27 00:00:00.000000', :reason, 1)")
 
 
@@ -28,6 +34,12 @@ INSERT = text("INSERT INTO mutes VALUES (1, :member, '2026-11-27 00:00:00.000000
 async def sqlite(tmp_path: Path) -> AsyncIterator[Database]:
     async with open_database(f"sqlite+aiosqlite:///{tmp_path / 'kataribe.db'}") as opened:
         yield opened
+
+
+def muted(member: int) -> dict[str, Any]:
+    """What `MUTED` is given."""
+    until = dt.datetime(2026, 11, 27, tzinfo=dt.UTC)
+    return {"guild_id": 1, "member_id": member, "until": until, "reason": "", "moderator_id": 1}
 
 
 def saved(folder: Path) -> int:
@@ -238,20 +250,75 @@ async def test_who_is_cancelled_while_it_saves_for_others_takes_nobody_along(
     assert saved(tmp_path) == MEMBERS
 
 
-async def test_a_connection_that_breaks_takes_its_own_group_and_no_other(
+async def test_nobody_joins_what_is_about_to_be_taken_back(
     sqlite: Database, tmp_path: Path
 ) -> None:
-    async def write(member: int, *, breaks: bool = False) -> None:
-        async with sqlite.sessions.begin() as session:
-            await session.execute(INSERT, {"member": member, "reason": ""})
-            if breaks:
-                connection = await session.connection()
-                driver: Any = (await connection.get_raw_connection()).driver_connection
-                await driver.close()
+    held_up, loop, begun = threading.Event(), asyncio.get_running_loop(), 0
 
-    writing = [write(1), write(2, breaks=True), write(3)]
-    first, broken, last = await asyncio.gather(*writing, return_exceptions=True)
-    assert isinstance(first, SQLAlchemyError)
-    assert isinstance(broken, SQLAlchemyError)
-    assert last is None
+    def go_on(turns: int) -> None:
+        if turns:
+            loop.call_soon(go_on, turns - 1)
+        else:
+            held_up.set()
+
+    def stop(words: str, _values: object) -> None:
+        nonlocal begun
+        begun += words == "BEGIN IMMEDIATE"
+        group = sqlite.sessions._group
+        if words == "ROLLBACK" and group is not None:
+            # It is still to be done when the first is gone.
+            group._driver._tx.put_nowait((None, held_up.wait))
+            loop.call_soon(first.cancel)
+            go_on(10)
+
+    async def write(member: int, *, fails: bool = False) -> None:
+        async with sqlite.sessions.short() as transaction:
+            await transaction.rows(MUTED, muted(member))
+            if fails:
+                raise LookupError
+
+    with overheard(sqlite, stop):
+        first = asyncio.create_task(write(1, fails=True))
+        other = asyncio.create_task(write(2))
+        async with asyncio.timeout(PATIENCE):
+            await other
+            await asyncio.wait([first])
+    assert first.cancelled()
+    assert begun == 2
     assert saved(tmp_path) == 1
+
+
+@pytest.mark.parametrize("short", [False, True], ids=["with a session", "short"])
+async def test_a_connection_that_breaks_takes_its_own_group_and_no_other(
+    sqlite: Database, tmp_path: Path, *, short: bool
+) -> None:
+    async def write(member: int, *, breaks: bool = False) -> None:
+        async with sqlite.sessions.short() if short else sqlite.sessions.begin() as writes:
+            if isinstance(writes, AsyncSession):
+                await writes.execute(MUTED, muted(member))
+            else:
+                await writes.rows(MUTED, muted(member))
+            group = sqlite.sessions._group
+            if breaks and group is not None:
+                await group._driver.close()
+
+    for breaking in (1, 2):
+        writing = [write(10 * breaking + n, breaks=n == breaking) for n in (1, 2)]
+        ended = await asyncio.gather(*writing, return_exceptions=True)
+        assert [type(one) for one in ended[:breaking]] == [OperationalError] * breaking
+        assert all(passes(one) for one in ended[:breaking] if isinstance(one, Exception))
+        assert ended[breaking:] == [None] * (2 - breaking)
+        await write(breaking)
+    assert saved(tmp_path) == 3
+
+
+async def test_what_no_text_can_have_is_the_trouble_of_who_wrote_it(
+    sqlite: Database, tmp_path: Path
+) -> None:
+    async def write(member: int, reason: str = "") -> None:
+        async with sqlite.sessions.short() as transaction:
+            await transaction.rows(MUTED, muted(member) | {"reason": reason})
+
+    ended = await asyncio.gather(write(1), write(2, "\ud800"), write(3), return_exceptions=True)
+    assert [type(one) for one in ended] == [type(None), UnicodeEncodeError, type(None)]
+    assert saved(tmp_path) == 2
