@@ -28,6 +28,8 @@ class Drivers:
         self.engine = engine
         self._idle: list[Any] = []
         """The last one used last: it is the one whose server has most in its caches."""
+        self._asking = 0
+        """Who waits for one of the pool's."""
         self._closed = False
 
     @asynccontextmanager
@@ -44,7 +46,9 @@ class Drivers:
         finally:
             if not driver.is_closed() and driver.is_in_transaction():
                 driver.terminate()  # its end could not be said
-            if self._closed or driver.is_closed() or len(self._idle) == KEPT:
+            # Those who wait stand in the pool's line, so there it goes while somebody does.
+            full = self._asking > 0 or len(self._idle) == KEPT
+            if self._closed or full or driver.is_closed():
                 await greenlet_spawn(pooled.close)
             else:
                 self._idle.append(pooled)
@@ -63,7 +67,10 @@ class Drivers:
             # The server has closed it meanwhile, of which the driver hears by itself.
             await greenlet_spawn(pooled.close)
         dbapi: Any = self.engine.dialect.dbapi
+        self._asking += 1
         try:
             return await self.engine.raw_connection()
         except dbapi.Error as error:
             raise OperationalError(None, None, error) from error
+        finally:
+            self._asking -= 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,11 +11,12 @@ from sqlalchemy import BigInteger, bindparam, literal, select, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, ProgrammingError
 
 from bot.database import Database, open_database
-from bot.database.connection import make_engine
+from bot.database.connection import _KEPT, make_engine
 from bot.database.errors import passes
 from bot.database.sessions import Sessions
 from bot.database.wishes import Wish
 from tests.bot.rows import get
+from tests.bot.village import PATIENCE
 from tests.bot.wishes import queue_of, wish
 
 if TYPE_CHECKING:
@@ -69,6 +72,20 @@ async def test_an_error_of_the_drivers_is_one_of_sqlalchemys(served: Database) -
         await cut_off()
     async with served.sessions.short() as transaction:
         assert await transaction.rows(GIVEN, {"given": 9})
+
+
+async def test_who_waits_for_a_connection_has_the_first_that_is_done_with(
+    served: Database,
+) -> None:
+    async def ask() -> None:
+        async with served.sessions.short() as transaction:
+            assert await transaction.rows(GIVEN, {"given": 7})
+
+    async with AsyncExitStack() as others, asyncio.timeout(PATIENCE):
+        # One is left of the pool's.
+        for _ in range(_KEPT["pool_size"] - 1):
+            await others.enter_async_context(served.engine.connect())
+        await asyncio.gather(*(ask() for _ in range(3)))
 
 
 async def test_a_connection_that_is_cut_off_in_a_session_is_trouble_that_passes(
