@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bot.worker.completions import GeneratorDownError, GeneratorError
 from bot.worker.completions_server import can_be_chosen
+from bot.worker.generator_errors import GeneratorStartingError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -134,7 +135,9 @@ class Catalogue:
             self._served = tuple(await self._completions.served())
         except GeneratorError as error:
             if not self.unanswered:
-                _log.warning("The list of models did not come: %s", error)
+                starts = isinstance(error, GeneratorStartingError)
+                level = logging.INFO if starts else logging.WARNING
+                _log.log(level, "The list of models did not come: %s", error)
             self.unanswered = True
         else:
             self.unanswered = False

@@ -19,6 +19,7 @@ from bot.worker.generator_errors import (
     GeneratorLostError,
     GeneratorModelGoneError,
     GeneratorRefusedError,
+    GeneratorStartingError,
     ParameterUnknownError,
     PromptTooLongError,
 )
@@ -183,7 +184,7 @@ class CompletionsServer:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Ask; whatever goes wrong until the answer is read becomes a GeneratorError."""
         if self.url is None:
-            raise GeneratorDownError("the generator is still starting")
+            raise GeneratorStartingError("the generator is still starting")
         address = self.url.rstrip("/").removesuffix("/v1") + under + path
         key = self._api_key
         shown = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}

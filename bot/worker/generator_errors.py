@@ -42,6 +42,10 @@ class GeneratorDownError(GeneratorError):
     """Nobody answers, or nobody lets us in: the story is not at fault and waits."""
 
 
+class GeneratorStartingError(GeneratorDownError):
+    """Our own does not answer yet."""
+
+
 class GeneratorFailedError(GeneratorError):
     """It began and broke off, or answered nonsense: another attempt may help."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -141,3 +142,14 @@ async def test_the_hosts_choice_is_written_as_the_server_does(
     async with catalogue_of(answering(200, "{}"), default="nosuch") as models:
         assert await models.default() == "nosuch"  # nobody knows better
     assert "Nobody has" not in caplog.text
+
+
+@pytest.mark.parametrize(("url", "level"), [(None, logging.INFO), (NOWHERE, logging.WARNING)])
+async def test_a_generator_that_starts_is_no_reason_to_warn(
+    url: str | None, level: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with client(url) as completions:
+        await Catalogue(completions).refresh()
+    (said,) = [line for line in caplog.records if line.name == catalogue.__name__]
+    assert said.levelno == level
