@@ -18,6 +18,7 @@ from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from bot.database.drivers import Pool
 from bot.database.errors import DatabaseError, cause
 from bot.database.migrating import migrate
 from bot.database.sessions import Sessions
@@ -44,7 +45,7 @@ _WATCHED = {**CUT_OFF, "idle_in_transaction_session_timeout": "20000"}
 for 20 seconds: then PostgreSQL ends its session, and others go on. Commands may take longer."""
 ANSWERS_WITHIN = 60.0
 """Seconds that the server has for one statement of the bot's; whoever asked tries again then."""
-_KEPT: dict[str, Any] = {"pool_size": 24, "max_overflow": 0}
+_KEPT: dict[str, Any] = {"poolclass": Pool, "pool_size": 24, "max_overflow": 0}
 """Connections of PostgreSQL: some more than wishes that are answered at once. They stay open, for
 to make one takes longer than what it is made for."""
 _DIRECT: dict[str, Any] = {"connect_args": {"server_settings": _WATCHED}}

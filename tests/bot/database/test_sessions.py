@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MEMBERS = 20
-MUTED = insert(Mute.__table__).returning(Mute.member_id)
+MUTED = insert(Mute.metadata.tables["mutes"]).returning(Mute.member_id)
 INSERT = text("INSERT INTO mutes VALUES (1, :member, '2026-11-27 00:00:00.000000', :reason, 1)")
 
 

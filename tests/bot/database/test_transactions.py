@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, Program
 
 from bot.database import Database, open_database
 from bot.database.connection import _KEPT, make_engine
+from bot.database.drivers import KEPT
 from bot.database.errors import passes
 from bot.database.sessions import Sessions
 from bot.database.wishes import Wish
@@ -88,6 +89,42 @@ async def test_who_waits_for_a_connection_has_the_first_that_is_done_with(
         await asyncio.gather(*(ask() for _ in range(3)))
 
 
+async def test_what_is_kept_for_short_transactions_is_had_by_all_where_there_is_no_other(
+    served: Database,
+) -> None:
+    async def ask() -> None:
+        async with served.sessions.short() as transaction:
+            await transaction.rows(GIVEN, {"given": 7})
+
+    await asyncio.gather(*(ask() for _ in range(KEPT)))
+    async with AsyncExitStack() as sessions, asyncio.timeout(PATIENCE):
+        for _ in range(_KEPT["pool_size"]):
+            session = await sessions.enter_async_context(served.sessions())
+            await session.execute(GIVEN, {"given": 7})
+    async with asyncio.timeout(PATIENCE):
+        await ask()
+
+
+async def test_who_waits_for_a_session_has_the_connection_of_a_short_transaction(
+    served: Database,
+) -> None:
+    asks = asyncio.Event()
+
+    async def ask() -> None:
+        async with served.sessions.short():
+            await asks.wait()
+
+    async def read() -> None:
+        async with served.sessions() as session:
+            asks.set()
+            await session.execute(GIVEN, {"given": 7})
+
+    async with AsyncExitStack() as others, asyncio.timeout(PATIENCE):
+        for _ in range(_KEPT["pool_size"] - 1):
+            await others.enter_async_context(served.engine.connect())
+        await asyncio.gather(ask(), read())
+
+
 async def test_a_connection_that_is_cut_off_in_a_session_is_trouble_that_passes(
     served: Database,
 ) -> None:
@@ -110,7 +147,7 @@ async def test_a_connection_that_is_cut_off_in_a_session_is_trouble_that_passes(
 async def test_a_server_that_lets_nobody_in_is_trouble_of_the_databases(
     postgresql: Server,
 ) -> None:
-    engine = make_engine(postgresql.new_database().replace("/postgres?", "/nowhere?"))
+    engine = make_engine(postgresql.new_database().replace("/postgres?", "/nowhere?"), **_KEPT)
     with pytest.raises(OperationalError, match="nowhere"):
         await queue_of(Database(engine, Sessions(engine), engine)).claim("bot")
     await engine.dispose()
