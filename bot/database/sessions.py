@@ -171,7 +171,8 @@ class Sessions(async_sessionmaker[AsyncSession]):
 
     async def aclose(self) -> None:
         """Bring back the connections that were kept."""
-        await self._drivers.close()
+        if not self.one_writer:  # none of SQLite's is
+            await self._drivers.close()
 
     async def _wait_for_turn(self) -> None:
         self._coming += 1
