@@ -73,8 +73,8 @@ class Replica:
 
 
 SMALL_MACHINE = Replica.of_speeds("two cores with its bot", {8: 675})
-"""gpt2-starter beside its bot on the same two cores, as `simulate --check` found them (654 to 724 on
-an AMD EPYC with AVX2); fewer stories are taken to need as long a step as eight."""
+"""gpt2-starter beside its bot on the same two cores, as `simulate --check` found them (654 to 724
+on an AMD EPYC with AVX2); fewer stories are taken to need as long a step as eight."""
 TWO_CORES = Replica.of_speeds("two cores", {1: 991, 8: 2_698, 32: 3_157})
 """gpt2-starter over HTTP on an AMD EPYC with AVX-512 VNNI (docs/engine.md)."""
 GPU = Replica.of_speeds("a GPU", {1: 2_478, 32: 84_070}, most=8_600)
