@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import math
-import signal
 import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from bot.bench import (
@@ -22,7 +20,7 @@ from bot.bench import (
     waiting,
 )
 from bot.bench.figures import print_json
-from bot.bench.running import BenchError
+from bot.bench.running import BenchError, until_told_to_stop
 from bot.database import DatabaseError
 from bot.playground.visitor import VisitError
 
@@ -128,7 +126,7 @@ def main(given: argparse.Namespace) -> int:
         print("--processes takes --jobs and --database as well", file=sys.stderr)
         return 2
     try:
-        print_json(asyncio.run(_until_told_to_stop(_chosen(given))))
+        print_json(asyncio.run(until_told_to_stop(_chosen(given))))
     except (KeyboardInterrupt, asyncio.CancelledError):
         print("\nStopped; nothing is left behind.", file=sys.stderr)
         return 130
@@ -162,15 +160,6 @@ def _chosen(given: argparse.Namespace) -> Coroutine[Any, Any, dict[str, object]]
     else:
         chosen = waiting.wait(given.model, given.stories, given.together)
     return chosen
-
-
-async def _until_told_to_stop(measured: Coroutine[Any, Any, dict[str, object]]) -> Any:
-    """Measure; SIGTERM ends it as Ctrl-C does, or its bot would outlive it."""
-    task = asyncio.current_task()
-    assert task is not None  # noqa: S101  # the one that runs this
-    with suppress(NotImplementedError):  # on Windows
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    return await measured
 
 
 def _count(text: str, least: int = 1) -> int:

@@ -6,13 +6,13 @@ import asyncio
 import os
 import signal
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Coroutine
 
 START_WITHIN = 180.0
 """Seconds."""
@@ -91,3 +91,12 @@ async def running_bot(folder: Path, **settings: str) -> AsyncIterator[RunningBot
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
         await process.wait()
+
+
+async def until_told_to_stop(measured: Coroutine[Any, Any, dict[str, object]]) -> Any:
+    """Measure; SIGTERM ends it as Ctrl-C does, or its bot would outlive it."""
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101  # the one that runs this
+    with suppress(NotImplementedError):  # on Windows
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await measured

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.bench.figures import print_json, show_progress
-from bot.bench.running import BenchError
+from bot.bench.running import BenchError, until_told_to_stop
 
 __all__ = ["add_simulate_command", "main"]
 
@@ -106,10 +106,10 @@ def main(given: argparse.Namespace) -> int:
             return _simulate(given)
         from bot.simulate.check import check  # noqa: PLC0415  # SimPy is there
 
-        figures = asyncio.run(check(given.seconds or SECONDS))
+        figures = asyncio.run(until_told_to_stop(check(given.seconds or SECONDS)))
         print_json(figures)
         return 0 if figures["agrees"] else 1
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         print("\nStopped; nothing is left behind.", file=sys.stderr)
         return 130
     except (BenchError, OSError) as error:  # a timeout says nothing of itself

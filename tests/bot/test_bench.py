@@ -73,9 +73,14 @@ def _lives(pid: str) -> bool:
     return Path(f"/proc/{pid}").exists()
 
 
-async def test_when_it_is_told_to_end_its_bot_ends_too(tells: Teller) -> None:
+@pytest.mark.parametrize(
+    "given", [("bench", "--told", "1000"), ("simulate", "--check")], ids=" ".join
+)
+async def test_when_it_is_told_to_end_its_bot_ends_too(
+    tells: Teller, given: tuple[str, ...]
+) -> None:
     bench = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bot", "bench", "--told", "1000"),
+        *(sys.executable, "-m", "bot", *given),
         env={**os.environ, "KATARIBE_GENERATOR__URL": tells.url},
         stderr=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
