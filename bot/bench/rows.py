@@ -32,6 +32,8 @@ UNSHOWN = 20
 """Stories that ended and are not shown yet."""
 KINDS = 5000
 """Different beginnings."""
+MANY = 3
+"""Votes of a story that stands among the best."""
 VOTERS = 5
 """Members who voted in each duel."""
 _STATEMENTS = ("SELECT", "WITH", "INSERT", "UPDATE", "DELETE")
@@ -130,7 +132,7 @@ def _stories(first: int, last: int, count: int, live: int) -> Any:
     # A busy day: its stories are of one moment, which is as good for a statement as many.
     days = (count - last) // CHUNK
     moment = literal(now() - dt.timedelta(days=days, hours=1), Story.asked_at.type)
-    votes = case((~ended, 0), (i % 20 == 0, 3), (i % 2 == 0, 1), else_=0)
+    votes = case((~ended, 0), (i % 20 == 0, MANY), (i % 2 == 0, 1), else_=0)
     stars = i % 5 + 1
     values = {
         Story.interaction_id: i,
@@ -158,7 +160,7 @@ def _stories(first: int, last: int, count: int, live: int) -> Any:
         Story.shown_at: case((shown, moment), else_=null()),
         Story.votes: votes,
         Story.stars: votes * stars,
-        Story.score: case((votes == 3, (3 * stars + PRIOR_STARS) / (3 + PRIOR_VOTES))),  # noqa: PLR2004
+        Story.score: case((votes == MANY, (MANY * stars + PRIOR_STARS) / (MANY + PRIOR_VOTES))),
     }
     rows = select(*values.values()).order_by(i)
     return insert(Story).from_select([column.key for column in values], rows)

@@ -52,6 +52,7 @@ _NAMES = {
 }
 """Of the limits."""
 _DAY = bindparam("day", type_=Date)
+_RESTED_SINCE = bindparam("rested_since", type_=Moment)
 
 
 def _most(name: str) -> BindParameter[int]:
@@ -166,11 +167,8 @@ def _found(dialect: str) -> Select[Any]:
     row = counted.select_from(always.outerjoin(ledger, true())).subquery()
     refusals = (
         (Scope.DAILY, and_(_most("daily") > 0, row.c.day == _DAY, row.c.wishes >= _most("daily"))),
-        # A later one was written under a clock that was ahead.
-        (
-            Scope.COOLDOWN,
-            and_(row.c.last_at <= MOMENT, row.c.last_at > bindparam("rested_since", type_=Moment)),
-        ),
+        # A last one that is yet to come was written under a clock that was ahead, as above.
+        (Scope.COOLDOWN, and_(row.c.last_at <= MOMENT, row.c.last_at > _RESTED_SINCE)),
         (Scope.MEMBER, row.c.theirs >= _most("per_member")),
         (Scope.SERVER, row.c.of_server >= _most("per_server")),
         # No more are in line than numbers were given since the oldest of them. While those are few

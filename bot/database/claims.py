@@ -14,7 +14,7 @@ from bot.database.columns import Moment
 from bot.database.places import MOMENT, free, heads, held, lateral_heads, waiting, waiting_in_line
 from bot.database.reach import ours, within
 from bot.database.tables import State, Story
-from bot.database.transactions import DriverTransaction
+from bot.database.transactions import PostgresqlTransaction
 from bot.database.turns import Move, moving
 from bot.database.unbroken import unbroken
 from bot.database.wishes import PLAIN, Wishes
@@ -70,7 +70,7 @@ class Claims(Wishes):
                 given |= reach.given()
             taken = {"moment": moment, "owner": owner, "until": moment + self._lease}
             async with self._sessions.short(single=True) as transaction:
-                if isinstance(transaction, DriverTransaction):
+                if isinstance(transaction, PostgresqlTransaction):
                     free = _FREE_TAKEN[which]
                     if (story := await transaction.called(free, given | taken)) is not None:
                         return story

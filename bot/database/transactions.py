@@ -63,7 +63,7 @@ def story_of(row: Any) -> Story:
     return story
 
 
-class DriverTransaction:
+class PostgresqlTransaction:
     """One of PostgreSQL's driver."""
 
     def __init__(self, dialect: Any, driver: Any, *, single: bool) -> None:
@@ -137,7 +137,7 @@ _texts: dict[tuple[Executable, tuple[str, ...]], _Text] = {}
 @asynccontextmanager
 async def on_the_driver(
     drivers: Drivers, *, single: bool, taking: Sequence[int]
-) -> AsyncIterator[DriverTransaction]:
+) -> AsyncIterator[PostgresqlTransaction]:
     """Begin a transaction on PostgreSQL; committed on leaving.
 
     Args:
@@ -155,7 +155,7 @@ async def on_the_driver(
         speaks = _EachBegun(driver) if single and behind_pooler else driver
         try:
             async with nullcontext() if single else _begun(driver, taking):
-                yield DriverTransaction(engine.dialect, speaks, single=single)
+                yield PostgresqlTransaction(engine.dialect, speaks, single=single)
         except dbapi.asyncpg.InternalClientError as error:
             # The server ended the connection while nothing was asked of it, and its end is yet to
             # come.

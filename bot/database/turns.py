@@ -43,7 +43,7 @@ from sqlalchemy import (
 
 from bot.database.one_call import Change
 from bot.database.tables import State, Story
-from bot.database.transactions import DriverTransaction, story_of
+from bot.database.transactions import PostgresqlTransaction, story_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Mapping, Sequence
@@ -161,7 +161,7 @@ class Move:
     ) -> Story | None:
         """Make it; gives the story, or None where it was not what it must be."""
         of_one = {"story_id": story_id, **given}
-        if isinstance(transaction, DriverTransaction):
+        if isinstance(transaction, PostgresqlTransaction):
             if transaction.single:
                 return await transaction.called(self._alone, of_one)
             await transaction.rows(_ONE_LOCKED, {"story_id": story_id})

@@ -17,7 +17,7 @@ from bot.database.places import LINE, LINE_OF_SHARDS, place
 from bot.database.reach import freed
 from bot.database.tables import Duel, Form, Length, State, Story
 from bot.database.trail import Act, entry
-from bot.database.transactions import DriverTransaction, story_of
+from bot.database.transactions import PostgresqlTransaction, story_of
 from bot.database.turns import LIVE, moving, take_members, wisher
 from bot.database.unbroken import unbroken
 
@@ -98,11 +98,8 @@ class Wishes:
         by = Asking(first.interaction_id, first.member_id, first.guild_id)
         if len(wishes) == 1 and first.parent_id is None and not self._sessions.one_writer:
             given = {**by.measured(limits, moment), **_row(first, moment)}
-            async with self._sessions.short(single=True) as transaction:
-                if isinstance(transaction, DriverTransaction):
-                    story = await transaction.called(_AT_ONCE, given)
-                    if story is not None:
-                        return [story]
+            if (story := await self._added(given)) is not None:
+                return [story]
             # It is there already, or there is no room; step by step is told what it is.
         taking = wisher(first.member_id, first.guild_id)
         async with self._sessions.short(taking=taking) as transaction:
@@ -121,6 +118,12 @@ class Wishes:
             if first.form is Form.DUEL:
                 await transaction.rows(_DUEL_SAVED, _duel(wishes, moment, duel_lasts))
         return [story_of(row) for row in rows]
+
+    async def _added(self, given: dict[str, Any]) -> Story | None:
+        """Save a wish in one message to PostgreSQL; None: it is there, or there is no room."""
+        async with self._sessions.short(single=True) as transaction:
+            assert isinstance(transaction, PostgresqlTransaction)  # noqa: S101  # SQLite's has steps
+            return await transaction.called(_AT_ONCE, given)
 
     async def posted(self, story_id: int, message_id: int, *, answers: bool = True) -> None:
         """Keep which message shows the story, and all others of its interaction.
@@ -266,6 +269,7 @@ _ROW = sorted(
 # Made once: to make one takes longer than what it does.
 _SAVED = insert(_stories).returning(*_stories.c)
 _AT_ONCE = Addition(
+    # As `wisher` has it.
     takes=[-bindparam("guild", type_=BigInteger), bindparam("member", type_=BigInteger)],
     finds=ROOM,
     notes=NOTE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import text
@@ -12,7 +12,8 @@ from sqlalchemy import text
 from bot.config import Queue as QueueSettings
 from bot.database import Database, open_database
 from bot.database.limits import Limits, QueueFullError
-from bot.database.tables import State
+from bot.database.queue import Queue
+from bot.database.tables import Length, State
 from tests.bot.database.overhearing import overheard
 from tests.bot.database.test_migrations import move
 from tests.bot.rows import get
@@ -94,6 +95,25 @@ async def test_a_wish_is_one_message_and_what_is_refused_is_said(served: Databas
     assert again.id == saved.id
     with pytest.raises(QueueFullError):
         await queue.enqueue(wish(), replace(Limits.of(QueueSettings()), cooldown=600))
+
+
+async def test_what_is_saved_at_once_is_what_is_saved_step_by_step(served: Database) -> None:
+    class StepByStep(Queue):
+        """As SQLite has it."""
+
+        async def _added(self, given: dict[str, Any]) -> None:
+            del given
+
+    rows = []
+    given: dict[str, Any] = {"mood": "wild", "length": Length.LONG, "private": True, "plain": True}
+    for member, kind in ((1, Queue), (2, StepByStep)):
+        queue = kind(served.sessions, QueueSettings())
+        saved = await queue.enqueue(wish(member, answer_token="token", language="ja", **given))
+        row = await get(served, saved.id)
+        rows.append({column.name: getattr(row, column.name) for column in row.__table__.columns})
+    assert [value is None for value in rows[0].values()] == [v is None for v in rows[1].values()]
+    differ = {name for name in rows[0] if rows[0][name] != rows[1][name]}
+    assert differ == {"id", "interaction_id", "member_id", "wish", "asked_at", "answer_until"}
 
 
 async def test_a_function_keeps_no_table_from_being_dropped(served: Database) -> None:
